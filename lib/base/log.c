@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One write(2) per line, so that lines of several threads and processes never mix. */
+#include "config.h"
+
+#include "lib/base/log.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/num.h"
+
+enum { LINE_MAX_BYTES = 8192, VALUE_MAX = 1024 };
+
+struct sink {
+    _Atomic int level;
+    _Atomic int refs;
+    int fd;
+    bool json;
+};
+
+struct rk_log {
+    struct sink *sink; /* shared by the tree */
+    struct rk_buf fields;
+};
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+struct rk_log *rk_log_new(int fd, enum rk_log_level level, bool json)
+{
+    struct rk_log *log = rk_calloc(1, sizeof *log);
+
+    log->sink = rk_calloc(1, sizeof *log->sink);
+    log->sink->fd = fd;
+    log->sink->json = json;
+    log->sink->level = (int)level;
+    log->sink->refs = 1;
+    rk_buf_init(&log->fields, LINE_MAX_BYTES / 2);
+    return log;
+}
+
+/* Quoted text with control characters, quotes and backslashes escaped: valid JSON in both forms. */
+static void add_quoted(struct rk_buf *b, struct rk_str s)
+{
+    if (s.n > VALUE_MAX)
+        s.n = VALUE_MAX;
+    rk_buf_addc(b, '"');
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+
+        if (c == '"' || c == '\\') {
+            rk_buf_addc(b, '\\');
+            rk_buf_addc(b, c);
+        } else if ((unsigned char)c < 0x20 || c == 0x7f) {
+            rk_buf_printf(b, "\\u%04x", (unsigned)c);
+        } else {
+            rk_buf_addc(b, c);
+        }
+    }
+    rk_buf_addc(b, '"');
+}
+
+static bool needs_quotes(struct rk_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c >= 0x7f)
+            return true;
+    }
+    return s.n == 0;
+}
+
+static void add_field(struct rk_buf *b, bool json, const struct rk_kv *kv)
+{
+    if (json) {
+        rk_buf_addc(b, ',');
+        add_quoted(b, rk_str_z(kv->key));
+        rk_buf_addc(b, ':');
+    } else {
+        rk_buf_addc(b, ' ');
+        rk_buf_addz(b, kv->key);
+        rk_buf_addc(b, '=');
+    }
+    switch (kv->kind) {
+    case RK_KV_STR: {
+        bool text_ok = rk_str_utf8_ok(rk_str_sub(kv->s, 0, VALUE_MAX));
+        struct rk_str s = text_ok ? kv->s : RK_STR("(not UTF-8)");
+
+        if (json || needs_quotes(s))
+            add_quoted(b, s);
+        else
+            rk_buf_add(b, rk_str_sub(s, 0, VALUE_MAX));
+        break;
+    }
+    case RK_KV_I64:
+        rk_buf_printf(b, "%lld", (long long)kv->i);
+        break;
+    case RK_KV_BOOL:
+        rk_buf_addz(b, kv->i ? "true" : "false");
+        break;
+    }
+}
+
+struct rk_log *rk_log_child(struct rk_log *parent, const struct rk_kv *fields, size_t n)
+{
+    struct rk_log *log;
+
+    if (!parent)
+        return NULL;
+    log = rk_calloc(1, sizeof *log);
+    log->sink = parent->sink;
+    atomic_fetch_add(&log->sink->refs, 1);
+    rk_buf_init(&log->fields, LINE_MAX_BYTES / 2);
+    rk_buf_add(&log->fields, rk_buf_str(&parent->fields));
+    for (size_t i = 0; i < n; i++)
+        add_field(&log->fields, log->sink->json, &fields[i]);
+    return log;
+}
+
+void rk_log_free(struct rk_log *log)
+{
+    if (!log)
+        return;
+    if (atomic_fetch_sub(&log->sink->refs, 1) == 1)
+        free(log->sink);
+    rk_buf_done(&log->fields);
+    free(log);
+}
+
+enum rk_code rk_log_level_parse(struct rk_str s, enum rk_log_level *out, struct rk_err *err)
+{
+    if (rk_str_ieq(s, RK_STR("debug")) || rk_str_ieq(s, RK_STR("trace")))
+        *out = RK_DEBUG;
+    else if (rk_str_ieq(s, RK_STR("info")))
+        *out = RK_INFO;
+    else if (rk_str_ieq(s, RK_STR("warn")) || rk_str_ieq(s, RK_STR("warning")))
+        *out = RK_WARN;
+    else if (rk_str_ieq(s, RK_STR("error")) || rk_str_ieq(s, RK_STR("fatal")) ||
+             rk_str_ieq(s, RK_STR("panic")))
+        *out = RK_ERROR;
+    else
+        return rk_fail(err, RK_BAD_REQUEST,
+                       "log level \"%.*s\" is none of debug, info, warn, error", RK_STR_ARG(s));
+    return RK_OK;
+}
+
+void rk_log_set_level(struct rk_log *log, enum rk_log_level level)
+{
+    log->sink->level = (int)level;
+}
+
+bool rk_log_enabled(const struct rk_log *log, enum rk_log_level level)
+{
+    return log && (int)level >= log->sink->level;
+}
+
+void rk_log_write(struct rk_log *log, enum rk_log_level level, const char *event,
+                  const struct rk_kv *fields, size_t n)
+{
+    char when[RK_TIME_TEXT];
+    struct rk_buf b;
+    bool json;
+    ssize_t done;
+
+    if (!rk_log_enabled(log, level))
+        return;
+    json = log->sink->json;
+    rk_buf_init(&b, LINE_MAX_BYTES);
+    (void)rk_time_format_us(rk_unix_us() / 1000 * 1000, when);
+    rk_buf_printf(&b, json ? "{\"time\":\"%s\",\"level\":\"%s\",\"event\":" : "%s level=%s event=",
+                  when, level_names[level]);
+    add_quoted(&b, rk_str_z(event));
+    rk_buf_add(&b, rk_buf_str(&log->fields));
+    for (size_t i = 0; i < n; i++)
+        add_field(&b, json, &fields[i]);
+    if (b.full) { /* the line is cut, never lost */
+        b.full = false;
+        b.n = b.n > LINE_MAX_BYTES - 16 ? LINE_MAX_BYTES - 16 : b.n;
+        rk_buf_addz(&b, json ? "" : " cut=true");
+    }
+    rk_buf_addz(&b, json ? "}\n" : "\n");
+    done = write(log->sink->fd, b.p, b.n); /* a lost log line must not stop the program */
+    (void)done;
+    rk_buf_done(&b);
+}
+
+bool rk_log_gate_open(struct rk_log_gate *g, int64_t every_ms, int64_t *suppressed)
+{
+    int64_t now = rk_mono_ms(), next = atomic_load(&g->next_mono_ms);
+
+    if ((next && now < next) ||
+        !atomic_compare_exchange_strong(&g->next_mono_ms, &next, now + every_ms)) {
+        atomic_fetch_add(&g->held, 1);
+        return false;
+    }
+    *suppressed = atomic_exchange(&g->held, 0);
+    return true;
+}

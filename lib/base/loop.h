@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * struct rk_loop: a libuv loop with a thread of its own (or run by the caller), a task queue that
+ * any thread may post to, and timers that clear themselves. Loop code never blocks.
+ *
+ *   other threads --rk_loop_post()--> [mutex + list] --uv_async doorbell--> task->run on the loop
+ */
+#ifndef RK_BASE_LOOP_H
+#define RK_BASE_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "lib/base/err.h"
+#include "lib/base/list.h"
+
+struct rk_loop;
+
+/** One unit of work for a loop; lives in the poster's struct until run. */
+struct rk_task {
+    struct rk_list link;
+    void (*run)(struct rk_task *t);
+};
+
+/** New loop, not running. Owned: rk_loop_free after it has stopped. */
+enum rk_code rk_loop_new(struct rk_loop **out, struct rk_err *err) RK_MUST;
+
+/** Run on the calling thread until rk_loop_stop, then close the loop's own handles; handles that
+ *  others opened must be closed by their owners (rk_loop_free checks). */
+void rk_loop_run(struct rk_loop *l);
+
+/** Start a thread that runs the loop; rk_loop_join waits for its end after rk_loop_stop. */
+enum rk_code rk_loop_start(struct rk_loop *l, const char *name, struct rk_err *err) RK_MUST;
+void rk_loop_join(struct rk_loop *l);
+
+/** Ask the loop to end: tasks posted before are run, then rk_loop_run returns once nothing but its
+ *  own handles is left open. Any thread; idempotent. */
+void rk_loop_stop(struct rk_loop *l);
+
+/** Frees a loop that is not running. Aborts if a handle is still open (a leak in our code). */
+void rk_loop_free(struct rk_loop *l); /* accepts NULL */
+
+/** Queue a task; runs on the loop in order of posting, also after rk_loop_stop was asked as long as
+ *  the loop turns. Any thread. The callback never runs before this call has returned. */
+void rk_loop_post(struct rk_loop *l, struct rk_task *t);
+
+uv_loop_t *rk_loop_uv(struct rk_loop *l);
+struct rk_loop *rk_loop_of(uv_loop_t *uv);
+
+/** True on the thread that runs the loop. */
+bool rk_loop_here(const struct rk_loop *l);
+
+/** Milliseconds of the monotonic clock, cached per loop turn. Loop thread. */
+int64_t rk_loop_now_ms(const struct rk_loop *l);
+
+/**
+ * A one-shot timer owned by a pointer which is set to NULL before fire runs and by cancelling, so
+ * cancelling twice is safe. Re-arm by starting again: an armed timer is moved. Loop thread.
+ */
+struct rk_timer;
+typedef void rk_timer_fn(void *arg);
+void rk_timer_start(struct rk_loop *l, struct rk_timer **slot, int64_t in_ms, rk_timer_fn *fire,
+                    void *arg);
+void rk_timer_cancel(struct rk_timer **slot);
+
+#endif

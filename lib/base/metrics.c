@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Prometheus text metrics; see metrics.h. */
+#include "config.h"
+
+#include "lib/base/metrics.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "lib/base/err.h"
+
+enum kind { COUNTER, GAUGE, HISTOGRAM };
+enum { MAX_BOUNDS = 16 };
+
+struct rk_metric {
+    struct rk_metric *next;
+    const char *name, *labels, *help; /* literals of the caller */
+    enum kind kind;
+    _Atomic int64_t value; /* sum for histograms */
+    size_t n_bounds;
+    int64_t bounds[MAX_BOUNDS];
+    _Atomic int64_t buckets[MAX_BOUNDS + 1];
+};
+
+struct rk_metrics {
+    pthread_mutex_t lock; /* guards the list while registering and writing */
+    struct rk_metric *first, **last;
+};
+
+struct rk_metrics *rk_metrics_new(void)
+{
+    struct rk_metrics *m = rk_calloc(1, sizeof *m);
+
+    (void)pthread_mutex_init(&m->lock, NULL);
+    m->last = &m->first;
+    return m;
+}
+
+void rk_metrics_free(struct rk_metrics *m)
+{
+    if (!m)
+        return;
+    while (m->first) {
+        struct rk_metric *x = m->first;
+
+        m->first = x->next;
+        free(x);
+    }
+    (void)pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+static struct rk_metric *add(struct rk_metrics *m, enum kind kind, const char *name,
+                             const char *labels, const char *help)
+{
+    struct rk_metric *x;
+
+    if (!m)
+        return NULL;
+    x = rk_calloc(1, sizeof *x);
+    x->kind = kind;
+    x->name = name;
+    x->labels = labels;
+    x->help = help;
+    (void)pthread_mutex_lock(&m->lock);
+    *m->last = x;
+    m->last = &x->next;
+    (void)pthread_mutex_unlock(&m->lock);
+    return x;
+}
+
+struct rk_metric *rk_metric_counter(struct rk_metrics *m, const char *name, const char *labels,
+                                    const char *help)
+{
+    return add(m, COUNTER, name, labels, help);
+}
+
+struct rk_metric *rk_metric_gauge(struct rk_metrics *m, const char *name, const char *labels,
+                                  const char *help)
+{
+    return add(m, GAUGE, name, labels, help);
+}
+
+struct rk_metric *rk_metric_histogram(struct rk_metrics *m, const char *name, const char *labels,
+                                      const char *help, const int64_t *bounds, size_t n)
+{
+    struct rk_metric *x = add(m, HISTOGRAM, name, labels, help);
+
+    if (x) {
+        x->n_bounds = n > MAX_BOUNDS ? MAX_BOUNDS : n;
+        for (size_t i = 0; i < x->n_bounds; i++)
+            x->bounds[i] = bounds[i];
+    }
+    return x;
+}
+
+void rk_metric_add(struct rk_metric *c, int64_t v)
+{
+    if (c)
+        atomic_fetch_add_explicit(&c->value, v, memory_order_relaxed);
+}
+
+void rk_metric_set(struct rk_metric *g, int64_t v)
+{
+    if (g)
+        atomic_store_explicit(&g->value, v, memory_order_relaxed);
+}
+
+void rk_metric_observe(struct rk_metric *h, int64_t v)
+{
+    size_t i = 0;
+
+    if (!h)
+        return;
+    while (i < h->n_bounds && v > h->bounds[i])
+        i++;
+    atomic_fetch_add_explicit(&h->buckets[i], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->value, v, memory_order_relaxed);
+}
+
+int64_t rk_metric_value(const struct rk_metric *c)
+{
+    return c ? atomic_load_explicit(&c->value, memory_order_relaxed) : 0;
+}
+
+static void write_histogram(const struct rk_metric *x, struct rk_buf *out)
+{
+    const char *sep = x->labels ? "," : "", *labels = x->labels ? x->labels : "";
+    int64_t total = 0;
+
+    for (size_t i = 0; i <= x->n_bounds; i++) {
+        total += x->buckets[i];
+        if (i < x->n_bounds)
+            rk_buf_printf(out, "%s_bucket{%s%sle=\"%lld\"} %lld\n", x->name, labels, sep,
+                          (long long)x->bounds[i], (long long)total);
+        else
+            rk_buf_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %lld\n", x->name, labels, sep,
+                          (long long)total);
+    }
+    rk_buf_printf(out, x->labels ? "%s_sum{%s} %lld\n" : "%s_sum%s %lld\n", x->name, labels,
+                  (long long)x->value);
+    rk_buf_printf(out, x->labels ? "%s_count{%s} %lld\n" : "%s_count%s %lld\n", x->name, labels,
+                  (long long)total);
+}
+
+/* All series of one name stand together, as the format demands: written at its first. */
+static bool is_first_of_name(const struct rk_metrics *m, const struct rk_metric *x)
+{
+    for (const struct rk_metric *y = m->first; y != x; y = y->next)
+        if (strcmp(y->name, x->name) == 0)
+            return false;
+    return true;
+}
+
+void rk_metrics_write(const struct rk_metrics *m, struct rk_buf *out)
+{
+    static const char *const types[] = {"counter", "gauge", "histogram"};
+    pthread_mutex_t *lock = &((struct rk_metrics *)(uintptr_t)m)->lock;
+
+    (void)pthread_mutex_lock(lock);
+    for (const struct rk_metric *x = m->first; x; x = x->next) {
+        if (!is_first_of_name(m, x))
+            continue;
+        rk_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", x->name, x->help, x->name,
+                      types[x->kind]);
+        for (const struct rk_metric *y = x; y; y = y->next) {
+            if (strcmp(y->name, x->name) != 0)
+                continue;
+            if (y->kind == HISTOGRAM)
+                write_histogram(y, out);
+            else if (y->labels)
+                rk_buf_printf(out, "%s{%s} %lld\n", y->name, y->labels, (long long)y->value);
+            else
+                rk_buf_printf(out, "%s %lld\n", y->name, (long long)y->value);
+        }
+    }
+    (void)pthread_mutex_unlock(lock);
+}

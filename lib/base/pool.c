@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Thread pool over one bounded FIFO; see pool.h. */
+#include "config.h"
+
+#include "lib/base/pool.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "lib/base/str.h"
+
+struct worker {
+    struct rk_pool *pool;
+    struct db *db;
+    pthread_t thread;
+    bool running;
+};
+
+struct rk_pool {
+    pthread_mutex_t lock; /* guards queue, queued, stopping */
+    pthread_cond_t ready;
+    struct rk_list queue;
+    size_t queued, max_queued;
+    bool stopping;
+    struct rk_pool_ops ops;
+    struct worker *workers;
+    size_t n;
+};
+
+static void finish_on_loop(struct rk_task *t)
+{
+    struct rk_work *w = rk_container_of(t, struct rk_work, task);
+
+    w->done(w, w->rc);
+}
+
+static void finish(struct rk_work *w, enum rk_code rc)
+{
+    w->rc = rc;
+    if (!w->loop) {
+        w->done(w, rc);
+        return;
+    }
+    w->task = (struct rk_task){.run = finish_on_loop};
+    rk_loop_post(w->loop, &w->task);
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *me = arg;
+    struct rk_pool *p = me->pool;
+
+    (void)pthread_setname_np(pthread_self(), me->db ? "store" : "build");
+    for (;;) {
+        struct rk_list *node;
+        struct rk_work *w;
+
+        (void)pthread_mutex_lock(&p->lock);
+        while (rk_list_empty(&p->queue) && !p->stopping)
+            (void)pthread_cond_wait(&p->ready, &p->lock);
+        node = p->stopping ? NULL : rk_list_pop_front(&p->queue);
+        if (node)
+            p->queued--;
+        (void)pthread_mutex_unlock(&p->lock);
+        if (!node)
+            return NULL;
+        w = rk_container_of(node, struct rk_work, link);
+        w->run(w, me->db);
+        finish(w, RK_OK);
+    }
+}
+
+static enum rk_code worker_start(struct rk_pool *p, struct worker *me, struct rk_err *err)
+{
+    int rc;
+
+    me->pool = p;
+    if (p->ops.open) {
+        enum rk_code code = p->ops.open(p->ops.arg, &me->db, err);
+
+        if (code)
+            return code;
+    }
+    rc = pthread_create(&me->thread, NULL, worker_main, me);
+    if (rc)
+        return rk_fail_errno(err, RK_INTERNAL, rc, "start pool thread");
+    me->running = true;
+    return RK_OK;
+}
+
+enum rk_code rk_pool_new(struct rk_pool **out, size_t n_threads, size_t max_queued,
+                         const struct rk_pool_ops *ops, struct rk_err *err)
+{
+    struct rk_pool *p = rk_calloc(1, sizeof *p);
+
+    (void)pthread_mutex_init(&p->lock, NULL);
+    (void)pthread_cond_init(&p->ready, NULL);
+    rk_list_init(&p->queue);
+    p->max_queued = max_queued;
+    if (ops)
+        p->ops = *ops;
+    p->workers = rk_calloc(n_threads, sizeof *p->workers);
+    for (p->n = 0; p->n < n_threads; p->n++) {
+        enum rk_code rc = worker_start(p, &p->workers[p->n], err);
+
+        if (rc) {
+            p->n++; /* the failed one may hold a connection */
+            rk_pool_free(p);
+            return rc;
+        }
+    }
+    *out = p;
+    return RK_OK;
+}
+
+enum rk_code rk_pool_submit(struct rk_pool *p, struct rk_work *w)
+{
+    enum rk_code rc = RK_OK;
+
+    (void)pthread_mutex_lock(&p->lock);
+    if (p->stopping) {
+        rc = RK_CANCELLED;
+    } else if (p->queued >= p->max_queued) {
+        rc = RK_LIMIT;
+    } else {
+        rk_list_push_back(&p->queue, &w->link);
+        p->queued++;
+        (void)pthread_cond_signal(&p->ready);
+    }
+    (void)pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+void rk_pool_stop(struct rk_pool *p)
+{
+    struct rk_list *node;
+
+    (void)pthread_mutex_lock(&p->lock);
+    p->stopping = true;
+    (void)pthread_cond_broadcast(&p->ready);
+    (void)pthread_mutex_unlock(&p->lock);
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->workers[i].running)
+            (void)pthread_join(p->workers[i].thread, NULL);
+        p->workers[i].running = false;
+    }
+    while ((node = rk_list_pop_front(&p->queue))) { /* no thread is left that could touch it */
+        p->queued--;
+        finish(rk_container_of(node, struct rk_work, link), RK_CANCELLED);
+    }
+}
+
+void rk_pool_free(struct rk_pool *p)
+{
+    if (!p)
+        return;
+    rk_pool_stop(p);
+    for (size_t i = 0; i < p->n; i++)
+        if (p->workers[i].db && p->ops.close)
+            p->ops.close(p->workers[i].db);
+    free(p->workers);
+    (void)pthread_cond_destroy(&p->ready);
+    (void)pthread_mutex_destroy(&p->lock);
+    free(p);
+}

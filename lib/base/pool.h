@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * struct rk_pool: a fixed set of threads for blocking work (store threads, each with a database
+ * connection of its own) or pure CPU (build threads, no connection).
+ *
+ *   loop --submit--> [bounded FIFO] --> run(work, db) on a pool thread --rk_loop_post--> done(work)
+ */
+#ifndef RK_BASE_POOL_H
+#define RK_BASE_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/err.h"
+#include "lib/base/list.h"
+#include "lib/base/loop.h"
+
+struct db; /* management/store/db.h; NULL on threads of a pool without connections */
+
+/** Embed in your own struct and recover it with rk_container_of. While it is out, all that it
+ *  points to belongs to the pool thread. */
+struct rk_work {
+    void (*run)(struct rk_work *w, struct db *db);    /* pool thread */
+    void (*done)(struct rk_work *w, enum rk_code rc); /* on `loop`; RK_OK, or RK_CANCELLED when
+                                                         run was never called */
+    struct rk_loop *loop; /* where done runs; NULL: done runs on the pool thread itself */
+    struct rk_task task;  /* private */
+    struct rk_list link;  /* private */
+    enum rk_code rc;      /* private */
+};
+
+struct rk_pool_ops { /* both NULL for a pool without connections */
+    enum rk_code (*open)(void *arg, struct db **out, struct rk_err *err); /* per thread, in new() */
+    void (*close)(struct db *db);
+    void *arg;
+};
+
+struct rk_pool;
+
+/** n threads; max_queued bounds the waiting line (submit refuses past it). Owned: rk_pool_free. */
+enum rk_code rk_pool_new(struct rk_pool **out, size_t n_threads, size_t max_queued,
+                         const struct rk_pool_ops *ops, struct rk_err *err) RK_MUST;
+
+/** Any thread. RK_LIMIT when the line is full, RK_CANCELLED when the pool is stopping: then done is
+ *  NOT called and the work stays the caller's. */
+enum rk_code rk_pool_submit(struct rk_pool *p, struct rk_work *w) RK_MUST;
+
+/** Stop taking work; what waits gets done(RK_CANCELLED), what runs is finished; joins the threads.
+ *  The loops that done runs on must still turn. */
+void rk_pool_stop(struct rk_pool *p);
+void rk_pool_free(struct rk_pool *p); /* stops first; accepts NULL */
+
+#endif
