@@ -11,6 +11,18 @@
 #include <time.h>
 
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok strncpy strncat atoi atol
-#pragma GCC poison gmtime localtime gethostbyname rand srand system
+#pragma GCC poison gmtime localtime gethostbyname
+
+/* Headers of other libraries use these words for other things (OpenSSL has parameters named rand),
+ * so only a use is an error. */
+#ifdef __clang__
+#define RK_BANNED(why) __attribute__((unavailable(why)))
+#else
+#define RK_BANNED(why) __attribute__((error(why)))
+#endif
+int rand(void) RK_BANNED("use rk_secret_random");
+void srand(unsigned seed) RK_BANNED("use rk_secret_random");
+int system(const char *command) RK_BANNED("no shells");
+#undef RK_BANNED
 
 #endif
