@@ -10,6 +10,15 @@
 #include <string.h>
 #include <time.h>
 
+/* Some of them are macros of the C library's checked forms: poisoning a macro is an error. */
+#undef strcpy
+#undef strcat
+#undef sprintf
+#undef vsprintf
+#undef strtok
+#undef strncpy
+#undef strncat
+
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok strncpy strncat atoi atol
 #pragma GCC poison gmtime localtime gethostbyname
 

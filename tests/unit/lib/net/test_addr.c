@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests lib/net/addr.c. */
+#include "config.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "lib/net/addr.h"
+
+START_TEST(addresses_round_trip)
+{
+    static const char *const ok[] = {"1.2.3.4:5", "[::1]:65535", "[fd00::1:2]:0", "0.0.0.0:80"};
+    static const char *const bad[] = {"1.2.3.4",    "1.2.3.4:",   "1.2.3.4:65536", "::1:5",
+                                      "[::1]5",     "[::1]",      "[1.2.3.4]:5",   ":5",
+                                      "01.2.3.4:5", "1.2.3:4",    "[::1:5",        "[",
+                                      "",           "1.2.3.4:-1", "[::1%lo]:5",    "a:5"};
+    char buf[RK_ADDR_TEXT];
+    struct rk_addr a, b;
+    struct sockaddr_storage ss;
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(ok); i++) {
+        ck_assert_int_eq(rk_addr_parse(rk_str_z(ok[i]), &a, NULL), RK_OK);
+        ck_assert_str_eq(rk_addr_format(&a, buf).p, ok[i]);
+        ck_assert_uint_gt(rk_addr_to_sa(&a, &ss), 0);
+        ck_assert_int_eq(rk_addr_from_sa((struct sockaddr *)&ss, &b, NULL), RK_OK);
+        ck_assert(rk_addr_eq(&a, &b));
+    }
+    for (size_t i = 0; i < RK_ARRAY_LEN(bad); i++)
+        ck_assert_msg(rk_addr_parse(rk_str_z(bad[i]), &a, NULL) == RK_BAD_REQUEST, "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(prefixes_contain_and_overlap)
+{
+    struct rk_prefix p, q;
+    struct rk_ip ip;
+    char buf[RK_ADDR_TEXT];
+
+    ck_assert_int_eq(rk_prefix_parse(RK_STR("100.64.1.2/10"), &p, NULL), RK_OK);
+    ck_assert_str_eq(rk_prefix_format(&p, buf).p, "100.64.1.2/10");
+    q = rk_prefix_masked(&p);
+    ck_assert_str_eq(rk_prefix_format(&q, buf).p, "100.64.0.0/10");
+    ck_assert_int_eq(rk_ip_parse(RK_STR("100.127.255.255"), &ip, NULL), RK_OK);
+    ck_assert(rk_prefix_contains(&p, &ip));
+    ck_assert_int_eq(rk_ip_parse(RK_STR("100.128.0.0"), &ip, NULL), RK_OK);
+    ck_assert(!rk_prefix_contains(&p, &ip));
+    ck_assert_int_eq(rk_prefix_parse(RK_STR("0.0.0.0/0"), &q, NULL), RK_OK);
+    ck_assert(rk_prefix_overlaps(&p, &q) && rk_prefix_overlaps(&q, &p));
+    ck_assert_int_eq(rk_prefix_parse(RK_STR("::/0"), &q, NULL), RK_OK);
+    ck_assert(!rk_prefix_overlaps(&p, &q));
+    ck_assert_int_ne(rk_prefix_parse(RK_STR("1.2.3.4/33"), &q, NULL), RK_OK);
+    ck_assert_int_ne(rk_prefix_parse(RK_STR("1.2.3.4/08"), &q, NULL), RK_OK);
+    ck_assert_int_ne(rk_prefix_parse(RK_STR("1.2.3.4"), &q, NULL), RK_OK);
+}
+END_TEST
+
+START_TEST(kinds_are_told_apart)
+{
+    struct rk_ip ip;
+
+    ck_assert_int_eq(rk_ip_parse(RK_STR("::ffff:10.1.2.3"), &ip, NULL), RK_OK);
+    ip = rk_ip_unmap(&ip);
+    ck_assert(ip.family == 4 && rk_ip_is_private(&ip));
+    ck_assert_int_eq(rk_ip_parse(RK_STR("fe80::1"), &ip, NULL), RK_OK);
+    ck_assert(rk_ip_is_link_local(&ip) && !rk_ip_is_private(&ip));
+    ck_assert_int_eq(rk_ip_from_bytes(rk_str_of("abc", 3), &ip, NULL), RK_BAD_REQUEST);
+    ip = rk_ip4(127, 0, 0, 9);
+    ck_assert(rk_ip_is_loopback(&ip) && !rk_ip_is_unspecified(&ip));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("addr");
+    TCase *t = tcase_create("addr");
+    SRunner *r;
+    int failed;
+
+    tcase_add_test(t, addresses_round_trip);
+    tcase_add_test(t, prefixes_contain_and_overlap);
+    tcase_add_test(t, kinds_are_told_apart);
+    suite_add_tcase(s, t);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
