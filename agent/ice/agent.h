@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ICE agent for one session with one peer (RFC 8445, full, regular nomination, one component), as
+ * a state machine without I/O: feed candidates, datagrams and the time; it hands out datagrams to
+ * send and events through its user, and names its next deadline.
+ *
+ * Timing and wire form follow the official client: checks every 200 ms, 8 requests per pair,
+ * nomination waits (host 0, srflx 500 ms, prflx 1 s, relay 2 s), keepalive by Binding requests,
+ * disconnected after 6 s without STUN from the selected remote; attribute 0x8100 behind
+ * FINGERPRINT. No restart inside an agent: a new session is a new agent. One thread at a time.
+ */
+#ifndef RK_AGENT_ICE_AGENT_H
+#define RK_AGENT_ICE_AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/ice/candidate.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/net/addr.h"
+
+struct ice_agent;
+
+enum ice_state { ICE_NEW, ICE_CHECKING, ICE_CONNECTED, ICE_FAILED };
+
+struct ice_user { /* embedded in the owner's struct */
+    const struct ice_user_ops *ops;
+};
+
+struct ice_user_ops {
+    /** Send a datagram to `to` from local candidate `local` (the socket is the same for all). */
+    void (*send)(struct ice_user *u, const struct ice_cand *local, const struct rk_addr *to,
+                 struct rk_str datagram);
+    /** State or selected pair changed. ICE_FAILED covers "never connected" (12 s) and "lost" (6 s);
+     *  the agent does nothing any more then. The agent must not be freed from inside. */
+    void (*changed)(struct ice_user *u);
+};
+
+struct ice_opts { /* copied; views borrowed for the call */
+    bool controlling;
+    struct rk_str local_ufrag, local_pwd;
+    struct rk_str remote_ufrag, remote_pwd;
+    /* timers; 0 means the default in brackets */
+    int64_t check_interval_ms; /* 200 */
+    int64_t keepalive_ms;      /* 2000 */
+    int64_t disconnected_ms;   /* 6000 */
+    int64_t failed_ms;         /* 6000 */
+};
+
+/** New agent in state ICE_NEW; checks start with ice_agent_tick. Owned: ice_agent_free. */
+enum rk_code ice_agent_new(const struct ice_opts *opts, struct ice_user *user, int64_t now_ms,
+                           struct ice_agent **out, struct rk_err *err) RK_MUST;
+void ice_agent_free(struct ice_agent *a); /* accepts NULL */
+
+/** Add candidates (copied). Local ones get an id and, where 0, priority and foundation. Duplicates
+ *  are ignored. Errors: RK_LIMIT. */
+enum rk_code ice_agent_add_local(struct ice_agent *a, struct ice_cand *c, int64_t now_ms,
+                                 struct rk_err *err);
+enum rk_code ice_agent_add_remote(struct ice_agent *a, const struct ice_cand *c, int64_t now_ms,
+                                  struct rk_err *err);
+
+/** A STUN datagram for this agent. true: it belonged to this session (authenticated). */
+bool ice_agent_input(struct ice_agent *a, const struct rk_addr *from, struct rk_str datagram,
+                     int64_t now_ms);
+
+/** Let time pass; call at the deadline (mono ms; INT64_MAX: none) or later. */
+void ice_agent_tick(struct ice_agent *a, int64_t now_ms);
+int64_t ice_agent_deadline(const struct ice_agent *a);
+
+enum ice_state ice_agent_state(const struct ice_agent *a);
+
+struct ice_pair_info { /* lent until the next call */
+    const struct ice_cand *local, *remote;
+    int64_t rtt_us; /* 0: not measured */
+};
+/** The selected pair; false before there is one. */
+bool ice_agent_selected(const struct ice_agent *a, struct ice_pair_info *out);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Relay client: a permanent connection to one home relay (the first of the configured ones that
+ * dials and authenticates), shared connections to foreign relays where peers live, and one stream
+ * per (relay, peer). Over WebSocket. Loop thread.
+ */
+#ifndef RK_AGENT_RELAY_CLIENT_H
+#define RK_AGENT_RELAY_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/base/str.h"
+#include "lib/net/addr.h"
+
+struct rcl;
+struct rcl_stream;
+struct tls_ctx;
+
+struct rcl_user { /* embedded in the owner's struct */
+    const struct rcl_user_ops *ops;
+};
+
+struct rcl_user_ops {
+    void (*home_up)(struct rcl_user *u); /* authenticated at a home relay (again) */
+    void (*home_down)(struct rcl_user *u, const struct rk_err *why); /* lost; it reconnects */
+};
+
+struct rcl_opts { /* copied; views borrowed for the call */
+    struct rk_loop *loop;
+    struct rk_log *log;         /* borrowed for life, may be NULL */
+    struct tls_ctx *tls;        /* for rels:// URLs; borrowed for life; NULL: those fail */
+    uint32_t fwmark;            /* 0: none */
+    struct rk_str own_key_text; /* base64 of our WireGuard key, 44 characters */
+};
+
+/** Owned: rcl_close. Does nothing before it has URLs and a token. */
+enum rk_code rcl_open(const struct rcl_opts *opts, struct rcl_user *user, struct rcl **out,
+                      struct rk_err *err) RK_MUST;
+
+/** Closes all connections and streams (their users are told). No callback after it has returned;
+ *  handles die a loop turn later. Accepts NULL. */
+void rcl_close(struct rcl *c);
+
+/** Relay block of the management configuration. Replaces URLs (none: the home connection stays
+ *  until lost, but no relay is offered) and token, which the next connection uses.
+ *  Errors: RK_BAD_REQUEST (signature is not base64), then nothing changes. */
+enum rk_code rcl_set_config(struct rcl *c, const struct rk_str *urls, size_t n,
+                            struct rk_str token_payload, struct rk_str token_signature,
+                            struct rk_err *err) RK_MUST;
+
+/** Are any relay URLs configured? */
+bool rcl_has_urls(const struct rcl *c);
+
+/** Home relay: its own name for itself (instance URL) and the address we are connected to. False
+ *  while not connected. Lent until the connection changes. */
+bool rcl_home(const struct rcl *c, struct rk_str *instance_url, struct rk_ip *ip);
+
+struct rcl_status { /* one line of `rook status`; views lent until the next call into c */
+    struct rk_str url;
+    bool connected;
+    struct rk_str error; /* empty: none yet */
+};
+/** Configured relay i, then connected foreign ones; false past the end. */
+bool rcl_status_at(const struct rcl *c, size_t i, struct rcl_status *out);
+
+struct rcl_stream_user { /* embedded in the owner's struct */
+    const struct rcl_stream_ops *ops;
+};
+
+struct rcl_stream_ops {
+    void (*ready)(struct rcl_stream_user *u); /* the peer is online on that relay */
+    void (*data)(struct rcl_stream_user *u, struct rk_str datagram); /* borrowed for the call */
+    /** Timed out while opening, peer went offline, or connection lost. The stream is gone: last
+     *  call, not made by rcl_stream_close. */
+    void (*closed)(struct rcl_stream_user *u, const struct rk_err *why);
+};
+
+/** Open a stream to a peer (its key text) on a relay. url equal to the home instance URL means the
+ *  home connection, else a foreign one is made, dialling ip first when its family is not 0.
+ *  ready or closed follows, never from inside this call. Owned: rcl_stream_close.
+ *  Errors: RK_PRECONDITION (no home relay), RK_EXISTS (a stream to that peer there), RK_LIMIT. */
+enum rk_code rcl_stream_open(struct rcl *c, struct rk_str url, struct rk_ip ip,
+                             struct rk_str peer_key_text, struct rcl_stream_user *user,
+                             struct rcl_stream **out, struct rk_err *err) RK_MUST;
+void rcl_stream_close(struct rcl_stream *s); /* accepts NULL; no callback */
+
+/** Queue one WireGuard datagram; dropped while the connection is congested or not ready. */
+void rcl_stream_send(struct rcl_stream *s, struct rk_str datagram);
+
+/** Instance URL of the relay the stream uses. Lent. */
+struct rk_str rcl_stream_url(const struct rcl_stream *s);
+
+#endif
