@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Digests over libsodium, and a bitwise CRC-32 (its inputs are 30 bytes). */
+#include "config.h"
+
+#include "lib/crypto/hash.h"
+
+#include <sodium.h>
+
+#include "lib/base/enc.h"
+
+_Static_assert(HASH_SHA256_SIZE == crypto_hash_sha256_BYTES, "digest");
+_Static_assert(HASH_SHA256_TEXT == RK_BASE64_LEN(HASH_SHA256_SIZE), "text");
+_Static_assert(HASH_BLAKE2B128_SIZE == crypto_generichash_BYTES_MIN, "digest");
+
+void hash_sha256(struct rk_str in, uint8_t out[HASH_SHA256_SIZE])
+{
+    (void)crypto_hash_sha256(out, (const uint8_t *)in.p, in.n);
+}
+
+void hash_sha256_base64(struct rk_str in, char out[HASH_SHA256_TEXT + 1])
+{
+    uint8_t digest[HASH_SHA256_SIZE];
+
+    hash_sha256(in, digest);
+    rk_base64_encode_to(out, rk_str_of(digest, sizeof digest));
+}
+
+struct rk_str hash_sha256_base64_new(struct rk_arena *a, struct rk_str in)
+{
+    char *out = rk_new_n(a, char, HASH_SHA256_TEXT + 1);
+
+    hash_sha256_base64(in, out);
+    return rk_str_of(out, HASH_SHA256_TEXT);
+}
+
+void hash_blake2b128(struct rk_str in, uint8_t out[HASH_BLAKE2B128_SIZE])
+{
+    (void)crypto_generichash(out, HASH_BLAKE2B128_SIZE, (const uint8_t *)in.p, in.n, NULL, 0);
+}
+
+uint32_t hash_crc32(struct rk_str in)
+{
+    uint32_t crc = 0xffffffff;
+
+    for (size_t i = 0; i < in.n; i++) {
+        crc ^= (uint8_t)in.p[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = (crc >> 1) ^ ((crc & 1) ? 0xedb88320 : 0); /* reflected polynomial */
+    }
+    return ~crc;
+}

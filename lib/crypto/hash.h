@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Unkeyed digests: SHA-256, BLAKE2b-128 and the CRC-32 of token checksums. Any thread, no failure.
+ */
+#ifndef RK_CRYPTO_HASH_H
+#define RK_CRYPTO_HASH_H
+
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
+
+#define HASH_SHA256_SIZE     32
+#define HASH_SHA256_TEXT     44 /* characters of base64, without a NUL */
+#define HASH_BLAKE2B128_SIZE 16
+
+void hash_sha256(struct rk_str in, uint8_t out[HASH_SHA256_SIZE]);
+
+/** Standard base64 of the digest and a NUL: the form in which tokens are stored. */
+void hash_sha256_base64(struct rk_str in, char out[HASH_SHA256_TEXT + 1]);
+struct rk_str hash_sha256_base64_new(struct rk_arena *a, struct rk_str in);
+
+/** BLAKE2b without key, 16 bytes: how SSH authorization names users on the wire. */
+void hash_blake2b128(struct rk_str in, uint8_t out[HASH_BLAKE2B128_SIZE]);
+
+/** CRC-32 (IEEE 802.3), as in zip. Finds typing errors, not attackers. */
+uint32_t hash_crc32(struct rk_str in);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* HMAC-SHA256 by libsodium, HMAC-SHA1 by OpenSSL (libsodium has none), and the credentials. */
+#include "config.h"
+
+#include "lib/crypto/hmac.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <sodium.h>
+
+#include "lib/base/enc.h"
+#include "lib/base/num.h"
+#include "lib/base/rd.h"
+#include "lib/base/wr.h"
+#include "lib/crypto/hash.h"
+
+/* Libraries want a pointer even for nothing. */
+static const uint8_t *bytes_of(struct rk_str s)
+{
+    return (const uint8_t *)(s.n ? s.p : "");
+}
+
+void hmac_sha1(struct rk_str key, struct rk_str msg, uint8_t out[HMAC_SHA1_SIZE])
+{
+    uint8_t folded[HMAC_SHA1_SIZE];
+    unsigned n = 0;
+
+    /* Keys come from the configuration or are ICE passwords; OpenSSL counts them as int. */
+    if (key.n > INT_MAX) {
+        fputs("hmac_sha1: key too long\n", stderr);
+        abort();
+    }
+    if (!HMAC(EVP_sha1(), bytes_of(key), (int)key.n, bytes_of(msg), msg.n, folded, &n) ||
+        n != sizeof folded) {
+        fputs("hmac_sha1: OpenSSL refuses SHA-1 on this system\n", stderr);
+        abort();
+    }
+    memcpy(out, folded, sizeof folded);
+}
+
+void hmac_sha256(struct rk_str key, struct rk_str msg, uint8_t out[HMAC_SHA256_SIZE])
+{
+    crypto_auth_hmacsha256_state st;
+
+    (void)crypto_auth_hmacsha256_init(&st, bytes_of(key), key.n);
+    (void)crypto_auth_hmacsha256_update(&st, bytes_of(msg), msg.n);
+    (void)crypto_auth_hmacsha256_final(&st, out);
+    rk_secret_wipe(&st, sizeof st);
+}
+
+static struct rk_str payload_set(struct hmac_credential *c, int64_t expires_unix_s)
+{
+    int n = snprintf(c->payload, sizeof c->payload, "%" PRId64, expires_unix_s);
+
+    return rk_str_of(c->payload, (size_t)n);
+}
+
+void hmac_turn_credential(struct rk_str secret, int64_t expires_unix_s, struct hmac_credential *out)
+{
+    uint8_t mac[HMAC_SHA1_SIZE];
+
+    _Static_assert(sizeof out->signature > RK_BASE64_LEN(HMAC_SHA256_SIZE), "room for base64");
+    hmac_sha1(secret, payload_set(out, expires_unix_s), mac);
+    rk_base64_encode_to(out->signature, rk_str_of(mac, sizeof mac));
+}
+
+void hmac_relay_key(struct rk_str secret, struct rk_key *out)
+{
+    hash_sha256(secret, out->b);
+}
+
+static void relay_sign(const struct rk_key *relay_key, struct rk_str payload,
+                       uint8_t out[HMAC_SHA256_SIZE])
+{
+    hmac_sha256(rk_str_of(relay_key->b, sizeof relay_key->b), payload, out);
+}
+
+void hmac_relay_credential(const struct rk_key *relay_key, int64_t expires_unix_s,
+                           struct hmac_credential *out)
+{
+    uint8_t mac[HMAC_SHA256_SIZE];
+
+    relay_sign(relay_key, payload_set(out, expires_unix_s), mac);
+    rk_base64_encode_to(out->signature, rk_str_of(mac, sizeof mac));
+}
+
+enum rk_code hmac_relay_token_build(struct rk_str payload, struct rk_str signature,
+                                    struct hmac_relay_token *out, struct rk_err *err)
+{
+    struct hmac_relay_token t = {0};
+    struct rk_wr wr = rk_wr_of(t.b, sizeof t.b);
+    uint8_t mac[HMAC_SHA256_SIZE];
+    size_t n = 0;
+
+    if (rk_base64_decode(signature, mac, sizeof mac, &n, NULL) || n != sizeof mac)
+        return rk_fail(err, RK_BAD_REQUEST, "relay token: signature is not 32 bytes in base64");
+    rk_wr_u8(&wr, HMAC_RELAY_ALGO_SHA256);
+    rk_wr_mem(&wr, mac, sizeof mac);
+    rk_wr_str(&wr, payload);
+    if (wr.bad)
+        return rk_fail(err, RK_BAD_REQUEST, "relay token: payload of %zu characters is too long",
+                       payload.n);
+    t.n = wr.n;
+    *out = t;
+    return RK_OK;
+}
+
+enum rk_code hmac_relay_token_verify(const struct rk_key *relay_key, struct rk_str token,
+                                     int64_t now_unix_s, int64_t *expires_unix_s,
+                                     struct rk_err *err)
+{
+    struct rk_rd rd = rk_rd_of(token);
+    unsigned algo = rk_rd_u8(&rd);
+    struct rk_str mac = rk_rd_str(&rd, HMAC_SHA256_SIZE);
+    struct rk_str payload = rk_rd_rest(&rd);
+    uint8_t want[HMAC_SHA256_SIZE];
+    int64_t expires;
+
+    if (rd.bad || payload.n < HMAC_PAYLOAD_MIN || payload.n > HMAC_PAYLOAD_MAX)
+        return rk_fail(err, RK_UNAUTHENTICATED, "relay token: %zu bytes", token.n);
+    if (algo != HMAC_RELAY_ALGO_SHA256)
+        return rk_fail(err, RK_UNAUTHENTICATED, "relay token: unknown algorithm %u", algo);
+    relay_sign(relay_key, payload, want);
+    if (!rk_secret_eq(mac.p, want, sizeof want))
+        return rk_fail(err, RK_UNAUTHENTICATED, "relay token: wrong signature");
+    if (rk_parse_i64(payload, INT64_MIN, INT64_MAX, &expires, NULL))
+        return rk_fail(err, RK_UNAUTHENTICATED, "relay token: payload is not a time");
+    if (now_unix_s > expires)
+        return rk_fail(err, RK_UNAUTHENTICATED, "relay token: expired at %" PRId64, expires);
+    if (expires_unix_s)
+        *expires_unix_s = expires;
+    return RK_OK;
+}
