@@ -205,28 +205,56 @@ static bool offset_of(struct rk_str s, size_t *i, int64_t *out)
     return om >= 0 && om <= 59 && *i == s.n;
 }
 
+/* "2024-02-29" at *i. */
+static bool date_part(struct rk_str s, size_t *i, int64_t *days)
+{
+    int y = digits(s, i, 4), mo, d;
+
+    if (y < 0 || !literal(s, i, '-'))
+        return false;
+    mo = digits(s, i, 2);
+    if (mo < 0 || !literal(s, i, '-'))
+        return false;
+    d = digits(s, i, 2);
+    if (d < 0 || !date_ok(y, mo, d))
+        return false;
+    *days = days_of(y, mo, d);
+    return true;
+}
+
+/* "23:59:59.120" at *i in microseconds; digits past the sixth are dropped. */
+static bool clock_part(struct rk_str s, size_t *i, int64_t *us)
+{
+    int h = digits(s, i, 2), mi, se;
+    int64_t scale = 100000;
+    size_t first;
+
+    if (h < 0 || h > 23 || !literal(s, i, ':'))
+        return false;
+    mi = digits(s, i, 2);
+    if (mi < 0 || mi > 59 || !literal(s, i, ':'))
+        return false;
+    se = digits(s, i, 2);
+    if (se < 0 || se > 59)
+        return false;
+    *us = (int64_t)(h * 3600 + mi * 60 + se) * 1000000;
+    if (*i >= s.n || s.p[*i] != '.')
+        return true;
+    first = ++*i;
+    for (; *i < s.n && s.p[*i] >= '0' && s.p[*i] <= '9'; ++*i, scale /= 10)
+        *us += (s.p[*i] - '0') * scale;
+    return *i > first;
+}
+
 enum rk_code rk_time_parse_us(struct rk_str s, int64_t *out_us, struct rk_err *err)
 {
+    int64_t days = 0, us = 0, off = 0;
     size_t i = 0;
-    int y, mo = 0, d = 0, h = 0, mi = 0, se = 0;
-    int64_t us = 0, scale = 100000, off = 0;
-    bool ok = (y = digits(s, &i, 4)) >= 0 && literal(s, &i, '-') && (mo = digits(s, &i, 2)) >= 0 &&
-              literal(s, &i, '-') && (d = digits(s, &i, 2)) >= 0 && i < s.n &&
-              (s.p[i] == 'T' || s.p[i] == 't');
+    bool ok = date_part(s, &i, &days) && (literal(s, &i, 'T') || (i && s.p[i - 1] == 't')) &&
+              clock_part(s, &i, &us) && offset_of(s, &i, &off);
 
-    i++;
-    ok = ok && (h = digits(s, &i, 2)) >= 0 && literal(s, &i, ':') && (mi = digits(s, &i, 2)) >= 0 &&
-         literal(s, &i, ':') && (se = digits(s, &i, 2)) >= 0 && date_ok(y, mo, d) && h <= 23 &&
-         mi <= 59 && se <= 59;
-    if (ok && i < s.n && s.p[i] == '.') {
-        size_t first = ++i;
-
-        for (; i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; i++, scale /= 10)
-            us += (s.p[i] - '0') * scale;
-        ok = i > first;
-    }
-    if (!ok || !offset_of(s, &i, &off))
+    if (!ok)
         return rk_fail(err, RK_BAD_REQUEST, "\"%.*s\" is not an RFC 3339 time", RK_STR_ARG(s));
-    *out_us = ((days_of(y, mo, d) * 86400 + h * 3600 + mi * 60 + se) - off) * 1000000 + us;
+    *out_us = (days * 86400 - off) * 1000000 + us;
     return RK_OK;
 }

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Configuration of `rookery`: upstream's config.yaml tree (spec/deploy.md 2.1) and ours under
+ * server.x. Precedence: environment over file over default. Unknown keys are errors that name the
+ * nearest known key. Loaded once per process; immutable afterwards.
+ */
+#ifndef RK_SERVER_CONFIG_H
+#define RK_SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+
+struct cfg_strs { /* open, arena */
+    struct rk_str *items;
+    size_t n;
+    bool set; /* the key stood somewhere, maybe as an empty list */
+};
+
+struct cfg_ints { /* open, arena */
+    int64_t *items;
+    size_t n;
+    bool set;
+};
+
+struct server_config {             /* open, all text arena; defaults filled in */
+    struct rk_str listen_address;  /* "host:port", host may be empty: all addresses */
+    struct rk_str exposed_address; /* normalised "https://host:port" */
+    struct rk_str health_address;  /* "host:port" or "" for none */
+    struct rk_str log_level;       /* debug info warn error */
+    struct rk_str log_file;        /* "console" or a path */
+    struct rk_str log_format;      /* text json */
+    struct rk_str data_dir;
+    struct rk_str auth_secret;       /* relay token secret; created in data_dir when empty */
+    struct rk_str tls_cert, tls_key; /* file paths; both or none */
+    struct rk_str signal_uri;        /* external signal, or "" for our own */
+    struct rk_str relay_secret;      /* of external relays */
+    struct rk_str store_engine;      /* sqlite postgres */
+    struct rk_str store_dsn;
+    struct rk_str store_file;  /* relative to data_dir */
+    struct rk_str store_key;   /* base64 of 32 bytes; created in data_dir when empty */
+    struct rk_str auth_issuer; /* default: exposed_address + "/oauth2" */
+    struct rk_str owner_email, owner_password;
+    struct rk_str dns_domain;
+    struct rk_str setup_token; /* one-time token for the first owner; created when empty */
+    int64_t metrics_port;      /* 0: none */
+    int64_t relay_ttl_ms;
+    int64_t event_retention_days; /* 0: for ever */
+    int64_t loops;                /* event loop threads; 0: one per core */
+    int64_t trusted_hops;         /* trustedHTTPProxiesCount */
+    bool setup_open;              /* first visitor may become the owner without the token */
+    bool setup_pat;               /* /api/setup may return a token */
+    bool default_policy;          /* new accounts get the allow-all policy */
+    bool local_auth_disabled;
+    bool component_maps; /* offer the component form of maps to clients that know it */
+    struct cfg_ints stun_ports;
+    struct cfg_strs stuns;           /* external STUN/TURN URIs */
+    struct cfg_strs relays;          /* external relay URLs */
+    struct cfg_strs trusted_proxies; /* prefixes or addresses */
+    struct cfg_strs trusted_peers;
+    struct cfg_strs dashboard_redirects, cli_redirects, logout_redirects;
+};
+
+/** Load from a file (path NULL: defaults and environment alone) into mem. warnings (may be NULL)
+ *  receives a line per accepted key that has no effect here.
+ *  Errors: RK_NOT_FOUND no such file, RK_BAD_REQUEST syntax or unknown key, RK_INVALID a value; all
+ *  say "path:line: key: …". *out is untouched on error. */
+enum rk_code server_config_load(struct rk_arena *mem, const char *path, struct server_config *out,
+                                struct rk_buf *warnings, struct rk_err *err) RK_MUST;
+
+/** The effective values as YAML with secrets masked, a comment behind each says where it is from.
+ */
+enum rk_code server_config_show(struct rk_arena *mem, const char *path, struct rk_buf *out,
+                                struct rk_err *err) RK_MUST;
+
+#endif
