@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The Debian 12 packages that Rookery needs, in one place. Sourced by quickstart.sh and run.sh.
+
+PACKAGES_BUILD="gcc make autoconf automake autoconf-archive pkg-config libuv1-dev libnghttp2-dev
+libwslay-dev libssl-dev libsodium-dev libprotobuf-c-dev protobuf-c-compiler libprotobuf-dev
+protobuf-compiler libjansson-dev libyaml-dev libmicrohttpd-dev libjwt-dev libsqlite3-dev libpq-dev
+libcurl4-openssl-dev libmnl-dev libnftables-dev libmaxminddb-dev libidn2-dev libcap-ng-dev
+libcrypt-dev zlib1g-dev check"
+
+PACKAGES_RUN="ca-certificates curl jq openssl iproute2 wireguard-go"
+
+PACKAGES_DEMO="nftables iperf3 iputils-ping procps util-linux"
+
+PACKAGES_TEST="clang libclang-rt-14-dev clang-format clang-tidy valgrind pmccabe gcovr ccache python3
+python3-grpcio python3-grpc-tools python3-protobuf python3-jsonschema postgresql sqlite3
+wireguard-tools nghttp2-client socat git xz-utils"
+
+packages_missing() { # PACKAGE…: print those that are not installed
+    local p
+    for p in "$@"; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || echo "$p"
+    done
+}
+
+packages_install() { # PACKAGE…: install what is missing; quiet when nothing is
+    local missing
+    missing=$(packages_missing "$@" | tr '\n' ' ')
+    [ -n "${missing// /}" ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        echo "these packages are missing and only root can install them: $missing" >&2
+        return 1
+    fi
+    command -v apt-get >/dev/null || {
+        echo "apt-get not found: this script knows Debian 12; install by hand: $missing" >&2
+        return 1
+    }
+    echo "installing: $missing"
+    DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
