@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Digests over libsodium, and a bitwise CRC-32 (its inputs are 30 bytes). */
+/* Digests over libsodium, SHA-1 by OpenSSL (libsodium has none), and a bitwise CRC-32 (its inputs
+ * are 30 bytes). */
 #include "config.h"
 
 #include "lib/crypto/hash.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <openssl/evp.h>
 #include <sodium.h>
 
 #include "lib/base/enc.h"
@@ -36,6 +41,16 @@ struct rk_str hash_sha256_base64_new(struct rk_arena *a, struct rk_str in)
 void hash_blake2b128(struct rk_str in, uint8_t out[HASH_BLAKE2B128_SIZE])
 {
     (void)crypto_generichash(out, HASH_BLAKE2B128_SIZE, (const uint8_t *)in.p, in.n, NULL, 0);
+}
+
+void hash_sha1(struct rk_str in, uint8_t out[HASH_SHA1_SIZE])
+{
+    unsigned n = 0;
+
+    if (!EVP_Digest(in.n ? in.p : "", in.n, out, &n, EVP_sha1(), NULL) || n != HASH_SHA1_SIZE) {
+        fputs("hash_sha1: OpenSSL refuses SHA-1 on this system\n", stderr);
+        abort();
+    }
 }
 
 uint32_t hash_crc32(struct rk_str in)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Unkeyed digests: SHA-256, BLAKE2b-128 and the CRC-32 of token checksums. Any thread, no failure.
- */
+/* Unkeyed digests: SHA-256, SHA-1 (WebSocket only), BLAKE2b-128 and CRC-32. Any thread, no
+ * failure. */
 #ifndef RK_CRYPTO_HASH_H
 #define RK_CRYPTO_HASH_H
 
@@ -12,6 +12,7 @@
 #define HASH_SHA256_SIZE     32
 #define HASH_SHA256_TEXT     44 /* characters of base64, without a NUL */
 #define HASH_BLAKE2B128_SIZE 16
+#define HASH_SHA1_SIZE       20
 
 void hash_sha256(struct rk_str in, uint8_t out[HASH_SHA256_SIZE]);
 
@@ -21,6 +22,9 @@ struct rk_str hash_sha256_base64_new(struct rk_arena *a, struct rk_str in);
 
 /** BLAKE2b without key, 16 bytes: how SSH authorization names users on the wire. */
 void hash_blake2b128(struct rk_str in, uint8_t out[HASH_BLAKE2B128_SIZE]);
+
+/** SHA-1, broken for signatures: only for the accept key of RFC 6455. */
+void hash_sha1(struct rk_str in, uint8_t out[HASH_SHA1_SIZE]);
 
 /** CRC-32 (IEEE 802.3), as in zip. Finds typing errors, not attackers. */
 uint32_t hash_crc32(struct rk_str in);
