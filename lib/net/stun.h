@@ -23,14 +23,15 @@
 #include "lib/base/str.h"
 #include "lib/net/addr.h"
 
-#define STUN_HEADER_SIZE    20
-#define STUN_TXID_SIZE      12
-#define STUN_COOKIE         0x2112A442u
-#define STUN_MAX_SIZE       1500 /* longer datagrams are refused: one Ethernet frame */
-#define STUN_USERNAME_MAX   513  /* bytes, RFC 8489 section 14.3 */
-#define STUN_CANDIDATES_MAX 256  /* bytes of attribute 0x8100 that we read; official ones have 65  \
-                                  */
-#define STUN_UNKNOWN_MAX 8       /* unknown comprehension-required types that are remembered */
+#define STUN_HEADER_SIZE  20
+#define STUN_TXID_SIZE    12
+#define STUN_COOKIE       0x2112A442u
+#define STUN_MAX_SIZE     1500 /* longer datagrams are refused: one Ethernet frame */
+#define STUN_USERNAME_MAX 513  /* bytes, RFC 8489 section 14.3 */
+#define STUN_CANDIDATES_MAX                                                                        \
+    256                    /* bytes of attribute 0x8100 that we read; official ones have 65        \
+                            */
+#define STUN_UNKNOWN_MAX 8 /* unknown comprehension-required types that are remembered */
 
 #define STUN_METHOD_BINDING 1
 
