@@ -54,8 +54,11 @@ enum rk_code rk_key_parse(struct rk_str text, struct rk_key *out, struct rk_err 
     RK_CLEANUP(rk_key_wipe) struct rk_key key = {0};
     size_t n = 0;
     const char *end = NULL;
+    unsigned high = 0;
 
-    if (text.n != RK_KEY_TEXT ||
+    for (size_t i = 0; i < text.n && i < RK_KEY_TEXT; i++)
+        high |= (uint8_t)text.p[i] & 0x80; /* libsodium 1.0.18 decodes some of these */
+    if (text.n != RK_KEY_TEXT || high ||
         sodium_base642bin(key.b, sizeof key.b, text.p, text.n, NULL, &n, &end,
                           sodium_base64_VARIANT_ORIGINAL) ||
         n != sizeof key.b || end != text.p + text.n)

@@ -73,6 +73,28 @@ START_TEST(key_texts_are_strict)
 }
 END_TEST
 
+START_TEST(every_byte_outside_the_alphabet_is_refused)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t at = 0; at < RK_KEY_TEXT - 2; at++) {
+        for (int v = 0; v < 256; v++) {
+            char text[RK_KEY_TEXT + 1];
+            bool known = memchr(alphabet, v, sizeof alphabet - 1) != NULL;
+            struct rk_key k;
+
+            memcpy(text, PAIRS[0].text, sizeof text);
+            text[at] = (char)v;
+            ck_assert_int_eq(rk_key_parse(rk_str_of(text, RK_KEY_TEXT), &k, NULL),
+                             known ? RK_OK : RK_BAD_REQUEST);
+            ck_assert_int_eq(rk_key_parse_wire(rk_str_of(text, RK_KEY_TEXT), &k, NULL),
+                             known ? RK_OK : RK_BAD_REQUEST);
+        }
+    }
+}
+END_TEST
+
 START_TEST(stray_bits_pass_on_the_wire_only)
 {
     static const char last[] = "wxyz"; /* 48 to 51: same four upper bits */
@@ -127,6 +149,7 @@ int main(void)
 
     tcase_add_loop_test(t, public_keys_match_the_vectors, 0, RK_ARRAY_LEN(PAIRS));
     tcase_add_test(t, key_texts_are_strict);
+    tcase_add_test(t, every_byte_outside_the_alphabet_is_refused);
     tcase_add_test(t, stray_bits_pass_on_the_wire_only);
     tcase_add_test(t, generated_keys_are_clamped_and_differ);
     tcase_add_test(t, comparison_and_random_bounds);
