@@ -13,6 +13,8 @@
 struct rk_loop {
     uv_loop_t uv;
     uv_async_t bell;
+    uv_idle_t idle; /* active while deferred is not empty: the loop then does not wait */
+    struct rk_list deferred;
     uv_thread_t thread;
     pthread_mutex_t lock; /* guards tasks, stopping, ended */
     struct rk_list tasks;
@@ -64,6 +66,23 @@ static void on_bell(uv_async_t *bell)
         uv_unref((uv_handle_t *)bell); /* the loop now ends when the owners' handles are gone */
 }
 
+/* One batch per turn: what these tasks defer runs in the next turn. */
+static void on_idle(uv_idle_t *idle)
+{
+    struct rk_loop *l = idle->data;
+    struct rk_list batch, *node;
+
+    rk_list_init(&batch);
+    rk_list_splice(&batch, &l->deferred);
+    while ((node = rk_list_pop_front(&batch))) {
+        struct rk_task *t = rk_container_of(node, struct rk_task, link);
+
+        t->run(t);
+    }
+    if (rk_list_empty(&l->deferred))
+        (void)uv_idle_stop(idle);
+}
+
 enum rk_code rk_loop_new(struct rk_loop **out, struct rk_err *err)
 {
     struct rk_loop *l = rk_calloc(1, sizeof *l);
@@ -81,6 +100,9 @@ enum rk_code rk_loop_new(struct rk_loop **out, struct rk_err *err)
     }
     l->uv.data = l;
     l->bell.data = l;
+    (void)uv_idle_init(&l->uv, &l->idle); /* cannot fail */
+    l->idle.data = l;
+    rk_list_init(&l->deferred);
     (void)pthread_mutex_init(&l->lock, NULL);
     rk_list_init(&l->tasks);
     *out = l;
@@ -106,6 +128,7 @@ void rk_loop_run(struct rk_loop *l)
     if (!uv_is_closing((uv_handle_t *)&l->bell)) {
         uv_ref((uv_handle_t *)&l->bell);
         uv_close((uv_handle_t *)&l->bell, NULL);
+        uv_close((uv_handle_t *)&l->idle, NULL);
         (void)uv_run(&l->uv, UV_RUN_DEFAULT);
     }
     l->running = false;
@@ -160,6 +183,7 @@ void rk_loop_free(struct rk_loop *l)
         return;
     if (!uv_is_closing((uv_handle_t *)&l->bell)) { /* never ran */
         uv_close((uv_handle_t *)&l->bell, NULL);
+        uv_close((uv_handle_t *)&l->idle, NULL);
         (void)uv_run(&l->uv, UV_RUN_DEFAULT);
     }
     rc = uv_loop_close(&l->uv);
@@ -177,6 +201,14 @@ void rk_loop_post(struct rk_loop *l, struct rk_task *t)
     rk_list_push_back(&l->tasks, &t->link);
     ring(l);
     (void)pthread_mutex_unlock(&l->lock);
+}
+
+void rk_loop_defer(struct rk_loop *l, struct rk_task *t)
+{
+    if (rk_list_linked(&t->link))
+        return;
+    rk_list_push_back(&l->deferred, &t->link);
+    (void)uv_idle_start(&l->idle, on_idle);
 }
 
 uv_loop_t *rk_loop_uv(struct rk_loop *l)

@@ -45,6 +45,11 @@ void rk_loop_free(struct rk_loop *l); /* accepts NULL */
  *  the loop turns. Any thread. The callback never runs before this call has returned. */
 void rk_loop_post(struct rk_loop *l, struct rk_task *t);
 
+/** Run a task once before the loop waits for events again: joins the work of one turn (flush a
+ * queue that many callbacks added to). Loop thread, no lock; a task that is queued already stays
+ * where it is. Take it back with rk_list_remove(&t->link). */
+void rk_loop_defer(struct rk_loop *l, struct rk_task *t);
+
 uv_loop_t *rk_loop_uv(struct rk_loop *l);
 struct rk_loop *rk_loop_of(uv_loop_t *uv);
 
