@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * PostgreSQL behind the database seam (db_impl.h): libpq, one prepared statement per SQL text,
+ * parameters as text (bytes in binary), results in binary.
+ *
+ * A statement's whole result is held by the client, so several may be read at once.
+ */
+#include "config.h"
+
+#include "management/store/db.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/num.h"
+#include "management/store/db_impl.h"
+
+#define BUSY_MS_DEFAULT   5000
+#define CONNECT_TIMEOUT_S "10"
+#define STMT_TIMEOUT_MS   60000 /* a server that hangs must not hang us for ever */
+
+/* Types of result columns (pg_type.oid); stable since the beginnings. */
+enum { PG_BOOL = 16, PG_BYTEA = 17, PG_INT8 = 20, PG_INT2 = 21, PG_INT4 = 23, PG_TEXT = 25 };
+enum { PG_NAME = 19, PG_BPCHAR = 1042, PG_VARCHAR = 1043, PG_VOID = 2278 };
+
+struct pg {
+    struct db db;
+    PGconn *c;
+    char *url;
+    int busy_ms;
+    unsigned next_name;
+};
+
+struct pg_stmt {
+    struct db_stmt st;
+    char name[16];
+    PGresult *res; /* while its rows are open */
+    int row;       /* current row; -1 before the first */
+};
+
+static struct pg *pg_of(struct db *db)
+{
+    return rk_container_of(db, struct pg, db);
+}
+
+static struct pg_stmt *stmt_of(struct db_stmt *st)
+{
+    return rk_container_of(st, struct pg_stmt, st);
+}
+
+/* SQLSTATE as our code; *retry when the whole transaction may be tried again. */
+static enum rk_code code_of(const char *state, bool *retry)
+{
+    static const struct {
+        const char *prefix;
+        enum rk_code code;
+        bool retry;
+    } map[] = {
+        {"23505", RK_EXISTS, false},      /* unique_violation */
+        {"23", RK_INVALID, false},        /* other integrity constraints */
+        {"40", RK_UNAVAILABLE, true},     /* serialization failure, deadlock */
+        {"55P03", RK_UNAVAILABLE, true},  /* lock_not_available: lock_timeout */
+        {"08P01", RK_INTERNAL, false},    /* wrong number of arguments */
+        {"08", RK_UNAVAILABLE, false},    /* connection */
+        {"25006", RK_UNAVAILABLE, false}, /* read-only: a standby after a fail-over */
+        {"53", RK_UNAVAILABLE, false},    /* disk full, out of memory, too many connections */
+        {"57", RK_UNAVAILABLE, false},    /* shutdown, cancelled by timeout */
+        {"58", RK_UNAVAILABLE, false},    /* I/O error */
+        {"22", RK_INVALID, false},        /* data does not fit the type */
+        {"54", RK_LIMIT, false},          /* too large */
+    };
+
+    *retry = false;
+    if (!state || !state[0])
+        return RK_UNAVAILABLE; /* libpq's own: the connection broke */
+    for (size_t i = 0; i < RK_ARRAY_LEN(map); i++)
+        if (rk_str_starts(rk_str_z(state), rk_str_z(map[i].prefix))) {
+            *retry = map[i].retry;
+            return map[i].code;
+        }
+    return RK_INTERNAL;
+}
+
+/* First line only: the rest repeats the statement and may hold values. */
+static enum rk_code fail_text(enum rk_code code, const char *what, const char *text,
+                              struct rk_err *err)
+{
+    struct rk_str line = rk_str_z(text);
+
+    line = rk_str_trim(rk_str_sub(line, 0, rk_str_find_c(line, '\n')));
+    return rk_fail(err, code, "database: %s: %.*s", what, RK_STR_ARG(line));
+}
+
+static enum rk_code pg_fail(struct pg *p, const PGresult *res, const char *what, struct rk_err *err)
+{
+    const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
+    const char *text = res ? PQresultErrorMessage(res) : PQerrorMessage(p->c);
+    bool retry;
+    enum rk_code code = code_of(state, &retry);
+
+    if (PQstatus(p->c) != CONNECTION_OK) {
+        p->db.broken = true;
+        code = RK_UNAVAILABLE;
+    }
+    if (retry)
+        p->db.retry = true;
+    return fail_text(code, what, text && text[0] ? text : PQerrorMessage(p->c), err);
+}
+
+static bool is_ok(const PGresult *res)
+{
+    ExecStatusType t = PQresultStatus(res);
+
+    return t == PGRES_COMMAND_OK || t == PGRES_TUPLES_OK;
+}
+
+/* ---- statements -------------------------------------------------------------------------- */
+
+static enum rk_code pg_prepare(struct db *db, const char *sql, struct db_stmt **out,
+                               struct rk_err *err)
+{
+    struct pg *p = pg_of(db);
+    struct pg_stmt *s = rk_calloc(1, sizeof *s);
+    PGresult *res;
+
+    (void)snprintf(s->name, sizeof s->name, "s%u", p->next_name++);
+    res = PQprepare(p->c, s->name, sql, 0, NULL);
+    if (!is_ok(res)) {
+        enum rk_code rc = pg_fail(p, res, "prepare", err);
+
+        PQclear(res);
+        free(s);
+        return rc;
+    }
+    PQclear(res);
+    *out = &s->st;
+    return RK_OK;
+}
+
+/* Only called when the connection goes away, so nothing is deallocated on the server. */
+static void pg_stmt_free(struct db *db, struct db_stmt *st)
+{
+    (void)db;
+    PQclear(stmt_of(st)->res);
+    free(stmt_of(st));
+}
+
+struct pg_params { /* libpq's arrays, and the digits of numbers */
+    const char *value[DB_ARGS_MAX];
+    int length[DB_ARGS_MAX];
+    int format[DB_ARGS_MAX];
+    char digits[DB_ARGS_MAX][24];
+    struct rk_arena *texts;
+};
+
+static enum rk_code params_fill(struct pg_params *pp, const struct db_val *args, size_t n_args,
+                                struct rk_err *err)
+{
+    for (size_t i = 0; i < n_args; i++) {
+        const struct db_val *v = &args[i];
+
+        pp->format[i] = 0;
+        pp->length[i] = 0;
+        pp->value[i] = NULL;
+        if (v->s.n > INT32_MAX)
+            return rk_fail(err, RK_LIMIT, "database: value of %zu bytes", v->s.n);
+        switch (v->type) {
+        case DB_NULL:
+            break;
+        case DB_I64:
+            (void)snprintf(pp->digits[i], sizeof pp->digits[i], "%lld", (long long)v->i);
+            pp->value[i] = pp->digits[i];
+            break;
+        case DB_TEXT: /* binary form of text is its bytes, and needs no NUL behind it */
+        case DB_BLOB:
+            pp->value[i] = v->s.n ? v->s.p : "";
+            pp->length[i] = (int)v->s.n;
+            pp->format[i] = 1;
+            break;
+        }
+    }
+    return RK_OK;
+}
+
+static enum rk_code pg_run(struct db *db, struct db_stmt *st, const struct db_val *args,
+                           size_t n_args, int64_t *changed, struct rk_err *err)
+{
+    struct pg *p = pg_of(db);
+    struct pg_stmt *s = stmt_of(st);
+    struct pg_params pp;
+    PGresult *res;
+    enum rk_code rc = params_fill(&pp, args, n_args, err);
+
+    if (rc)
+        return rc;
+    res = PQexecPrepared(p->c, s->name, (int)n_args, pp.value, pp.length, pp.format, 1);
+    if (!is_ok(res)) {
+        rc = pg_fail(p, res, "run", err);
+        PQclear(res);
+        return rc;
+    }
+    if (!changed) {
+        PQclear(s->res);
+        s->res = res;
+        s->row = -1;
+        return RK_OK;
+    }
+    /* COMMIT of a transaction that an error had broken answers ROLLBACK, as a success. */
+    if (rk_str_eqz(rk_str_z(PQcmdStatus(res)), "ROLLBACK") &&
+        rk_str_starts(rk_str_z(st->sql), RK_STR("COMMIT")))
+        rc = rk_fail(err, RK_UNAVAILABLE, "database: transaction was rolled back");
+    else if (PQcmdTuples(res)[0])
+        rc = rk_parse_i64(rk_str_z(PQcmdTuples(res)), 0, INT64_MAX, changed, err);
+    PQclear(res);
+    return rc;
+}
+
+static enum rk_code pg_step(struct db *db, struct db_stmt *st, bool *row, struct rk_err *err)
+{
+    struct pg_stmt *s = stmt_of(st);
+
+    (void)db;
+    (void)err;
+    *row = s->row + 1 < PQntuples(s->res);
+    if (*row)
+        s->row++;
+    return RK_OK;
+}
+
+static void pg_reset(struct db *db, struct db_stmt *st)
+{
+    (void)db;
+    PQclear(stmt_of(st)->res);
+    stmt_of(st)->res = NULL;
+}
+
+static int64_t big_endian(const char *p, size_t n)
+{
+    uint64_t v = p[0] & 0x80 ? UINT64_MAX : 0; /* two's complement: extend the sign */
+
+    for (size_t i = 0; i < n; i++)
+        v = v << 8 | (uint8_t)p[i];
+    return (int64_t)v;
+}
+
+static enum rk_code pg_column(struct db_stmt *st, int col, struct db_val *out, struct rk_err *err)
+{
+    struct pg_stmt *s = stmt_of(st);
+    struct rk_str v;
+
+    if (col < 0 || col >= PQnfields(s->res))
+        return rk_fail(err, RK_INTERNAL, "database: no column %d", col);
+    if (PQgetisnull(s->res, s->row, col)) {
+        *out = db_null();
+        return RK_OK;
+    }
+    v = rk_str_of(PQgetvalue(s->res, s->row, col), (size_t)PQgetlength(s->res, s->row, col));
+    switch (PQftype(s->res, col)) {
+    case PG_BOOL:
+    case PG_INT2:
+    case PG_INT4:
+    case PG_INT8:
+        *out = db_i64(big_endian(v.p, v.n));
+        return RK_OK;
+    case PG_TEXT:
+    case PG_VARCHAR:
+    case PG_BPCHAR:
+    case PG_NAME:
+        *out = db_text(v);
+        return RK_OK;
+    case PG_BYTEA:
+        *out = db_blob(v);
+        return RK_OK;
+    case PG_VOID:
+        *out = db_null();
+        return RK_OK;
+    default:
+        return rk_fail(err, RK_INTERNAL, "database: column %d has type %u", col,
+                       PQftype(s->res, col));
+    }
+}
+
+static enum rk_code pg_script(struct db *db, const char *sql, struct rk_err *err)
+{
+    struct pg *p = pg_of(db);
+    PGresult *res = PQexec(p->c, sql);
+    enum rk_code rc = is_ok(res) ? RK_OK : pg_fail(p, res, "script", err);
+
+    PQclear(res);
+    return rc;
+}
+
+/* ---- connection -------------------------------------------------------------------------- */
+
+static void notice_ignore(void *arg, const PGresult *res)
+{
+    (void)arg; /* "relation exists, skipping" and the like: libpq would print them on stderr */
+    (void)res;
+}
+
+static enum rk_code session_setup(struct pg *p, struct rk_err *err)
+{
+    char sql[240];
+
+    (void)PQsetNoticeReceiver(p->c, notice_ignore, NULL);
+    (void)snprintf(sql, sizeof sql,
+                   "SET lock_timeout = %d; SET statement_timeout = %d;"
+                   "SET idle_in_transaction_session_timeout = %d; SET client_encoding = 'UTF8'",
+                   p->busy_ms, STMT_TIMEOUT_MS, STMT_TIMEOUT_MS);
+    return pg_script(&p->db, sql, err);
+}
+
+static enum rk_code pg_ready(struct db *db, struct rk_err *err)
+{
+    struct pg *p = pg_of(db);
+    enum rk_code rc;
+
+    if (!db->broken && PQstatus(p->c) == CONNECTION_OK)
+        return RK_OK;
+    for (size_t i = 0; i < DB_BUCKETS; i++)
+        for (struct db_stmt *st = db->stmts[i]; st; st = st->next)
+            if (st->rows.open)
+                return rk_fail(err, RK_UNAVAILABLE, "database: connection is gone");
+    db->broken = true;
+    db_stmts_drop(db);
+    PQreset(p->c);
+    if (PQstatus(p->c) != CONNECTION_OK)
+        return fail_text(RK_UNAVAILABLE, "connect", PQerrorMessage(p->c), err);
+    rc = session_setup(p, err);
+    db->broken = rc != RK_OK;
+    return rc;
+}
+
+static bool pg_in_tx(struct db *db)
+{
+    PGTransactionStatusType t = PQtransactionStatus(pg_of(db)->c);
+
+    return t == PQTRANS_INTRANS || t == PQTRANS_INERROR || t == PQTRANS_ACTIVE;
+}
+
+static void pg_close(struct db *db)
+{
+    struct pg *p = pg_of(db);
+
+    PQfinish(p->c);
+    free(p->url);
+    free(p);
+}
+
+static const struct db_ops OPS = {
+    .prepare = pg_prepare,
+    .stmt_free = pg_stmt_free,
+    .run = pg_run,
+    .step = pg_step,
+    .reset = pg_reset,
+    .column = pg_column,
+    .script = pg_script,
+    .ready = pg_ready,
+    .in_tx = pg_in_tx,
+    .close = pg_close,
+};
+
+enum rk_code db_pg_open(struct db **out, const struct db_opts *opts, struct rk_err *err)
+{
+    /* expand_dbname: the first dbname is a whole URL or "key=value" list and may override */
+    static const char *const keys[] = {"connect_timeout", "application_name", "dbname", NULL};
+    const char *values[] = {CONNECT_TIMEOUT_S, "rookery", opts->url, NULL};
+    RK_CLEANUP(db_closep) struct db *db = NULL;
+    struct pg *p = rk_calloc(1, sizeof *p);
+    enum rk_code rc;
+
+    db = &p->db;
+    *db = (struct db){.ops = &OPS, .engine = DB_PG};
+    p->busy_ms = opts->busy_ms > 0 ? opts->busy_ms : BUSY_MS_DEFAULT;
+    p->c = PQconnectdbParams(keys, values, 1);
+    if (PQstatus(p->c) != CONNECTION_OK)
+        return fail_text(RK_UNAVAILABLE, "connect", PQerrorMessage(p->c), err);
+    rc = session_setup(p, err);
+    if (rc == RK_OK) {
+        *out = db;
+        db = NULL;
+    }
+    return rc;
+}
+
+enum rk_code db_pg_wait(struct db *db, int timeout_ms, int wake_fd, struct rk_arena *mem, bool *got,
+                        struct rk_str *payload, struct rk_err *err)
+{
+    struct pg *p = pg_of(db);
+    int64_t until = rk_mono_ms() + timeout_ms;
+
+    *got = false;
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = PQsocket(p->c), .events = POLLIN},
+                                {.fd = wake_fd, .events = POLLIN}};
+        int64_t left = until - rk_mono_ms();
+        PGnotify *n;
+
+        if (PQconsumeInput(p->c) == 0) {
+            db->broken = true;
+            return fail_text(RK_UNAVAILABLE, "wait", PQerrorMessage(p->c), err);
+        }
+        n = PQnotifies(p->c);
+        if (n) {
+            *payload = rk_arena_dup(mem, rk_str_z(n->extra));
+            *got = true;
+            PQfreemem(n);
+            return RK_OK;
+        }
+        if (left <= 0)
+            return RK_OK;
+        (void)poll(fds, wake_fd >= 0 ? 2 : 1, (int)left);
+        if (wake_fd >= 0 && fds[1].revents)
+            return RK_OK;
+    }
+}
