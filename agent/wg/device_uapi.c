@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A userspace WireGuard daemon: its process and its UNIX socket. The text is in uapi_text.c. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/wg/backend.h"
+
+/* An answer this large is ten thousand peers with a hundred routes each. */
+#define ANSWER_MAX_BYTES ((size_t)64 << 20)
+/* The daemon lives on this host; it answers within milliseconds unless it is stuck. */
+#define ANSWER_TIMEOUT_S 3
+
+struct wg_uapi {
+    int fd;
+    char path[sizeof((struct sockaddr_un *)0)->sun_path];
+};
+
+static enum rk_code open_socket(struct wg_uapi *u, struct rk_err *err)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    struct timeval tv = {.tv_sec = ANSWER_TIMEOUT_S};
+    int e;
+
+    memcpy(sa.sun_path, u->path, sizeof sa.sun_path);
+    u->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (u->fd < 0)
+        return rk_fail_errno(err, RK_INTERNAL, errno, "socket");
+    (void)setsockopt(u->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+    (void)setsockopt(u->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
+    if (connect(u->fd, (const struct sockaddr *)&sa, sizeof sa) == 0)
+        return RK_OK;
+    e = errno;
+    (void)close(u->fd);
+    u->fd = -1;
+    return rk_fail_errno(err,
+                         e == ENOENT         ? RK_NOT_FOUND
+                         : e == ECONNREFUSED ? RK_UNAVAILABLE
+                                             : RK_INTERNAL,
+                         e, "connect to %s", u->path);
+}
+
+enum rk_code wg_uapi_connect(const char *path, struct wg_uapi **out, struct rk_err *err)
+{
+    struct wg_uapi *u;
+    enum rk_code rc;
+
+    if (strlen(path) >= sizeof u->path)
+        return rk_fail(err, RK_INVALID, "socket path %s is too long", path);
+    u = rk_calloc(1, sizeof *u);
+    (void)snprintf(u->path, sizeof u->path, "%s", path);
+    rc = open_socket(u, err);
+    if (rc) {
+        free(u);
+        return rc;
+    }
+    *out = u;
+    return RK_OK;
+}
+
+void wg_uapi_free(struct wg_uapi *u)
+{
+    if (!u)
+        return;
+    if (u->fd >= 0)
+        (void)close(u->fd);
+    free(u);
+}
+
+static enum rk_code send_all(int fd, struct rk_str s, struct rk_err *err)
+{
+    while (s.n) {
+        ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return rk_fail_errno(err, RK_UNAVAILABLE, errno, "wireguard daemon: send");
+        s = rk_str_sub(s, (size_t)n, s.n);
+    }
+    return RK_OK;
+}
+
+/* Up to the empty line that ends an answer. */
+static enum rk_code receive(int fd, struct rk_buf *in, struct rk_err *err)
+{
+    for (;;) {
+        char *room = rk_buf_room(in, 16384);
+        ssize_t n;
+
+        if (!room)
+            return rk_fail(err, RK_LIMIT, "wireguard daemon: answer is too long");
+        n = recv(fd, room, 16384, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return rk_fail_errno(err, errno == EAGAIN ? RK_TIMEOUT : RK_UNAVAILABLE, errno,
+                                 "wireguard daemon: receive");
+        if (n == 0)
+            return rk_fail(err, RK_UNAVAILABLE, "wireguard daemon closed its socket");
+        rk_buf_added(in, (size_t)n);
+        if (rk_str_ends(rk_buf_str(in), RK_STR("\n\n")))
+            return RK_OK;
+    }
+}
+
+/* One question on the kept connection; a connection that failed is not used again. */
+static enum rk_code ask(struct wg_uapi *u, struct rk_str text, struct rk_arena *mem,
+                        struct wg_state *out, struct rk_err *err)
+{
+    struct rk_buf in;
+    enum rk_code rc;
+
+    if (u->fd < 0) {
+        rc = open_socket(u, err);
+        if (rc)
+            return rc;
+    }
+    rk_buf_init(&in, ANSWER_MAX_BYTES);
+    rc = send_all(u->fd, text, err);
+    if (rc == RK_OK)
+        rc = receive(u->fd, &in, err);
+    if (rc) {
+        (void)close(u->fd);
+        u->fd = -1;
+    } else {
+        rc = wg_uapi_decode(rk_buf_str(&in), mem, out, err);
+    }
+    rk_secret_wipe(in.p, in.n); /* the private key is in it */
+    rk_buf_done(&in);
+    return rc;
+}
+
+static size_t change_size(const struct wg_change *c)
+{
+    size_t size = 512;
+
+    for (size_t i = 0; i < c->n_peers; i++)
+        size += 384 + c->peers[i].n_allowed * (RK_ADDR_TEXT + 12);
+    return size;
+}
+
+enum rk_code wg_uapi_apply(struct wg_uapi *u, const struct wg_change *c, struct rk_err *err)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct wg_state none;
+    struct rk_buf text;
+    enum rk_code rc;
+
+    rk_buf_init(&text, ANSWER_MAX_BYTES);
+    (void)rk_buf_room(&text, change_size(c)); /* growing would leave copies of keys behind */
+    wg_uapi_encode(c, &text);
+    if (text.full)
+        rc = rk_fail(err, RK_LIMIT, "wireguard change is too large");
+    else
+        rc = ask(u, rk_buf_str(&text), mem, &none, err);
+    rk_secret_wipe(text.p, text.n);
+    rk_buf_done(&text);
+    return rc;
+}
+
+enum rk_code wg_uapi_read(struct wg_uapi *u, struct rk_arena *mem, struct wg_state *out,
+                          struct rk_err *err)
+{
+    return ask(u, RK_STR("get=1\n\n"), mem, out, err);
+}
+
+/* ---- the process ---- */
+
+/* Where execvp would find it; done before the fork so that the error is a sentence. */
+static enum rk_code find_program(const char *name, char *out, size_t cap, struct rk_err *err)
+{
+    static const char usual[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    const char *path = getenv("PATH");
+    struct rk_str rest = rk_str_z(path ? path : usual), dir;
+
+    if (strchr(name, '/')) {
+        if (access(name, X_OK) != 0)
+            return rk_fail_errno(err, RK_NOT_FOUND, errno, "%s", name);
+        (void)snprintf(out, cap, "%s", name);
+        return RK_OK;
+    }
+    while (rest.n) {
+        (void)rk_str_cut(rest, ':', &dir, &rest);
+        if (!dir.n || snprintf(out, cap, "%.*s/%s", RK_STR_ARG(dir), name) >= (int)cap)
+            continue;
+        if (access(out, X_OK) == 0)
+            return RK_OK;
+    }
+    return rk_fail(err, RK_NOT_FOUND,
+                   "this kernel has no WireGuard, and %s is not in PATH: install it", name);
+}
+
+/* Only calls that are safe between fork and exec. */
+static void child(const char *program, const char *name, pid_t parent)
+{
+    static char foreground[] = "-f", env1[] = "WG_PROCESS_FOREGROUND=1", env2[] = "LOG_LEVEL=error";
+    char *argv[] = {(char *)(uintptr_t)program, foreground, (char *)(uintptr_t)name, NULL};
+    char *envp[] = {env1, env2, NULL};
+    int null = open("/dev/null", O_RDWR);
+    sigset_t none;
+
+    if (null >= 0) {
+        (void)dup2(null, STDIN_FILENO);
+        (void)dup2(null, STDOUT_FILENO);
+    }
+    for (int sig = 1; sig < NSIG; sig++)
+        (void)signal(sig, SIG_DFL);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)setsid(); /* a ^C for the agent is not for the daemon: the agent ends it in order */
+    /* when the agent dies without a word the tunnel must not live on without anybody's control */
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() == parent)
+        (void)execve(program, argv, envp);
+    _exit(127);
+}
+
+enum rk_code wg_daemon_start(const char *program, const char *name, pid_t *pid, int *pidfd,
+                             struct rk_err *err)
+{
+    char path[4096];
+    pid_t parent = getpid(), made;
+    sigset_t all, old;
+    enum rk_code rc = find_program(program, path, sizeof path, err);
+    int fd;
+
+    if (rc)
+        return rc;
+    /* a signal for the child before its exec must not run a handler of ours in it: libuv's would
+     * write into the pipe that both share */
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &old);
+    made = fork();
+    if (made == 0)
+        child(path, name, parent);
+    (void)sigprocmask(SIG_SETMASK, &old, NULL);
+    if (made < 0)
+        return rk_fail_errno(err, RK_INTERNAL, errno, "start %s", path);
+    fd = (int)syscall(SYS_pidfd_open, made, 0);
+    if (fd < 0) {
+        int e = errno;
+
+        (void)kill(made, SIGKILL);
+        (void)waitpid(made, NULL, 0);
+        return rk_fail_errno(err, RK_INTERNAL, e, "watch %s", path);
+    }
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    *pid = made;
+    *pidfd = fd;
+    return RK_OK;
+}
