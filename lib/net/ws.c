@@ -415,9 +415,10 @@ static bool take_payload(struct ws_rx *rx, struct rk_str *in)
 {
     size_t n = rx->left < in->n ? (size_t)rx->left : in->n;
     bool control = is_control(rx->op);
-    uint8_t *dst = control ? rx->control + rx->control_n : rx->msg + rx->msg_n;
+    uint8_t *dst;
 
-    if (n) {
+    if (n) { /* msg is NULL while a message is empty */
+        dst = control ? rx->control + rx->control_n : rx->msg + rx->msg_n;
         xor_copy(dst, (const uint8_t *)in->p, n, rx->mask, rx->mask_at);
         *in = rk_str_sub(*in, n, in->n);
         rx->mask_at = (rx->mask_at + n) & 3;
