@@ -20,18 +20,20 @@
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/net/addr.h"
+#include "lib/net/stun.h"
 
 struct ice_agent;
 
-enum ice_state { ICE_NEW, ICE_CHECKING, ICE_CONNECTED, ICE_FAILED };
+enum ice_state { ICE_CHECKING, ICE_CONNECTED, ICE_FAILED };
 
 struct ice_user { /* embedded in the owner's struct */
     const struct ice_user_ops *ops;
 };
 
 struct ice_user_ops {
-    /** Send a datagram to `to` from local candidate `local` (the socket is the same for all). */
-    void (*send)(struct ice_user *u, const struct ice_cand *local, const struct rk_addr *to,
+    /** Send a datagram; src is the local address to send from (an answer leaves from where the
+     *  request came in), family 0: any. */
+    void (*send)(struct ice_user *u, const struct rk_ip *src, const struct rk_addr *to,
                  struct rk_str datagram);
     /** State or selected pair changed. ICE_FAILED covers "never connected" (12 s) and "lost" (6 s);
      *  the agent does nothing any more then. The agent must not be freed from inside. */
@@ -42,37 +44,42 @@ struct ice_opts { /* copied; views borrowed for the call */
     bool controlling;
     struct rk_str local_ufrag, local_pwd;
     struct rk_str remote_ufrag, remote_pwd;
+    uint32_t txid_tag; /* first 4 bytes of the transaction ids that we choose (big endian), by which
+                          a shared socket finds the agent that a response is for */
     /* timers; 0 means the default in brackets */
-    int64_t check_interval_ms; /* 200 */
-    int64_t keepalive_ms;      /* 2000 */
-    int64_t disconnected_ms;   /* 6000 */
-    int64_t failed_ms;         /* 6000 */
+    int64_t keepalive_ms;    /* 2000 */
+    int64_t disconnected_ms; /* 6000 */
+    int64_t failed_ms;       /* 6000 */
 };
 
-/** New agent in state ICE_NEW; checks start with ice_agent_tick. Owned: ice_agent_free. */
-enum rk_code ice_agent_new(const struct ice_opts *opts, struct ice_user *user, int64_t now_ms,
+/** New agent, checking; checks leave with ice_agent_tick. Owned: ice_agent_free.
+ *  Errors: RK_INVALID (credentials too short or too long). */
+enum rk_code ice_agent_new(const struct ice_opts *opts, struct ice_user *user, int64_t now_us,
                            struct ice_agent **out, struct rk_err *err) RK_MUST;
 void ice_agent_free(struct ice_agent *a); /* accepts NULL */
 
-/** Add candidates (copied). Local ones get an id and, where 0, priority and foundation. Duplicates
- *  are ignored. Errors: RK_LIMIT. */
-enum rk_code ice_agent_add_local(struct ice_agent *a, struct ice_cand *c, int64_t now_ms,
+/** Add candidates (copied). Local ones get an id and, where missing, priority and foundation, also
+ *  in *c. Errors: RK_EXISTS (same address: nothing to signal), RK_LIMIT, RK_INVALID (an address
+ * that cannot be sent to). */
+enum rk_code ice_agent_add_local(struct ice_agent *a, struct ice_cand *c, int64_t now_us,
                                  struct rk_err *err);
-enum rk_code ice_agent_add_remote(struct ice_agent *a, const struct ice_cand *c, int64_t now_ms,
+enum rk_code ice_agent_add_remote(struct ice_agent *a, const struct ice_cand *c, int64_t now_us,
                                   struct rk_err *err);
 
-/** A STUN datagram for this agent. true: it belonged to this session (authenticated). */
-bool ice_agent_input(struct ice_agent *a, const struct rk_addr *from, struct rk_str datagram,
-                     int64_t now_ms);
+/** A STUN message for this agent, from `from` and sent to our address `to` (family 0: unknown).
+ *  true: it belonged to this session (authenticated). */
+bool ice_agent_input(struct ice_agent *a, const struct rk_addr *from, const struct rk_ip *to,
+                     const struct stun_msg *msg, int64_t now_us);
 
-/** Let time pass; call at the deadline (mono ms; INT64_MAX: none) or later. */
-void ice_agent_tick(struct ice_agent *a, int64_t now_ms);
+/** Let time pass; call at the deadline (INT64_MAX: none) or later. */
+void ice_agent_tick(struct ice_agent *a, int64_t now_us);
 int64_t ice_agent_deadline(const struct ice_agent *a);
 
 enum ice_state ice_agent_state(const struct ice_agent *a);
 
-struct ice_pair_info { /* lent until the next call */
-    const struct ice_cand *local, *remote;
+struct ice_pair_info {            /* lent until the next call */
+    const struct ice_cand *local; /* what the remote sees us as: host, srflx or prflx */
+    const struct ice_cand *remote;
     int64_t rtt_us; /* 0: not measured */
 };
 /** The selected pair; false before there is one. */

@@ -19,7 +19,8 @@
 
 enum ice_cand_type { ICE_HOST, ICE_SRFLX, ICE_PRFLX, ICE_RELAY };
 
-#define ICE_CAND_ID_MAX   64  /* characters of an id that we keep; official ids have 32 */
+#define ICE_CAND_ID_LEN   32  /* characters of an id that we make */
+#define ICE_CAND_ID_MAX   64  /* characters of an id that we accept */
 #define ICE_UFRAG_MAX     256 /* RFC 8839 */
 #define ICE_CAND_LINE_MAX 1024
 

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Connectivity checks of the ICE agent: building and judging Binding messages; see agent.h. */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "agent/ice/pair.h"
+#include "lib/crypto/secret.h"
+
+static void send_message(struct ice_agent *a, const struct rk_ip *src, const struct rk_addr *to,
+                         struct stun_writer *w)
+{
+    struct rk_str out = stun_end(w);
+
+    if (out.n)
+        a->user->ops->send(a->user, src, to, out);
+}
+
+/* FINGERPRINT, then the ids of both candidates as official agents put them. */
+static void finish(struct ice_agent *a, struct stun_writer *w, const char *key,
+                   const struct ice_pair *p, const struct rk_addr *to)
+{
+    const struct ice_cand *local = ice_local_for(a, to->ip.family);
+
+    stun_put_integrity(w, rk_str_z(key));
+    stun_put_fingerprint(w);
+    if (local && p)
+        stun_put_nb_candidates(w, rk_str_z(local->id), rk_str_z(p->remote.id));
+}
+
+static void new_txid(const struct ice_agent *a, struct stun_txid *out)
+{
+    stun_txid_random(out);
+    out->b[0] = (uint8_t)(a->txid_tag >> 24);
+    out->b[1] = (uint8_t)(a->txid_tag >> 16);
+    out->b[2] = (uint8_t)(a->txid_tag >> 8);
+    out->b[3] = (uint8_t)a->txid_tag;
+}
+
+void ice_check_send(struct ice_agent *a, struct ice_pair *p, bool nominating, int64_t now_us)
+{
+    const struct ice_cand *local = ice_local_for(a, p->remote.addr.ip.family);
+    struct ice_request *r = &p->open[p->open_at];
+    uint8_t buf[STUN_MAX_SIZE];
+    char username[2 * ICE_MAX_CRED + 2];
+    struct stun_writer w;
+
+    if (!local)
+        return;
+    *r = (struct ice_request){
+        .sent_us = now_us, .nominating = nominating, .as_controlling = a->controlling};
+    p->open_at = (p->open_at + 1) % ICE_MAX_OPEN;
+    new_txid(a, &r->txid);
+    (void)snprintf(username, sizeof username, "%s:%s", a->remote_ufrag, a->local_ufrag);
+    stun_begin(&w, buf, sizeof buf, STUN_REQUEST, STUN_METHOD_BINDING, &r->txid);
+    stun_put_username(&w, rk_str_z(username));
+    if (nominating)
+        stun_put_use_candidate(&w);
+    if (a->controlling)
+        stun_put_controlling(&w, a->tie_breaker);
+    else
+        stun_put_controlled(&w, a->tie_breaker);
+    stun_put_priority(&w, local->priority);
+    finish(a, &w, a->remote_pwd, p, &p->remote.addr);
+    send_message(a, &(struct rk_ip){0}, &p->remote.addr, &w);
+}
+
+static void answer_error(struct ice_agent *a, const struct stun_msg *m, const struct ice_pair *p,
+                         const struct rk_addr *from, const struct rk_ip *to, unsigned code)
+{
+    uint8_t buf[STUN_MAX_SIZE];
+    struct stun_writer w;
+
+    stun_begin(&w, buf, sizeof buf, STUN_ERROR, STUN_METHOD_BINDING, &m->txid);
+    stun_put_error(&w, code,
+                   code == STUN_ERR_ROLE_CONFLICT ? RK_STR("Role Conflict")
+                                                  : RK_STR("Unknown Attribute"));
+    if (code == STUN_ERR_UNKNOWN_ATTRIBUTE)
+        stun_put_unknown(&w, m->unknown, m->n_unknown);
+    finish(a, &w, a->local_pwd, p, from);
+    send_message(a, to, from, &w);
+}
+
+static void answer_success(struct ice_agent *a, const struct stun_msg *m, const struct ice_pair *p,
+                           const struct rk_addr *from, const struct rk_ip *to)
+{
+    uint8_t buf[STUN_MAX_SIZE];
+    struct stun_writer w;
+
+    stun_begin(&w, buf, sizeof buf, STUN_SUCCESS, STUN_METHOD_BINDING, &m->txid);
+    stun_put_xor_mapped(&w, from);
+    finish(a, &w, a->local_pwd, p, from);
+    send_message(a, to, from, &w);
+}
+
+static bool username_ok(const struct ice_agent *a, struct rk_str username)
+{
+    char want[2 * ICE_MAX_CRED + 2];
+
+    (void)snprintf(want, sizeof want, "%s:%s", a->local_ufrag, a->remote_ufrag);
+    return rk_str_eqz(username, want);
+}
+
+/* A request from an address that nobody signalled: a NAT made it. */
+static struct ice_pair *add_peer_reflexive(struct ice_agent *a, const struct stun_msg *m,
+                                           const struct rk_addr *from, int64_t now_us)
+{
+    struct ice_cand c = {.type = ICE_PRFLX, .addr = *from};
+    struct rk_str sender, receiver;
+
+    ice_cand_complete(&c);
+    if (stun_nb_candidates_split(m, &sender, &receiver) && sender.n <= ICE_CAND_ID_MAX)
+        (void)snprintf(c.id, sizeof c.id, "%.*s", RK_STR_ARG(sender));
+    return ice_pair_add(a, &c, now_us);
+}
+
+static void switch_role(struct ice_agent *a)
+{
+    a->controlling = !a->controlling;
+    rk_secret_random(&a->tie_breaker, sizeof a->tie_breaker);
+    a->nominated = NULL;
+}
+
+/* RFC 8445 section 7.3.1.1; true: answered with an error, the request counts for nothing else. */
+static bool role_conflict(struct ice_agent *a, const struct stun_msg *m, struct ice_pair *p,
+                          const struct rk_addr *from, const struct rk_ip *to)
+{
+    bool same = a->controlling ? m->has_controlling : m->has_controlled;
+    bool ours_greater = a->tie_breaker >= m->tie_breaker;
+
+    if (!same)
+        return false;
+    if (a->controlling == ours_greater) {
+        answer_error(a, m, p, from, to, STUN_ERR_ROLE_CONFLICT);
+        return true;
+    }
+    a->controlling = !a->controlling; /* the peer keeps its tie breaker, and so do we */
+    a->nominated = NULL;
+    return false;
+}
+
+static void on_use_candidate(struct ice_agent *a, struct ice_pair *p, int64_t now_us)
+{
+    if (!p->valid)
+        p->nominate_when_valid = true;
+    else if (!a->selected || ice_pair_priority(a, a->selected) <= ice_pair_priority(a, p))
+        ice_pair_select(a, p, now_us);
+}
+
+static bool on_request(struct ice_agent *a, const struct rk_addr *from, const struct rk_ip *to,
+                       const struct stun_msg *m, int64_t now_us)
+{
+    struct ice_pair *p = ice_pair_find(a, from);
+
+    if (!username_ok(a, m->username) || !stun_integrity_ok(m, rk_str_z(a->local_pwd)))
+        return false;
+    if (m->n_unknown) {
+        answer_error(a, m, p, from, to, STUN_ERR_UNKNOWN_ATTRIBUTE);
+        return true;
+    }
+    if (!p)
+        p = add_peer_reflexive(a, m, from, now_us);
+    if (!p)
+        return true; /* too many addresses; those known go on */
+    p->last_rx_us = now_us;
+    if (role_conflict(a, m, p, from, to))
+        return true;
+    answer_success(a, m, p, from, to);
+    if (!p->valid) { /* triggered check: the peer can reach us, so we may reach it now */
+        p->checks = 0;
+        p->next_check_us = now_us;
+    }
+    if (m->use_candidate && !a->controlling)
+        on_use_candidate(a, p, now_us);
+    return true;
+}
+
+/* Which of our candidates is the address that the peer saw? None: a NAT on the way made it. */
+static void set_local(struct ice_agent *a, struct ice_pair *p, const struct rk_addr *mapped)
+{
+    const struct ice_cand *base = ice_local_for(a, p->remote.addr.ip.family);
+
+    for (size_t i = 0; i < a->n_locals; i++)
+        if (rk_addr_eq(&a->locals[i].addr, mapped)) {
+            p->local = a->locals[i];
+            return;
+        }
+    if (!base)
+        return;
+    p->local = *base;
+    if (mapped->ip.family == base->addr.ip.family) {
+        p->local.type = ICE_PRFLX;
+        p->local.addr = *mapped;
+        p->local.related = base->addr;
+        ice_cand_complete(&p->local);
+    }
+}
+
+static struct ice_request *take_request(struct ice_agent *a, const struct stun_msg *m,
+                                        struct ice_pair **pair)
+{
+    for (size_t i = 0; i < a->n_pairs; i++)
+        for (size_t k = 0; k < ICE_MAX_OPEN; k++) {
+            struct ice_request *r = &a->pairs[i]->open[k];
+
+            if (r->sent_us && stun_txid_eq(&r->txid, &m->txid)) {
+                *pair = a->pairs[i];
+                return r;
+            }
+        }
+    return NULL;
+}
+
+static bool on_success(struct ice_agent *a, const struct rk_addr *from, const struct stun_msg *m,
+                       int64_t now_us)
+{
+    struct ice_pair *p;
+    struct ice_request *r = take_request(a, m, &p);
+    bool nominated;
+
+    if (!r || !stun_integrity_ok(m, rk_str_z(a->remote_pwd)))
+        return false;
+    if (!rk_addr_eq(&p->remote.addr, from)) /* RFC 8445 section 7.2.5.2.1: not symmetric */
+        return false;
+    nominated = r->nominating && a->controlling;
+    if (now_us - r->sent_us < ICE_REQUEST_LIFE_US)
+        p->rtt_us = now_us - r->sent_us;
+    r->sent_us = 0;
+    p->last_rx_us = now_us;
+    p->valid = true;
+    if (a->selected != p) /* an address that changes under a selected pair is not news */
+        set_local(a, p, &m->mapped);
+    if (nominated && !a->selected)
+        ice_pair_select(a, p, now_us);
+    if (p->nominate_when_valid && !a->controlling) {
+        p->nominate_when_valid = false;
+        on_use_candidate(a, p, now_us);
+    }
+    return true;
+}
+
+static bool on_error(struct ice_agent *a, const struct rk_addr *from, const struct stun_msg *m,
+                     int64_t now_us)
+{
+    struct ice_pair *p;
+    struct ice_request *r = take_request(a, m, &p);
+
+    if (!r || !rk_addr_eq(&p->remote.addr, from) || !stun_integrity_ok(m, rk_str_z(a->remote_pwd)))
+        return false;
+    if (m->error_code == STUN_ERR_ROLE_CONFLICT && r->as_controlling == a->controlling)
+        switch_role(a);
+    r->sent_us = 0;
+    p->last_rx_us = now_us;
+    if (a->selected != p)
+        p->next_check_us = now_us;
+    return true;
+}
+
+/* The public entry point; declared in agent.h. */
+bool ice_agent_input(struct ice_agent *a, const struct rk_addr *from, const struct rk_ip *to,
+                     const struct stun_msg *msg, int64_t now_us)
+{
+    bool ours = false;
+
+    if (a->state == ICE_FAILED || msg->method != STUN_METHOD_BINDING)
+        return false;
+    switch (msg->cls) {
+    case STUN_REQUEST:
+        ours = on_request(a, from, to, msg, now_us);
+        break;
+    case STUN_SUCCESS:
+        ours = on_success(a, from, msg, now_us);
+        break;
+    case STUN_ERROR:
+        ours = on_error(a, from, msg, now_us);
+        break;
+    case STUN_INDICATION: /* keepalives of other implementations carry nothing to check */
+        break;
+    }
+    if (ours)
+        ice_agent_tick(a, now_us);
+    return ours;
+}
