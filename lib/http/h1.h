@@ -11,6 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/base/metrics.h"
 #include "lib/base/pool.h"
+#include "lib/http/realip.h"
 #include "lib/http/router.h"
 
 struct http_h1;
@@ -29,17 +30,17 @@ struct http_h1_opts { /* open; zero means the default in brackets; borrowed unti
      *  it could decide without blocking (then *rc is the guard's result). */
     bool (*try_guard)(struct http_req *req, enum rk_code *rc, struct rk_err *err);
 
-    size_t threads;                  /* [1] MHD threads */
-    size_t max_connections;          /* [4096] in total */
-    size_t max_per_address;          /* [512] from one address, except trusted proxies */
-    size_t max_body_bytes;           /* [1 MiB] of one request */
-    size_t max_header_bytes;         /* [32 KiB] head of one request */
-    unsigned idle_timeout_s;         /* [60] a connection without progress is closed */
-    unsigned request_timeout_s;      /* [30] from the first byte of a request to its last */
-    const struct rk_prefix *trusted; /* proxies whose X-Forwarded-For/-Proto count; copied */
-    size_t n_trusted;                /* 0: nobody */
-    struct rk_log *log;              /* may be NULL */
-    struct rk_metrics *metrics;      /* may be NULL */
+    const char *api_prefix;      /* "/api/": unknown paths below it get a JSON 404; NULL: none */
+    size_t threads;              /* [1] MHD threads */
+    size_t max_connections;      /* [4096] in total */
+    size_t max_per_address;      /* [512] from one address, except trusted proxies */
+    size_t max_body_bytes;       /* [1 MiB] of one request */
+    size_t max_header_bytes;     /* [32 KiB] head of one request */
+    unsigned idle_timeout_s;     /* [60] a connection without progress is closed */
+    unsigned request_timeout_s;  /* [30] from the first byte of a request to its last */
+    struct http_proxies trusted; /* whose X-Forwarded-For, X-Real-IP and -Proto count; copied */
+    struct rk_log *log;          /* may be NULL */
+    struct rk_metrics *metrics;  /* may be NULL */
 };
 
 /** Owned: http_h1_free. Errors: RK_INTERNAL when threads cannot be started. */

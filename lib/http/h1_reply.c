@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Answers of the HTTP/1.1 server; see h1_reply.h. */
+#include "config.h"
+
+#include "lib/http/h1_reply.h"
+
+#include <microhttpd.h>
+#include <stdlib.h>
+
+#include "lib/http/gzip.h"
+#include "lib/http/json.h"
+
+/* Methods a preflight may ask for, as the official server's CORS layer allows them. */
+#define PREFLIGHT_METHODS                                                                          \
+    (1u << HTTP_HEAD | 1u << HTTP_GET | 1u << HTTP_POST | 1u << HTTP_PUT | 1u << HTTP_PATCH |      \
+     1u << HTTP_DELETE)
+
+static void cors(const struct http_req *req, struct http_resp *resp)
+{
+    struct rk_str origin;
+
+    http_resp_header(resp, "Vary", RK_STR("Origin"));
+    if (http_req_header(req, "Origin", &origin))
+        http_resp_header(resp, "Access-Control-Allow-Origin", RK_STR("*"));
+}
+
+bool h1_send(struct MHD_Connection *mhd, const struct http_req *req, struct http_resp *resp,
+             bool close)
+{
+    struct MHD_Response *r;
+    bool ok = true;
+
+    if (resp->body.n) {
+        r = MHD_create_response_from_buffer(resp->body.n, resp->body.p, MHD_RESPMEM_MUST_FREE);
+    } else {
+        rk_buf_done(&resp->body);
+        r = MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+    }
+    if (!r)
+        return false;
+    resp->body = (struct rk_buf){.max = resp->body.max}; /* MHD has the memory */
+    if (req->route && req->route->flags & HTTP_CORS)
+        cors(req, resp);
+    http_resp_header(resp, "X-Request-Id", rk_str_z(req->id));
+    if (close)
+        http_resp_header(resp, "Connection", RK_STR("close"));
+    if (!resp->content_type)
+        resp->content_type = HTTP_JSON;
+    if (*resp->content_type)
+        http_resp_header(resp, "Content-Type", rk_str_z(resp->content_type));
+    for (size_t i = 0; i < resp->n_headers && ok; i++)
+        ok = MHD_add_response_header(r, rk_arena_dupz(req->mem, resp->headers[i].name),
+                                     rk_arena_dupz(req->mem, resp->headers[i].value)) == MHD_YES;
+    if (ok)
+        ok = MHD_queue_response(mhd, resp->status, r) == MHD_YES;
+    MHD_destroy_response(r);
+    return ok;
+}
+
+void h1_log_failure(struct rk_log *log, const struct http_req *req, const struct rk_err *err)
+{
+    bool ours = err->code == RK_INTERNAL || err->code == RK_UNAVAILABLE;
+
+    rk_log(log, ours ? RK_ERROR : RK_DEBUG, "http request failed", kv_z("request", req->id),
+           kv_z("method", http_method_name(req->method)), kv_str("path", req->path), KV_ERR(err));
+}
+
+void h1_error_status(struct http_resp *resp, unsigned status, const char *text)
+{
+    resp->status = status;
+    resp->content_type = HTTP_JSON;
+    rk_buf_clear(&resp->body);
+    jw_obj(&resp->body);
+    jw_kstr(&resp->body, "message", rk_str_z(text));
+    jw_kint(&resp->body, "code", status);
+    jw_obj_end(&resp->body);
+    rk_buf_addc(&resp->body, '\n');
+}
+
+bool h1_compressible(const struct http_resp *resp)
+{
+    const char *type = resp->content_type ? resp->content_type : HTTP_JSON;
+
+    return resp->body.n >= HTTP_GZIP_MIN_BYTES && !resp->body.full &&
+           (strncmp(type, "application/json", 16) == 0 || strncmp(type, "text/", 5) == 0);
+}
+
+static struct rk_str allow_text(const struct http_req *req, unsigned allow)
+{
+    struct rk_str s = RK_STR("OPTIONS");
+
+    for (unsigned m = HTTP_GET; m < HTTP_OPTIONS; m++)
+        if (allow & 1u << m)
+            s = rk_arena_printf(req->mem, "%.*s, %s", RK_STR_ARG(s),
+                                http_method_name((enum http_method)m));
+    return s;
+}
+
+static void preflight(const struct http_req *req, struct http_resp *resp, struct rk_str wanted)
+{
+    enum http_method m = http_method_parse(wanted);
+    struct rk_str text;
+
+    http_resp_header(resp, "Vary", RK_STR("Origin"));
+    http_resp_header(resp, "Vary", RK_STR("Access-Control-Request-Method"));
+    http_resp_header(resp, "Vary", RK_STR("Access-Control-Request-Headers"));
+    if (!http_req_header(req, "Origin", &text) || !(PREFLIGHT_METHODS & 1u << m))
+        return;
+    http_resp_header(resp, "Access-Control-Allow-Origin", RK_STR("*"));
+    http_resp_header(resp, "Access-Control-Allow-Methods", wanted);
+    if (http_req_header(req, "Access-Control-Request-Headers", &text) && text.n)
+        http_resp_header(resp, "Access-Control-Allow-Headers", text);
+}
+
+void h1_options(const struct http_router *router, struct http_req *req, struct http_resp *resp,
+                unsigned allow)
+{
+    const struct http_route *any = http_router_any(router, req);
+    struct rk_str wanted;
+
+    resp->status = 204;
+    resp->content_type = "";
+    if (any && any->flags & HTTP_CORS &&
+        http_req_header(req, "Access-Control-Request-Method", &wanted)) {
+        preflight(req, resp, wanted);
+        return;
+    }
+    http_resp_header(resp, "Allow", allow_text(req, allow));
+    if (any && any->flags & HTTP_CORS)
+        cors(req, resp);
+}
+
+void h1_not_found(const struct http_req *req, struct http_resp *resp, const char *api_prefix)
+{
+    if (api_prefix && rk_str_starts(req->path, rk_str_z(api_prefix))) {
+        h1_error_status(resp, 404, "no such path");
+        cors(req, resp);
+        return;
+    }
+    resp->status = 404;
+    resp->content_type = HTTP_TEXT;
+    http_resp_header(resp, "X-Content-Type-Options", RK_STR("nosniff"));
+    rk_buf_addz(&resp->body, "404 page not found\n");
+}
+
+void h1_not_allowed(const struct http_req *req, struct http_resp *resp, unsigned allow)
+{
+    resp->status = 405;
+    resp->content_type = "";
+    http_resp_header(resp, "Allow", allow_text(req, allow));
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* JSON writer; see json.h. */
+#include "config.h"
+
+#include <string.h>
+
+#include "lib/base/num.h"
+#include "lib/http/json.h"
+
+/* A value or key follows another one unless the text so far ends in an opener or a colon. */
+static void comma(struct rk_buf *b)
+{
+    char last = b->n ? b->p[b->n - 1] : '[';
+
+    if (last != '[' && last != '{' && last != ':')
+        rk_buf_addc(b, ',');
+}
+
+void jw_obj(struct rk_buf *b)
+{
+    comma(b);
+    rk_buf_addc(b, '{');
+}
+
+void jw_obj_end(struct rk_buf *b)
+{
+    rk_buf_addc(b, '}');
+}
+
+void jw_arr(struct rk_buf *b)
+{
+    comma(b);
+    rk_buf_addc(b, '[');
+}
+
+void jw_arr_end(struct rk_buf *b)
+{
+    rk_buf_addc(b, ']');
+}
+
+void jw_raw(struct rk_buf *b, struct rk_str json)
+{
+    comma(b);
+    rk_buf_add(b, json);
+}
+
+void jw_key_n(struct rk_buf *b, const char *key, size_t n)
+{
+    char *p = rk_buf_room(b, n + 4);
+    size_t at = 0;
+
+    if (!p)
+        return;
+    if (b->n && b->p[b->n - 1] != '{')
+        p[at++] = ',';
+    p[at++] = '"';
+    memcpy(p + at, key, n);
+    at += n;
+    p[at++] = '"';
+    p[at++] = ':';
+    rk_buf_added(b, at);
+}
+
+void jw_plain(struct rk_buf *b, struct rk_str s)
+{
+    char *p;
+
+    comma(b);
+    p = rk_buf_room(b, s.n + 2);
+    if (!p)
+        return;
+    p[0] = '"';
+    if (s.n)
+        memcpy(p + 1, s.p, s.n);
+    p[s.n + 1] = '"';
+    rk_buf_added(b, s.n + 2);
+}
+
+/* Bytes that can be copied as they are. */
+static bool is_safe(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+}
+
+/* Length of the well-formed UTF-8 sequence at p, or 0. */
+static size_t utf8_len(const unsigned char *p, size_t left)
+{
+    unsigned lo = 0x80, hi = 0xbf;
+    size_t n;
+
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] < 0xc2 || p[0] > 0xf4)
+        return 0;
+    n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (n > left)
+        return 0;
+    if (p[0] == 0xe0)
+        lo = 0xa0;
+    else if (p[0] == 0xed)
+        hi = 0x9f;
+    else if (p[0] == 0xf0)
+        lo = 0x90;
+    else if (p[0] == 0xf4)
+        hi = 0x8f;
+    if (p[1] < lo || p[1] > hi)
+        return 0;
+    for (size_t i = 2; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+static void unicode_escape(struct rk_buf *b, unsigned c)
+{
+    static const char HEX[] = "0123456789abcdef";
+    char *p = rk_buf_room(b, 6);
+
+    if (!p)
+        return;
+    p[0] = '\\';
+    p[1] = 'u';
+    for (unsigned i = 0; i < 4; i++)
+        p[2 + i] = HEX[c >> (12 - 4 * i) & 0xf];
+    rk_buf_added(b, 6);
+}
+
+static void escape_ascii(struct rk_buf *b, unsigned char c)
+{
+    switch (c) {
+    case '"':
+    case '\\':
+        rk_buf_addc(b, '\\');
+        rk_buf_addc(b, (char)c);
+        break;
+    case '\n':
+        rk_buf_addz(b, "\\n");
+        break;
+    case '\r':
+        rk_buf_addz(b, "\\r");
+        break;
+    case '\t':
+        rk_buf_addz(b, "\\t");
+        break;
+    case 0x7f:
+        rk_buf_addc(b, (char)c);
+        break;
+    default:
+        unicode_escape(b, c);
+    }
+}
+
+/* One character that is not safe; returns the bytes it took. */
+static size_t write_special(struct rk_buf *b, const unsigned char *p, size_t left)
+{
+    size_t n = utf8_len(p, left);
+
+    if (n == 1) {
+        escape_ascii(b, p[0]);
+    } else if (!n) {
+        unicode_escape(b, 0xfffd);
+        n = 1;
+    } else if (n == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8) {
+        unicode_escape(b, 0x2000u | (p[2] & 0x3fu));
+    } else {
+        rk_buf_add(b, rk_str_of(p, n));
+    }
+    return n;
+}
+
+void jw_str(struct rk_buf *b, struct rk_str s)
+{
+    const unsigned char *p = (const unsigned char *)s.p;
+    size_t from = 0, i = 0;
+
+    comma(b);
+    rk_buf_addc(b, '"');
+    while (i < s.n) {
+        if (is_safe(p[i])) {
+            i++;
+            continue;
+        }
+        rk_buf_add(b, rk_str_sub(s, from, i - from));
+        i += write_special(b, p + i, s.n - i);
+        from = i;
+    }
+    rk_buf_add(b, rk_str_sub(s, from, s.n - from));
+    rk_buf_addc(b, '"');
+}
+
+void jw_int(struct rk_buf *b, int64_t v)
+{
+    char text[24], *p = text + sizeof text;
+    uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+
+    do {
+        *--p = (char)('0' + u % 10);
+        u /= 10;
+    } while (u);
+    if (v < 0)
+        *--p = '-';
+    comma(b);
+    rk_buf_add(b, rk_str_of(p, (size_t)(text + sizeof text - p)));
+}
+
+void jw_bool(struct rk_buf *b, bool v)
+{
+    comma(b);
+    rk_buf_add(b, v ? RK_STR("true") : RK_STR("false"));
+}
+
+void jw_null(struct rk_buf *b)
+{
+    comma(b);
+    rk_buf_add(b, RK_STR("null"));
+}
+
+/* n decimal digits of v. */
+static char *put_digits(char *p, unsigned v, unsigned n)
+{
+    for (unsigned i = n; i-- > 0; v /= 10)
+        p[i] = (char)('0' + v % 10);
+    return p + n;
+}
+
+/* Lists hold several times per row, so this does without the C library: civil date from a day
+ * number by Howard Hinnant's algorithm. Years 1970 to 9999. */
+static struct rk_str fast_time(int64_t us, char *text)
+{
+    int64_t sec = us / 1000000, day = sec / 86400, z = day + 719468;
+    unsigned s = (unsigned)(sec % 86400), frac = (unsigned)(us % 1000000);
+    unsigned era = (unsigned)(z / 146097), doe = (unsigned)(z % 146097);
+    unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+    unsigned month = mp < 10 ? mp + 3 : mp - 9;
+    char *p = put_digits(text, yoe + era * 400 + (month <= 2), 4);
+
+    *p++ = '-';
+    p = put_digits(p, month, 2);
+    *p++ = '-';
+    p = put_digits(p, doy - (153 * mp + 2) / 5 + 1, 2);
+    *p++ = 'T';
+    p = put_digits(p, s / 3600, 2);
+    *p++ = ':';
+    p = put_digits(p, s / 60 % 60, 2);
+    *p++ = ':';
+    p = put_digits(p, s % 60, 2);
+    if (frac) {
+        *p++ = '.';
+        p = put_digits(p, frac, 6);
+        while (p[-1] == '0')
+            p--;
+    }
+    *p++ = 'Z';
+    return rk_str_of(text, (size_t)(p - text));
+}
+
+#define YEAR_10000_US (INT64_C(253402300800) * 1000000)
+
+void jw_time(struct rk_buf *b, int64_t unix_us)
+{
+    char text[RK_TIME_TEXT];
+
+    if (unix_us > 0 && unix_us < YEAR_10000_US)
+        jw_plain(b, fast_time(unix_us, text));
+    else
+        jw_plain(b, unix_us ? rk_time_format_us(unix_us, text) : RK_STR("0001-01-01T00:00:00Z"));
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests lib/http/json_write.c and json_read.c. */
+#include "config.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "lib/http/json.h"
+
+#define TEXT_IS(b, want) ck_assert_str_eq(rk_arena_dupz(mem, rk_buf_str(&(b))), want)
+
+static struct rk_arena *mem;
+static struct rk_buf out;
+
+static void setup(void)
+{
+    mem = rk_arena_new(0);
+    rk_buf_init(&out, (size_t)1 << 20);
+}
+
+static void teardown(void)
+{
+    rk_buf_done(&out);
+    rk_arena_free(mem);
+}
+
+START_TEST(writer_puts_commas)
+{
+    jw_obj(&out);
+    jw_kstr(&out, "a", RK_STR("x"));
+    jw_kint(&out, "b", INT64_MIN);
+    jw_karr(&out, "c");
+    jw_int(&out, 0);
+    jw_obj(&out);
+    jw_obj_end(&out);
+    jw_arr(&out);
+    jw_arr_end(&out);
+    jw_str(&out, RK_STR("[{:"));
+    jw_bool(&out, true);
+    jw_arr_end(&out);
+    jw_knull(&out, "d");
+    jw_kobj(&out, "e");
+    jw_kbool(&out, "f", false);
+    jw_kplain(&out, "g", RK_STR("id"));
+    jw_obj_end(&out);
+    jw_key(&out, "h");
+    jw_raw(&out, RK_STR("[1]"));
+    jw_obj_end(&out);
+    TEXT_IS(out, "{\"a\":\"x\",\"b\":-9223372036854775808,\"c\":[0,{},[],\"[{:\",true],\"d\":null,"
+                 "\"e\":{\"f\":false,\"g\":\"id\"},\"h\":[1]}");
+}
+END_TEST
+
+START_TEST(writer_escapes_as_go_does)
+{
+    jw_str(&out, RK_STR("<a>&\"\\/\n\r\t\x01\x1f\x7f \xc3\xa9 \xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa"
+                        " \xff \xed\xa0\x80 \xf0\x9f\x98\x80 \xc3"));
+    TEXT_IS(out, "\"\\u003ca\\u003e\\u0026\\\"\\\\/\\n\\r\\t\\u0001\\u001f\x7f \xc3\xa9 "
+                 "\\u2028\\u2029\xe2\x80\xaa \\ufffd \\ufffd\\ufffd\\ufffd \xf0\x9f\x98\x80 "
+                 "\\ufffd\"");
+}
+END_TEST
+
+START_TEST(writer_times)
+{
+    jw_arr(&out);
+    jw_time(&out, 0);
+    jw_time(&out, INT64_C(1767323045120000));
+    jw_time(&out, INT64_C(1767323045000001));
+    jw_time(&out, INT64_C(951782400000000)); /* a leap day */
+    jw_arr_end(&out);
+    TEXT_IS(out, "[\"0001-01-01T00:00:00Z\",\"2026-01-02T03:04:05.12Z\","
+                 "\"2026-01-02T03:04:05.000001Z\",\"2000-02-29T00:00:00Z\"]");
+}
+END_TEST
+
+START_TEST(writer_stops_when_full)
+{
+    rk_buf_done(&out);
+    rk_buf_init(&out, 10);
+    jw_arr(&out);
+    jw_str(&out, RK_STR("0123456789"));
+    jw_int(&out, 5);
+    jw_arr_end(&out);
+    ck_assert(out.full);
+    ck_assert_uint_le(out.n, 10);
+}
+END_TEST
+
+struct inner {
+    int64_t n;
+    struct rk_str s;
+};
+
+struct outer {
+    struct rk_str name;
+    bool on;
+    struct jr_opt_bool maybe;
+    int64_t count;
+    struct jr_opt_int limit;
+    struct jr_strs groups;
+    struct inner in;
+    struct inner *opt;
+    struct jr_arr rules;
+    struct jr_map labels, users;
+};
+
+static const struct jr_field INNER[] = {JR(struct inner, n, JR_INT), JR(struct inner, s, JR_STR)};
+static const struct jr_field OUTER[] = {
+    JR(struct outer, name, JR_STR),
+    JR(struct outer, on, JR_BOOL),
+    JR(struct outer, maybe, JR_OPT_BOOL),
+    JR(struct outer, count, JR_INT),
+    JR(struct outer, limit, JR_OPT_INT),
+    JR(struct outer, groups, JR_STRS),
+    JR_SUB(struct outer, in, "in", JR_OBJ, struct inner, INNER),
+    JR_SUB(struct outer, opt, "opt", JR_OPT_OBJ, struct inner, INNER),
+    JR_SUB(struct outer, rules, "rules", JR_ARR, struct inner, INNER),
+    JR(struct outer, labels, JR_MAP_STR),
+    JR(struct outer, users, JR_MAP_STRS),
+};
+
+static enum rk_code parse(const char *text, struct outer *o, struct rk_err *err)
+{
+    size_t n = strlen(text);
+    RK_CLEANUP(rk_freep) char *exact = rk_memdup(text, n); /* ASan sees one byte too far */
+
+    *o = (struct outer){0};
+    return jr_parse(mem, rk_str_of(exact, n), OUTER, RK_ARRAY_LEN(OUTER), o, err);
+}
+
+START_TEST(reader_fills_structs)
+{
+    struct outer o;
+    const struct inner *r;
+
+    ck_assert_int_eq(
+        parse(" {\"NAME\":\"a\\u00e9\\ud83d\\ude00\\n\",\"on\":true,\"maybe\":false,\"count\":-12,"
+              "\"limit\":0,\"groups\":[\"x\",null,\"z\"],\"in\":{\"n\":1,\"deep\":[[{}]]},"
+              "\"opt\":{\"s\":\"q\"},\"rules\":[{\"n\":1},null,{\"n\":3}],"
+              "\"labels\":{\"k\":\"v\",\"e\":null},\"users\":{\"g\":[\"root\"],\"h\":null},"
+              "\"extra\":[1.5e3,true,null,\"x\"]} trailing",
+              &o, NULL),
+        RK_OK);
+    ck_assert(rk_str_eqz(o.name, "a\xc3\xa9\xf0\x9f\x98\x80\n"));
+    ck_assert(o.on && o.maybe.set && !o.maybe.v && o.count == -12 && o.limit.set && !o.limit.v);
+    ck_assert_uint_eq(o.groups.n, 3);
+    ck_assert(!o.groups.items[1].n && rk_str_eqz(o.groups.items[2], "z"));
+    ck_assert(o.in.n == 1 && rk_str_eqz(o.opt->s, "q"));
+    r = o.rules.items;
+    ck_assert(o.rules.n == 3 && r[0].n == 1 && r[1].n == 0 && r[2].n == 3);
+    ck_assert(o.labels.n == 2 && rk_str_eqz(o.labels.items[0].str, "v"));
+    ck_assert(o.users.n == 2 && o.users.items[0].strs.n == 1 && !o.users.items[1].strs.items);
+}
+END_TEST
+
+START_TEST(reader_tells_absent_from_empty)
+{
+    struct outer o;
+
+    ck_assert_int_eq(parse("{\"groups\":null,\"rules\":[],\"limit\":null,\"name\":null}", &o, NULL),
+                     RK_OK);
+    ck_assert(!o.groups.items && o.rules.items && !o.rules.n && !o.limit.set && !o.name.p &&
+              !o.opt && !o.labels.items);
+    ck_assert_int_eq(parse("{\"groups\":[],\"labels\":{},\"name\":\"\"}", &o, NULL), RK_OK);
+    ck_assert(o.groups.items && o.labels.items && o.name.p && !o.rules.items);
+}
+END_TEST
+
+START_TEST(reader_refuses)
+{
+    static const struct {
+        const char *text, *says;
+    } bad[] = {
+        {"", "the body is empty"},
+        {"null", "expected an object"},
+        {"[]", "expected an object"},
+        {"{", "unexpected end of text"},
+        {"{\"name\":1}", "\"name\": expected a string"},
+        {"{\"on\":\"true\"}", "\"on\": expected true or false"},
+        {"{\"on\":tru}", "\"on\""},
+        {"{\"count\":1.0}", "\"count\": expected an integer"},
+        {"{\"count\":1e3}", "\"count\": expected an integer"},
+        {"{\"count\":\"1\"}", "\"count\": expected an integer"},
+        {"{\"count\":9223372036854775808}", "\"count\": number out of range"},
+        {"{\"count\":01}", "expected ,"},
+        {"{\"count\":-}", "invalid number"},
+        {"{\"x\":1.}", "invalid number"},
+        {"{\"groups\":\"x\"}", "\"groups\": expected a list of strings"},
+        {"{\"groups\":[\"a\",2]}", "\"groups[1]\": expected a string"},
+        {"{\"groups\":[\"a\",]}", "\"groups[1]\": expected a string"},
+        {"{\"rules\":[{\"n\":1},{\"n\":\"x\"}]}", "\"rules[1].n\": expected an integer"},
+        {"{\"users\":{\"g\":\"root\"}}", "\"users.g\": expected a list"},
+        {"{\"in\":[]}", "\"in\": expected an object"},
+        {"{\"name\":\"\\u0000\"}", "NUL"},
+        {"{\"name\":\"\\ud800x\"}", "surrogate"},
+        {"{\"name\":\"\\udc00\"}", "surrogate"},
+        {"{\"name\":\"\\x\"}", "invalid escape"},
+        {"{\"name\":\"\n\"}", "control character"},
+        {"{\"name\":\"\xff\"}", "UTF-8"},
+        {"{\"name\":\"x\\\"}", "end of text"},
+        {"{\"name\" \"x\"}", "expected :"},
+        {"{name:1}", "expected a field name"},
+        {"{,}", "expected a field name"},
+        {"{\"x\":}", "invalid value"},
+        {"{\"x\":nul}", "invalid literal"},
+        {"{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
+         "nested too deeply"},
+    };
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(bad); i++) {
+        struct rk_err err = {0};
+        struct outer o;
+
+        ck_assert_msg(parse(bad[i].text, &o, &err) == RK_BAD_REQUEST, "%s", bad[i].text);
+        ck_assert_msg(strncmp(err.msg, "couldn't parse JSON request", 27) == 0, "%s", err.msg);
+        ck_assert_msg(strstr(err.msg, bad[i].says) != NULL, "%s: %s", bad[i].text, err.msg);
+    }
+}
+END_TEST
+
+START_TEST(every_truncation_is_refused)
+{
+    static const char TEXT[] =
+        "{\"name\":\"a\\u00e9\",\"count\":-12,\"groups\":[\"x\"],\"x\":{\"y\":"
+        "[true,null,1.5e-3]}}";
+
+    for (size_t n = 0; n < sizeof TEXT - 1; n++) {
+        RK_CLEANUP(rk_freep) char *exact = rk_memdup(TEXT, n);
+        struct outer o = {0};
+
+        ck_assert_int_eq(jr_parse(mem, rk_str_of(exact, n), OUTER, RK_ARRAY_LEN(OUTER), &o, NULL),
+                         RK_BAD_REQUEST);
+    }
+}
+END_TEST
+
+START_TEST(lists_have_a_limit)
+{
+    struct rk_buf b;
+    struct outer o = {0};
+
+    rk_buf_init(&b, (size_t)4 << 20);
+    rk_buf_addz(&b, "{\"rules\":[");
+    for (size_t i = 0; i <= JR_MAX_OBJECTS; i++)
+        rk_buf_addz(&b, i ? ",{}" : "{}");
+    rk_buf_addz(&b, "]}");
+    ck_assert_int_eq(jr_parse(mem, rk_buf_str(&b), OUTER, RK_ARRAY_LEN(OUTER), &o, NULL),
+                     RK_BAD_REQUEST);
+    rk_buf_done(&b);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("json");
+    TCase *t = tcase_create("json");
+    SRunner *r;
+    int failed;
+
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, writer_puts_commas);
+    tcase_add_test(t, writer_escapes_as_go_does);
+    tcase_add_test(t, writer_times);
+    tcase_add_test(t, writer_stops_when_full);
+    tcase_add_test(t, reader_fills_structs);
+    tcase_add_test(t, reader_tells_absent_from_empty);
+    tcase_add_test(t, reader_refuses);
+    tcase_add_test(t, every_truncation_is_refused);
+    tcase_add_test(t, lists_have_a_limit);
+    suite_add_tcase(s, t);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
