@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Check and show the configuration without starting anything. */
+#include "config.h"
+
+#include "server/config_cmd.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/config.h"
+#include "server/options.h"
+
+struct config_opts {
+    struct rk_str config;
+};
+
+static const struct rk_opt OPTS[] = {
+    {.flag = "config",
+     .letter = 'c',
+     .env = "ROOKERY_CONFIG",
+     .type = RK_OPT_TEXT,
+     .at = offsetof(struct config_opts, config),
+     .arg = "FILE",
+     .help = "configuration file"},
+};
+
+static const struct server_command CMD = {
+    .name = "config",
+    .args = "check|show",
+    .what = "check: status 1 and a message with file and line when something is wrong.\n"
+            "show: the effective values, where each is from, and its environment variable.",
+    .table = OPTS,
+    .n = RK_ARRAY_LEN(OPTS),
+};
+
+static enum rk_code check(struct rk_arena *mem, const char *path, struct rk_err *err)
+{
+    struct server_config c;
+    struct rk_buf warnings;
+    enum rk_code rc;
+
+    rk_buf_init(&warnings, 1 << 16);
+    rc = server_config_load(mem, path, &c, &warnings, err);
+    if (rc == RK_OK)
+        printf("%.*sthe configuration is usable\n", (int)warnings.n, warnings.n ? warnings.p : "");
+    rk_buf_done(&warnings);
+    return rc;
+}
+
+static enum rk_code show(struct rk_arena *mem, const char *path, struct rk_err *err)
+{
+    struct rk_buf out;
+    enum rk_code rc;
+
+    rk_buf_init(&out, 1 << 20);
+    rc = server_config_show(mem, path, &out, err);
+    if (rc == RK_OK)
+        (void)fwrite(out.p, 1, out.n, stdout);
+    rk_buf_done(&out);
+    return rc;
+}
+
+int server_config_main(int argc, char **argv)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
+    struct config_opts o = {0};
+    struct rk_err err = {0};
+    const char *path;
+    enum rk_code rc;
+    int rest, status;
+
+    if (!server_options_load(mem, &CMD, &o, argc, argv, &rest, &status))
+        return status;
+    path = o.config.n ? rk_arena_dupz(mem, o.config) : NULL;
+    if (rest == 1 && strcmp(argv[0], "check") == 0) {
+        rc = check(mem, path, &err);
+    } else if (rest == 1 && strcmp(argv[0], "show") == 0) {
+        rc = show(mem, path, &err);
+    } else {
+        (void)fprintf(stderr, "rookery config: say check or show; see --help\n");
+        return 2;
+    }
+    if (rc)
+        (void)fprintf(stderr, "rookery config: %s\n", err.msg);
+    return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+}

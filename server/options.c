@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Options of rookery's commands; see options.h. */
+#include "config.h"
+
+#include "server/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+bool server_options_load(struct rk_arena *mem, const struct server_command *cmd, void *values,
+                         int argc, char **argv, int *n_rest, int *status)
+{
+    struct rk_opts o;
+    struct rk_err err = {0};
+    struct rk_buf help;
+    bool want_help = false;
+    int rest = 0;
+    enum rk_code rc =
+        rk_opts_load(&o, cmd->table, cmd->n, values, mem, argc, argv, &rest, &want_help, &err);
+
+    if (want_help) {
+        rk_buf_init(&help, 1 << 16);
+        rk_opts_help(cmd->table, cmd->n, &help);
+        printf("Usage: rookery %s [OPTION…]%s%s\n\n%s\n\n%.*s", cmd->name, *cmd->args ? " " : "",
+               cmd->args, cmd->what, (int)help.n, help.p ? help.p : "");
+        rk_buf_done(&help);
+        *status = EXIT_SUCCESS;
+        return false;
+    }
+    if (rc == RK_OK && rest && !n_rest)
+        rc = rk_fail(&err, RK_INVALID, "unexpected argument \"%s\"", argv[0]);
+    if (rc) {
+        (void)fprintf(stderr, "rookery %s: %s\n", cmd->name, err.msg);
+        *status = 2;
+        return false;
+    }
+    if (n_rest)
+        *n_rest = rest;
+    return true;
+}
