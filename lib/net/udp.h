@@ -82,8 +82,8 @@ void udp_close(struct udp_sock *s);
 /** Bound address (the port is chosen when 0 was given). Lent. */
 const struct rk_addr *udp_local(const struct udp_sock *s);
 
-/** Send one datagram or many, at once. Returns how many entries the kernel took; the others are
- *  lost. */
+/** Send one datagram or many, at once. The kernel took it; how many datagrams it took. What it did
+ *  not take is lost. */
 bool udp_send(struct udp_sock *s, const struct rk_ip *src, const struct rk_addr *to,
               struct rk_str datagram);
 size_t udp_sendv(struct udp_sock *s, const struct udp_out *v, size_t n);
