@@ -15,6 +15,8 @@ PACKAGES_TEST="clang libclang-rt-14-dev clang-format clang-tidy valgrind pmccabe
 python3-grpcio python3-grpc-tools python3-protobuf python3-jsonschema postgresql sqlite3
 wireguard-tools nghttp2-client socat git xz-utils"
 
+PACKAGES_CONTAINER="docker.io docker-compose debootstrap"
+
 packages_missing() { # PACKAGE…: print those that are not installed
     local p
     for p in "$@"; do

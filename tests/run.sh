@@ -26,7 +26,10 @@ Suites (all of them without an argument):
   clang        everything builds without a warning with clang as well
   dist         make distcheck: the tarball builds, passes its quick tests and installs
 
-Also: tsan (unit and func under the thread sanitizer), long (soaks), only when named.
+Only when named:
+  container    image and compose files in a container engine of its own
+  tsan         unit and func under the thread sanitizer
+  long         soaks
 Logs are under $build.
 EOF
 }
@@ -36,7 +39,7 @@ for arg in "$@"; do
     case $arg in
     -h | --help) usage; exit 0 ;;
     --no-install) install=0 ;;
-    style | unit | wire | fuzz-replay | map-cases | func | contract | netns | interop | clang | dist | tsan | long)
+    style | unit | wire | fuzz-replay | map-cases | func | contract | netns | interop | clang | dist | tsan | long | container)
         suites+=("$arg") ;;
     *) echo "run.sh: unknown suite $arg; see --help" >&2; exit 2 ;;
     esac
@@ -148,7 +151,7 @@ run_scripts() { # FOLDER: every test script in it, with our programs in the envi
     for s in "$top/tests/$1"/*.sh; do
         [ -e "$s" ] || continue
         case $(basename "$s") in lib*.sh) continue ;; esac
-        run "$1/$(basename "$s" .sh)" env ROOKERY="$build/plain/rookery" ROOK="$build/plain/rook" \
+        run "$1/$(basename "$s" .sh)" env ROOKERY_BASE_IMAGE_CACHE="${ROOKERY_BASE_IMAGE_CACHE-}" ROOKERY="$build/plain/rookery" ROOK="$build/plain/rook" \
             BUILD_DIR="$build/plain" SRC_DIR="$top" bash "$s"
     done
 }
@@ -199,6 +202,12 @@ suite_dist() {
     need_plain || return
     TEST_TIMEOUT=1200 run dist/distcheck make -C "$build/plain" -j"$(nproc)" distcheck \
         DISTCHECK_CONFIGURE_FLAGS="CC='$(cc gcc)' CFLAGS='-O0'" RK_QUICK=1
+}
+
+suite_container() {
+    # shellcheck disable=SC2086
+    [ $install = 0 ] || packages_install $PACKAGES_CONTAINER
+    need_plain && TEST_TIMEOUT=1800 ROOKERY_BASE_IMAGE_CACHE=$build/base.tar run_scripts container
 }
 
 suite_tsan() {

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# A private container engine for tests: its own daemon, folder and socket, and a base image made by
+# debootstrap from the machine's own package source, since nothing is pulled. Sourced.
+
+containers_start() { # FOLDER: daemon with everything under it; sets DOCKER_HOST
+    local d=$1
+    mkdir -p "$d"
+    export DOCKER_HOST=unix://$d/docker.sock
+    dockerd --data-root "$d/data" --exec-root "$d/exec" -H "$DOCKER_HOST" --pidfile "$d/pid" \
+        --bip 172.31.249.1/24 >"$d/dockerd.log" 2>&1 &
+    CONTAINERS_PID=$!
+    local i
+    for i in $(seq 100); do
+        docker info >/dev/null 2>&1 && return 0
+        kill -0 $CONTAINERS_PID 2>/dev/null || break
+        sleep 0.2
+    done
+    tail -5 "$d/dockerd.log"
+    return 1
+}
+
+containers_stop() { # FOLDER
+    [ -n "${CONTAINERS_PID-}" ] || return 0
+    kill "$CONTAINERS_PID" 2>/dev/null
+    wait "$CONTAINERS_PID" 2>/dev/null
+    umount -R "$1/data/overlay2" 2>/dev/null
+    CONTAINERS_PID=
+}
+
+containers_base() { # CACHE_FILE: make the base image "debian:bookworm-slim", from the cache if there
+    local cache=$1 root site
+    if [ ! -s "$cache" ]; then
+        site=$(apt-get indextargets --format '$(SITE) $(RELEASE)' | awk '$2 == "bookworm" {print $1; exit}')
+        [ -n "$site" ] || return 1
+        root=$(mktemp -d /tmp/rookery-base-XXXXXX)
+        debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "$site" >"$cache.log" 2>&1 || {
+            tail -5 "$cache.log"
+            return 1
+        }
+        tar -C "$root" --exclude='./var/cache/apt/archives/*.deb' --exclude='./proc/*' --exclude='./sys/*' \
+            -cf "$cache.new" . && mv "$cache.new" "$cache"
+        rm -rf "$root"
+    fi
+    docker import "$cache" debian:bookworm-slim >/dev/null
+}
