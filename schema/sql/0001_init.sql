@@ -41,7 +41,9 @@ CREATE TABLE account_head (
     serial       BIGINT NOT NULL,     -- network serial, as agents see it
     version      BIGINT NOT NULL,     -- grows with every commit that changed anything
     journal_seq  BIGINT NOT NULL,     -- last journal row
-    journal_hash @bytes@ NOT NULL     -- and its hash
+    journal_hash @bytes@ NOT NULL,    -- and its hash
+    base_seq     BIGINT NOT NULL,     -- last row that was pruned (0: none)
+    base_hash    @bytes@ NOT NULL     -- and its hash: where the chain starts
 ) @norowid@;
 
 CREATE TABLE account_settings (

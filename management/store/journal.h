@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The journal: one row per changed entity, in the transaction of the change, chained per account:
+ *
+ *   hash(n) = SHA-256( hash(n-1) | version | serial | at | actor | op | kind | id | before | after
+ * )
+ *
+ * numbers as 8 bytes and texts behind a length of 8 bytes, all big-endian; hash(0) is 32 zero
+ * bytes. The end of the chain stands in account_head, so neither an altered, inserted, dropped nor
+ * truncated row goes unnoticed, short of rewriting the whole rest with the head.
+ */
+#ifndef STORE_JOURNAL_H
+#define STORE_JOURNAL_H
+
+#include "lib/crypto/hash.h"
+#include "management/store/db.h"
+
+struct journal_head { /* end of an account's chain; open */
+    int64_t seq;      /* 0: empty */
+    uint8_t hash[HASH_SHA256_SIZE];
+};
+
+enum journal_op { JOURNAL_CREATE, JOURNAL_UPDATE, JOURNAL_DELETE };
+
+struct journal_row { /* open; borrowed for the call */
+    struct rk_str account_id;
+    int64_t version; /* of the account, the same for all rows of one commit */
+    int64_t serial;
+    int64_t at_us;
+    struct rk_str actor;
+    enum journal_op op;
+    struct rk_str kind; /* entity_kind_text */
+    struct rk_str entity_id;
+    struct rk_str before, after; /* JSON; empty: did not or does not exist */
+};
+
+/** Insert a row behind *head and move *head. Inside the transaction that holds the account's row.
+ */
+enum rk_code journal_append(struct db *db, struct journal_head *head, const struct journal_row *row,
+                            struct rk_err *err) RK_MUST;
+
+struct journal_report { /* open */
+    int64_t rows;       /* checked */
+    bool broken;
+    int64_t bad_seq;  /* where the chain does not hold */
+    char reason[120]; /* what is wrong, for people */
+};
+
+/** Check the chain of one account against its head, a thousand rows at a time. A broken chain is a
+ *  result, not an error. RK_NOT_FOUND: no such account. */
+enum rk_code journal_verify(struct db *db, struct rk_str account_id, struct journal_report *out,
+                            struct rk_err *err) RK_MUST;
+
+/** Every account that ever was, stopping at the first broken one (whose id goes to *account_id in
+ *  mem; out->rows counts all). */
+enum rk_code journal_verify_all(struct db *db, struct rk_arena *mem, struct rk_str *account_id,
+                                struct journal_report *out, struct rk_err *err) RK_MUST;
+
+/** Drop rows older than a time; the chain then starts behind them. Own transaction. */
+enum rk_code journal_prune(struct db *db, struct rk_str account_id, int64_t before_us,
+                           int64_t *dropped, struct rk_err *err) RK_MUST;
+
+#endif
