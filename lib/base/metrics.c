@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "lib/base/err.h"
@@ -18,6 +19,7 @@ struct rk_metric {
     const char *name, *labels, *help; /* literals of the caller */
     enum kind kind;
     _Atomic int64_t value; /* sum for histograms */
+    bool milli;            /* value and bounds are in thousandths */
     size_t n_bounds;
     int64_t bounds[MAX_BOUNDS];
     _Atomic int64_t buckets[MAX_BOUNDS + 1];
@@ -51,6 +53,11 @@ void rk_metrics_free(struct rk_metrics *m)
     free(m);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
 static struct rk_metric *add(struct rk_metrics *m, enum kind kind, const char *name,
                              const char *labels, const char *help)
 {
@@ -58,14 +65,19 @@ static struct rk_metric *add(struct rk_metrics *m, enum kind kind, const char *n
 
     if (!m)
         return NULL;
-    x = rk_calloc(1, sizeof *x);
-    x->kind = kind;
-    x->name = name;
-    x->labels = labels;
-    x->help = help;
     (void)pthread_mutex_lock(&m->lock);
-    *m->last = x;
-    m->last = &x->next;
+    for (x = m->first; x; x = x->next)
+        if (strcmp(x->name, name) == 0 && same_text(x->labels, labels))
+            break;
+    if (!x) {
+        x = rk_calloc(1, sizeof *x);
+        x->kind = kind;
+        x->name = name;
+        x->labels = labels;
+        x->help = help;
+        *m->last = x;
+        m->last = &x->next;
+    }
     (void)pthread_mutex_unlock(&m->lock);
     return x;
 }
@@ -82,17 +94,31 @@ struct rk_metric *rk_metric_gauge(struct rk_metrics *m, const char *name, const 
     return add(m, GAUGE, name, labels, help);
 }
 
-struct rk_metric *rk_metric_histogram(struct rk_metrics *m, const char *name, const char *labels,
-                                      const char *help, const int64_t *bounds, size_t n)
+static struct rk_metric *histogram(struct rk_metrics *m, const char *name, const char *labels,
+                                   const char *help, const int64_t *bounds, size_t n, bool milli)
 {
     struct rk_metric *x = add(m, HISTOGRAM, name, labels, help);
 
-    if (x) {
-        x->n_bounds = n > MAX_BOUNDS ? MAX_BOUNDS : n;
-        for (size_t i = 0; i < x->n_bounds; i++)
+    if (x && !x->n_bounds) {
+        for (size_t i = 0; i < n && i < MAX_BOUNDS; i++)
             x->bounds[i] = bounds[i];
+        x->milli = milli;
+        x->n_bounds = n > MAX_BOUNDS ? MAX_BOUNDS : n;
     }
     return x;
+}
+
+struct rk_metric *rk_metric_histogram(struct rk_metrics *m, const char *name, const char *labels,
+                                      const char *help, const int64_t *bounds, size_t n)
+{
+    return histogram(m, name, labels, help, bounds, n, false);
+}
+
+struct rk_metric *rk_metric_histogram_milli(struct rk_metrics *m, const char *name,
+                                            const char *labels, const char *help,
+                                            const int64_t *bounds, size_t n)
+{
+    return histogram(m, name, labels, help, bounds, n, true);
 }
 
 void rk_metric_add(struct rk_metric *c, int64_t v)
@@ -124,22 +150,36 @@ int64_t rk_metric_value(const struct rk_metric *c)
     return c ? atomic_load_explicit(&c->value, memory_order_relaxed) : 0;
 }
 
+/* v as decimal text, in thousandths when the metric is. */
+static const char *number(const struct rk_metric *x, int64_t v, char buf[32])
+{
+    int n;
+
+    if (!x->milli) {
+        (void)snprintf(buf, 32, "%lld", (long long)v);
+        return buf;
+    }
+    n = snprintf(buf, 32, "%lld.%03d", (long long)(v / 1000), (int)(v % 1000));
+    while (n > 1 && buf[n - 1] == '0')
+        buf[--n] = '\0';
+    if (buf[n - 1] == '.')
+        buf[n - 1] = '\0';
+    return buf;
+}
+
 static void write_histogram(const struct rk_metric *x, struct rk_buf *out)
 {
     const char *sep = x->labels ? "," : "", *labels = x->labels ? x->labels : "";
     int64_t total = 0;
+    char text[32];
 
     for (size_t i = 0; i <= x->n_bounds; i++) {
         total += x->buckets[i];
-        if (i < x->n_bounds)
-            rk_buf_printf(out, "%s_bucket{%s%sle=\"%lld\"} %lld\n", x->name, labels, sep,
-                          (long long)x->bounds[i], (long long)total);
-        else
-            rk_buf_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %lld\n", x->name, labels, sep,
-                          (long long)total);
+        rk_buf_printf(out, "%s_bucket{%s%sle=\"%s\"} %lld\n", x->name, labels, sep,
+                      i < x->n_bounds ? number(x, x->bounds[i], text) : "+Inf", (long long)total);
     }
-    rk_buf_printf(out, x->labels ? "%s_sum{%s} %lld\n" : "%s_sum%s %lld\n", x->name, labels,
-                  (long long)x->value);
+    rk_buf_printf(out, x->labels ? "%s_sum{%s} %s\n" : "%s_sum%s %s\n", x->name, labels,
+                  number(x, x->value, text));
     rk_buf_printf(out, x->labels ? "%s_count{%s} %lld\n" : "%s_count%s %lld\n", x->name, labels,
                   (long long)total);
 }

@@ -17,8 +17,9 @@ struct rk_metrics *rk_metrics_new(void);
 void rk_metrics_free(struct rk_metrics *m); /* accepts NULL */
 
 /** Register by name; labels is a literal such as "type=\"offer\"" or NULL. The same name may be
- *  registered with several labels; help of the first counts. Lent, lives as long as the registry.
- *  m NULL gives NULL, and all update calls accept NULL. */
+ *  registered with several labels; help of the first counts. Name and labels that are registered
+ *  already give the metric that is there. Lent, lives as long as the registry. m NULL gives NULL,
+ *  and all update calls accept NULL. */
 struct rk_metric *rk_metric_counter(struct rk_metrics *m, const char *name, const char *labels,
                                     const char *help);
 struct rk_metric *rk_metric_gauge(struct rk_metrics *m, const char *name, const char *labels,
@@ -26,6 +27,12 @@ struct rk_metric *rk_metric_gauge(struct rk_metrics *m, const char *name, const 
 /** bounds: n ascending upper bounds in the metric's unit (integers), at most 16. */
 struct rk_metric *rk_metric_histogram(struct rk_metrics *m, const char *name, const char *labels,
                                       const char *help, const int64_t *bounds, size_t n);
+
+/** The same for a metric whose unit is coarser than what is observed: observations and bounds are
+ *  in thousandths of the unit that is printed (microseconds observed, milliseconds shown). */
+struct rk_metric *rk_metric_histogram_milli(struct rk_metrics *m, const char *name,
+                                            const char *labels, const char *help,
+                                            const int64_t *bounds, size_t n);
 
 void rk_metric_add(struct rk_metric *c, int64_t v);
 void rk_metric_set(struct rk_metric *g, int64_t v);

@@ -349,6 +349,28 @@ START_TEST(metrics_are_grouped_by_name)
 }
 END_TEST
 
+START_TEST(metrics_in_thousandths_are_shown_in_units)
+{
+    static const int64_t bounds[] = {100, 500, 1000, 12345};
+    struct rk_metrics *m = rk_metrics_new();
+    struct rk_metric *h = rk_metric_histogram_milli(m, "t_ms", NULL, "time", bounds, 4);
+    struct rk_buf out;
+
+    ck_assert_ptr_eq(rk_metric_histogram_milli(m, "t_ms", NULL, "time", bounds, 4), h);
+    rk_metric_observe(h, 100);
+    rk_metric_observe(h, 1001);
+    rk_buf_init(&out, 4096);
+    rk_metrics_write(m, &out);
+    rk_buf_addc(&out, '\0');
+    ck_assert_str_eq(out.p, "# HELP t_ms time\n# TYPE t_ms histogram\n"
+                            "t_ms_bucket{le=\"0.1\"} 1\nt_ms_bucket{le=\"0.5\"} 1\n"
+                            "t_ms_bucket{le=\"1\"} 1\nt_ms_bucket{le=\"12.345\"} 2\n"
+                            "t_ms_bucket{le=\"+Inf\"} 2\nt_ms_sum 1.101\nt_ms_count 2\n");
+    rk_buf_done(&out);
+    rk_metrics_free(m);
+}
+END_TEST
+
 START_TEST(log_lines_cannot_be_forged)
 {
     int fd[2];
@@ -395,6 +417,8 @@ int main(void)
     tcase_add_test(t, ids_have_their_form);
     tcase_add_test(t, buckets_refill_and_the_table_is_bounded);
     tcase_add_test(t, metrics_are_grouped_by_name);
+    tcase_add_test(t, metrics_in_thousandths_are_shown_in_units);
+    tcase_add_test(t, metrics_in_thousandths_are_shown_in_units);
     tcase_add_test(t, log_lines_cannot_be_forged);
     suite_add_tcase(s, t);
     r = srunner_create(s);
