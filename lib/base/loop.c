@@ -211,6 +211,36 @@ void rk_loop_defer(struct rk_loop *l, struct rk_task *t)
     (void)uv_idle_start(&l->idle, on_idle);
 }
 
+struct call {
+    struct rk_task task;
+    rk_loop_fn *fn;
+    void *arg;
+    uv_sem_t over;
+};
+
+static void call_run(struct rk_task *t)
+{
+    struct call *c = rk_container_of(t, struct call, task);
+
+    c->fn(c->arg);
+    uv_sem_post(&c->over);
+}
+
+void rk_loop_call(struct rk_loop *l, rk_loop_fn *fn, void *arg)
+{
+    struct call c = {.task = {.run = call_run}, .fn = fn, .arg = arg};
+
+    if (rk_loop_here(l) || (!l->started && !l->running)) {
+        fn(arg);
+        return;
+    }
+    if (uv_sem_init(&c.over, 0))
+        abort();
+    rk_loop_post(l, &c.task);
+    uv_sem_wait(&c.over);
+    uv_sem_destroy(&c.over);
+}
+
 uv_loop_t *rk_loop_uv(struct rk_loop *l)
 {
     return &l->uv;

@@ -50,6 +50,12 @@ void rk_loop_post(struct rk_loop *l, struct rk_task *t);
  * where it is. Take it back with rk_list_remove(&t->link). */
 void rk_loop_defer(struct rk_loop *l, struct rk_task *t);
 
+/** Run fn(arg) as loop code and wait for its end: on the loop's thread when it runs elsewhere, else
+ *  (this is that thread, or the loop does not run yet) right here. For set-up and shutdown from the
+ *  main thread; never from one running loop towards another. */
+typedef void rk_loop_fn(void *arg);
+void rk_loop_call(struct rk_loop *l, rk_loop_fn *fn, void *arg);
+
 uv_loop_t *rk_loop_uv(struct rk_loop *l);
 struct rk_loop *rk_loop_of(uv_loop_t *uv);
 
