@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The relay service put together; see app.h. */
+#include "config.h"
+
+#include "relay/app.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "lib/base/num.h"
+#include "lib/crypto/hmac.h"
+#include "relay/hub.h"
+#include "relay/listen_ws.h"
+#include "relay/registry.h"
+#include "relay/session.h"
+#include "relay/stun_server.h"
+
+/* Official clients name the health probe's peer so. */
+#define PROBE_NAME "healthcheck-agent"
+
+struct rly_app {
+    struct rly_hub hub;
+    struct rk_arena *mem;
+    struct rk_metrics *metrics;
+    struct rk_addr stun_addr[RLY_STUN_MAX];
+    struct rly_stun *stun[RLY_STUN_MAX];
+    size_t n_stun;
+    int64_t linger_ms;
+    void (*done)(void *arg);
+    void *done_arg;
+    _Atomic size_t to_empty, to_fence;
+};
+
+static void metrics_init(struct rly_metrics *m, struct rk_metrics *r)
+{
+    /* microseconds */
+    static const int64_t bounds[] = {100,    500,    1000,    5000,    10000,   50000,
+                                     100000, 500000, 1000000, 5000000, 10000000};
+
+    m->sent_bytes = rk_metric_counter(r, "relay_transfer_sent_bytes_total", NULL,
+                                      "Bytes of transport messages queued for their destination.");
+    m->received_bytes = rk_metric_counter(r, "relay_transfer_received_bytes_total", NULL,
+                                          "Bytes of transport messages received from peers.");
+    m->peers = rk_metric_gauge(r, "relay_peers", "transport=\"ws\"", "Connected peers.");
+    m->active =
+        rk_metric_gauge(r, "relay_peers_active", NULL, "Peers that sent a datagram within 30 s.");
+    m->idle = rk_metric_gauge(r, "relay_peers_idle", NULL, "Connected peers that are not active.");
+    m->reconnections = rk_metric_counter(r, "relay_peer_reconnections_total", NULL,
+                                         "Connections that replaced an older one of their peer.");
+    m->auth_time = rk_metric_histogram_milli(r, "relay_peer_authentication_time_milliseconds", NULL,
+                                             "Time from the connection to its authentication.",
+                                             bounds, RK_ARRAY_LEN(bounds));
+    m->store_time = rk_metric_histogram_milli(r, "relay_peer_store_time_milliseconds", NULL,
+                                              "Time to enter a peer in the table.", bounds,
+                                              RK_ARRAY_LEN(bounds));
+    m->dropped_full = rk_metric_counter(r, "relay_dropped_messages_total", "reason=\"queue_full\"",
+                                        "Transport messages that were not forwarded.");
+    m->dropped_unknown =
+        rk_metric_counter(r, "relay_dropped_messages_total", "reason=\"not_connected\"",
+                          "Transport messages that were not forwarded.");
+    m->auth_failures = rk_metric_counter(r, "relay_authentication_failures_total", NULL,
+                                         "Connections with a bad first message.");
+}
+
+static enum rk_code check(const struct rly_app_opts *o, struct rly_app *a, struct rk_err *err)
+{
+    if (!o->n_loops)
+        return rk_fail(err, RK_INVALID, "relay: no loops");
+    if (o->n_stun > RLY_STUN_MAX)
+        return rk_fail(err, RK_INVALID, "relay: more than %d STUN addresses", RLY_STUN_MAX);
+    if (!o->edge && !o->auth_secret.n)
+        return RK_OK; /* STUN only */
+    if (!o->auth_secret.n)
+        return rk_fail(err, RK_INVALID, "relay: the authentication secret is empty");
+    if (rly_instance_url(o->exposed_address, o->own_tls, a->mem, &a->hub.url, err))
+        return RK_INVALID;
+    if (a->hub.url.n > RLY_MAX_AUTH_RESPONSE - RLY_HEADER_SIZE)
+        return rk_fail(err, RK_INVALID, "relay: exposed address is too long");
+    return RK_OK;
+}
+
+static void lane_emptied(struct rly_lane *l);
+
+static void lanes_init(struct rly_app *a, const struct rly_app_opts *o)
+{
+    a->hub.n_lanes = o->n_loops;
+    a->hub.lanes = rk_calloc(o->n_loops, sizeof *a->hub.lanes);
+    for (size_t i = 0; i < o->n_loops; i++) {
+        rly_lane_init(&a->hub.lanes[i], &a->hub, i, o->loops[i]);
+        a->hub.lanes[i].emptied = lane_emptied;
+    }
+}
+
+enum rk_code rly_app_new(const struct rly_app_opts *o, struct rly_app **out, struct rk_err *err)
+{
+    struct rly_app *a = rk_calloc(1, sizeof *a);
+    enum rk_code rc;
+
+    a->mem = rk_arena_new(0);
+    rc = check(o, a, err);
+    if (rc) {
+        rk_arena_free(a->mem);
+        free(a);
+        return rc;
+    }
+    a->hub.registry = rly_registry_new();
+    hmac_relay_key(o->auth_secret, &a->hub.auth_key);
+    rly_peer_id_of(RK_STR(PROBE_NAME), &a->hub.probe_id);
+    a->hub.max_peers = o->max_peers ? o->max_peers : RLY_MAX_PEERS;
+    a->hub.health_misses = o->health_misses ? o->health_misses : 1;
+    a->hub.health_send_ms = o->health_send_ms ? o->health_send_ms : RLY_HEALTH_SEND_MS;
+    a->hub.health_window_ms = o->health_window_ms ? o->health_window_ms : RLY_HEALTH_WINDOW_MS;
+    a->hub.auth_timeout_ms = o->auth_timeout_ms ? o->auth_timeout_ms : RLY_AUTH_TIMEOUT_MS;
+    a->hub.log = o->log;
+    a->metrics = o->metrics;
+    metrics_init(&a->hub.metrics, o->metrics);
+    lanes_init(a, o);
+    a->n_stun = o->n_stun;
+    for (size_t i = 0; i < o->n_stun; i++)
+        a->stun_addr[i] = o->stun[i];
+    rc = o->edge ? rly_ws_listen(o->edge, &a->hub, err) : RK_OK;
+    if (rc) {
+        rly_app_free(a);
+        return rc;
+    }
+    *out = a;
+    return RK_OK;
+}
+
+void rly_app_free(struct rly_app *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; i < a->hub.n_lanes; i++)
+        rly_lane_done(&a->hub.lanes[i]);
+    free(a->hub.lanes);
+    rly_registry_free(a->hub.registry);
+    rk_key_wipe(&a->hub.auth_key);
+    rk_arena_free(a->mem);
+    free(a);
+}
+
+/* ---- start and stop ---- */
+
+static void lane_start(struct rk_task *t)
+{
+    rly_lane_start(rk_container_of(t, struct rly_lane, start_task));
+}
+
+static void stun_close(void *arg)
+{
+    struct rly_stun **s = arg;
+
+    rly_stun_close(*s);
+    *s = NULL;
+}
+
+enum rk_code rly_app_start(struct rly_app *a, struct rk_err *err)
+{
+    for (size_t i = 0; i < a->n_stun; i++) {
+        struct rk_loop *loop = a->hub.lanes[i % a->hub.n_lanes].loop;
+        enum rk_code rc = rly_stun_open(loop, &a->stun_addr[i], a->metrics, &a->stun[i], err);
+
+        if (rc) {
+            for (size_t j = 0; j < i; j++)
+                rk_loop_call(a->hub.lanes[j % a->hub.n_lanes].loop, stun_close, &a->stun[j]);
+            return rc;
+        }
+    }
+    for (size_t i = 0; i < a->hub.n_lanes; i++) {
+        a->hub.lanes[i].start_task.run = lane_start;
+        rk_loop_post(a->hub.lanes[i].loop, &a->hub.lanes[i].start_task);
+    }
+    return RK_OK;
+}
+
+static struct rly_app *app_of(struct rly_lane *l)
+{
+    return rk_container_of(l->hub, struct rly_app, hub);
+}
+
+static void lane_fence(struct rk_task *t)
+{
+    struct rly_app *a = app_of(rk_container_of(t, struct rly_lane, fence_task));
+
+    if (atomic_fetch_sub(&a->to_fence, 1) == 1)
+        a->done(a->done_arg);
+}
+
+/* After the last lane no session is left to ring a bell, but bells may still wait in the loops'
+ * queues: a task behind them tells when they are gone. */
+static void lane_emptied(struct rly_lane *lane)
+{
+    struct rly_app *a = app_of(lane);
+
+    if (atomic_fetch_sub(&a->to_empty, 1) != 1)
+        return;
+    atomic_store(&a->to_fence, a->hub.n_lanes);
+    for (size_t i = 0, n = a->hub.n_lanes; i < n; i++) {
+        a->hub.lanes[i].fence_task.run = lane_fence;
+        rk_loop_post(a->hub.lanes[i].loop, &a->hub.lanes[i].fence_task);
+    }
+}
+
+static void lane_stop(struct rk_task *t)
+{
+    struct rly_lane *l = rk_container_of(t, struct rly_lane, stop_task);
+    struct rly_app *a = app_of(l);
+    bool empty = l->n_sessions == 0;
+
+    l->stopping = true;
+    rly_lane_stop(l);
+    for (size_t i = l->index; i < a->n_stun; i += a->hub.n_lanes)
+        stun_close(&a->stun[i]);
+    RK_LIST_FOR_EACH_SAFE (it, &l->sessions) {
+        rly_session_goodbye(rk_container_of(it, struct rly_session, in_lane), app_of(l)->linger_ms);
+    }
+    rly_lane_end(l);
+    if (empty)
+        lane_emptied(l);
+}
+
+void rly_app_stop(struct rly_app *a, int64_t linger_ms, void (*done)(void *arg), void *arg)
+{
+    a->linger_ms = rk_max_i64(linger_ms, 1);
+    a->done = done;
+    a->done_arg = arg;
+    atomic_store(&a->to_empty, a->hub.n_lanes);
+    for (size_t i = 0, n = a->hub.n_lanes; i < n; i++) {
+        a->hub.lanes[i].stop_task.run = lane_stop;
+        rk_loop_post(a->hub.lanes[i].loop, &a->hub.lanes[i].stop_task);
+    }
+}
+
+/* ---- questions ---- */
+
+struct rly_hub *rly_app_hub(struct rly_app *a)
+{
+    return &a->hub;
+}
+
+struct rk_str rly_app_url(const struct rly_app *a)
+{
+    return a->hub.url;
+}
+
+uint16_t rly_app_stun_port(const struct rly_app *a, size_t i)
+{
+    return i < a->n_stun && a->stun[i] ? rly_stun_port(a->stun[i]) : 0;
+}
+
+size_t rly_app_sessions(const struct rly_app *a)
+{
+    return atomic_load(&a->hub.n_sessions);
+}

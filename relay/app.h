@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The relay service: peers that cannot reach each other directly meet here. One relay lives on the
+ * loops and the edge that it is given; nothing is global.
+ *
+ *      edge ("/relay", WebSocket)                       UDP (STUN)
+ *        │ upgraded connections                            │
+ *   ┌────▼─────────────────────────────┐            ┌──────▼──────┐
+ *   │ listen_ws   frames ⇄ messages    │  per loop  │ stun_server │
+ *   │ session     auth, health, queue  │            └─────────────┘
+ *   │ lane        dirty sessions, bell │
+ *   └────┬──────────────────────▲──────┘
+ *        │ find, watch          │ deliver, tell (any loop)
+ *   ┌────▼──────────────────────┴──────┐
+ *   │ registry    id → session,        │  shared, sharded locks
+ *   │             id → who watches     │
+ *   └──────────────────────────────────┘
+ *
+ * Order: rly_app_new (before edge_start), rly_app_start, …, rly_app_stop (before edge_stop, so that
+ * peers get a Close message), rly_app_free (after edge_free or at least after edge_stop's done).
+ */
+#ifndef RK_RELAY_APP_H
+#define RK_RELAY_APP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/base/metrics.h"
+#include "lib/base/str.h"
+#include "lib/http/edge.h"
+#include "lib/net/addr.h"
+
+#define RLY_MAX_PEERS                                                                              \
+    50000               /* default limit of connections: about 200 MB at a full queue each 4 KB */
+#define RLY_STUN_MAX 16 /* UDP addresses */
+
+struct rly_app;
+
+struct rly_app_opts {             /* open; borrowed during rly_app_new; zero is the default in [] */
+    struct rk_loop *const *loops; /* those of the edge; lent until rly_app_free */
+    size_t n_loops;
+    struct edge *edge;             /* NULL: nothing is registered; STUN only without a secret */
+    struct rk_str exposed_address; /* "host:port" or a rel:// or rels:// URL: what peers are told */
+    bool own_tls;                  /* the edge ends TLS itself */
+    struct rk_str auth_secret;     /* shared with management */
+    size_t max_peers;              /* [RLY_MAX_PEERS] */
+    unsigned health_misses;        /* [1] unanswered windows until a peer is dropped */
+    int64_t health_send_ms;        /* [25000] for tests; clients rely on at most 25 s */
+    int64_t health_window_ms;      /* [45000] */
+    int64_t auth_timeout_ms;       /* [10000] */
+    const struct rk_addr *stun;    /* UDP addresses of the STUN server; family 0: wildcard */
+    size_t n_stun;                 /* 0: no STUN; at most RLY_STUN_MAX */
+    struct rk_log *log;            /* may be NULL; lent until rly_app_free */
+    struct rk_metrics *metrics;    /* likewise */
+};
+
+/** Registers /relay on the edge; nothing runs yet. Owned: rly_app_free.
+ *  Errors: RK_INVALID (addresses, secret), RK_EXISTS (path is taken). */
+enum rk_code rly_app_new(const struct rly_app_opts *opts, struct rly_app **out,
+                         struct rk_err *err) RK_MUST;
+
+/** Bind the STUN sockets and begin. Errors: RK_UNAVAILABLE naming the address; then nothing was
+ *  started. Main thread, loops may run already. */
+enum rk_code rly_app_start(struct rly_app *a, struct rk_err *err) RK_MUST;
+
+/** Refuse newcomers, say Close to every peer, close after linger_ms at most; then done(arg) on some
+ *  loop. The loops must turn. Only after a successful start; once. */
+void rly_app_stop(struct rly_app *a, int64_t linger_ms, void (*done)(void *arg), void *arg);
+
+/** After done, or never started; accepts NULL. */
+void rly_app_free(struct rly_app *a);
+
+/** The URL that peers are told; lent. */
+struct rk_str rly_app_url(const struct rly_app *a);
+
+/** Port of STUN address i after start (useful with port 0); 0 if there is none. */
+uint16_t rly_app_stun_port(const struct rly_app *a, size_t i);
+
+/** Connected sessions, authenticated or not. Any thread. */
+size_t rly_app_sessions(const struct rly_app *a);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Per-loop part of the relay: dirty sessions, doorbells, counting; see hub.h. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "lib/base/num.h"
+#include "relay/hub.h"
+#include "relay/session.h"
+
+enum {
+    TICK_MS = 5000,          /* how often active peers are counted */
+    ACTIVE_MS = 30000,       /* a peer that sent a datagram within this time is active */
+    JOIN_ADDRESSES = 4096,   /* addresses whose recent joins are remembered per loop */
+    JOIN_RATE_MILLI = 50000, /* joins per second and address, in thousandths ... */
+    JOIN_BURST = 1000,       /* ... and at once: a site behind one NAT after a restart */
+};
+
+static void counters_out(struct rly_lane *l)
+{
+    struct rly_metrics *m = &l->hub->metrics;
+
+    if (l->sent_bytes)
+        rk_metric_add(m->sent_bytes, l->sent_bytes);
+    if (l->received_bytes)
+        rk_metric_add(m->received_bytes, l->received_bytes);
+    if (l->dropped_full)
+        rk_metric_add(m->dropped_full, l->dropped_full);
+    if (l->dropped_unknown)
+        rk_metric_add(m->dropped_unknown, l->dropped_unknown);
+    l->sent_bytes = l->received_bytes = l->dropped_full = l->dropped_unknown = 0;
+}
+
+/* Flush the dirty sessions in the order in which they were marked. */
+static void drain(struct rly_lane *l)
+{
+    struct rly_session *s = atomic_exchange(&l->dirty, NULL), *first = NULL, *next;
+
+    for (; s; s = next) {
+        next = s->next_dirty;
+        s->next_dirty = first;
+        first = s;
+    }
+    for (s = first; s; s = next) {
+        next = s->next_dirty;
+        /* before looking at its queue: who adds later marks it again */
+        atomic_store(&s->dirty, false);
+        rly_session_flush(s);
+        rly_session_unref(s);
+    }
+}
+
+static void on_bell(struct rk_task *t)
+{
+    struct rly_lane *l = rk_container_of(t, struct rly_lane, task);
+
+    atomic_store(&l->rung, false);
+    drain(l);
+    rly_lane_end(l);
+}
+
+void rly_lane_init(struct rly_lane *l, struct rly_hub *hub, size_t index, struct rk_loop *loop)
+{
+    *l = (struct rly_lane){.hub = hub, .loop = loop, .index = index, .task = {.run = on_bell}};
+    l->touched = rk_calloc(hub->n_lanes, sizeof *l->touched);
+    rk_list_init(&l->sessions);
+    l->joins = rk_ratelimit_new(JOIN_ADDRESSES, JOIN_RATE_MILLI, JOIN_BURST);
+}
+
+void rly_lane_done(struct rly_lane *l)
+{
+    free(l->touched);
+    rk_ratelimit_free(l->joins);
+}
+
+void rly_lane_mark(struct rly_lane *from, struct rly_session *s)
+{
+    struct rly_lane *l = s->lane;
+    struct rly_session *head;
+
+    from->touched[l->index] = true;
+    if (atomic_load(&s->dirty) || atomic_exchange(&s->dirty, true))
+        return;
+    (void)rly_session_ref(s);
+    head = atomic_load(&l->dirty);
+    do
+        s->next_dirty = head;
+    while (!atomic_compare_exchange_weak(&l->dirty, &head, s));
+}
+
+void rly_lane_end(struct rly_lane *l)
+{
+    struct rly_lane *lanes = l->hub->lanes;
+
+    /* flushing may end sessions, which may mark others of this lane */
+    while (l->touched[l->index]) {
+        l->touched[l->index] = false;
+        drain(l);
+    }
+    for (size_t i = 0; i < l->hub->n_lanes; i++) {
+        if (!l->touched[i])
+            continue;
+        l->touched[i] = false;
+        if (!atomic_exchange(&lanes[i].rung, true))
+            rk_loop_post(lanes[i].loop, &lanes[i].task);
+    }
+    counters_out(l);
+}
+
+static void count(struct rly_lane *l)
+{
+    struct rly_metrics *m = &l->hub->metrics;
+    int64_t now = rk_loop_now_ms(l->loop), active = 0, open = 0;
+
+    RK_LIST_FOR_EACH (it, &l->sessions) {
+        struct rly_session *s = rk_container_of(it, struct rly_session, in_lane);
+
+        if (s->state != RLY_OPEN)
+            continue;
+        open++;
+        if (s->last_transport_ms && now - s->last_transport_ms <= ACTIVE_MS)
+            active++;
+    }
+    rk_metric_add(m->active, active - l->n_active);
+    rk_metric_add(m->idle, (open - active) - (l->n_open - l->n_active));
+    l->n_active = active;
+    l->n_open = open;
+}
+
+static void on_tick(void *arg)
+{
+    struct rly_lane *l = arg;
+
+    count(l);
+    rk_timer_start(l->loop, &l->tick, TICK_MS, on_tick, l);
+}
+
+void rly_lane_start(struct rly_lane *l)
+{
+    rk_timer_start(l->loop, &l->tick, TICK_MS, on_tick, l);
+}
+
+void rly_lane_stop(struct rly_lane *l)
+{
+    rk_timer_cancel(&l->tick);
+    rk_metric_add(l->hub->metrics.active, -l->n_active);
+    rk_metric_add(l->hub->metrics.idle, -(l->n_open - l->n_active));
+    l->n_active = l->n_open = 0;
+}

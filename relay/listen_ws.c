@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* WebSocket transport of the relay; see listen_ws.h. */
+#include "config.h"
+
+#include "relay/listen_ws.h"
+
+#include <stdlib.h>
+
+#include "lib/net/transport.h"
+#include "lib/net/ws.h"
+#include "relay/session.h"
+
+enum {
+    /* Bytes in the connection above which the session keeps the rest, and drops what exceeds its
+     * queue; below LOW it goes on. Two full socket writes keep a fast path busy. */
+    CONN_HIGH = 128 << 10,
+    CONN_LOW = 64 << 10,
+    CLOSE_LINGER_MS = 1000,
+};
+
+struct ws_link {
+    struct net_conn_user user;
+    struct rly_link link;
+    struct net_conn *conn; /* valid until conn_closed */
+    struct rly_session *session;
+    struct ws_rx rx;
+    bool closing;
+};
+
+_Static_assert(RLY_FRAME_HEAD >= WS_FRAME_HEAD, "room for a frame head");
+
+/* ---- towards the peer ---- */
+
+static size_t link_frame_head(uint8_t out[RLY_FRAME_HEAD], size_t n)
+{
+    return ws_frame_head(out, WS_OP_BINARY, n);
+}
+
+static void link_transmit(struct rly_link *link, struct rk_bytes *b, size_t n)
+{
+    struct ws_link *l = rk_container_of(link, struct ws_link, link);
+
+    net_conn_send_bytes(l->conn, b, 0, n);
+    rk_bytes_unref(b);
+}
+
+static bool link_congested(struct rly_link *link)
+{
+    struct ws_link *l = rk_container_of(link, struct ws_link, link);
+
+    return net_conn_queued(l->conn) > CONN_HIGH;
+}
+
+static void link_close(struct rly_link *link, int64_t linger_ms)
+{
+    struct ws_link *l = rk_container_of(link, struct ws_link, link);
+
+    if (l->closing)
+        return;
+    l->closing = true;
+    if (linger_ms > 0)
+        net_conn_finish(l->conn, linger_ms);
+    else
+        net_conn_close(l->conn);
+}
+
+static const struct rly_link_ops LINK_OPS = {
+    .transport = "ws",
+    .frame_head = link_frame_head,
+    .transmit = link_transmit,
+    .congested = link_congested,
+    .close = link_close,
+};
+
+/* ---- from the peer ---- */
+
+/* A control frame of the WebSocket itself; these are few, and not worth a place in the queue. */
+static void put_control(struct ws_link *l, enum ws_op op, struct rk_str payload)
+{
+    uint8_t frame[WS_FRAME_HEAD + WS_CONTROL_MAX];
+    size_t n = ws_frame_head(frame, op, payload.n);
+
+    if (link_congested(&l->link))
+        return;
+    if (payload.n)
+        memcpy(frame + n, payload.p, payload.n);
+    net_conn_send(l->conn, rk_str_of(frame, n + payload.n));
+}
+
+static void put_close(struct ws_link *l, unsigned code)
+{
+    uint8_t body[2] = {(uint8_t)(code >> 8), (uint8_t)code};
+
+    put_control(l, WS_OP_CLOSE, rk_str_of(body, code == WS_CLOSE_NONE ? 0 : sizeof body));
+}
+
+static void on_event(struct ws_link *l, enum ws_event e, const struct ws_msg *m)
+{
+    switch (e) {
+    case WS_BINARY:
+        if (m->n)
+            rly_session_message(l->session, m->p, m->n);
+        else
+            rly_session_end(l->session, "empty message");
+        ws_rx_set_max(&l->rx, rly_session_max_message(l->session));
+        break;
+    case WS_TEXT:
+        rly_session_end(l->session, "text message");
+        break;
+    case WS_PING:
+        put_control(l, WS_OP_PONG, rk_str_of(m->p, m->n));
+        break;
+    case WS_CLOSE:
+        put_close(l, m->close_code);
+        link_close(&l->link, CLOSE_LINGER_MS);
+        rly_session_end(l->session, "closed by the peer");
+        break;
+    case WS_FAILED:
+        /* before authentication nothing is said, whatever came */
+        if (l->session->state == RLY_OPEN) {
+            put_close(l, m->close_code);
+            link_close(&l->link, CLOSE_LINGER_MS);
+        }
+        rly_session_end(l->session, m->close_code == WS_CLOSE_TOO_BIG ? "message too big"
+                                                                      : "broken WebSocket frame");
+        break;
+    case WS_PONG:
+    case WS_MORE:
+        break;
+    }
+}
+
+static void conn_data(struct net_conn_user *u, struct rk_str in)
+{
+    struct ws_link *l = rk_container_of(u, struct ws_link, user);
+    struct rly_lane *lane = l->session->lane;
+    struct ws_msg m;
+    enum ws_event e;
+
+    while (!l->closing && (e = ws_rx_next(&l->rx, &in, &m)) != WS_MORE)
+        on_event(l, e, &m);
+    rly_lane_end(lane);
+}
+
+static void conn_drained(struct net_conn_user *u)
+{
+    struct ws_link *l = rk_container_of(u, struct ws_link, user);
+    struct rly_lane *lane = l->session->lane;
+
+    rly_session_flush(l->session);
+    rly_lane_end(lane);
+}
+
+static void conn_closed(struct net_conn_user *u, const struct rk_err *why)
+{
+    struct ws_link *l = rk_container_of(u, struct ws_link, user);
+    struct rly_lane *lane = l->session->lane;
+
+    (void)why;
+    l->closing = true;
+    rly_session_gone(l->session);
+    ws_rx_done(&l->rx);
+    free(l);
+    rly_lane_end(lane);
+}
+
+static const struct net_conn_ops CONN_OPS = {
+    .data = conn_data,
+    .drained = conn_drained,
+    .closed = conn_closed,
+};
+
+/* ---- accepting ---- */
+
+static void refused_data(struct net_conn_user *u, struct rk_str in)
+{
+    (void)u;
+    (void)in;
+}
+
+static void refused_closed(struct net_conn_user *u, const struct rk_err *why)
+{
+    (void)u;
+    (void)why;
+}
+
+static const struct net_conn_ops REFUSED_OPS = {.data = refused_data, .closed = refused_closed};
+
+static struct rly_lane *lane_of(struct rly_hub *hub, const struct rk_loop *loop)
+{
+    for (size_t i = 0; i < hub->n_lanes; i++)
+        if (hub->lanes[i].loop == loop)
+            return &hub->lanes[i];
+    return NULL;
+}
+
+/* Key of the join limit: an IPv4 address, or the /64 of an IPv6 one. */
+static struct rk_str join_key(const struct rk_ip *ip)
+{
+    return rk_str_of(ip->b, ip->family == 4 ? 4 : 8);
+}
+
+static const char *refusal(struct rly_lane *lane, const struct edge_ws_req *req)
+{
+    if (lane->stopping)
+        return "shutting down";
+    if (atomic_load(&lane->hub->n_sessions) >= lane->hub->max_peers)
+        return "too many peers";
+    if (!rk_ip_is_loopback(&req->client.ip) &&
+        !rk_ratelimit_take(lane->joins, join_key(&req->client.ip), rk_loop_now_ms(lane->loop)))
+        return "too many connections from this address";
+    return NULL;
+}
+
+void rly_ws_accept(void *app, const struct edge_ws_req *req)
+{
+    /* const in effect: its callbacks keep nothing in it */
+    static struct net_conn_user refused = {&REFUSED_OPS};
+    struct rly_hub *hub = app;
+    struct rly_lane *lane = lane_of(hub, net_conn_loop(req->conn));
+    const char *why = lane ? refusal(lane, req) : "foreign loop";
+    char addr[RK_ADDR_TEXT];
+    struct ws_link *l;
+
+    if (why) {
+        rk_log_every(&hub->full_gate, 1000, hub->log, RK_WARN, "relay connection refused",
+                     kv_str("addr", rk_addr_format(&req->client, addr)), kv_z("reason", why));
+        net_conn_set_user(req->conn, &refused);
+        net_conn_close(req->conn);
+        return;
+    }
+    l = rk_calloc(1, sizeof *l);
+    l->user.ops = &CONN_OPS;
+    l->link.ops = &LINK_OPS;
+    l->conn = req->conn;
+    ws_rx_init(&l->rx, WS_SERVER, RLY_MAX_AUTH);
+    l->session = rly_session_new(lane, &l->link, &req->client);
+    net_conn_set_user(req->conn, &l->user);
+    net_conn_set_low_water(req->conn, CONN_LOW);
+    if (req->rest.n)
+        conn_data(&l->user, req->rest);
+}
+
+static const struct edge_ws_ops WS_OPS = {.accept = rly_ws_accept};
+
+enum rk_code rly_ws_listen(struct edge *edge, struct rly_hub *hub, struct rk_err *err)
+{
+    return edge_add_ws(edge, RLY_WS_PATH, &WS_OPS, hub, err);
+}
