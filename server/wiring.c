@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Derives addresses, URLs and secrets; see wiring.h. */
+#include "config.h"
+
+#include "server/wiring.h"
+
+#include "lib/base/num.h"
+#include "lib/crypto/keyfile.h"
+
+enum { RELAY_SECRET_BYTES = 32, STORE_KEY_BYTES = 32, SETUP_TOKEN_BYTES = 24 };
+
+/* "host:port" with an empty host for all addresses. */
+static enum rk_code parse_listen(const char *key, struct rk_str s, struct rk_addr *out,
+                                 struct rk_err *err)
+{
+    int64_t port;
+
+    if (s.n && s.p[0] == ':') {
+        if (rk_parse_i64(rk_str_sub(s, 1, s.n), 0, 65535, &port, err))
+            return rk_wrap(err, "%s", key);
+        *out = (struct rk_addr){.port = (uint16_t)port};
+        return RK_OK;
+    }
+    if (rk_addr_parse(s, out, err))
+        return rk_wrap(err, "%s", key);
+    return RK_OK;
+}
+
+static enum rk_code parse_trusted(struct rk_arena *mem, const struct cfg_strs *in, struct wiring *w,
+                                  struct rk_err *err)
+{
+    w->trusted = rk_new_n(mem, struct rk_prefix, in->n + 1);
+    for (size_t i = 0; i < in->n; i++) {
+        struct rk_prefix p = {0};
+
+        if (rk_ip_parse(in->items[i], &p.ip, NULL) == RK_OK) {
+            p.bits = p.ip.family == 4 ? 32 : 128;
+        } else if (rk_prefix_parse(in->items[i], &p, err)) {
+            return rk_wrap(err, "server.reverseProxy.trustedHTTPProxies");
+        }
+        w->trusted[w->n_trusted++] = p;
+    }
+    return RK_OK;
+}
+
+/* "https://host:port" -> "host:port", "host" (brackets kept around IPv6). */
+static void split_exposed(struct rk_str url, struct rk_str *host_port, struct rk_str *host)
+{
+    size_t at = rk_str_find(url, RK_STR("://")), end;
+
+    *host_port = rk_str_sub(url, at + 3, url.n);
+    end = host_port->n;
+    while (end > 0 && host_port->p[end - 1] != ':')
+        end--;
+    *host = rk_str_sub(*host_port, 0, end ? end - 1 : 0);
+}
+
+static struct cfg_strs one(struct rk_arena *mem, struct rk_str s)
+{
+    struct cfg_strs list = {.items = rk_new(mem, struct rk_str), .n = 1, .set = true};
+
+    list.items[0] = s;
+    return list;
+}
+
+/* What peers are told: external services where configured, else ourselves. */
+static void derive_urls(struct rk_arena *mem, const struct server_config *c, struct wiring *w)
+{
+    bool https = rk_str_starts(c->exposed_address, RK_STR("https://"));
+    struct rk_str host_port, host;
+
+    split_exposed(c->exposed_address, &host_port, &host);
+    w->own_relay = c->relays.n == 0;
+    w->own_signal = c->signal_uri.n == 0;
+    w->relay_urls = w->own_relay
+                        ? one(mem, rk_arena_printf(mem, "%s://%.*s", https ? "rels" : "rel",
+                                                   RK_STR_ARG(host_port)))
+                        : c->relays;
+    w->signal_url = w->own_signal ? c->exposed_address : c->signal_uri;
+    if (c->stuns.n)
+        w->stun_urls = c->stuns;
+    else if (c->stun_ports.n)
+        w->stun_urls = one(mem, rk_arena_printf(mem, "stun:%.*s:%lld", RK_STR_ARG(host),
+                                                (long long)c->stun_ports.items[0]));
+    w->stun = rk_new_n(mem, struct rk_addr, c->stun_ports.n + 1);
+    for (size_t i = 0; !c->stuns.n && i < c->stun_ports.n; i++)
+        w->stun[w->n_stun++] =
+            (struct rk_addr){.ip = w->listen.ip, .port = (uint16_t)c->stun_ports.items[i]};
+}
+
+static enum rk_code derive_secrets(struct rk_arena *mem, const struct server_config *c,
+                                   struct wiring *w, struct rk_err *err)
+{
+    enum rk_code rc = keyfile_dir(c->data_dir, err);
+
+    w->relay_secret = w->own_relay ? c->auth_secret : c->relay_secret;
+    if (rc == RK_OK && !w->own_relay && !w->relay_secret.n)
+        return rk_fail(err, RK_INVALID, "server.relays.secret: needed with relays.addresses");
+    if (rc == RK_OK && !w->relay_secret.n)
+        rc = keyfile_get(mem, c->data_dir, "relay.secret", RELAY_SECRET_BYTES, &w->relay_secret,
+                         NULL, err);
+    w->store_key = c->store_key;
+    if (rc == RK_OK && !w->store_key.n)
+        rc = keyfile_get(mem, c->data_dir, "store.key", STORE_KEY_BYTES, &w->store_key, NULL, err);
+    w->setup_token = c->setup_token;
+    if (rc == RK_OK && !w->setup_token.n)
+        rc = keyfile_get(mem, c->data_dir, "setup-token", SETUP_TOKEN_BYTES, &w->setup_token, NULL,
+                         err);
+    return rc;
+}
+
+static void derive_store(struct rk_arena *mem, const struct server_config *c, struct wiring *w)
+{
+    if (rk_str_eqz(c->store_engine, "postgres"))
+        w->store_url = c->store_dsn;
+    else if (c->store_file.n && c->store_file.p[0] == '/')
+        w->store_url = rk_arena_printf(mem, "sqlite:%.*s", RK_STR_ARG(c->store_file));
+    else
+        w->store_url = rk_arena_printf(mem, "sqlite:%.*s/%.*s", RK_STR_ARG(c->data_dir),
+                                       RK_STR_ARG(c->store_file));
+}
+
+static enum rk_code derive_ops(struct rk_arena *mem, const struct server_config *c,
+                               struct wiring *w, struct rk_err *err)
+{
+    w->ops = rk_new_n(mem, struct rk_addr, 2);
+    if (c->metrics_port)
+        w->ops[w->n_ops++] = (struct rk_addr){.port = (uint16_t)c->metrics_port};
+    if (!c->health_address.n)
+        return RK_OK;
+    return parse_listen("server.healthcheckAddress", c->health_address, &w->ops[w->n_ops++], err);
+}
+
+enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, struct wiring *out,
+                         struct rk_err *err)
+{
+    struct wiring w = {0};
+    enum rk_code rc = parse_listen("server.listenAddress", c->listen_address, &w.listen, err);
+
+    if (rc == RK_OK)
+        rc = derive_ops(mem, c, &w, err);
+    if (rc == RK_OK)
+        rc = parse_trusted(mem, &c->trusted_proxies, &w, err);
+    if (rc == RK_OK)
+        rc = derive_secrets(mem, c, &w, err);
+    if (rc)
+        return rc;
+    derive_urls(mem, c, &w);
+    derive_store(mem, c, &w);
+    *out = w;
+    return RK_OK;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From configuration to what the services need: addresses, URLs, secrets. Main thread. */
+#ifndef RK_SERVER_WIRING_H
+#define RK_SERVER_WIRING_H
+
+#include "lib/base/arena.h"
+#include "lib/net/addr.h"
+#include "server/config.h"
+
+struct wiring { /* open, arena */
+    struct rk_addr listen;
+    struct rk_addr *stun; /* UDP addresses of our STUN server */
+    size_t n_stun;
+    struct rk_addr *ops; /* metrics and health listeners */
+    size_t n_ops;
+    struct rk_prefix *trusted;
+    size_t n_trusted;
+    struct cfg_strs relay_urls; /* what peers are told */
+    struct cfg_strs stun_urls;
+    struct rk_str signal_url; /* "https://host:port" */
+    struct rk_str relay_secret;
+    bool own_relay, own_signal;
+    struct rk_str store_url;   /* "sqlite:PATH" or the DSN */
+    struct rk_str store_key;   /* base64 of 32 bytes */
+    struct rk_str setup_token; /* of the first owner */
+};
+
+/** Makes the data folder and its secrets where they are missing. Errors: RK_INVALID, RK_FORBIDDEN,
+ *  RK_UNAVAILABLE, each naming key or file. */
+enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, struct wiring *out,
+                         struct rk_err *err) RK_MUST;
+
+#endif
