@@ -141,11 +141,12 @@ enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, st
         rc = derive_ops(mem, c, &w, err);
     if (rc == RK_OK)
         rc = parse_trusted(mem, &c->trusted_proxies, &w, err);
-    if (rc == RK_OK)
-        rc = derive_secrets(mem, c, &w, err);
     if (rc)
         return rc;
     derive_urls(mem, c, &w);
+    rc = derive_secrets(mem, c, &w, err);
+    if (rc)
+        return rc;
     derive_store(mem, c, &w);
     *out = w;
     return RK_OK;
