@@ -78,6 +78,21 @@ struct edge_rpc {
     void (*begin)(struct edge_rpc *rpc, struct h2_stream *s);
     void (*destroy)(struct edge_rpc *rpc); /* may be NULL */
 };
+
+/** What the edge knows about an HTTP/2 connection: h2_session_data() of its sessions. */
+struct edge_h2_info { /* open */
+    struct edge *edge;
+    struct rk_loop *loop;
+    struct rk_addr peer;              /* the socket's other end, or what a PROXY header says */
+    size_t recv_bytes;                /* of unfinished messages; handlers keep the count */
+    const struct edge_limits *limits; /* defaults filled in */
+    struct rk_log *log;               /* may be NULL */
+};
+struct edge_h2_info *edge_h2_info(const struct h2_stream *s);
+
+/** The client of one request by X-Forwarded-For and X-Real-IP, if the peer is a trusted proxy. */
+struct rk_addr edge_client_addr(const struct h2_stream *s);
+
 /** path NULL: requests with content-type application/grpc whose path nobody has registered.
  *  Errors: RK_EXISTS. */
 enum rk_code edge_add_rpc(struct edge *e, const char *path, struct edge_rpc *rpc,

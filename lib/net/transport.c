@@ -36,8 +36,9 @@ enum {
 };
 
 #if defined(__has_attribute) && __has_attribute(uninitialized)
-#define NO_INIT __attribute__((uninitialized)) /* big buffers: zeroing would cost more than recv   \
-                                                */
+#define NO_INIT                                                                                    \
+    __attribute__((uninitialized)) /* big buffers: zeroing would cost more than recv               \
+                                    */
 #else
 #define NO_INIT
 #endif
@@ -56,6 +57,7 @@ struct chunk {
 struct net_conn {
     struct rk_loop *loop;
     struct net_conn_user *user;
+    struct net_conn_hook *hook; /* lent or NULL */
     enum state state;
     struct tcp_watch watch;
     bool watch_open;
@@ -119,6 +121,8 @@ static void conn_release(struct net_conn *c)
     rk_buf_done(&c->stash);
     free(c->sni);
     free(c->alpn);
+    if (c->hook)
+        c->hook->gone(c->hook);
     free(c);
 }
 
@@ -560,17 +564,21 @@ static void take_stash(struct net_conn *c)
     rk_buf_done(&waiting);
 }
 
+static bool may_read(const struct net_conn *c)
+{
+    if (c->state != ST_HANDSHAKE && c->state != ST_OPEN)
+        return false;
+    return c->draining || (!c->paused && !c->finishing);
+}
+
 static void conn_readable(struct net_conn *c)
 {
     NO_INIT char buf[READ_BYTES];
     ssize_t n;
 
-    if (c->state < ST_HANDSHAKE || c->state == ST_CLOSING ||
-        ((c->paused || c->finishing) && !c->draining))
-        return;
-    if (c->tls && c->state == ST_OPEN && !c->draining)
+    if (may_read(c) && c->tls && c->state == ST_OPEN && !c->draining)
         take_stash(c);
-    if (c->state == ST_CLOSING || (c->paused && !c->draining))
+    if (!may_read(c))
         return;
     do
         n = recv(c->watch.fd, buf, sizeof buf, MSG_DONTWAIT);
@@ -917,6 +925,11 @@ void net_conn_finish(struct net_conn *c, int64_t timeout_ms)
 void net_conn_set_user(struct net_conn *c, struct net_conn_user *user)
 {
     c->user = user;
+}
+
+void net_conn_set_hook(struct net_conn *c, struct net_conn_hook *h)
+{
+    c->hook = h;
 }
 
 struct rk_loop *net_conn_loop(const struct net_conn *c)

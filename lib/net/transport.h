@@ -102,6 +102,13 @@ void net_conn_finish(struct net_conn *c, int64_t timeout_ms);
 /** Hand the conn to another user: later callbacks go there. */
 void net_conn_set_user(struct net_conn *c, struct net_conn_user *user);
 
+/** For whoever keeps count of connections whose users it does not know: gone() runs after closed().
+ *  One per conn. */
+struct net_conn_hook {
+    void (*gone)(struct net_conn_hook *h);
+};
+void net_conn_set_hook(struct net_conn *c, struct net_conn_hook *h);
+
 struct rk_loop *net_conn_loop(const struct net_conn *c);
 const struct rk_addr *net_conn_peer(const struct net_conn *c); /* lent */
 /** The address of this end (for choosing the interface that reaches a server). */

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/str.h"
+
 struct bits { /* zero-initialised: empty */
     uint64_t *w;
     uint32_t n; /* words */
@@ -30,12 +32,14 @@ static inline bool bits_has(const struct bits *b, uint32_t i)
 }
 
 void bits_or(struct bits *b, const struct bits *other);
+void bits_or_and(struct bits *b, const struct bits *x, const struct bits *y); /* b |= x & y */
 void bits_and(struct bits *b, const struct bits *other);
 void bits_andnot(struct bits *b, const struct bits *other);
 void bits_copy(struct bits *to, const struct bits *from);
 bool bits_any(const struct bits *b);
-bool bits_meet(const struct bits *a, const struct bits *b); /* some number is in both */
-bool bits_eq(const struct bits *a, const struct bits *b);   /* same numbers */
+bool bits_meet(const struct bits *a, const struct bits *b);   /* some number is in both */
+bool bits_eq(const struct bits *a, const struct bits *b);     /* same numbers */
+bool bits_within(const struct bits *a, const struct bits *b); /* a is a subset of b */
 size_t bits_count(const struct bits *b);
 
 #define BITS_END UINT32_MAX

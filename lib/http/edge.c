@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The edge: options, listeners, limits, start and stop; see edge.h. Connections: edge_conn.c. */
+#include "config.h"
+
+#include "lib/http/edge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/base/num.h"
+#include "lib/http/edge_priv.h"
+
+enum { ACCEPTS_PER_TURN = 64 /* then others get their turn */ };
+
+struct edge_count {
+    size_t n;
+};
+
+/* A socket on its way from the accepting loop to another one. */
+struct handoff {
+    struct rk_task task;
+    struct edge_loop *to;
+    int fd;
+    struct rk_addr peer;
+    const struct edge_listen *conf;
+};
+
+/* ---- counting ---- */
+
+bool edge_trusts(const struct edge *e, const struct rk_addr *peer)
+{
+    return http_proxies_trust(&(struct http_proxies){e->trusted, e->n_trusted}, &peer->ip);
+}
+
+bool edge_count_add(struct edge_conn *c, const char **why)
+{
+    struct edge *e = c->el->edge;
+    struct edge_count *n;
+    bool ok = true;
+
+    if (atomic_load(&e->n_conns) >= e->limits.max_conns) {
+        *why = "too many connections";
+        return false;
+    }
+    c->addr_key_bytes[0] = (char)c->peer.ip.family;
+    memcpy(c->addr_key_bytes + 1, c->peer.ip.b, sizeof c->peer.ip.b);
+    c->addr_key = rk_str_of(c->addr_key_bytes, c->peer.ip.family == 6 ? 9 : 5); /* /64 or /32 */
+    if (!c->peer.ip.family || rk_ip_is_loopback(&c->peer.ip) || edge_trusts(e, &c->peer))
+        return true;
+    (void)pthread_mutex_lock(&e->lock);
+    n = rk_map_get(&e->per_addr, c->addr_key);
+    if (!n) {
+        n = rk_calloc(1, sizeof *n);
+        (void)rk_map_put(&e->per_addr, c->addr_key, n);
+    }
+    if (n->n >= e->limits.max_conns_per_addr)
+        ok = false;
+    else
+        n->n++;
+    (void)pthread_mutex_unlock(&e->lock);
+    c->counted = ok;
+    if (!ok)
+        *why = "too many connections from this address";
+    return ok;
+}
+
+void edge_count_del(struct edge_conn *c)
+{
+    struct edge *e = c->el->edge;
+    struct edge_count *n;
+
+    if (!c->counted)
+        return;
+    c->counted = false;
+    (void)pthread_mutex_lock(&e->lock);
+    n = rk_map_get(&e->per_addr, c->addr_key);
+    if (n && --n->n == 0)
+        free(rk_map_del(&e->per_addr, c->addr_key));
+    (void)pthread_mutex_unlock(&e->lock);
+}
+
+static void tell_done(struct rk_task *t)
+{
+    const struct edge *e = rk_container_of(t, struct edge_loop, stop_task)->edge;
+
+    if (e->done)
+        e->done(e->done_arg); /* may free the edge */
+}
+
+void edge_loop_less(struct edge_loop *el)
+{
+    if (--el->n_open || !el->stopping || el->finished)
+        return;
+    el->finished = true;
+    rk_timer_cancel(&el->grace);
+    if (el->spare_fd >= 0)
+        (void)close(el->spare_fd);
+    el->spare_fd = -1;
+    if (atomic_fetch_sub(&el->edge->loops_left, 1) == 1) {
+        el->stop_task.run = tell_done;
+        rk_loop_post(el->loop, &el->stop_task);
+    }
+}
+
+/* ---- accepting ---- */
+
+static void handoff_run(struct rk_task *t)
+{
+    struct handoff *h = rk_container_of(t, struct handoff, task);
+
+    if (h->to->stopping)
+        (void)close(h->fd);
+    else
+        edge_conn_accept(h->to, h->fd, &h->peer, h->conf);
+    free(h);
+}
+
+static void dispatch(struct edge_loop *el, int fd, const struct rk_addr *peer,
+                     const struct edge_listen *conf)
+{
+    struct edge *e = el->edge;
+    struct handoff *h;
+
+    if (!e->one_acceptor || e->n_loops == 1) {
+        edge_conn_accept(el, fd, peer, conf);
+        return;
+    }
+    h = rk_calloc(1, sizeof *h);
+    h->task.run = handoff_run;
+    h->to = &e->loops[e->next_loop++ % e->n_loops];
+    h->fd = fd;
+    h->peer = *peer;
+    h->conf = conf;
+    rk_loop_post(h->to->loop, &h->task);
+}
+
+/* No descriptors left: without this the listener would stay readable and the loop would spin. */
+static void accept_and_refuse(struct edge_listener *l)
+{
+    struct edge *e = l->el->edge;
+    struct rk_addr peer;
+    int fd;
+
+    rk_log_every(&e->log_gate, EDGE_LOG_EVERY_MS, e->log, RK_ERROR,
+                 "edge out of file descriptors: connections are refused");
+    if (l->el->spare_fd >= 0)
+        (void)close(l->el->spare_fd);
+    fd = tcp_accept(l->watch.fd, &peer);
+    if (fd >= 0)
+        (void)close(fd);
+    l->el->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void listener_ready(struct tcp_watch *w, bool readable, bool writable)
+{
+    struct edge_listener *l = rk_container_of(w, struct edge_listener, watch);
+
+    (void)readable;
+    (void)writable;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        struct rk_addr peer;
+        int fd = tcp_accept(w->fd, &peer);
+
+        if (fd >= 0) {
+            dispatch(l->el, fd, &peer, l->conf);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE)
+            accept_and_refuse(l);
+        if (errno != ECONNABORTED && errno != EINTR)
+            break;
+    }
+}
+
+static void listener_closed(struct tcp_watch *w)
+{
+    struct edge_listener *l = rk_container_of(w, struct edge_listener, watch);
+
+    l->open = false;
+    edge_loop_less(l->el);
+}
+
+static void loop_start(struct rk_task *t)
+{
+    struct edge_loop *el = rk_container_of(t, struct edge_loop, start_task);
+    struct rk_err err;
+
+    for (size_t i = 0; i < el->edge->n_listen; i++) {
+        struct edge_listener *l = &el->listeners[i];
+        int fd = l->fd;
+
+        if (fd < 0)
+            continue;
+        l->fd = -1;
+        l->watch.ready = listener_ready;
+        l->watch.closed = listener_closed;
+        if (el->stopping || tcp_watch_init(el->loop, &l->watch, fd, &err)) {
+            if (el->stopping)
+                (void)close(fd);
+            edge_loop_less(el);
+            continue;
+        }
+        l->open = true;
+        tcp_watch_set(&l->watch, true, false);
+    }
+}
+
+/* Sockets of listener i on all loops. The first one is bound without sharing the port, so that
+ * another program (or another copy of this one) on it is noticed. */
+static enum rk_code bind_all(struct edge *e, size_t i, struct rk_err *err)
+{
+    struct rk_addr addr = e->listen[i].addr, got;
+    enum rk_code rc;
+    int fd;
+
+    if (addr.port) {
+        rc = tcp_listen(&addr, false, &fd, err);
+        if (rc)
+            return rc;
+        (void)close(fd);
+    }
+    for (size_t k = 0; k < e->n_loops; k++) {
+        struct rk_err ignored;
+
+        if (k && e->one_acceptor)
+            break;
+        rc = tcp_listen(&addr, e->n_loops > 1 && !e->one_acceptor, &fd, k ? &ignored : err);
+        if (rc && k) { /* the kernel does not share ports: one loop accepts for all */
+            e->one_acceptor = true;
+            break;
+        }
+        if (rc)
+            return rc;
+        if (!addr.port && tcp_local(fd, &got, NULL) == RK_OK)
+            addr.port = got.port;
+        e->loops[k].listeners[i].fd = fd;
+        e->loops[k].listeners[i].conf = &e->listen[i];
+    }
+    e->listen[i].addr.port = addr.port;
+    return RK_OK;
+}
+
+static void close_unstarted(struct edge *e)
+{
+    for (size_t k = 0; k < e->n_loops; k++)
+        for (size_t i = 0; i < e->n_listen; i++) {
+            int *fd = &e->loops[k].listeners[i].fd;
+
+            if (*fd >= 0)
+                (void)close(*fd);
+            *fd = -1;
+        }
+}
+
+enum rk_code edge_start(struct edge *e, struct rk_err *err)
+{
+    for (size_t i = 0; i < e->n_listen; i++) {
+        enum rk_code rc = bind_all(e, i, err);
+
+        if (rc) {
+            close_unstarted(e);
+            return rc;
+        }
+    }
+    if (e->one_acceptor) /* sockets of other loops that were bound before this came out */
+        for (size_t k = 1; k < e->n_loops; k++)
+            for (size_t i = 0; i < e->n_listen; i++)
+                if (e->loops[k].listeners[i].fd >= 0) {
+                    (void)close(e->loops[k].listeners[i].fd);
+                    e->loops[k].listeners[i].fd = -1;
+                }
+    e->started = true;
+    for (size_t k = 0; k < e->n_loops; k++) {
+        struct edge_loop *el = &e->loops[k];
+
+        for (size_t i = 0; i < e->n_listen; i++)
+            el->n_open += el->listeners[i].fd >= 0;
+        el->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        el->start_task.run = loop_start;
+        rk_loop_post(el->loop, &el->start_task);
+    }
+    return RK_OK;
+}
+
+uint16_t edge_port(const struct edge *e, size_t i)
+{
+    return i < e->n_listen && e->started ? e->listen[i].addr.port : 0;
+}
+
+/* ---- stopping ---- */
+
+static void grace_over(void *arg)
+{
+    struct edge_loop *el = arg;
+
+    RK_LIST_FOR_EACH_SAFE (node, &el->conns)
+        edge_conn_drop(rk_container_of(node, struct edge_conn, link), NULL);
+}
+
+static void loop_stop(struct rk_task *t);
+
+static void post_stop(struct edge *e, size_t from, size_t to)
+{
+    for (size_t k = from; k < to; k++) {
+        e->loops[k].stop_task.run = loop_stop;
+        rk_loop_post(e->loops[k].loop, &e->loops[k].stop_task);
+    }
+}
+
+static void loop_stop(struct rk_task *t)
+{
+    struct edge_loop *el = rk_container_of(t, struct edge_loop, stop_task);
+
+    el->stopping = true;
+    if (el->edge->one_acceptor && el == el->edge->loops) /* behind the last socket handed over */
+        post_stop(el->edge, 1, el->edge->n_loops);
+    el->n_open++; /* held here, so that the end is noticed once, below */
+    for (size_t i = 0; i < el->edge->n_listen; i++)
+        if (el->listeners[i].open)
+            tcp_watch_close(&el->listeners[i].watch);
+    RK_LIST_FOR_EACH_SAFE (node, &el->conns) {
+        struct edge_conn *c = rk_container_of(node, struct edge_conn, link);
+
+        if (c->state == EC_H2)
+            edge_h2_shutdown(c);
+        else if (c->state < EC_H2)
+            edge_conn_drop(c, NULL);
+    }
+    rk_timer_start(el->loop, &el->grace, el->edge->grace_ms, grace_over, el);
+    edge_loop_less(el);
+}
+
+void edge_stop(struct edge *e, int64_t grace_ms, void (*done)(void *arg), void *arg)
+{
+    e->grace_ms = grace_ms;
+    e->done = done;
+    e->done_arg = arg;
+    atomic_store(&e->loops_left, e->n_loops);
+    post_stop(e, 0, e->one_acceptor ? 1 : e->n_loops);
+}
+
+/* ---- set-up ---- */
+
+static enum rk_code add_ws(struct edge *e, const char *path, const struct edge_ws_ops *ops,
+                           void *app, struct rk_err *err)
+{
+    struct rk_str p = rk_str_z(path);
+    struct edge_ws *w;
+
+    if (!p.n || p.n > EDGE_PATH_MAX || e->n_ws == EDGE_MAX_WS)
+        return rk_fail(err, RK_INVALID, "WebSocket path %s", path);
+    for (size_t i = 0; i < e->n_ws; i++)
+        if (rk_str_eq(e->ws_paths[i], p))
+            return rk_fail(err, RK_EXISTS, "WebSocket path %s is taken", path);
+    w = &e->ws[e->n_ws];
+    memcpy(w->path, p.p, p.n);
+    w->ops = ops;
+    w->app = app;
+    e->ws_paths[e->n_ws++] = rk_str_of(w->path, p.n);
+    return RK_OK;
+}
+
+enum rk_code edge_add_ws(struct edge *e, const char *path, const struct edge_ws_ops *ops, void *app,
+                         struct rk_err *err)
+{
+    return add_ws(e, path, ops, app, err);
+}
+
+enum rk_code edge_add_ws_proxy(struct edge *e, const char *path, struct rk_err *err)
+{
+    return add_ws(e, path, NULL, NULL, err);
+}
+
+enum rk_code edge_add_rpc(struct edge *e, const char *path, struct edge_rpc *rpc,
+                          struct rk_err *err)
+{
+    if (edge_has_rpc(e, path))
+        return rk_fail(err, RK_EXISTS, "path %s is taken", path ? path : "(unknown)");
+    if (path)
+        (void)rk_map_put(&e->rpcs, rk_str_z(path), rpc);
+    else
+        e->unknown_rpc = rpc;
+    return RK_OK;
+}
+
+bool edge_has_rpc(const struct edge *e, const char *path)
+{
+    return path ? rk_map_get(&e->rpcs, rk_str_z(path)) != NULL : e->unknown_rpc != NULL;
+}
+
+void edge_set_http(struct edge *e, struct http_h1 *h1, edge_take_fd_fn *take)
+{
+    e->h1 = h1;
+    e->take = take;
+}
+
+static void set_default_size(size_t *v, size_t def)
+{
+    if (!*v)
+        *v = def;
+}
+
+static void set_default_ms(int64_t *v, int64_t def)
+{
+    if (!*v)
+        *v = def;
+}
+
+static void fill_limits(struct edge_limits *l)
+{
+    set_default_size(&l->max_conns, 20000);
+    set_default_size(&l->max_conns_per_addr, 1000);
+    set_default_ms(&l->header_timeout_ms, 10000);
+    set_default_ms(&l->idle_timeout_ms, 600000);
+    set_default_ms(&l->ping_after_ms, 60000);
+    set_default_ms(&l->ping_timeout_ms, 20000);
+    if (!l->max_streams)
+        l->max_streams = 250;
+    set_default_size(&l->max_header_bytes, 16 * 1024);
+    set_default_size(&l->max_conn_recv_bytes, (size_t)16 << 20);
+    set_default_size(&l->max_stream_queued_bytes, (size_t)64 << 20);
+}
+
+static void register_stats(struct edge_stats *s, struct rk_metrics *m)
+{
+    static const char refused[] = "edge_connections_refused_total";
+    static const char refused_help[] = "Connections closed before they were of use";
+    static const char kinds[] = "edge_connections_by_protocol_total";
+    static const char kinds_help[] = "Connections by what they turned out to speak";
+
+    s->open = rk_metric_gauge(m, "edge_connections", NULL, "Open connections");
+    s->accepted = rk_metric_counter(m, "edge_accepted_total", NULL, "Accepted connections");
+    s->over_limit = rk_metric_counter(m, refused, "reason=\"limit\"", refused_help);
+    s->dropped = rk_metric_counter(m, refused, "reason=\"bad_input\"", refused_help);
+    s->tls_failed = rk_metric_counter(m, refused, "reason=\"tls\"", refused_help);
+    s->h2 = rk_metric_counter(m, kinds, "protocol=\"h2\"", kinds_help);
+    s->http1 = rk_metric_counter(m, kinds, "protocol=\"http1\"", kinds_help);
+    s->ws = rk_metric_counter(m, kinds, "protocol=\"websocket\"", kinds_help);
+    s->proxy_active =
+        rk_metric_gauge(m, "wsproxy_active_connections", NULL, "Open gRPC tunnels over WebSocket");
+    s->proxy_in = rk_metric_counter(m, "wsproxy_bytes_transferred_total",
+                                    "direction=\"ws_to_grpc\"", "Bytes through these tunnels");
+    s->proxy_out = rk_metric_counter(m, "wsproxy_bytes_transferred_total",
+                                     "direction=\"grpc_to_ws\"", "Bytes through these tunnels");
+    s->proxy_errors =
+        rk_metric_counter(m, "wsproxy_errors_total", "error_type=\"websocket_read_error\"",
+                          "Tunnels that ended with an error");
+}
+
+static enum rk_code load_tls(struct edge *e, const struct edge_opts *opts, struct rk_err *err)
+{
+    struct tls_server_opts tls = {.cert_file = opts->cert_file, .key_file = opts->key_file};
+
+    if (opts->cert_file || opts->key_file)
+        return tls_server_new(&tls, &e->tls, err);
+    for (size_t i = 0; i < e->n_listen; i++)
+        if (e->listen[i].tls)
+            return rk_fail(err, RK_INVALID, "a TLS listener needs a certificate");
+    return RK_OK;
+}
+
+enum rk_code edge_new(const struct edge_opts *opts, struct edge **out, struct rk_err *err)
+{
+    struct edge *e;
+    enum rk_code rc;
+
+    if (!opts->n_loops || opts->n_loops > EDGE_MAX_LOOPS || !opts->n_listen ||
+        opts->n_listen > EDGE_MAX_LISTEN)
+        return rk_fail(err, RK_INVALID, "edge: %zu loops, %zu listeners", opts->n_loops,
+                       opts->n_listen);
+    e = rk_calloc(1, sizeof *e);
+    (void)pthread_mutex_init(&e->lock, NULL);
+    rk_map_init(&e->per_addr, false);
+    rk_map_init(&e->rpcs, false);
+    e->log = opts->log;
+    e->limits = opts->limits;
+    fill_limits(&e->limits);
+    register_stats(&e->stats, opts->metrics);
+    memcpy(e->listen, opts->listen, opts->n_listen * sizeof *opts->listen);
+    e->n_listen = opts->n_listen;
+    e->n_trusted = opts->n_trusted;
+    if (opts->n_trusted)
+        e->trusted = rk_memdup(opts->trusted, opts->n_trusted * sizeof *opts->trusted);
+    e->loops = rk_calloc(opts->n_loops, sizeof *e->loops);
+    e->n_loops = opts->n_loops;
+    for (size_t k = 0; k < e->n_loops; k++) {
+        struct edge_loop *el = &e->loops[k];
+
+        el->edge = e;
+        el->loop = opts->loops[k];
+        el->spare_fd = -1;
+        rk_list_init(&el->conns);
+        for (size_t i = 0; i < EDGE_MAX_LISTEN; i++) {
+            el->listeners[i].el = el;
+            el->listeners[i].fd = -1;
+        }
+    }
+    rc = load_tls(e, opts, err);
+    if (rc)
+        edge_free(e);
+    else
+        *out = e;
+    return rc;
+}
+
+static void destroy_rpc(struct edge_rpc *rpc)
+{
+    if (rpc && rpc->destroy)
+        rpc->destroy(rpc);
+}
+
+void edge_free(struct edge *e)
+{
+    struct rk_str key;
+    void *value;
+    size_t pos = 0;
+
+    if (!e)
+        return;
+    while (rk_map_next(&e->rpcs, &pos, &key, &value))
+        destroy_rpc(value);
+    destroy_rpc(e->unknown_rpc);
+    rk_map_done(&e->rpcs);
+    for (pos = 0; rk_map_next(&e->per_addr, &pos, &key, &value);)
+        free(value);
+    rk_map_done(&e->per_addr);
+    tls_ctx_free(e->tls);
+    (void)pthread_mutex_destroy(&e->lock);
+    free(e->trusted);
+    free(e->loops);
+    free(e);
+}
+
+enum rk_code edge_reload_tls(struct edge *e, struct rk_err *err)
+{
+    return e->tls ? tls_ctx_reload(e->tls, err) : RK_OK;
+}
+
+int64_t edge_cert_not_after_ms(const struct edge *e)
+{
+    return e->tls ? tls_ctx_not_after_ms(e->tls) : 0;
+}
+
+size_t edge_conns(const struct edge *e)
+{
+    return atomic_load(&e->n_conns);
+}
