@@ -123,6 +123,11 @@ int64_t rk_mono_ms(void)
     return clock_us(CLOCK_MONOTONIC) / 1000;
 }
 
+int64_t rk_mono_us(void)
+{
+    return clock_us(CLOCK_MONOTONIC);
+}
+
 struct rk_str rk_time_format_us(int64_t unix_us, char buf[RK_TIME_TEXT])
 {
     int64_t us = unix_us % 1000000;

@@ -54,6 +54,9 @@ int64_t rk_unix_us(void);
 /** Monotonic clock in milliseconds; only differences mean something. */
 int64_t rk_mono_ms(void);
 
+/** The same clock in microseconds (round trip times). */
+int64_t rk_mono_us(void);
+
 /** RFC 3339 in UTC with up to microseconds, trailing zeroes dropped as Go's encoding/json does
  *  ("2026-01-02T03:04:05.12Z"). buf holds at least RK_TIME_TEXT bytes; returns a view of it. */
 #define RK_TIME_TEXT 40

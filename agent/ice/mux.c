@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The shared socket: opening, routing of what comes in, sending; see mux.h. */
+#include "config.h"
+
+#include "agent/ice/mux.h"
+
+#include <stdlib.h>
+
+#include "agent/ice/mux_priv.h"
+#include "lib/base/num.h"
+#include "lib/crypto/secret.h"
+
+#define RX_SLOTS     32
+#define BUFFER_BYTES ((size_t)4 << 20) /* bursts of a tunnel while the loop is busy elsewhere */
+#define ADDR_KEY     19
+
+struct imux_claim {
+    struct rk_list link; /* in its wire */
+    struct imux_wire *wire;
+    struct rk_addr from;
+    uint8_t key[ADDR_KEY];
+};
+
+static void addr_key(const struct rk_addr *a, uint8_t out[ADDR_KEY])
+{
+    out[0] = a->ip.family;
+    memcpy(out + 1, a->ip.b, 16);
+    out[17] = (uint8_t)(a->port >> 8);
+    out[18] = (uint8_t)a->port;
+}
+
+static bool in_overlay(const struct imux *m, const struct rk_ip *ip)
+{
+    for (size_t i = 0; i < m->n_overlay; i++)
+        if (rk_prefix_contains(&m->overlay[i], ip))
+            return true;
+    return false;
+}
+
+bool imux_may_send(const struct imux *m, const struct rk_ip *to)
+{
+    if (to->family != 4 && (to->family != 6 || m->disable_ipv6))
+        return false;
+    if (rk_ip_is_unspecified(to) || rk_ip_is_multicast(to))
+        return false;
+    if (to->family == 6 && rk_ip_is_link_local(to))
+        return false; /* a line has no zone to send it to */
+    return (m->with_loopback || !rk_ip_is_loopback(to)) && !in_overlay(m, to);
+}
+
+/* --- receiving --- */
+
+static struct imux_session *session_for(const struct imux *m, const struct stun_msg *msg)
+{
+    struct rk_str ours, theirs;
+
+    if (msg->cls == STUN_REQUEST) {
+        if (!rk_str_cut(msg->username, ':', &ours, &theirs))
+            return NULL;
+        return rk_map_get(&m->by_ufrag, ours);
+    }
+    return rk_map_get(&m->by_tag, rk_str_of(msg->txid.b, sizeof(uint32_t)));
+}
+
+static void on_stun(struct imux *m, const struct udp_in *in, struct rk_str datagram)
+{
+    struct imux_session *s;
+    struct stun_msg msg;
+
+    if (in_overlay(m, &in->from.ip) || stun_decode(datagram, &msg, NULL))
+        return;
+    if (imux_servers_input(m, &in->from, &msg))
+        return;
+    s = session_for(m, &msg);
+    if (s)
+        (void)s->ops->stun(s, &in->from, &in->to, &msg);
+}
+
+static struct imux_wire *wire_for(struct imux *m, const struct rk_addr *from)
+{
+    uint8_t key[ADDR_KEY];
+
+    if (!m->last || !rk_addr_eq(&m->last->from, from)) {
+        addr_key(from, key);
+        m->last = rk_map_get(&m->by_addr, rk_str_of(key, sizeof key));
+    }
+    return m->last ? m->last->wire : NULL;
+}
+
+static bool has_stun(const struct udp_in *in)
+{
+    for (size_t i = 0, n = udp_in_count(in); i < n; i++)
+        if (stun_is(udp_in_at(in, i)))
+            return true;
+    return false;
+}
+
+/* A joined datagram with STUN in it: take it apart. */
+static void split(struct imux *m, const struct udp_in *in)
+{
+    for (size_t i = 0, n = udp_in_count(in); i < n; i++) {
+        struct udp_in one = {.from = in->from, .to = in->to, .bytes = udp_in_at(in, i)};
+        struct imux_wire *w;
+
+        if (stun_is(one.bytes))
+            on_stun(m, in, one.bytes);
+        else if ((w = wire_for(m, &one.from)))
+            w->ops->data(w, &one, 1);
+    }
+}
+
+static void on_received(struct udp_user *u, const struct udp_in *v, size_t n)
+{
+    struct imux *m = rk_container_of(u, struct imux, user);
+    size_t i = 0;
+
+    while (i < n && m->sock) {
+        struct imux_wire *w;
+        size_t from = i;
+
+        if (has_stun(&v[i])) {
+            split(m, &v[i++]);
+            continue;
+        }
+        w = wire_for(m, &v[i].from);
+        do
+            i++;
+        while (i < n && !has_stun(&v[i]) && wire_for(m, &v[i].from) == w);
+        if (w)
+            w->ops->data(w, v + from, i - from);
+    }
+}
+
+static const struct udp_ops UDP_OPS = {.received = on_received};
+
+/* --- opening --- */
+
+static size_t copy_names(char **out, const struct rk_str *names, size_t n)
+{
+    n = rk_min_size(n, IMUX_MAX_NAMES);
+    for (size_t i = 0; i < n; i++)
+        out[i] = rk_str_dupz(names[i]);
+    return n;
+}
+
+static enum rk_code open_socket(struct imux *m, const struct imux_opts *opts, uint16_t port,
+                                struct rk_err *err)
+{
+    struct udp_opts o = {
+        .bind = {.ip = {.family = opts->disable_ipv6 ? 4 : 0}, .port = port},
+        .want_dst = true,
+        .offload = true,
+        .fwmark = opts->fwmark,
+        .buffer_bytes = BUFFER_BYTES,
+        .scratch = m->scratch,
+    };
+
+    return udp_open(m->loop, &o, &m->user, &m->sock, err);
+}
+
+enum rk_code imux_open(const struct imux_opts *opts, struct imux **out, struct rk_err *err)
+{
+    struct imux *m = rk_calloc(1, sizeof *m);
+    enum rk_code rc;
+
+    m->loop = opts->loop;
+    m->log = opts->log;
+    m->user.ops = &UDP_OPS;
+    m->disable_ipv6 = opts->disable_ipv6;
+    m->with_loopback = opts->with_loopback;
+    m->n_blacklist = copy_names(m->blacklist, opts->blacklist, opts->n_blacklist);
+    m->n_own_ifaces = copy_names(m->own_ifaces, opts->own_ifaces, opts->n_own_ifaces);
+    m->scratch = udp_scratch_new(RX_SLOTS, UDP_SCRATCH_GRO);
+    m->next_tag = rk_secret_random_below(UINT32_MAX);
+    rk_map_init(&m->by_ufrag, true);
+    rk_map_init(&m->by_tag, true);
+    rk_map_init(&m->by_addr, true);
+    rk_list_init(&m->fresh);
+    rk_list_init(&m->gathers);
+    rc = open_socket(m, opts, opts->port, err);
+    if (rc == RK_UNAVAILABLE && opts->port) { /* taken: any other port does, offers tell which */
+        rk_log(m->log, RK_WARN, "udp port is taken, using another", kv_i64("port", opts->port));
+        rc = open_socket(m, opts, 0, err);
+    }
+    if (rc) {
+        imux_close(m);
+        return rc;
+    }
+    *out = m;
+    return RK_OK;
+}
+
+void imux_close(struct imux *m)
+{
+    if (!m)
+        return;
+    udp_close(m->sock);
+    m->sock = NULL;
+    imux_servers_clear(m);
+    imux_gather_clear(m);
+    for (size_t i = 0; i < m->n_blacklist; i++)
+        free(m->blacklist[i]);
+    for (size_t i = 0; i < m->n_own_ifaces; i++)
+        free(m->own_ifaces[i]);
+    rk_map_done(&m->by_ufrag);
+    rk_map_done(&m->by_tag);
+    rk_map_done(&m->by_addr);
+    udp_scratch_free(m->scratch);
+    free(m);
+}
+
+uint16_t imux_port(const struct imux *m)
+{
+    return udp_local(m->sock)->port;
+}
+
+struct udp_scratch *imux_scratch(const struct imux *m)
+{
+    return m->scratch;
+}
+
+void imux_set_overlay(struct imux *m, const struct rk_prefix *prefixes, size_t n)
+{
+    m->n_overlay = rk_min_size(n, IMUX_MAX_OVERLAY);
+    for (size_t i = 0; i < m->n_overlay; i++)
+        m->overlay[i] = prefixes[i];
+}
+
+/* --- sending --- */
+
+void imux_send(struct imux *m, const struct rk_ip *src, const struct rk_addr *to,
+               struct rk_str datagram)
+{
+    if (m->sock && imux_may_send(m, &to->ip))
+        (void)udp_send(m->sock, src, to, datagram);
+}
+
+void imux_sendv(struct imux *m, const struct udp_out *v, size_t n)
+{
+    if (m->sock)
+        (void)udp_sendv(m->sock, v, n);
+}
+
+/* --- sessions and wires --- */
+
+static struct rk_str tag_key(const struct imux_session *s)
+{
+    return rk_str_of(s->tag_bytes, sizeof s->tag_bytes);
+}
+
+void imux_session_add(struct imux *m, struct imux_session *s)
+{
+    do {
+        s->tag = ++m->next_tag;
+        s->tag_bytes[0] = (uint8_t)(s->tag >> 24);
+        s->tag_bytes[1] = (uint8_t)(s->tag >> 16);
+        s->tag_bytes[2] = (uint8_t)(s->tag >> 8);
+        s->tag_bytes[3] = (uint8_t)s->tag;
+    } while (rk_map_get(&m->by_tag, tag_key(s)));
+    (void)rk_map_put(&m->by_tag, tag_key(s), s);
+    (void)rk_map_put(&m->by_ufrag, s->ufrag, s);
+}
+
+void imux_session_remove(struct imux *m, struct imux_session *s)
+{
+    if (rk_map_get(&m->by_tag, tag_key(s)) == s)
+        (void)rk_map_del(&m->by_tag, tag_key(s));
+    if (rk_map_get(&m->by_ufrag, s->ufrag) == s)
+        (void)rk_map_del(&m->by_ufrag, s->ufrag);
+}
+
+static void drop_claim(struct imux *m, struct imux_claim *c)
+{
+    if (m->last == c)
+        m->last = NULL;
+    (void)rk_map_del(&m->by_addr, rk_str_of(c->key, sizeof c->key));
+    rk_list_remove(&c->link);
+    c->wire->n_claims--;
+    free(c);
+}
+
+void imux_claim(struct imux *m, struct imux_wire *w, const struct rk_addr *from)
+{
+    struct imux_claim *c;
+    uint8_t key[ADDR_KEY];
+
+    if (!w->claims.next)
+        rk_list_init(&w->claims);
+    addr_key(from, key);
+    c = rk_map_get(&m->by_addr, rk_str_of(key, sizeof key));
+    if (c && c->wire == w)
+        return;
+    if (c)
+        drop_claim(m, c);
+    if (w->n_claims == IMUX_MAX_CLAIMS)
+        drop_claim(m, rk_container_of(w->claims.next, struct imux_claim, link));
+    c = rk_calloc(1, sizeof *c);
+    c->wire = w;
+    c->from = *from;
+    memcpy(c->key, key, sizeof key);
+    rk_list_push_back(&w->claims, &c->link);
+    w->n_claims++;
+    (void)rk_map_put(&m->by_addr, rk_str_of(c->key, sizeof c->key), c);
+}
+
+void imux_unclaim_all(struct imux *m, struct imux_wire *w)
+{
+    while (w->n_claims)
+        drop_claim(m, rk_container_of(w->claims.next, struct imux_claim, link));
+}
