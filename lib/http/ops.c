@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Metrics and health pages on an edge of their own; see ops_http.h. */
+/* Metrics and health pages on an edge of their own; see ops.h. */
 #include "config.h"
 
-#include "server/ops_http.h"
+#include "lib/http/ops.h"
 
 #include <stdlib.h>
 
@@ -52,8 +52,11 @@ static enum rk_code get_readyz(struct http_req *req, struct http_resp *resp, str
     (void)db;
     (void)err;
     resp->status = ready ? 200 : 503;
-    rk_buf_printf(&resp->body, "{\"status\":\"%s\",\"reason\":\"%s\"}\n",
-                  ready ? "healthy" : "unhealthy", why);
+    if (o->opts.describe)
+        o->opts.describe(o->opts.arg, ready, why, &resp->body);
+    else
+        rk_buf_printf(&resp->body, "{\"status\":\"%s\",\"reason\":\"%s\"}\n",
+                      ready ? "healthy" : "unhealthy", why);
     return RK_OK;
 }
 

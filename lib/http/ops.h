@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The operators' listener: /metrics, /livez, /readyz and /health on ports of their own, off the
- * public one. Paths are the same on every listener, so metricsPort and healthcheckAddress of an
- * official configuration both work.
+ * public one. Paths are the same on every listener, so the separate metrics and health addresses of
+ * official configurations both work. Used by every program that serves.
  */
-#ifndef RK_SERVER_OPS_HTTP_H
-#define RK_SERVER_OPS_HTTP_H
+#ifndef RK_HTTP_OPS_H
+#define RK_HTTP_OPS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
@@ -26,6 +27,8 @@ struct ops_http_opts { /* open; lent until ops_http_free, but for `listen`, whic
     struct rk_log *log;
     /** Whether the server can serve; any thread, must not block. *why names what is missing. */
     bool (*ready)(void *arg, const char **why);
+    /** Optional: the JSON body of /health and /readyz in place of the plain one. */
+    void (*describe)(void *arg, bool ready, const char *why, struct rk_buf *out);
     void *arg;
 };
 
