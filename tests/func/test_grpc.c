@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Our gRPC client against our gRPC server behind the edge: clear text, TLS, and what goes wrong. */
+#include "config.h"
+
+#include <check.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lib/base/num.h"
+#include "lib/grpc/client.h"
+#include "lib/grpc/server.h"
+#include "tests/unit/cert.h"
+
+static struct test_cert cert;
+
+/* ---- server: one loop thread ---- */
+
+struct server {
+    struct rk_loop *loop;
+    struct edge *edge;
+    _Atomic bool stopped;
+    _Atomic int ended[RK_CODE_COUNT];
+    _Atomic int messages;
+    struct grpc_call *held; /* the last BIDI call */
+};
+
+static struct server srv;
+
+static void s_unary(struct grpc_call *c, struct rk_str body)
+{
+    grpc_call_reply(c, body);
+}
+
+static void s_ended(struct grpc_call *c, enum rk_code why)
+{
+    if (c == srv.held)
+        srv.held = NULL;
+    atomic_fetch_add(&srv.ended[why], 1);
+}
+
+static void s_never(struct grpc_call *c, struct rk_str body)
+{
+    (void)c;
+    (void)body;
+}
+
+static void s_fail(struct grpc_call *c, struct rk_str body)
+{
+    (void)body;
+    grpc_call_fail_status(c, GRPC_UNKNOWN, RK_STR("50% of \n it"));
+}
+
+static void s_stream_more(struct grpc_call *c)
+{
+    struct rk_bytes *b = grpc_call_data(c);
+
+    for (int i = 0; i < 4; i++)
+        grpc_call_send_owned(c, rk_bytes_ref(b));
+}
+
+static void s_stream(struct grpc_call *c, struct rk_str body)
+{
+    struct rk_bytes *b = rk_bytes_dup(body);
+
+    grpc_call_set_data(c, b);
+    s_stream_more(c);
+}
+
+static void s_stream_ended(struct grpc_call *c, enum rk_code why)
+{
+    rk_bytes_unref(grpc_call_data(c));
+    s_ended(c, why);
+}
+
+static void s_bidi_begin(struct grpc_call *c)
+{
+    srv.held = c;
+    if (rk_str_eqz(grpc_call_header(c, "x-mode"), "pause"))
+        grpc_call_pause(c);
+    grpc_call_send_header(c, "x-registered", "1");
+}
+
+static void s_bidi(struct grpc_call *c, struct rk_str body)
+{
+    atomic_fetch_add(&srv.messages, 1);
+    if (rk_str_eqz(body, "finish"))
+        grpc_call_finish(c);
+    else
+        grpc_call_send(c, body);
+}
+
+static void s_bidi_half(struct grpc_call *c)
+{
+    grpc_call_finish(c);
+}
+
+static const struct grpc_method methods[] = {
+    {"/t.S/Unary", GRPC_UNARY, 1 << 20, NULL, s_unary, NULL, NULL, s_ended},
+    {"/t.S/Never", GRPC_UNARY, 0, NULL, s_never, NULL, NULL, s_ended},
+    {"/t.S/Fail", GRPC_UNARY, 0, NULL, s_fail, NULL, NULL, s_ended},
+    {"/t.S/Stream", GRPC_SERVER_STREAM, 0, NULL, s_stream, NULL, s_stream_more, s_stream_ended},
+    {"/t.S/Bidi", GRPC_BIDI, 0, s_bidi_begin, s_bidi, s_bidi_half, NULL, s_ended},
+};
+
+static void server_stopped(void *arg)
+{
+    (void)arg;
+    atomic_store(&srv.stopped, true);
+}
+
+static void server_start(const struct edge_limits *limits)
+{
+    struct edge_listen listen[2] = {{.addr = {.ip = rk_ip4(127, 0, 0, 1)}},
+                                    {.addr = {.ip = rk_ip4(127, 0, 0, 1)}, .tls = true}};
+    struct edge_opts o = {.n_loops = 1,
+                          .listen = listen,
+                          .n_listen = 2,
+                          .cert_file = cert.cert,
+                          .key_file = cert.key};
+    struct rk_err err;
+
+    if (limits)
+        o.limits = *limits;
+    memset(&srv, 0, sizeof srv);
+    ck_assert_int_eq(rk_loop_new(&srv.loop, NULL), RK_OK);
+    o.loops = &srv.loop;
+    ck_assert_msg(edge_new(&o, &srv.edge, &err) == RK_OK, "%s", err.msg);
+    ck_assert_int_eq(edge_add_grpc(srv.edge, methods, RK_ARRAY_LEN(methods), NULL, NULL), RK_OK);
+    ck_assert_int_eq(edge_add_grpc(srv.edge, methods, 1, NULL, NULL), RK_EXISTS);
+    ck_assert_msg(edge_start(srv.edge, &err) == RK_OK, "%s", err.msg);
+    ck_assert_int_eq(rk_loop_start(srv.loop, "server", NULL), RK_OK);
+}
+
+static void server_stop(void)
+{
+    edge_stop(srv.edge, 500, server_stopped, NULL);
+    for (int i = 0; i < 1000 && !atomic_load(&srv.stopped); i++)
+        (void)usleep(10000);
+    ck_assert(atomic_load(&srv.stopped));
+    ck_assert_uint_eq(edge_conns(srv.edge), 0);
+    rk_loop_stop(srv.loop);
+    rk_loop_join(srv.loop);
+    edge_free(srv.edge);
+    rk_loop_free(srv.loop);
+}
+
+/* ---- client: this thread ---- */
+
+struct channel {
+    struct grpc_channel_user user;
+    struct grpc_channel *ch;
+    bool ready, down;
+    struct rk_err why;
+};
+
+struct call {
+    struct grpc_client_user user;
+    struct grpc_client_call *call;
+    size_t messages, bytes, expect_each;
+    size_t cancel_after;
+    bool done, headers;
+    int status;
+    char text[128], last[64], header[64];
+};
+
+static struct rk_loop *loop;
+
+static void ch_ready(struct grpc_channel_user *u)
+{
+    rk_container_of(u, struct channel, user)->ready = true;
+}
+
+static void ch_down(struct grpc_channel_user *u, const struct rk_err *why)
+{
+    struct channel *c = rk_container_of(u, struct channel, user);
+
+    ck_assert(!c->down);
+    c->down = true;
+    c->why = *why;
+    c->ch = NULL;
+}
+
+static const struct grpc_channel_ops ch_ops = {ch_ready, ch_down};
+
+static void call_headers(struct grpc_client_user *u, const struct grpc_header *h, size_t n)
+{
+    struct call *c = rk_container_of(u, struct call, user);
+
+    c->headers = true;
+    if (n)
+        (void)snprintf(c->header, sizeof c->header, "%.*s=%.*s", RK_STR_ARG(h[0].name),
+                       RK_STR_ARG(h[0].value));
+}
+
+static void call_message(struct grpc_client_user *u, struct rk_str body)
+{
+    struct call *c = rk_container_of(u, struct call, user);
+
+    c->messages++;
+    c->bytes += body.n;
+    (void)snprintf(c->last, sizeof c->last, "%.*s", RK_STR_ARG(body));
+    if (c->expect_each)
+        ck_assert_uint_eq(body.n, c->expect_each);
+    if (c->cancel_after && c->messages == c->cancel_after)
+        grpc_client_cancel(c->call);
+    else if (c->cancel_after)
+        ck_assert_uint_lt(c->messages, c->cancel_after);
+}
+
+static void call_done(struct grpc_client_user *u, int status, struct rk_str text)
+{
+    struct call *c = rk_container_of(u, struct call, user);
+
+    ck_assert(!c->done);
+    c->done = true;
+    c->status = status;
+    c->call = NULL;
+    (void)snprintf(c->text, sizeof c->text, "%.*s", RK_STR_ARG(text));
+}
+
+static const struct grpc_client_ops call_ops = {call_headers, call_message, NULL, call_done};
+
+static void run_until(const bool *flag)
+{
+    int64_t end = rk_mono_ms() + 20000;
+
+    while (!*flag && rk_mono_ms() < end)
+        (void)uv_run(rk_loop_uv(loop), UV_RUN_ONCE);
+    ck_assert(*flag);
+}
+
+static void run_ms(int64_t ms)
+{
+    int64_t end = rk_mono_ms() + ms;
+
+    while (rk_mono_ms() < end) {
+        (void)uv_run(rk_loop_uv(loop), UV_RUN_NOWAIT);
+        (void)usleep(1000);
+    }
+}
+
+static void wait_for(const _Atomic int *counter, int want)
+{
+    int got = 0;
+
+    for (int i = 0; i < 5000 && got < want; i++) {
+        run_ms(1);
+        got = atomic_load(counter);
+    }
+    ck_assert_int_ge(got, want);
+}
+
+static struct tls_ctx *tls;
+
+static void channel_open(struct channel *c, bool with_tls)
+{
+    struct grpc_channel_opts o = {
+        .host = "127.0.0.1", .port = edge_port(srv.edge, with_tls), .tls = with_tls ? tls : NULL};
+    struct rk_err err;
+
+    c->user.ops = &ch_ops;
+    ck_assert_msg(grpc_channel_open(loop, &o, &c->user, &c->ch, &err) == RK_OK, "%s", err.msg);
+}
+
+static void start(struct channel *c, bool with_tls)
+{
+    struct tls_client_opts t = {.ca_file = cert.cert, .no_system_roots = true};
+
+    server_start(NULL);
+    ck_assert_int_eq(rk_loop_new(&loop, NULL), RK_OK);
+    ck_assert_int_eq(tls_client_new(&t, &tls, NULL), RK_OK);
+    channel_open(c, with_tls);
+}
+
+static void stop(struct channel *c)
+{
+    if (c->ch)
+        grpc_channel_close(c->ch);
+    run_until(&c->down);
+    rk_loop_stop(loop);
+    rk_loop_run(loop);
+    rk_loop_free(loop);
+    tls_ctx_free(tls);
+    server_stop();
+}
+
+static void unary(struct channel *ch, struct call *c, const char *path, struct rk_str body,
+                  int64_t timeout_ms)
+{
+    c->user.ops = &call_ops;
+    ck_assert_int_eq(grpc_client_unary(ch->ch, path, body, timeout_ms, &c->user, &c->call, NULL),
+                     RK_OK);
+}
+
+START_TEST(unary_works)
+{
+    struct channel ch = {0};
+    struct call a = {0}, b = {0}, big = {0};
+    struct rk_bytes *body = rk_bytes_new(900 * 1000);
+
+    memset(body->p, 'b', body->n);
+    start(&ch, _i);
+    unary(&ch, &a, "/t.S/Unary", RK_STR("early"), 5000); /* before ready */
+    run_until(&a.done);
+    ck_assert(ch.ready && grpc_channel_is_ready(ch.ch));
+    ck_assert_int_eq(a.status, GRPC_OK);
+    ck_assert_str_eq(a.last, "early");
+    unary(&ch, &b, "/t.S/Unary", RK_STR(""), 5000);
+    unary(&ch, &big, "/t.S/Unary", rk_bytes_str(body), 5000);
+    run_until(&b.done);
+    run_until(&big.done);
+    ck_assert_uint_eq(b.messages, 1);
+    ck_assert_uint_eq(big.bytes, 900 * 1000);
+    wait_for(&srv.ended[RK_OK], 3);
+    rk_bytes_unref(body);
+    stop(&ch);
+    ck_assert_int_eq(ch.why.code, RK_OK);
+}
+END_TEST
+
+START_TEST(errors_arrive)
+{
+    struct channel ch = {0};
+    struct call fail = {0}, unknown = {0}, late = {0}, big = {0};
+    struct rk_bytes *body = rk_bytes_new((1 << 20) + 1);
+
+    memset(body->p, 'b', body->n);
+    start(&ch, _i);
+    unary(&ch, &fail, "/t.S/Fail", RK_STR(""), 5000);
+    unary(&ch, &unknown, "/t.S/Missing", RK_STR(""), 5000);
+    unary(&ch, &late, "/t.S/Never", RK_STR(""), 100);
+    unary(&ch, &big, "/t.S/Unary", rk_bytes_str(body), 5000);
+    run_until(&fail.done);
+    run_until(&unknown.done);
+    run_until(&late.done);
+    run_until(&big.done);
+    ck_assert_int_eq(fail.status, GRPC_UNKNOWN);
+    ck_assert_str_eq(fail.text, "50% of \n it");
+    ck_assert(!fail.headers);
+    ck_assert_int_eq(unknown.status, GRPC_UNIMPLEMENTED);
+    ck_assert_int_eq(late.status, GRPC_DEADLINE_EXCEEDED);
+    ck_assert_int_eq(big.status, GRPC_RESOURCE_EXHAUSTED);
+    rk_bytes_unref(body);
+    stop(&ch);
+}
+END_TEST
+
+START_TEST(stream_flows_and_is_cancelled)
+{
+    struct channel ch = {0};
+    struct call c = {.cancel_after = 100, .expect_each = 50000};
+    struct rk_bytes *body = rk_bytes_new(50000);
+
+    memset(body->p, 'b', body->n);
+    start(&ch, _i);
+    unary(&ch, &c, "/t.S/Stream", rk_bytes_str(body), 0);
+    run_until(&c.done);
+    ck_assert_int_eq(c.status, GRPC_CANCELLED);
+    ck_assert_uint_eq(c.messages, 100);
+    wait_for(&srv.ended[RK_CANCELLED], 1);
+    rk_bytes_unref(body);
+    stop(&ch);
+}
+END_TEST
+
+static void bidi(struct channel *ch, struct call *c, const char *mode)
+{
+    struct grpc_header h = {RK_STR("x-mode"), rk_str_z(mode)};
+
+    c->user.ops = &call_ops;
+    ck_assert_int_eq(grpc_client_call(ch->ch, "/t.S/Bidi", &h, 1, 0, &c->user, &c->call, NULL),
+                     RK_OK);
+}
+
+START_TEST(bidi_ends_from_both_sides)
+{
+    struct channel ch = {0};
+    struct call ours = {0}, theirs = {0};
+
+    start(&ch, _i);
+    bidi(&ch, &ours, "");
+    bidi(&ch, &theirs, "");
+    run_until(&ours.headers); /* before any message */
+    ck_assert_str_eq(ours.header, "x-registered=1");
+    for (int i = 0; i < 100; i++)
+        grpc_client_send(ours.call, RK_STR("ping"));
+    grpc_client_half_close(ours.call);
+    run_until(&ours.done);
+    ck_assert_int_eq(ours.status, GRPC_OK);
+    ck_assert_uint_eq(ours.messages, 100);
+    grpc_client_send(theirs.call, RK_STR("one"));
+    grpc_client_send(theirs.call, RK_STR("finish"));
+    run_until(&theirs.done); /* although we have not half-closed */
+    ck_assert_int_eq(theirs.status, GRPC_OK);
+    ck_assert_uint_eq(theirs.messages, 1);
+    wait_for(&srv.ended[RK_OK], 2);
+    stop(&ch);
+}
+END_TEST
+
+struct resume {
+    struct rk_task task;
+};
+
+static void resume_held(struct rk_task *t)
+{
+    (void)t;
+    grpc_call_resume(srv.held);
+}
+
+START_TEST(pause_holds_the_client_back)
+{
+    struct channel ch = {0};
+    struct call c = {0};
+    struct rk_bytes *body = rk_bytes_new(100 * 1000);
+    struct resume r = {{.run = resume_held}};
+    size_t waiting;
+
+    memset(body->p, 'b', body->n);
+    start(&ch, _i);
+    bidi(&ch, &c, "pause");
+    run_until(&c.headers);
+    for (int i = 0; i < 20; i++)
+        grpc_client_send(c.call, rk_bytes_str(body));
+    run_ms(300);
+    ck_assert_int_eq(atomic_load(&srv.messages), 0);
+    waiting = grpc_client_queued(c.call);
+    ck_assert_uint_gt(waiting, 1000 * 1000); /* only the stream's window has left */
+    rk_loop_post(srv.loop, &r.task);
+    grpc_client_half_close(c.call);
+    run_until(&c.done);
+    ck_assert_int_eq(c.status, GRPC_OK);
+    ck_assert_uint_eq(c.messages, 20);
+    rk_bytes_unref(body);
+    stop(&ch);
+}
+END_TEST
+
+START_TEST(shutdown_is_told)
+{
+    struct channel ch = {0};
+    struct call c = {0}, d = {0};
+
+    start(&ch, _i);
+    bidi(&ch, &c, "");
+    run_until(&c.headers);
+    unary(&ch, &d, "/t.S/Never", RK_STR(""), 0);
+    run_ms(50);
+    edge_stop(srv.edge, 500, server_stopped, NULL);
+    run_until(&c.done);
+    ck_assert_int_eq(c.status, GRPC_UNAVAILABLE);
+    run_until(&d.done); /* cut off when the grace is over */
+    ck_assert_int_eq(d.status, GRPC_UNAVAILABLE);
+    run_until(&ch.down);
+    ck_assert_int_ne(ch.why.code, RK_OK);
+    while (!atomic_load(&srv.stopped))
+        (void)usleep(1000);
+    ck_assert_int_eq(atomic_load(&srv.ended[RK_UNAVAILABLE]), 2);
+    rk_loop_stop(loop);
+    rk_loop_run(loop);
+    rk_loop_free(loop);
+    tls_ctx_free(tls);
+    rk_loop_stop(srv.loop);
+    rk_loop_join(srv.loop);
+    edge_free(srv.edge);
+    rk_loop_free(srv.loop);
+}
+END_TEST
+
+START_TEST(close_is_told_to_all_calls)
+{
+    struct channel ch = {0};
+    struct call c[10] = {0};
+    struct grpc_client_call *none;
+
+    start(&ch, _i);
+    for (size_t i = 0; i < 10; i++)
+        unary(&ch, &c[i], "/t.S/Never", RK_STR(""), 0);
+    if (_i)
+        run_until(&ch.ready);
+    grpc_channel_close(ch.ch);
+    grpc_channel_close(ch.ch);
+    ck_assert_int_eq(grpc_client_call(ch.ch, "/x", NULL, 0, 0, &c[0].user, &none, NULL),
+                     RK_CANCELLED);
+    ck_assert(!c[0].done); /* not from within */
+    run_until(&ch.down);
+    for (size_t i = 0; i < 10; i++) {
+        ck_assert(c[i].done);
+        ck_assert_int_eq(c[i].status, GRPC_CANCELLED);
+    }
+    stop(&ch);
+}
+END_TEST
+
+START_TEST(cancel_before_it_left)
+{
+    struct channel ch = {0};
+    struct call c = {0}, d = {0};
+
+    start(&ch, _i);
+    unary(&ch, &c, "/t.S/Unary", RK_STR("x"), 0);
+    grpc_client_cancel(c.call);
+    grpc_client_cancel(c.call);
+    unary(&ch, &d, "/t.S/Unary", RK_STR("y"), 0);
+    run_until(&c.done);
+    run_until(&d.done);
+    ck_assert_int_eq(c.status, GRPC_CANCELLED);
+    ck_assert_int_eq(d.status, GRPC_OK);
+    stop(&ch);
+}
+END_TEST
+
+START_TEST(not_a_grpc_server)
+{
+    struct channel ch = {0};
+    struct grpc_channel_opts o = {.host = "127.0.0.1", .connect_timeout_ms = 500};
+    struct rk_err err;
+
+    start(&ch, false);
+    grpc_channel_close(ch.ch);
+    run_until(&ch.down);
+    memset(&ch, 0, sizeof ch);
+    ch.user.ops = &ch_ops;
+    o.port = edge_port(srv.edge, _i == 0); /* clear text to TLS, then TLS to clear text */
+    o.tls = _i == 0 ? NULL : tls;
+    ck_assert_msg(grpc_channel_open(loop, &o, &ch.user, &ch.ch, &err) == RK_OK, "%s", err.msg);
+    run_until(&ch.down);
+    ck_assert(!ch.ready);
+    ck_assert_int_ne(ch.why.code, RK_OK);
+    stop(&ch);
+}
+END_TEST
+
+static void setup(void)
+{
+    test_cert_new(&cert);
+}
+
+static void teardown(void)
+{
+    test_cert_free(&cert);
+}
+
+int main(void)
+{
+    Suite *s = suite_create("grpc");
+    TCase *t = tcase_create("all");
+    SRunner *r;
+    int failed;
+
+    tcase_set_timeout(t, 60);
+    tcase_add_unchecked_fixture(t, setup, teardown);
+    tcase_add_loop_test(t, unary_works, 0, 2);
+    tcase_add_loop_test(t, errors_arrive, 0, 2);
+    tcase_add_loop_test(t, stream_flows_and_is_cancelled, 0, 2);
+    tcase_add_loop_test(t, bidi_ends_from_both_sides, 0, 2);
+    tcase_add_loop_test(t, pause_holds_the_client_back, 0, 2);
+    tcase_add_loop_test(t, shutdown_is_told, 0, 2);
+    tcase_add_loop_test(t, close_is_told_to_all_calls, 0, 2);
+    tcase_add_loop_test(t, cancel_before_it_left, 0, 2);
+    tcase_add_loop_test(t, not_a_grpc_server, 0, 2);
+    suite_add_tcase(s, t);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
