@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Small files written whole and safely. Blocks on the disk; any thread. */
+#ifndef RK_AGENT_OS_FILES_H
+#define RK_AGENT_OS_FILES_H
+
+#include <sys/types.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+
+/** Append a file's content to out, up to its maximum. Permissions of a file that others can read
+ *  are not our matter here. RK_NOT_FOUND, RK_LIMIT, RK_INTERNAL. */
+enum rk_code files_read(const char *path, struct rk_buf *out, struct rk_err *err) RK_MUST;
+
+/** Write beside the file, flush to the disk, put it in its place: after a crash there is the old
+ *  one or the new one. Missing folders are made with mode 0700. */
+enum rk_code files_write(const char *path, struct rk_str text, mode_t mode,
+                         struct rk_err *err) RK_MUST;
+
+/** Make a folder and those above it (mode 0700 for new ones). */
+enum rk_code files_mkdir(const char *path, struct rk_err *err) RK_MUST;
+
+#endif
