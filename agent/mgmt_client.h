@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Management client: sealed calls and streams to one management server.
+ *
+ *   mgc_call    one request, one answer: connect if needed, fetch the server's key, seal, send
+ *   mgc_stream  Sync or Job: the same, then messages until it ends, then again after a wait
+ *               (0..1.6 s first, factor 1.7, at most 10 s)
+ *
+ * The server's key is fetched for every call and stream, since it may change with every restart of
+ * the server. The connection is opened when something needs it and again after it was lost. Loop
+ * thread. Callbacks never run inside the function that causes them; a callback may call anything
+ * here, also mgc_close.
+ */
+#ifndef RK_AGENT_MGMT_CLIENT_H
+#define RK_AGENT_MGMT_CLIENT_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/base/str.h"
+#include "lib/crypto/secret.h"
+#include "lib/crypto/tls.h"
+
+struct mgc;
+struct mgc_call;
+struct mgc_stream;
+
+struct mgc_opts { /* texts and key are copied */
+    struct rk_loop *loop;
+    struct rk_log *log; /* may be NULL; borrowed until closed */
+    const char *host;   /* name or address */
+    uint16_t port;
+    struct tls_ctx *tls;       /* NULL: clear text; borrowed until closed */
+    uint32_t fwmark;           /* of the sockets; 0: none */
+    struct rk_key private_key; /* the WireGuard key is the identity */
+};
+
+/** New client, not connected. Owned: mgc_close. */
+struct mgc *mgc_open(const struct mgc_opts *opts);
+
+/** Ends all calls and streams without calling back; no callback after it has returned. Handles die
+ *  on later loop turns. Accepts NULL. */
+void mgc_close(struct mgc *m);
+
+/** Is the connection up? */
+bool mgc_is_connected(const struct mgc *m);
+
+enum mgc_method {
+    MGC_LOGIN,
+    MGC_SYNC_META,
+    MGC_LOGOUT,
+    MGC_DEVICE_FLOW,
+    MGC_PKCE_FLOW,
+    MGC_EXTEND
+};
+
+struct mgc_call_user { /* embedded in the caller's struct */
+    const struct mgc_call_ops *ops;
+};
+
+struct mgc_call_ops {
+    /** Exactly once; the call is gone. status: gRPC status of the server, or UNAVAILABLE when it
+     *  could not be reached, DEADLINE_EXCEEDED, DATA_LOSS when the answer could not be opened.
+     * plain is the answer's message (empty for SyncMeta and Logout), borrowed. err describes a
+     * status other than 0. */
+    void (*done)(struct mgc_call_user *u, int status, struct rk_str plain,
+                 const struct rk_err *err);
+};
+
+/** msg is encoded before this returns. Owned until done: mgc_call_cancel. */
+struct mgc_call *mgc_call(struct mgc *m, enum mgc_method method, const ProtobufCMessage *msg,
+                          struct mgc_call_user *user);
+
+/** No callback follows. Accepts NULL. */
+void mgc_call_cancel(struct mgc_call *c);
+
+enum mgc_stream_kind { MGC_SYNC, MGC_JOB };
+
+struct mgc_stream_user { /* embedded in the caller's struct */
+    const struct mgc_stream_ops *ops;
+};
+
+struct mgc_stream_ops {
+    /** The first message of a new stream, made anew for every attempt. arena */
+    const ProtobufCMessage *(*hello)(struct mgc_stream_user *u, struct rk_arena *mem);
+    /** Optional: the server has answered this attempt for the first time. */
+    void (*up)(struct mgc_stream_user *u);
+    /** One message, opened; borrowed. */
+    void (*message)(struct mgc_stream_user *u, struct rk_str plain);
+    /** Optional: an attempt failed or ended; the next one follows by itself. */
+    void (*down)(struct mgc_stream_user *u, const struct rk_err *why);
+    /** The server refuses for good (PERMISSION_DENIED; for Job also UNIMPLEMENTED): no further
+     *  attempt, the stream is gone. */
+    void (*refused)(struct mgc_stream_user *u, int status, const struct rk_err *why);
+};
+
+/** Owned: mgc_stream_close (not after refused). */
+struct mgc_stream *mgc_stream(struct mgc *m, enum mgc_stream_kind kind,
+                              struct mgc_stream_user *user);
+void mgc_stream_close(struct mgc_stream *s); /* no callback follows; accepts NULL */
+
+/** Send one more message on a Job stream that is up; dropped otherwise. */
+void mgc_stream_send(struct mgc_stream *s, const ProtobufCMessage *msg);
+
+#endif
