@@ -130,14 +130,19 @@ void wg_peers_endpoint(struct wg_peers *t, const struct rk_key *peer, const stru
 
     if (!w)
         return;
-    if (to) {
-        w->endpoint = *to;
-        w->new_endpoint = true;
-    } else {
-        w->forget = w->forget || w->endpoint.ip.family != 0;
-        w->endpoint = (struct rk_addr){0};
-        w->new_endpoint = false;
-    }
+    w->endpoint = *to;
+    w->new_endpoint = true;
+}
+
+void wg_peers_forget(struct wg_peers *t, const struct rk_key *peer)
+{
+    struct wish *w = find(t, peer);
+
+    if (!w)
+        return;
+    w->forget = true;
+    w->endpoint = (struct rk_addr){0};
+    w->new_endpoint = false;
 }
 
 /* Forget one allowed prefix; `moved`: another peer gets it, which takes it from here by itself. */

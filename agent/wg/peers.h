@@ -25,10 +25,13 @@ void wg_peers_put(struct wg_peers *t, const struct rk_key *peer, const struct rk
 void wg_peers_remove(struct wg_peers *t, const struct rk_key *peer);
 bool wg_peers_has(const struct wg_peers *t, const struct rk_key *peer);
 
-/** Send to this address. NULL: forget the endpoint and the session, so that the peer is only
- *  answered from now on. The same address again is sent again, since the peer may have roamed in
+/** Send to this address. The same address again is sent again, since the peer may have roamed in
  *  between. Unknown peers are ignored. */
 void wg_peers_endpoint(struct wg_peers *t, const struct rk_key *peer, const struct rk_addr *to);
+
+/** Remove and add again without endpoint, so that the session is forgotten and the peer only
+ *  answered. */
+void wg_peers_forget(struct wg_peers *t, const struct rk_key *peer);
 
 /** Traffic for a prefix (host bits are cleared) goes to this peer; it is taken from any other. */
 void wg_peers_allow(struct wg_peers *t, const struct rk_key *peer, const struct rk_prefix *p);

@@ -271,7 +271,7 @@ START_TEST(wishes_reach_the_device)
     ck_assert(rk_addr_eq(&peer_of(&s, &a)->endpoint, &to));
 
     wg_peers_allow(t, &b, &p2); /* moves */
-    wg_peers_endpoint(t, &a, NULL);
+    wg_peers_forget(t, &a);
     wg_peers_endpoint(t, &b, &other);
     ck_assert_int_eq(wg_peers_flush(t, o.dev, NULL), RK_OK);
     s = read_state(&o, mem);
