@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Commands: parse, ask the daemon, print. `service run` and `up -F` are the daemon themselves. */
+#include "config.h"
+
+#include "agent/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/app.h"
+#include "agent/cli_status.h"
+#include "agent/control/client.h"
+#include "agent/options.h"
+#include "agent/version.h"
+
+struct cli {
+    struct rk_arena *mem; /* wiping */
+    struct all_opts v;
+    struct rk_opts o;
+    int n_rest;
+    char **rest;
+    bool help;
+};
+
+struct command {
+    const char *name;
+    unsigned groups;
+    int (*run)(struct cli *c);
+    const char *help;
+};
+
+static int complain(const struct rk_err *err)
+{
+    (void)fprintf(stderr, "Error: %s\n", err->msg);
+    return 1;
+}
+
+/* ---- the daemon ---- */
+
+static struct rk_str join(struct rk_arena *mem, struct rk_str dir, const char *name)
+{
+    return rk_arena_printf(mem, "%.*s/%s", RK_STR_ARG(dir), name);
+}
+
+/* Settings that this command line or the environment gives go to the profile. */
+static enum rk_code settings_to_profile(struct cli *c, struct profile *p, struct rk_err *err);
+
+static int run_daemon(struct cli *c, bool connect)
+{
+    const struct daemon_opts *d = &c->v.daemon;
+    struct rk_str config = d->config.n ? d->config : join(c->mem, d->state_dir, "default.json");
+    struct app_opts opts = {.daemon = d,
+                            .state_path = join(c->mem, d->state_dir, "state.json").p,
+                            .connect = connect || d->setup_key.n};
+    enum rk_log_level level = RK_INFO;
+    struct rk_err err = {0};
+    enum rk_code rc;
+
+    (void)!rk_log_level_parse(d->log_level, &level, NULL);
+    opts.log = rk_log_new(STDERR_FILENO, level, d->log_json);
+    rc = profile_load(config.p, &opts.profile, &err);
+    if (rc == RK_OK)
+        rc = settings_to_profile(c, opts.profile, &err);
+    if (rc == RK_OK)
+        rc = app_run(&opts, &err);
+    profile_free(opts.profile);
+    rk_log_free(opts.log);
+    return rc ? complain(&err) : 0;
+}
+
+static int cmd_service(struct cli *c)
+{
+    if (c->n_rest != 1 || strcmp(c->rest[0], "run") != 0) {
+        (void)fprintf(stderr, "Error: usage: rook service run [options]\n");
+        return 1;
+    }
+    return run_daemon(c, false);
+}
+
+/* ---- settings of a command line ---- */
+
+/* The text of a setting as profile_set takes it. */
+static struct rk_str setting_text(struct cli *c, const struct rk_opt *row)
+{
+    const void *at = (const char *)&c->v.settings + row->at;
+    const struct rk_strs *list = at;
+    struct rk_str out = RK_STR("");
+
+    switch (row->type) {
+    case RK_OPT_BOOL:
+        return *(const bool *)at ? RK_STR("true") : RK_STR("false");
+    case RK_OPT_I64:
+        return rk_arena_printf(c->mem, "%lld", (long long)*(const int64_t *)at);
+    case RK_OPT_DURATION:
+        return rk_arena_printf(c->mem, "%lldms", (long long)*(const int64_t *)at);
+    case RK_OPT_LIST:
+        for (size_t i = 0; i < list->n; i++)
+            out = rk_arena_printf(c->mem, "%.*s%s%.*s", RK_STR_ARG(out), i ? "," : "",
+                                  RK_STR_ARG(list->items[i]));
+        return out;
+    case RK_OPT_TEXT:
+    case RK_OPT_SECRET:
+    case RK_OPT_CHOICE:
+        break;
+    }
+    return *(const struct rk_str *)at;
+}
+
+/* Only what the user really set. */
+static bool next_setting(struct cli *c, size_t *i, struct rk_str *flag, struct rk_str *value)
+{
+    size_t n;
+    const struct rk_opt *rows = options_settings(&n);
+
+    for (; *i < n; ++*i) {
+        if (rk_opt_source_of(&c->o, rows[*i].flag) == RK_OPT_DEFAULT)
+            continue;
+        *flag = rk_str_z(rows[*i].flag);
+        *value = setting_text(c, &rows[*i]);
+        ++*i;
+        return true;
+    }
+    return false;
+}
+
+static enum rk_code settings_to_profile(struct cli *c, struct profile *p, struct rk_err *err)
+{
+    struct rk_str flag, value;
+    bool any = false;
+    size_t i = 0;
+
+    while (next_setting(c, &i, &flag, &value)) {
+        enum rk_code rc = profile_set(p, flag, value, err);
+
+        if (rc)
+            return rc;
+        any = true;
+    }
+    return any ? profile_save(p, err) : RK_OK;
+}
+
+static json_t *text_json(struct rk_str s)
+{
+    return json_stringn(s.p ? s.p : "", s.n);
+}
+
+static json_t *up_args(struct cli *c)
+{
+    json_t *settings = json_object(), *args = json_object();
+    struct rk_str flag, value;
+    size_t i = 0;
+
+    while (next_setting(c, &i, &flag, &value))
+        (void)json_object_set_new(settings, flag.p, text_json(value));
+    (void)json_object_set_new(args, "settings", settings);
+    if (c->v.cli.setup_key.n)
+        (void)json_object_set_new(args, "setup_key", text_json(c->v.cli.setup_key));
+    (void)json_object_set_new(args, "timeout_ms", json_integer(c->v.cli.timeout_ms));
+    return args;
+}
+
+/* ---- commands ---- */
+
+/* Longer than the daemon waits for the connection, so that its error arrives. */
+static int64_t patience(const struct cli *c)
+{
+    return c->v.cli.timeout_ms + 45000;
+}
+
+static int cmd_up(struct cli *c)
+{
+    json_t *result = NULL;
+    struct rk_err err = {0};
+    bool already;
+
+    if (c->v.cli.foreground)
+        return run_daemon(c, true);
+    if (ctl_call(c->v.cli.daemon_addr, "up", up_args(c), patience(c), &result, &err))
+        return complain(&err);
+    already = json_is_true(json_object_get(result, "already"));
+    (void)printf(already ? "Already connected\n" : "Connected\n");
+    json_decref(result);
+    return 0;
+}
+
+static int simple(struct cli *c, const char *call, json_t *args, int64_t timeout_ms,
+                  const char *done)
+{
+    json_t *result = NULL;
+    struct rk_err err = {0};
+
+    if (ctl_call(c->v.cli.daemon_addr, call, args, timeout_ms, &result, &err))
+        return complain(&err);
+    json_decref(result);
+    (void)printf("%s\n", done);
+    return 0;
+}
+
+static int cmd_login(struct cli *c)
+{
+    return simple(c, "login", up_args(c), patience(c), "Logged in");
+}
+
+static int cmd_down(struct cli *c)
+{
+    return simple(c, "down", NULL, 20000, "Disconnected");
+}
+
+static int cmd_logout(struct cli *c)
+{
+    return simple(c, "logout", NULL, 35000, "Deregistered successfully");
+}
+
+static int print_address(const json_t *status, const char *name)
+{
+    const char *cidr = json_string_value(json_object_get(status, name));
+
+    if (!cidr || !*cidr) {
+        (void)fprintf(stderr, "Error: no such address\n");
+        return 1;
+    }
+    (void)printf("%.*s\n", (int)strcspn(cidr, "/"), cidr);
+    return 0;
+}
+
+static int cmd_status(struct cli *c)
+{
+    json_t *status = NULL;
+    struct rk_err err = {0};
+    int rc = 0;
+
+    if (ctl_call(c->v.cli.daemon_addr, "status", NULL, 10000, &status, &err))
+        return complain(&err);
+    (void)json_object_set_new(status, "cliVersion", json_string(PACKAGE_VERSION));
+    if (c->v.cli.check.n) {
+        rc = cli_status_check(status, c->v.cli.check.p);
+        if (rc == 2)
+            (void)fprintf(stderr, "Error: --check is live, ready or startup\n");
+        rc = rc != 0;
+    } else if (c->v.cli.ipv4 || c->v.cli.ipv6) {
+        rc = print_address(status, c->v.cli.ipv4 ? "netbirdIp" : "netbirdIpv6");
+    } else if (c->v.cli.json) {
+        (void)json_dumpf(status, stdout, JSON_INDENT(2));
+        (void)printf("\n");
+    } else {
+        cli_status_print(stdout, status, c->v.cli.detail);
+    }
+    json_decref(status);
+    return rc;
+}
+
+static int cmd_version(struct cli *c RK_UNUSED)
+{
+    (void)printf("%s\n", PACKAGE_VERSION);
+    return 0;
+}
+
+static const struct command COMMANDS[] = {
+    {"up", OPTIONS_SETTINGS | OPTIONS_DAEMON | OPTIONS_CLI, cmd_up,
+     "register if needed, then connect; changed settings are kept"},
+    {"down", OPTIONS_CLI, cmd_down, "disconnect"},
+    {"status", OPTIONS_CLI, cmd_status, "show connection and peers"},
+    {"login", OPTIONS_SETTINGS | OPTIONS_CLI, cmd_login, "register without connecting"},
+    {"logout", OPTIONS_CLI, cmd_logout, "remove this peer from management and disconnect"},
+    {"deregister", OPTIONS_CLI, cmd_logout, NULL},
+    {"service", OPTIONS_SETTINGS | OPTIONS_DAEMON, cmd_service, "service run: the daemon"},
+    {"version", 0, cmd_version, "print the version"},
+};
+
+static int usage(FILE *out)
+{
+    (void)fprintf(out, "Usage: rook COMMAND [options]\n\nCommands:\n");
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
+        if (COMMANDS[i].help)
+            (void)fprintf(out, "  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].help);
+    (void)fprintf(out, "\n\"rook COMMAND --help\" lists the options of a command.\n");
+    return out == stdout ? 0 : 1;
+}
+
+static int help(const struct command *cmd, const struct rk_opt *table, size_t n)
+{
+    struct rk_buf text;
+
+    rk_buf_init(&text, 1 << 20);
+    rk_opts_help(table, n, &text);
+    (void)printf("Usage: rook %s [options]\n%s.\n\n%.*s", cmd->name, cmd->help ? cmd->help : "",
+                 (int)text.n, text.p ? text.p : "");
+    rk_buf_done(&text);
+    return 0;
+}
+
+static int run(const struct command *cmd, int argc, char **argv)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
+    struct cli c = {.mem = mem, .rest = argv};
+    struct rk_err err = {0};
+    size_t n;
+    const struct rk_opt *table = options_table(mem, cmd->groups, &n);
+
+    if (rk_opts_load(&c.o, table, n, &c.v, mem, argc, argv, &c.n_rest, &c.help, &err))
+        return complain(&err);
+    if (c.help)
+        return help(cmd, table, n);
+    if (c.n_rest && cmd->run != cmd_service) {
+        (void)fprintf(stderr, "Error: unexpected argument %s\n", argv[0]);
+        return 1;
+    }
+    /* both groups have these: the command's row stands for both */
+    if (cmd->groups & OPTIONS_CLI) {
+        c.v.daemon.daemon_addr = c.v.cli.daemon_addr;
+        c.v.daemon.setup_key = c.v.cli.setup_key;
+    }
+    return cmd->run(&c);
+}
+
+int cli_main(int argc, char **argv)
+{
+    if (argc < 2)
+        return usage(stderr);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0)
+        return usage(stdout);
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
+        if (strcmp(argv[1], COMMANDS[i].name) == 0)
+            return run(&COMMANDS[i], argc - 2, argv + 2);
+    (void)fprintf(stderr, "Error: unknown command %s\n", argv[1]);
+    return usage(stderr);
+}
