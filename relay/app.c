@@ -253,3 +253,34 @@ size_t rly_app_sessions(const struct rly_app *a)
 {
     return atomic_load(&a->hub.n_sessions);
 }
+
+bool rly_app_ready(const struct rly_app *a, int64_t cert_not_after_ms, const char **why)
+{
+    int64_t now = rk_mono_ms();
+
+    *why = "";
+    for (size_t i = 0; i < a->hub.n_lanes && !**why; i++) {
+        int64_t beat = atomic_load(&a->hub.lanes[i].beat_ms);
+
+        if (!beat)
+            *why = "starting";
+        else if (now - beat > 3 * RLY_TICK_MS)
+            *why = "a loop does not turn";
+    }
+    if (!**why && cert_not_after_ms && cert_not_after_ms < rk_unix_ms())
+        *why = "the certificate has expired";
+    return !**why;
+}
+
+void rly_app_describe(const struct rly_app *a, bool ready, const char *why, struct rk_buf *out)
+{
+    /* official relays say false for plain ones, healthy or not */
+    bool cert = ready && rk_str_starts(a->hub.url, RK_STR("rels://"));
+    char now[RK_TIME_TEXT];
+
+    rk_buf_printf(out,
+                  "{\"status\":\"%s\",\"timestamp\":\"%.*s\",\"listeners\":[\"ws\"],"
+                  "\"certificate_valid\":%s,\"reason\":\"%s\"}\n",
+                  ready ? "healthy" : "unhealthy", RK_STR_ARG(rk_time_format_us(rk_unix_us(), now)),
+                  cert ? "true" : "false", why);
+}

@@ -26,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
@@ -82,5 +83,13 @@ uint16_t rly_app_stun_port(const struct rly_app *a, size_t i);
 
 /** Connected sessions, authenticated or not. Any thread. */
 size_t rly_app_sessions(const struct rly_app *a);
+
+/** Every loop has turned lately, and an own certificate (0: none) has not run out. Any thread, does
+ *  not block. *why: literal. */
+bool rly_app_ready(const struct rly_app *a, int64_t cert_not_after_ms, const char **why);
+
+/** Body of the health page with the fields of the official one: status, timestamp, listeners,
+ *  certificate_valid; and the reason. Any thread. */
+void rly_app_describe(const struct rly_app *a, bool ready, const char *why, struct rk_buf *out);
 
 #endif

@@ -52,8 +52,9 @@ struct rly_lane {
     size_t n_sessions;
     struct rk_ratelimit *joins; /* per address: connections that may try to authenticate */
     struct rk_timer *tick;
-    int64_t n_active;                                                  /* as last counted */
-    int64_t n_open;                                                    /* likewise */
+    _Atomic int64_t beat_ms; /* monotonic time of the last tick, for the health page */
+    int64_t n_active;        /* as last counted */
+    int64_t n_open;          /* likewise */
     int64_t sent_bytes, received_bytes, dropped_full, dropped_unknown; /* of the current batch */
     bool stopping;
     void (*emptied)(struct rly_lane *l);              /* when stopping: no session is left */
@@ -92,6 +93,7 @@ struct rly_app;
 struct rly_hub *rly_app_hub(struct rly_app *a);
 
 /** Begin and end of periodic counting. Loop thread. */
+#define RLY_TICK_MS 5000
 void rly_lane_start(struct rly_lane *l);
 void rly_lane_stop(struct rly_lane *l);
 

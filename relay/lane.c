@@ -9,7 +9,6 @@
 #include "relay/session.h"
 
 enum {
-    TICK_MS = 5000,          /* how often active peers are counted */
     ACTIVE_MS = 30000,       /* a peer that sent a datagram within this time is active */
     JOIN_ADDRESSES = 4096,   /* addresses whose recent joins are remembered per loop */
     JOIN_RATE_MILLI = 50000, /* joins per second and address, in thousandths ... */
@@ -131,13 +130,14 @@ static void on_tick(void *arg)
 {
     struct rly_lane *l = arg;
 
+    atomic_store(&l->beat_ms, rk_mono_ms());
     count(l);
-    rk_timer_start(l->loop, &l->tick, TICK_MS, on_tick, l);
+    rk_timer_start(l->loop, &l->tick, RLY_TICK_MS, on_tick, l);
 }
 
 void rly_lane_start(struct rly_lane *l)
 {
-    rk_timer_start(l->loop, &l->tick, TICK_MS, on_tick, l);
+    on_tick(l);
 }
 
 void rly_lane_stop(struct rly_lane *l)

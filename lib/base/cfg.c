@@ -460,8 +460,9 @@ enum rk_code rk_opts_check(const struct rk_opts *o, struct rk_err *err)
         const struct rk_strs *list = value_at(o, opt);
 
         if (opt->required && is_empty(o, opt))
-            return rk_fail(err, RK_INVALID, "--%s is required%s%s", opt->flag,
-                           opt->env ? " (or in the environment: " : "", opt->env ? opt->env : "");
+            return rk_fail(err, RK_INVALID, "--%s is required%s%s%s", opt->flag,
+                           opt->env ? " (environment: " : "", opt->env ? opt->env : "",
+                           opt->env ? ")" : "");
         if (opt->type == RK_OPT_LIST && (int64_t)list->n < opt->min)
             return rk_fail(err, RK_INVALID, "--%s needs at least %" PRId64 " items", opt->flag,
                            opt->min);

@@ -120,6 +120,18 @@ enum rk_code rk_addr_parse(struct rk_str s, struct rk_addr *out, struct rk_err *
     return RK_OK;
 }
 
+enum rk_code rk_addr_parse_listen(struct rk_str s, struct rk_addr *out, struct rk_err *err)
+{
+    int64_t port;
+
+    if (!s.n || s.p[0] != ':')
+        return rk_addr_parse(s, out, err);
+    if (rk_parse_i64(rk_str_sub(s, 1, s.n), 0, UINT16_MAX, &port, NULL))
+        return rk_fail(err, RK_BAD_REQUEST, "\"%.*s\" is not a port", RK_STR_ARG(s));
+    *out = (struct rk_addr){.port = (uint16_t)port};
+    return RK_OK;
+}
+
 struct rk_str rk_addr_format(const struct rk_addr *a, char buf[RK_ADDR_TEXT])
 {
     char ip[RK_ADDR_TEXT];
@@ -198,6 +210,19 @@ enum rk_code rk_prefix_parse(struct rk_str s, struct rk_prefix *out, struct rk_e
         return rk_fail(err, RK_BAD_REQUEST, "\"%.*s\" is not a prefix such as 192.0.2.0/24",
                        RK_STR_ARG(s));
     p.bits = (uint8_t)n;
+    *out = p;
+    return RK_OK;
+}
+
+enum rk_code rk_prefix_parse_or_ip(struct rk_str s, struct rk_prefix *out, struct rk_err *err)
+{
+    struct rk_prefix p = {0};
+
+    if (rk_str_find_c(s, '/') < s.n)
+        return rk_prefix_parse(s, out, err);
+    if (rk_ip_parse(s, &p.ip, err))
+        return RK_BAD_REQUEST;
+    p.bits = p.ip.family == 4 ? 32 : 128;
     *out = p;
     return RK_OK;
 }

@@ -68,6 +68,8 @@ bool rk_ip_is_private(const struct rk_ip *ip);
 
 /** "1.2.3.4:5" or "[::1]:5". RK_BAD_REQUEST. */
 enum rk_code rk_addr_parse(struct rk_str s, struct rk_addr *out, struct rk_err *err) RK_MUST;
+/** An address to listen on: as above, or ":5" for all addresses (family 0). RK_BAD_REQUEST. */
+enum rk_code rk_addr_parse_listen(struct rk_str s, struct rk_addr *out, struct rk_err *err) RK_MUST;
 struct rk_str rk_addr_format(const struct rk_addr *a, char buf[RK_ADDR_TEXT]);
 int rk_addr_cmp(const struct rk_addr *a, const struct rk_addr *b);
 bool rk_addr_eq(const struct rk_addr *a, const struct rk_addr *b);
@@ -80,6 +82,9 @@ socklen_t rk_addr_to_sa(const struct rk_addr *a, struct sockaddr_storage *out);
 
 /** "10.0.0.0/8"; a missing length is an error; host bits are kept. RK_BAD_REQUEST. */
 enum rk_code rk_prefix_parse(struct rk_str s, struct rk_prefix *out, struct rk_err *err) RK_MUST;
+/** As above, or an address alone, which gives a prefix of its full length. RK_BAD_REQUEST. */
+enum rk_code rk_prefix_parse_or_ip(struct rk_str s, struct rk_prefix *out,
+                                   struct rk_err *err) RK_MUST;
 struct rk_str rk_prefix_format(const struct rk_prefix *p, char buf[RK_ADDR_TEXT]);
 
 /** The prefix with host bits cleared. */

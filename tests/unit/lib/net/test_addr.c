@@ -54,6 +54,28 @@ START_TEST(prefixes_contain_and_overlap)
 }
 END_TEST
 
+START_TEST(configured_forms_are_read)
+{
+    struct rk_addr a;
+    struct rk_prefix p;
+
+    ck_assert_int_eq(rk_addr_parse_listen(RK_STR(":443"), &a, NULL), RK_OK);
+    ck_assert(a.ip.family == 0 && a.port == 443);
+    ck_assert_int_eq(rk_addr_parse_listen(RK_STR("[::1]:0"), &a, NULL), RK_OK);
+    ck_assert(a.ip.family == 6 && a.port == 0);
+    ck_assert_int_eq(rk_addr_parse_listen(RK_STR(":65536"), &a, NULL), RK_BAD_REQUEST);
+    ck_assert_int_eq(rk_addr_parse_listen(RK_STR(":"), &a, NULL), RK_BAD_REQUEST);
+    ck_assert_int_eq(rk_addr_parse_listen(RK_STR("443"), &a, NULL), RK_BAD_REQUEST);
+    ck_assert_int_eq(rk_prefix_parse_or_ip(RK_STR("10.1.2.3"), &p, NULL), RK_OK);
+    ck_assert(p.bits == 32);
+    ck_assert_int_eq(rk_prefix_parse_or_ip(RK_STR("fd00::1"), &p, NULL), RK_OK);
+    ck_assert(p.bits == 128);
+    ck_assert_int_eq(rk_prefix_parse_or_ip(RK_STR("10.0.0.0/8"), &p, NULL), RK_OK);
+    ck_assert(p.bits == 8);
+    ck_assert_int_eq(rk_prefix_parse_or_ip(RK_STR("proxy"), &p, NULL), RK_BAD_REQUEST);
+}
+END_TEST
+
 START_TEST(kinds_are_told_apart)
 {
     struct rk_ip ip;
@@ -78,6 +100,7 @@ int main(void)
 
     tcase_add_test(t, addresses_round_trip);
     tcase_add_test(t, prefixes_contain_and_overlap);
+    tcase_add_test(t, configured_forms_are_read);
     tcase_add_test(t, kinds_are_told_apart);
     suite_add_tcase(s, t);
     r = srunner_create(s);

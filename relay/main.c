@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* rookery-relay: the relay and STUN service alone; see app.h for its parts. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/num.h"
+#include "relay/app.h"
+#include "relay/options.h"
+
+enum { LINGER_MS = 3000 }; /* for the Close messages at shutdown */
+
+struct program {
+    struct svc_user user;
+    struct svc *svc;
+    struct rly_app *app;
+};
+
+static enum rk_code start(struct svc_user *u, struct rk_err *err)
+{
+    return rly_app_start(rk_container_of(u, struct program, user)->app, err);
+}
+
+static void stop(struct svc_user *u, void (*done)(void *arg), void *arg)
+{
+    rly_app_stop(rk_container_of(u, struct program, user)->app, LINGER_MS, done, arg);
+}
+
+static bool ready(struct svc_user *u, const char **why)
+{
+    const struct program *p = rk_container_of(u, struct program, user);
+
+    return rly_app_ready(p->app, edge_cert_not_after_ms(p->svc->edge), why);
+}
+
+static void describe(struct svc_user *u, bool is_ready, const char *why, struct rk_buf *out)
+{
+    const struct program *p = rk_container_of(u, struct program, user);
+
+    rly_app_describe(p->app, is_ready, why, out);
+}
+
+static const struct svc_user_ops USER_OPS = {start, stop, ready, describe};
+
+static enum rk_code serve(const struct rly_options *o, struct rk_err *err)
+{
+    struct program p = {.user.ops = &USER_OPS};
+    struct rk_addr stun[RLY_STUN_MAX];
+    struct rly_app_opts app = {.exposed_address = o->exposed_address,
+                               .own_tls = o->common.tls_cert.n > 0,
+                               .auth_secret = o->auth_secret,
+                               .max_peers = (size_t)o->max_peers,
+                               .health_misses = (unsigned)o->health_misses,
+                               .stun = stun};
+    struct edge_listen listen;
+    enum rk_code rc = rly_options_check(o, &listen, stun, &app.n_stun, err);
+
+    if (rc == RK_OK)
+        rc = svc_open(RLY_PROGRAM.name, &o->common, &listen, 1, &p.svc, err);
+    if (rc)
+        return rc;
+    app.loops = p.svc->loops;
+    app.n_loops = p.svc->n_loops;
+    app.edge = p.svc->edge;
+    app.log = p.svc->log;
+    app.metrics = p.svc->metrics;
+    rc = rly_app_new(&app, &p.app, err);
+    if (rc == RK_OK)
+        rc = svc_run(p.svc, &p.user, 0, err);
+    rly_app_free(p.app);
+    svc_close(p.svc);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
+    struct rly_options o = {0};
+    struct rk_err err = {0};
+    int status;
+
+    if (!svc_options(&RLY_PROGRAM, argc, argv, mem, &o, &status))
+        return status;
+    if (serve(&o, &err)) {
+        (void)fprintf(stderr, "%s: %s\n", RLY_PROGRAM.name, err.msg);
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}

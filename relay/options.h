@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Options of rookery-relay: flags of the official relay and ours, each with environment names. */
+#ifndef RK_RELAY_OPTIONS_H
+#define RK_RELAY_OPTIONS_H
+
+#include "lib/http/svc.h"
+#include "lib/net/addr.h"
+#include "relay/app.h"
+
+struct rly_options { /* open */
+    struct svc_common common;
+    struct rk_str listen_address, exposed_address, auth_secret;
+    bool enable_stun;
+    struct rk_strs stun_ports;
+    struct rk_str stun_address; /* empty: all addresses */
+    int64_t max_peers, health_misses;
+    struct rk_str acme_domains; /* refused */
+    struct rk_str ignored;      /* accepted without effect */
+};
+
+extern const struct svc_program RLY_PROGRAM;
+
+/** What cannot be seen in one value: addresses, STUN ports, options without support here. The
+ *  result borrows from o. Errors: RK_INVALID naming the flag. */
+enum rk_code rly_options_check(const struct rly_options *o, struct edge_listen *listen,
+                               struct rk_addr stun[RLY_STUN_MAX], size_t *n_stun,
+                               struct rk_err *err) RK_MUST;
+
+#endif
