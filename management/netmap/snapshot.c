@@ -78,8 +78,10 @@ struct snapshot *snap_ref(const struct snapshot *s)
     return w;
 }
 
-void snap_unref(struct snapshot *s)
+void snap_unref(const struct snapshot *c)
 {
+    struct snapshot *s = (struct snapshot *)(uintptr_t)c; /* the count is not part of the value */
+
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
     plan_unref(s->plan);

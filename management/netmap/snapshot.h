@@ -42,7 +42,7 @@ struct snapshot *snap_apply(const struct snapshot *old, const struct change *cha
                             uint64_t serial);
 
 struct snapshot *snap_ref(const struct snapshot *s); /* same object; NULL gives NULL */
-void snap_unref(struct snapshot *s);                 /* accepts NULL */
+void snap_unref(const struct snapshot *s);           /* accepts NULL */
 void snap_unrefp(struct snapshot **s);               /* for RK_CLEANUP */
 
 uint64_t snap_serial(const struct snapshot *s);
