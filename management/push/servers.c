@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See servers.h. */
+#include "config.h"
+
+#include "management/push/servers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/num.h"
+#include "lib/crypto/hmac.h"
+#include "lib/crypto/secret.h"
+#include "management/netmap/pb.h"
+
+enum protocol {
+    PROTOCOL_UDP = 0,
+    PROTOCOL_TCP = 1,
+    PROTOCOL_HTTP = 2,
+    PROTOCOL_HTTPS = 3,
+    PROTOCOL_DTLS = 4
+};
+
+struct turn {
+    struct rk_str uri, user, password;
+};
+
+struct servers {
+    struct rk_arena *mem; /* wiping */
+    struct rk_str *stuns;
+    size_t n_stuns;
+    struct turn *turns;
+    size_t n_turns;
+    struct rk_str turn_secret;
+    int64_t turn_ttl_s;
+    struct rk_str signal;
+    bool signal_tls;
+    struct rk_str *relays;
+    size_t n_relays;
+    struct rk_key relay_key;
+    int64_t relay_ttl_s;
+};
+
+/* host:port behind a scheme, without blanks. Agents parse strictly and drop the whole message, map
+ * included, over one bad URI. */
+static bool host_ok(struct rk_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] == '/' || s.p[i] == ',' || s.p[i] == 0x7f)
+            return false;
+    return s.n > 0;
+}
+
+static bool ice_uri_ok(struct rk_str s, bool turn)
+{
+    struct rk_str scheme, rest, host, query;
+
+    if (!rk_str_cut(s, ':', &scheme, &rest))
+        return false;
+    if (turn ? !rk_str_eqz(scheme, "turn") && !rk_str_eqz(scheme, "turns")
+             : !rk_str_eqz(scheme, "stun") && !rk_str_eqz(scheme, "stuns"))
+        return false;
+    if (rk_str_cut(rest, '?', &host, &query) &&
+        (!turn || (!rk_str_eqz(query, "transport=udp") && !rk_str_eqz(query, "transport=tcp"))))
+        return false;
+    return host_ok(host);
+}
+
+static bool relay_uri_ok(struct rk_str s)
+{
+    struct rk_str rel = RK_STR("rel://"), rels = RK_STR("rels://");
+
+    return (rk_str_starts(s, rel) && host_ok(rk_str_sub(s, rel.n, s.n))) ||
+           (rk_str_starts(s, rels) && host_ok(rk_str_sub(s, rels.n, s.n)));
+}
+
+static enum rk_code take_lists(struct servers *s, const struct servers_opts *o, struct rk_err *err)
+{
+    s->stuns = rk_new_n(s->mem, struct rk_str, o->n_stuns);
+    for (; s->n_stuns < o->n_stuns; s->n_stuns++) {
+        s->stuns[s->n_stuns] = rk_arena_dup(s->mem, rk_str_z(o->stuns[s->n_stuns]));
+        if (!ice_uri_ok(s->stuns[s->n_stuns], false))
+            return rk_fail(err, RK_INVALID, "STUN server \"%s\": expected stun:host:port",
+                           o->stuns[s->n_stuns]);
+    }
+    s->turns = rk_new_n(s->mem, struct turn, o->n_turns);
+    for (; s->n_turns < o->n_turns; s->n_turns++) {
+        const struct servers_turn *t = &o->turns[s->n_turns];
+
+        s->turns[s->n_turns] = (struct turn){
+            .uri = rk_arena_dup(s->mem, rk_str_z(t->uri)),
+            .user = rk_arena_dup(s->mem, rk_str_z(t->user)),
+            .password = rk_arena_dup(s->mem, rk_str_z(t->password)),
+        };
+        if (!ice_uri_ok(s->turns[s->n_turns].uri, true))
+            return rk_fail(err, RK_INVALID,
+                           "TURN server \"%s\": expected turn:host:port[?transport=udp|tcp]",
+                           t->uri);
+    }
+    s->relays = rk_new_n(s->mem, struct rk_str, o->n_relays);
+    for (; s->n_relays < o->n_relays; s->n_relays++) {
+        s->relays[s->n_relays] = rk_arena_dup(s->mem, rk_str_z(o->relays[s->n_relays]));
+        if (!relay_uri_ok(s->relays[s->n_relays]))
+            return rk_fail(err, RK_INVALID, "relay \"%s\": expected rel://host:port or rels://",
+                           o->relays[s->n_relays]);
+    }
+    if (s->n_relays && !o->relay_secret.n)
+        return rk_fail(err, RK_INVALID, "relays are configured without their secret");
+    return RK_OK;
+}
+
+static enum rk_code take_signal(struct servers *s, const struct servers_opts *o, struct rk_err *err)
+{
+    struct rk_str uri = rk_str_z(o->signal_uri);
+    struct rk_str http = RK_STR("http://"), https = RK_STR("https://");
+
+    s->signal_tls = o->signal_tls;
+    if (rk_str_starts(uri, https)) {
+        uri = rk_str_sub(uri, https.n, uri.n);
+        s->signal_tls = true;
+    } else if (rk_str_starts(uri, http)) {
+        uri = rk_str_sub(uri, http.n, uri.n);
+        s->signal_tls = false;
+    }
+    if (!host_ok(uri) || rk_str_find_c(uri, ':') == uri.n)
+        return rk_fail(err, RK_INVALID, "signal server \"%s\": expected host:port",
+                       o->signal_uri ? o->signal_uri : "");
+    s->signal = rk_arena_dup(s->mem, uri);
+    return RK_OK;
+}
+
+enum rk_code servers_new(const struct servers_opts *o, struct servers **out, struct rk_err *err)
+{
+    struct servers *s = rk_calloc(1, sizeof *s);
+    enum rk_code rc;
+
+    s->mem = rk_arena_new_wiping(0);
+    s->turn_ttl_s = o->turn_ttl_s > 0 ? o->turn_ttl_s : SERVERS_TTL_DEFAULT_S;
+    s->relay_ttl_s = o->relay_ttl_s > 0 ? o->relay_ttl_s : SERVERS_TTL_DEFAULT_S;
+    s->turn_secret = rk_arena_dup(s->mem, o->turn_secret);
+    rc = take_lists(s, o, err);
+    if (rc == RK_OK)
+        rc = take_signal(s, o, err);
+    if (rc) {
+        servers_free(s);
+        return rc;
+    }
+    hmac_relay_key(o->relay_secret, &s->relay_key);
+    *out = s;
+    return RK_OK;
+}
+
+void servers_free(struct servers *s)
+{
+    if (!s)
+        return;
+    rk_key_wipe(&s->relay_key);
+    rk_arena_free(s->mem);
+    free(s);
+}
+
+/* ---- encoding ------------------------------------------------------------------------------ */
+
+static void put_host(struct rk_buf *b, unsigned field, struct rk_str uri, enum protocol protocol)
+{
+    size_t at = pb_begin(b, field);
+
+    pb_str(b, 1, uri);
+    pb_uint(b, 2, (uint64_t)protocol);
+    pb_end(b, at);
+}
+
+static void put_turn(struct rk_buf *b, const struct turn *t, const struct hmac_credential *timed)
+{
+    size_t at = pb_begin(b, 2);
+
+    put_host(b, 1, t->uri,
+             rk_str_ends(t->uri, RK_STR("transport=tcp")) ? PROTOCOL_TCP : PROTOCOL_UDP);
+    pb_str(b, 2, timed ? rk_str_z(timed->payload) : t->user);
+    pb_str(b, 3, timed ? rk_str_z(timed->signature) : t->password);
+    pb_end(b, at);
+}
+
+static void put_turns(const struct servers *s, enum servers_form form, int64_t now_s,
+                      struct rk_buf *b)
+{
+    struct hmac_credential c;
+    bool timed = s->turn_secret.n && form != SERVERS_LOGIN;
+
+    if (form == SERVERS_REFRESH && !timed)
+        return;
+    if (timed)
+        hmac_turn_credential(s->turn_secret, now_s + s->turn_ttl_s, &c);
+    for (size_t i = 0; i < s->n_turns; i++)
+        put_turn(b, &s->turns[i], timed ? &c : NULL);
+}
+
+static void put_relay(const struct servers *s, int64_t now_s, struct rk_buf *b)
+{
+    struct hmac_credential c;
+    size_t at;
+
+    if (!s->n_relays)
+        return;
+    hmac_relay_credential(&s->relay_key, now_s + s->relay_ttl_s, &c);
+    at = pb_begin(b, 4);
+    for (size_t i = 0; i < s->n_relays; i++)
+        pb_str_always(b, 1, s->relays[i]);
+    pb_str(b, 2, rk_str_z(c.payload));
+    pb_str(b, 3, rk_str_z(c.signature));
+    pb_end(b, at);
+}
+
+void servers_encode(const struct servers *s, enum servers_form form, bool metrics, int64_t now_s,
+                    struct rk_buf *out)
+{
+    bool all = form != SERVERS_REFRESH;
+
+    for (size_t i = 0; all && i < s->n_stuns; i++)
+        put_host(out, 1, s->stuns[i], PROTOCOL_UDP);
+    put_turns(s, form, now_s, out);
+    if (all)
+        put_host(out, 3, s->signal, s->signal_tls ? PROTOCOL_HTTPS : PROTOCOL_HTTP);
+    put_relay(s, now_s, out);
+    if (all) {
+        size_t at = pb_begin(out, 6);
+
+        pb_bool(out, 1, metrics);
+        pb_end(out, at);
+    }
+}
+
+int64_t servers_refresh_s(const struct servers *s)
+{
+    int64_t ttl = 0;
+
+    if (s->n_relays)
+        ttl = s->relay_ttl_s;
+    if (s->n_turns && s->turn_secret.n && (!ttl || s->turn_ttl_s < ttl))
+        ttl = s->turn_ttl_s;
+    return ttl ? rk_max_i64(ttl / 4 * 3, 1) : 0;
+}
