@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The management service: accounts, peers and policies, and what every agent must know of them. One
+ * service lives on the loops and the edge that it is given; nothing is global.
+ *
+ *        edge (gRPC)                              edge (HTTP/1.1)
+ *          │ calls of agents                        │ sockets
+ *   ┌──────▼───────────┐                     ┌──────▼───────┐
+ *   │ rpc   envelope,  │                     │ http_h1,     │
+ *   │ Login, Sync, Job │                     │ rest         │
+ *   └─┬──────────┬─────┘                     └──────┬───────┘
+ *     │ streams  │ operations (store threads: one connection each)
+ *   ┌─▼───────┐  │                                  │
+ *   │ push    │ ┌▼──────────────────────────────────▼──┐
+ *   │ hub  ◀──┼─┤ engine: snapshots, lanes, presence,  │
+ *   │ (build  │ │ keeper; store (SQLite, PostgreSQL)   │
+ *   │ threads)│ └──────────────────────────────────────┘
+ *   └─────────┘   observer(old, new, changes) after each commit
+ *
+ * Order: mgmt_app_new (before edge_start), …, edge_stop and its done, mgmt_app_stop and its done,
+ * mgmt_app_free. The loops turn until then.
+ */
+#ifndef MGMT_APP_H
+#define MGMT_APP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/base/metrics.h"
+#include "lib/base/str.h"
+#include "lib/http/edge.h"
+#include "management/push/servers.h"
+#include "management/rpc/service.h"
+
+struct mgmt_app;
+
+struct mgmt_app_opts {            /* open; borrowed during mgmt_app_new; zero: the default in [] */
+    struct rk_loop *const *loops; /* those of the edge; lent until mgmt_app_free */
+    size_t n_loops;
+    struct edge *edge; /* lent until mgmt_app_free */
+
+    const char *store_url;       /* "sqlite:PATH", or what libpq takes */
+    struct rk_str vault_key;     /* base64 of 32 bytes; protects secrets in the store */
+    const char *dns_domain;      /* of peers ["netbird.selfhosted"] */
+    bool no_default_policy;      /* new accounts start without All <-> All */
+    bool component_maps;         /* offer the component form of maps */
+    struct servers_opts servers; /* signal, STUN, TURN, relay as agents are told */
+
+    struct rpc_flow device, pkce; /* where agents get tokens */
+    struct rpc_jwt *jwt;          /* NULL: setup keys only; lent */
+    struct netmap_jwt ssh_jwt;    /* for SSH between peers */
+
+    const char *setup_token;         /* the first owner must know it; NULL or "": setup is open */
+    bool setup_pat;                  /* POST /api/setup may return a token */
+    const char *account_domain;      /* of the one account [dns_domain] */
+    const char *geo_path;            /* MaxMind city database [none] */
+    const struct rk_prefix *trusted; /* proxies, as of the edge */
+    size_t n_trusted;
+
+    size_t store_threads; /* [4] connections for operations */
+    size_t build_threads; /* [one per core] for maps */
+    struct rk_log *log;   /* may be NULL; lent */
+    struct rk_metrics *metrics;
+};
+
+/** Open the store (and migrate it), read or make the keys, register everything on the edge.
+ *  Owned: mgmt_app_free. Errors: those of mgmt_open and servers_new; RK_INVALID (vault key). */
+enum rk_code mgmt_app_new(const struct mgmt_app_opts *opts, struct mgmt_app **out,
+                          struct rk_err *err) RK_MUST;
+
+/** Load accounts in the background. After edge_start. */
+void mgmt_app_start(struct mgmt_app *a);
+
+/** Finish what is under way, write what waits, close the store; then done(arg) on the first loop.
+ *  After edge_stop's done; from any thread but a pool's; once. */
+void mgmt_app_stop(struct mgmt_app *a, void (*done)(void *arg), void *arg);
+
+/** After done, or never started (then the loops need not turn any more). Accepts NULL. */
+void mgmt_app_free(struct mgmt_app *a);
+
+/** For the embedded identity provider, health pages and tests. Lent. */
+struct mgmt *mgmt_app_engine(struct mgmt_app *a);
+struct hub *mgmt_app_hub(struct mgmt_app *a);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See peer_sync.h. */
+#include "config.h"
+
+#include "management/ops/peer_sync.h"
+
+/* Lists up to this length are compared without their order; longer ones as they stand, and are then
+ * sometimes stored again for nothing. */
+#define UNORDERED_MAX 256
+
+enum rk_code peer_may_sync(const struct snapshot *s, const struct peer *p, int64_t now_us,
+                           struct rk_err *err)
+{
+    const struct user *owner = p->user_id.n ? snap_user(s, p->user_id) : NULL;
+
+    if (owner && owner->blocked)
+        return rk_fail(err, RK_FORBIDDEN, "user is blocked");
+    if (peer_login_expired(p, snap_settings(s), now_us))
+        return rk_fail(err, RK_FORBIDDEN, "peer login has expired, please log in once more");
+    return RK_OK;
+}
+
+bool peer_meta_is_empty(const struct peer_meta *m)
+{
+    return !m->hostname.n && !m->goos.n && !m->kernel.n && !m->core.n && !m->platform.n &&
+           !m->os.n && !m->os_version.n && !m->version.n && !m->ui_version.n &&
+           !m->kernel_version.n && !m->serial_number.n && !m->product_name.n &&
+           !m->manufacturer.n && !m->env_cloud.n && !m->env_platform.n && !m->n_addresses &&
+           !m->n_files;
+}
+
+/* ---- comparing ----------------------------------------------------------------------------------
+ */
+
+static bool address_eq(const void *a, const void *b)
+{
+    const struct peer_address *x = a, *y = b;
+
+    return rk_prefix_cmp(&x->prefix, &y->prefix) == 0 && rk_str_eq(x->mac, y->mac);
+}
+
+static bool file_eq(const void *a, const void *b)
+{
+    const struct peer_file *x = a, *y = b;
+
+    return rk_str_eq(x->path, y->path) && x->exist == y->exist && x->running == y->running;
+}
+
+/* Equal as multisets. */
+static bool same_items(const void *a, size_t n_a, const void *b, size_t n_b, size_t size,
+                       bool (*eq)(const void *, const void *))
+{
+    const char *x = a, *y = b;
+    bool used[UNORDERED_MAX] = {false};
+    size_t i = 0;
+
+    if (n_a != n_b)
+        return false;
+    while (i < n_a && eq(x + i * size, y + i * size))
+        i++;
+    if (i == n_a || n_a > UNORDERED_MAX)
+        return i == n_a;
+    for (size_t k = i; k < n_a; k++) {
+        size_t j = i;
+
+        while (j < n_b && (used[j] || !eq(x + k * size, y + j * size)))
+            j++;
+        if (j == n_b)
+            return false;
+        used[j] = true;
+    }
+    return true;
+}
+
+static bool same_meta(const struct peer_meta *a, const struct peer_meta *b)
+{
+    return rk_str_eq(a->hostname, b->hostname) && rk_str_eq(a->goos, b->goos) &&
+           rk_str_eq(a->kernel, b->kernel) && rk_str_eq(a->platform, b->platform) &&
+           rk_str_eq(a->os, b->os) && rk_str_eq(a->os_version, b->os_version) &&
+           rk_str_eq(a->version, b->version) && rk_str_eq(a->ui_version, b->ui_version) &&
+           rk_str_eq(a->kernel_version, b->kernel_version) &&
+           rk_str_eq(a->serial_number, b->serial_number) &&
+           rk_str_eq(a->product_name, b->product_name) &&
+           rk_str_eq(a->manufacturer, b->manufacturer) && rk_str_eq(a->env_cloud, b->env_cloud) &&
+           rk_str_eq(a->env_platform, b->env_platform) && a->flags == b->flags &&
+           a->capabilities == b->capabilities &&
+           a->sync_message_version == b->sync_message_version &&
+           same_items(a->addresses, a->n_addresses, b->addresses, b->n_addresses,
+                      sizeof *a->addresses, address_eq) &&
+           same_items(a->files, a->n_files, b->files, b->n_files, sizeof *a->files, file_eq);
+}
+
+bool peer_merge_report(const struct peer *p, const struct peer_report *r, struct peer *out)
+{
+    bool changed = false;
+
+    *out = *p;
+    if (r->meta && !peer_meta_is_empty(r->meta)) {
+        struct peer_meta m = *r->meta;
+
+        m.core = p->meta.core; /* not kept: what it says is in os_version */
+        if (!m.ui_version.n)
+            m.ui_version = p->meta.ui_version;
+        if (!same_meta(&m, &p->meta)) {
+            out->meta = m;
+            changed = true;
+        }
+    }
+    if (r->connection_ip.family && !rk_ip_eq(&r->connection_ip, &p->location.connection_ip)) {
+        out->location = (struct peer_location){.connection_ip = r->connection_ip};
+        changed = true;
+    }
+    return changed;
+}
+
+/* ---- storing
+ * -------------------------------------------------------------------------------------- */
+
+struct sync_tx {
+    const struct peer_report *r;
+    struct rk_str peer_id;
+};
+
+static enum rk_code sync_tx(struct tx *tx, void *arg, struct rk_err *err)
+{
+    const struct sync_tx *x = arg;
+    const struct peer *p = tx_get(tx, ENT_PEER, x->peer_id);
+    struct peer after;
+
+    if (!p)
+        return rk_fail(err, RK_NOT_FOUND, "peer is not registered");
+    if (!peer_merge_report(p, x->r, &after))
+        return RK_OK;
+    return tx_put(tx, ENT_PEER, &after, err);
+}
+
+enum rk_code peer_sync(struct mgmt *m, struct db *db, const struct peer_report *r,
+                       struct rk_err *err)
+{
+    const struct snapshot *snap;
+    const struct peer *p;
+    struct peer after;
+    enum rk_code rc = mgmt_snapshot_of_peer(m, db, r->key, &snap, err);
+
+    if (rc)
+        return rc;
+    p = snap_peer_at(snap, snap_index_by_key(snap, r->key));
+    if (!p) {
+        snap_unref(snap);
+        return rk_fail(err, RK_NOT_FOUND, "peer is not registered");
+    }
+    rc = peer_may_sync(snap, p, mgmt_now_us(m), err);
+    if (rc == RK_OK && peer_merge_report(p, r, &after)) {
+        struct sync_tx x = {.r = r, .peer_id = p->id};
+        struct actor actor = {.id = p->id};
+
+        rc = mgmt_mutate(m, snap_account(snap)->id, &actor, MUT_QUIET | MUT_STALE_SNAP, sync_tx, &x,
+                         err);
+    }
+    snap_unref(snap);
+    return rc;
+}
