@@ -386,10 +386,11 @@ enum rk_code profile_url(struct rk_arena *mem, struct rk_str url, bool *tls, cha
     rest = rk_str_sub(url, https ? 8 : 7, url.n);
     (void)rk_str_cut(rest, '/', &hostport, &rest);
     if (rk_str_starts(hostport, RK_STR("["))) { /* [v6]:port */
-        (void)rk_str_cut(rk_str_sub(hostport, 1, hostport.n), ']', &name, &rest);
-        if (rk_str_starts(rest, RK_STR(":")))
+        bool closed = rk_str_cut(rk_str_sub(hostport, 1, hostport.n), ']', &name, &rest);
+
+        if (closed && rk_str_starts(rest, RK_STR(":")))
             port_text = rk_str_sub(rest, 1, rest.n);
-        else if (rest.n)
+        else if (!closed || rest.n)
             return rk_fail(err, RK_INVALID, "\"%.*s\" is not a URL", RK_STR_ARG(url));
     } else {
         (void)rk_str_cut(hostport, ':', &name, &port_text);
