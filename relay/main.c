@@ -41,7 +41,8 @@ static void describe(struct svc_user *u, bool is_ready, const char *why, struct 
     rly_app_describe(p->app, is_ready, why, out);
 }
 
-static const struct svc_user_ops USER_OPS = {start, stop, ready, describe};
+static const struct svc_user_ops USER_OPS = {
+    .start = start, .stop = stop, .ready = ready, .describe = describe};
 
 static enum rk_code serve(const struct rly_options *o, struct rk_err *err)
 {

@@ -109,15 +109,14 @@ static enum rk_code derive_secrets(struct rk_arena *mem, const struct server_con
     return rc;
 }
 
-static void derive_store(struct rk_arena *mem, const struct server_config *c, struct wiring *w)
+struct rk_str wiring_store_url(struct rk_arena *mem, const struct server_config *c)
 {
     if (rk_str_eqz(c->store_engine, "postgres"))
-        w->store_url = c->store_dsn;
-    else if (c->store_file.n && c->store_file.p[0] == '/')
-        w->store_url = rk_arena_printf(mem, "sqlite:%.*s", RK_STR_ARG(c->store_file));
-    else
-        w->store_url = rk_arena_printf(mem, "sqlite:%.*s/%.*s", RK_STR_ARG(c->data_dir),
-                                       RK_STR_ARG(c->store_file));
+        return c->store_dsn;
+    if (c->store_file.n && c->store_file.p[0] == '/')
+        return rk_arena_printf(mem, "sqlite:%.*s", RK_STR_ARG(c->store_file));
+    return rk_arena_printf(mem, "sqlite:%.*s/%.*s", RK_STR_ARG(c->data_dir),
+                           RK_STR_ARG(c->store_file));
 }
 
 static enum rk_code derive_ops(struct rk_arena *mem, const struct server_config *c,
@@ -147,7 +146,7 @@ enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, st
     rc = derive_secrets(mem, c, &w, err);
     if (rc)
         return rc;
-    derive_store(mem, c, &w);
+    w.store_url = wiring_store_url(mem, c);
     *out = w;
     return RK_OK;
 }

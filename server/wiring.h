@@ -30,4 +30,7 @@ struct wiring { /* open, arena */
 enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, struct wiring *out,
                          struct rk_err *err) RK_MUST;
 
+/** Where the database is, for db_open. arena */
+struct rk_str wiring_store_url(struct rk_arena *mem, const struct server_config *c);
+
 #endif

@@ -339,6 +339,10 @@ static void end(struct svc *s, enum stage at, int64_t grace_ms)
         edge_stop(s->edge, grace_ms, part_over, s);
         await(s, "connections");
     }
+    if (at >= SERVICE && p->user->ops->finish) {
+        p->user->ops->finish(p->user, part_over, s);
+        await(s, "work under way");
+    }
     if (at >= PAGES) {
         ops_http_stop(p->ops, part_over, s);
         await(s, "health and metrics pages");

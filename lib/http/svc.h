@@ -140,6 +140,9 @@ struct svc_user_ops { /* all but start may be NULL */
     enum rk_code (*start)(struct svc_user *u, struct rk_err *err);
     /** SIGTERM: say goodbye while connections are still there; done(arg) from any thread. */
     void (*stop)(struct svc_user *u, void (*done)(void *arg), void *arg);
+    /** After the last connection of the edge is gone, while the loops still turn: finish work under
+     *  way, write what waits; done(arg) from any thread. */
+    void (*finish)(struct svc_user *u, void (*done)(void *arg), void *arg);
     /** Whether the service can serve, for /readyz and /health. Any thread, must not block. */
     bool (*ready)(struct svc_user *u, const char **why);
     /** The JSON body of /health in place of the plain one. Any thread. */
@@ -151,10 +154,10 @@ struct svc_user { /* embedded in the program's struct */
 };
 
 /** Serve until SIGTERM or SIGINT, reload log file and certificates on SIGHUP, end in order: stop(),
- *  the edge with grace_ms for calls in progress, the operators' pages, the loops. When it returns
- *  no thread of the service runs. RK_OK after an orderly end. Errors: what start or binding said
- *  (everything is closed again). Does not return when the end takes longer than SVC_STOP_MS or a
- *  second SIGTERM comes: the process ends with status 1. */
+ *  the edge with grace_ms for calls in progress, finish(), the operators' pages, the loops. When it
+ * returns no thread of the service runs. RK_OK after an orderly end. Errors: what start or binding
+ * said (everything is closed again). Does not return when the end takes longer than SVC_STOP_MS or
+ * a second SIGTERM comes: the process ends with status 1. */
 enum rk_code svc_run(struct svc *s, struct svc_user *user, int64_t grace_ms,
                      struct rk_err *err) RK_MUST;
 void svc_close(struct svc *s); /* accepts NULL */
