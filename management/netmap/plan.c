@@ -433,7 +433,7 @@ static unsigned rule_lists(const void *arg, uint32_t i, struct glist out[2])
 {
     const struct plan_rule *r = &((const struct plan *)arg)->rules[i];
 
-    out[0] = r->src.groups;
+    out[0] = r->sources;
     out[1] = r->dst.groups;
     return r->active ? 2 : 0;
 }
