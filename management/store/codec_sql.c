@@ -631,6 +631,14 @@ enum rk_code store_json(struct store *s, enum entity_kind kind, const void *enti
     return rc;
 }
 
+void store_set_account(enum entity_kind kind, void *entity, struct rk_str account_id)
+{
+    const struct codec *c = codec_of(kind);
+
+    if (c && c->off_account != CODEC_NO_FIELD)
+        AT(entity, c->off_account, struct rk_str) = account_id;
+}
+
 bool store_equal(enum entity_kind kind, const void *a, const void *b)
 {
     const struct codec *c = codec_of(kind);

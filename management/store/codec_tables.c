@@ -190,13 +190,13 @@ static const struct col PEER[] = {
     COL(peer, "allow_labels", C_BOOL, allow_extra_dns_labels),
     COL(peer, "proxy_embedded", C_BOOL, proxy_embedded),
     COL(peer, "proxy_cluster", C_TEXT, proxy_cluster),
+    COL(peer, "login_expired", C_BOOL, status.login_expired),
+    COL(peer, "requires_approval", C_BOOL, status.requires_approval),
 };
 
 static const struct col PEER_STATUS[] = {
     COL(peer, "last_seen", C_TIME, status.last_seen_us),
     COL(peer, "connected", C_BOOL, status.connected),
-    COL(peer, "login_expired", C_BOOL, status.login_expired),
-    COL(peer, "requires_approval", C_BOOL, status.requires_approval),
     COL(peer, "session_token", C_I64, status.session_token),
 };
 

@@ -112,6 +112,8 @@ static enum rk_code start(struct db *db, struct db_stmt **st, int64_t *changed, 
 
     if (rc == RK_OK && !db->tx)
         rc = db->ops->ready(db, err);
+    else if (rc == RK_OK && !db->ops->in_tx(db)) /* what follows would not be part of it */
+        rc = rk_fail(err, RK_UNAVAILABLE, "database: transaction was lost");
     if (rc == RK_OK)
         rc = stmt_find(db, sql, st, err);
     if (rc)

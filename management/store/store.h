@@ -52,6 +52,9 @@ enum rk_code store_load_one(struct store *s, struct rk_str account_id, enum enti
 enum rk_code store_json(struct store *s, enum entity_kind kind, const void *entity,
                         struct rk_str *out, struct rk_err *err) RK_MUST;
 
+/** Write the account's id into an entity that has a field for it. */
+void store_set_account(enum entity_kind kind, void *entity, struct rk_str account_id);
+
 /** Same content, whatever the pointers. */
 bool store_equal(enum entity_kind kind, const void *a, const void *b);
 

@@ -150,21 +150,31 @@ CREATE TABLE peer (
     extra_labels          TEXT NOT NULL,
     allow_labels          BIGINT NOT NULL,
     proxy_embedded        BIGINT NOT NULL,
-    proxy_cluster         TEXT NOT NULL
+    proxy_cluster         TEXT NOT NULL,
+    login_expired         BIGINT NOT NULL,
+    requires_approval     BIGINT NOT NULL
 ) @norowid@;
 CREATE UNIQUE INDEX peer_ip4 ON peer (account_id, ip4);
 CREATE UNIQUE INDEX peer_ip6 ON peer (account_id, ip6);
 CREATE UNIQUE INDEX peer_label ON peer (account_id, label);
 CREATE INDEX peer_user ON peer (user_id);
+CREATE INDEX peer_ephemeral ON peer (account_id) WHERE ephemeral = 1;
 
--- Narrow and hot: presence is written here in batches.
+-- Presence: narrow and hot, written in batches, not journaled and not part of a network map. node is
+-- the server process that has the peer's stream.
 CREATE TABLE peer_status (
-    id                TEXT PRIMARY KEY REFERENCES peer (id) ON DELETE CASCADE,
-    last_seen         BIGINT,
-    connected         BIGINT NOT NULL,
-    login_expired     BIGINT NOT NULL,
-    requires_approval BIGINT NOT NULL,
-    session_token     BIGINT NOT NULL
+    id            TEXT PRIMARY KEY REFERENCES peer (id) ON DELETE CASCADE,
+    last_seen     BIGINT,
+    connected     BIGINT NOT NULL,
+    session_token BIGINT NOT NULL,
+    node          TEXT
+) @norowid@;
+CREATE INDEX peer_status_node ON peer_status (node) WHERE node IS NOT NULL;
+
+-- Server processes that share this database.
+CREATE TABLE node (
+    id      TEXT PRIMARY KEY,
+    seen_at BIGINT NOT NULL
 ) @norowid@;
 
 CREATE TABLE peer_meta (

@@ -160,7 +160,7 @@ static inline struct peer sample_peer(struct rk_arena *mem)
                    .connected = true,
                    .login_expired = true,
                    .requires_approval = true,
-                   .session_token = INT64_MAX},
+                   .session_token = 5},
     };
 }
 
