@@ -202,7 +202,7 @@ void mgmt_observe(struct mgmt *m, struct mgmt_observer *o)
 
 /* ---- reading ----------------------------------------------------------------------------- */
 
-struct snapshot *mgmt_snapshot_try(struct mgmt *m, struct rk_str account_id)
+const struct snapshot *mgmt_snapshot_try(struct mgmt *m, struct rk_str account_id)
 {
     struct acct *a;
     struct snapshot *s = NULL;
@@ -215,10 +215,10 @@ struct snapshot *mgmt_snapshot_try(struct mgmt *m, struct rk_str account_id)
     return s;
 }
 
-enum rk_code mgmt_snapshot(struct mgmt *m, struct rk_str account_id, struct snapshot **out,
+enum rk_code mgmt_snapshot(struct mgmt *m, struct rk_str account_id, const struct snapshot **out,
                            struct rk_err *err)
 {
-    struct snapshot *s = mgmt_snapshot_try(m, account_id);
+    const struct snapshot *s = mgmt_snapshot_try(m, account_id);
     struct actor actor = ACTOR_SYSTEM;
     /* a mutation without a function only loads */
     struct mgmt_mutation load = {.account_id = account_id, .actor = &actor};
@@ -239,9 +239,9 @@ enum rk_code mgmt_snapshot(struct mgmt *m, struct rk_str account_id, struct snap
 typedef bool snap_has(const struct snapshot *s, struct rk_str what);
 
 /* Ask loaded accounts; NULL when none of the first SEARCH_MAX says yes. */
-static struct snapshot *search(struct mgmt *m, snap_has *has, struct rk_str what)
+static const struct snapshot *search(struct mgmt *m, snap_has *has, struct rk_str what)
 {
-    struct snapshot *found = NULL;
+    const struct snapshot *found = NULL;
     size_t pos = 0, asked = 0;
     struct rk_str key;
     void *value;
@@ -270,14 +270,14 @@ static bool has_user(const struct snapshot *s, struct rk_str id)
     return snap_user(s, id) != NULL;
 }
 
-struct snapshot *mgmt_snapshot_of_peer_try(struct mgmt *m, struct rk_str peer_key)
+const struct snapshot *mgmt_snapshot_of_peer_try(struct mgmt *m, struct rk_str peer_key)
 {
     return search(m, has_peer, peer_key);
 }
 
 /* The database knows of accounts that are not loaded, and of what other processes wrote. */
 static enum rk_code search_db(struct mgmt *m, struct db *db, const char *sql, const char *what,
-                              struct rk_str key, struct snapshot **out, struct rk_err *err)
+                              struct rk_str key, const struct snapshot **out, struct rk_err *err)
 {
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
     struct rk_str account;
@@ -301,7 +301,7 @@ static enum rk_code search_db(struct mgmt *m, struct db *db, const char *sql, co
 }
 
 static enum rk_code check_found(snap_has *has, struct rk_str key, const char *what,
-                                struct snapshot **out, struct rk_err *err)
+                                const struct snapshot **out, struct rk_err *err)
 {
     if (has(*out, key))
         return RK_OK;
@@ -312,9 +312,9 @@ static enum rk_code check_found(snap_has *has, struct rk_str key, const char *wh
 }
 
 enum rk_code mgmt_snapshot_of_peer(struct mgmt *m, struct db *db, struct rk_str peer_key,
-                                   struct snapshot **out, struct rk_err *err)
+                                   const struct snapshot **out, struct rk_err *err)
 {
-    struct snapshot *s = search(m, has_peer, peer_key);
+    const struct snapshot *s = search(m, has_peer, peer_key);
     enum rk_code rc;
 
     if (!s) {
@@ -329,9 +329,9 @@ enum rk_code mgmt_snapshot_of_peer(struct mgmt *m, struct db *db, struct rk_str 
 }
 
 enum rk_code mgmt_snapshot_of_user(struct mgmt *m, struct db *db, struct rk_str user_id,
-                                   struct snapshot **out, struct rk_err *err)
+                                   const struct snapshot **out, struct rk_err *err)
 {
-    struct snapshot *s = search(m, has_user, user_id);
+    const struct snapshot *s = search(m, has_user, user_id);
     enum rk_code rc;
 
     if (!s) {

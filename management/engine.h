@@ -78,22 +78,22 @@ bool mgmt_no_default_policy(const struct mgmt *m);
 
 /** Current snapshot of an account, referenced (snap_unref), loading it when needed: blocks, store
  *  thread. Errors: RK_NOT_FOUND, RK_UNAVAILABLE. */
-enum rk_code mgmt_snapshot(struct mgmt *m, struct rk_str account_id, struct snapshot **out,
+enum rk_code mgmt_snapshot(struct mgmt *m, struct rk_str account_id, const struct snapshot **out,
                            struct rk_err *err) RK_MUST;
 
 /** The same when the account is loaded already, else NULL. Any thread, never blocks on SQL. */
-struct snapshot *mgmt_snapshot_try(struct mgmt *m, struct rk_str account_id);
+const struct snapshot *mgmt_snapshot_try(struct mgmt *m, struct rk_str account_id);
 
 /** Snapshot of the account that has a peer with this WireGuard key (44 characters), referenced.
  *  Looks in loaded accounts first, then asks the store. Store thread. RK_NOT_FOUND. */
 enum rk_code mgmt_snapshot_of_peer(struct mgmt *m, struct db *db, struct rk_str peer_key,
-                                   struct snapshot **out, struct rk_err *err) RK_MUST;
+                                   const struct snapshot **out, struct rk_err *err) RK_MUST;
 /** Loaded accounts only; NULL otherwise. Any thread. */
-struct snapshot *mgmt_snapshot_of_peer_try(struct mgmt *m, struct rk_str peer_key);
+const struct snapshot *mgmt_snapshot_of_peer_try(struct mgmt *m, struct rk_str peer_key);
 
 /** The same by user id. Store thread. RK_NOT_FOUND. */
 enum rk_code mgmt_snapshot_of_user(struct mgmt *m, struct db *db, struct rk_str user_id,
-                                   struct snapshot **out, struct rk_err *err) RK_MUST;
+                                   const struct snapshot **out, struct rk_err *err) RK_MUST;
 
 /** Ids of all accounts, oldest first. arena */
 enum rk_code mgmt_account_ids(struct mgmt *m, struct db *db, struct rk_arena *mem,

@@ -29,8 +29,8 @@
 
 /* One account. Entries live until mgmt_close; all fields but snap belong to the account's lane. */
 struct acct {
-    struct rk_str id;      /* owned */
-    struct snapshot *snap; /* m->lock; NULL: not loaded, or deleted */
+    struct rk_str id;            /* owned */
+    const struct snapshot *snap; /* m->lock; NULL: not loaded, or deleted */
     bool loaded;
     int64_t version; /* as of snap */
     struct journal_head head;
@@ -40,9 +40,9 @@ struct acct {
 struct work {
     struct acct *a;
     struct work *next;
-    struct snapshot *old;    /* published when the batch began; one reference; NULL: none */
-    struct snapshot *cur;    /* old with the first n_applied changes; borrowed from snaps or old */
-    struct snapshot **snaps; /* made in this batch; one reference each */
+    const struct snapshot *old; /* published when the batch began; one reference; NULL: none */
+    const struct snapshot *cur; /* old with the first n_applied changes; borrowed from snaps or old */
+    const struct snapshot **snaps; /* made in this batch; one reference each */
     size_t n_snaps, cap_snaps;
     struct change *changes;
     size_t n, cap, n_applied;

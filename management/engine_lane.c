@@ -23,10 +23,10 @@ static const char SQL_HEAD_NEW[] =
 
 /* ---- snapshots of the batch -------------------------------------------------------------- */
 
-static void snap_keep(struct lane *l, struct work *w, struct snapshot *s)
+static void snap_keep(struct lane *l, struct work *w, const struct snapshot *s)
 {
     w->snaps =
-        rk_arena_grow(l->mem, w->snaps, w->n_snaps, &w->cap_snaps, sizeof(struct snapshot *));
+        rk_arena_grow(l->mem, w->snaps, w->n_snaps, &w->cap_snaps, sizeof(const struct snapshot *));
     w->snaps[w->n_snaps++] = s;
     w->cur = s;
 }
@@ -41,9 +41,9 @@ static void work_apply(struct lane *l, struct work *w)
     w->serial_applied = w->serial;
 }
 
-static void publish(struct lane *l, struct work *w, struct snapshot *now)
+static void publish(struct lane *l, struct work *w, const struct snapshot *now)
 {
-    struct snapshot *before;
+    const struct snapshot *before;
 
     (void)pthread_rwlock_wrlock(&l->m->lock);
     before = w->a->snap;

@@ -95,7 +95,7 @@ static void news_read(struct keeper *k, struct rk_str news)
     struct actor actor = ACTOR_SYSTEM;
     struct rk_str node, account;
     struct mgmt_mutation load = {.actor = &actor};
-    struct snapshot *s;
+    const struct snapshot *s;
     struct rk_err err = {0};
 
     if (!rk_str_cut(news, ' ', &node, &account) || rk_str_eqz(node, k->m->node))

@@ -96,9 +96,9 @@ static void teardown(void)
     env_close(&e);
 }
 
-static struct snapshot *snap(void)
+static const struct snapshot *snap(void)
 {
-    struct snapshot *s = NULL;
+    const struct snapshot *s = NULL;
 
     ck_ok(mgmt_snapshot(m, RK_STR("acc-1"), &s, err));
     return s;
@@ -106,7 +106,7 @@ static struct snapshot *snap(void)
 
 static uint64_t serial(void)
 {
-    struct snapshot *s = snap();
+    const struct snapshot *s = snap();
     uint64_t v = snap_serial(s);
 
     snap_unref(s);
@@ -133,7 +133,7 @@ static void assert_stored(void)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *a = rk_arena_new(0);
     struct store s = {.db = env_db(&e), .vault = vault, .mem = a};
-    struct snapshot *now = snap();
+    const struct snapshot *now = snap();
     struct account_data d = {0};
 
     ck_ok(store_load(&s, RK_STR("acc-1"), &d, err));
@@ -231,7 +231,7 @@ static enum rk_code put_peer(struct tx *tx, void *arg, struct rk_err *err)
 
 START_TEST(an_account_is_created_and_survives_a_restart)
 {
-    struct snapshot *s;
+    const struct snapshot *s;
     struct rk_arena *a = rk_arena_new(0);
     struct account_data d = sample_account(a);
     struct db *db;
@@ -394,7 +394,7 @@ START_TEST(deletions_take_what_belongs_along)
         {.kind = ENT_USER, .id = {"user-1", 6}},   {.kind = ENT_GROUP, .id = {"grp-1", 5}},
         {.kind = ENT_PEER, .id = {"peer-1", 6}},   {.kind = ENT_POLICY, .id = {"pol-1", 5}},
     };
-    struct snapshot *s;
+    const struct snapshot *s;
 
     setup(_i);
     for (size_t i = 0; i < RK_ARRAY_LEN(victims); i++) {
@@ -439,7 +439,7 @@ START_TEST(a_batch_undoes_only_those_that_failed)
     enum { N = 500 };
     static struct async a[N];
     _Atomic int left = N;
-    struct snapshot *s;
+    const struct snapshot *s;
     uint64_t before;
 
     setup(_i);
@@ -497,7 +497,7 @@ START_TEST(threads_mutate_and_read_at_once)
     for (int i = 0; i < 4; i++)
         ck_assert_int_eq(pthread_create(&t[i], NULL, many, &first[i]), 0);
     for (int i = 0; i < 300; i++) {
-        struct snapshot *s = snap();
+        const struct snapshot *s = snap();
 
         ck_assert_uint_eq(snap_count(s, ENT_PEER), snap_group_size(s, RK_STR("grp-1")));
         snap_unref(s);
@@ -511,7 +511,7 @@ END_TEST
 
 START_TEST(peers_and_users_are_found_by_key)
 {
-    struct snapshot *s = NULL;
+    const struct snapshot *s = NULL;
     struct db *db;
     struct rk_str key = RK_STR("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
 
@@ -535,7 +535,7 @@ END_TEST
 
 START_TEST(an_account_is_deleted_with_everything)
 {
-    struct snapshot *s = NULL;
+    const struct snapshot *s = NULL;
 
     setup(_i);
     ck_ok(mgmt_account_delete(m, &sys, RK_STR("acc-1"), err));
@@ -555,7 +555,7 @@ END_TEST
 
 START_TEST(presence_counts_the_newest_stream)
 {
-    struct snapshot *s;
+    const struct snapshot *s;
     const struct peer *p;
 
     setup(_i);
@@ -614,7 +614,7 @@ START_TEST(two_processes_share_one_database)
 {
     struct mgmt_opts o = {.store_url = e.url, .vault = vault};
     struct mgmt *other = NULL;
-    struct snapshot *s = NULL;
+    const struct snapshot *s = NULL;
     bool seen = false;
 
     setup(_i);
