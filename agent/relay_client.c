@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/backoff.h"
 #include "agent/relay_link.h"
 #include "lib/base/buf.h"
 #include "lib/base/enc.h"
@@ -59,7 +60,7 @@ struct rcl {
     struct rk_list foreign; /* dialling or up */
     size_t n_foreign;
     char *lost_url; /* the home that was lost; owned, may be NULL */
-    unsigned failures;
+    struct backoff wait;
     struct rk_timer *retry, *sweep;
 };
 
@@ -141,13 +142,7 @@ static void retry_in(struct rcl *c, int64_t ms)
 /* Nothing of this round is left: wait 2, 4, 8 … 60 s, each +-50 %. */
 static void round_failed(struct rcl *c)
 {
-    int64_t ms = RETRY_MIN_MS;
-
-    for (unsigned i = 0; i < c->failures && ms < RETRY_MAX_MS; i++)
-        ms *= 2;
-    ms = rk_min_i64(ms, RETRY_MAX_MS);
-    c->failures++;
-    retry_in(c, ms / 2 + rk_secret_random_below((uint32_t)ms));
+    retry_in(c, backoff_next_ms(&c->wait));
 }
 
 static size_t list_len(const struct rk_list *l)
@@ -209,7 +204,7 @@ static void home_won(struct rcl *c, struct dial *d)
     while (!rk_list_empty(&c->dials))
         dial_close(rk_container_of(c->dials.next, struct dial, link));
     c->home = d;
-    c->failures = 0;
+    backoff_reset(&c->wait);
     if (d->url_index < MAX_URLS)
         c->url_err[d->url_index] = (struct rk_err){0};
     rk_log(c->log, RK_INFO, "relay connected", kv_str("url", rlk_url(d->rlk)),
@@ -305,7 +300,7 @@ static void replace_urls(struct rcl *c, const struct rk_str *urls, size_t n)
     for (size_t i = 0; i < n; i++)
         c->urls[c->n_urls++] = rk_str_dupz(urls[i]);
     c->next_url = c->n_urls;
-    c->failures = 0;
+    backoff_reset(&c->wait);
     if (c->home)
         c->home->url_index = url_index(c, rlk_url(c->home->rlk));
 }
@@ -455,6 +450,10 @@ enum rk_code rcl_open(const struct rcl_opts *opts, struct rcl_user *user, struct
     rk_list_init(&c->dials);
     rk_list_init(&c->foreign);
     rk_buf_init(&c->token, 0);
+    c->wait = (struct backoff){.first_ms = RETRY_MIN_MS,
+                               .max_ms = RETRY_MAX_MS,
+                               .factor_permille = 2000,
+                               .spread_permille = 500};
     *out = c;
     return RK_OK;
 }
