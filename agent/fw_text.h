@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The firewall that a network map asks for, as one nftables transaction that replaces our table as
+ * a whole: no moment without rules, and equal maps give equal text. Pure; any thread. Every name
+ * and address in the text was made by us or parsed before: nothing of the map is copied as text.
+ */
+#ifndef RK_AGENT_FW_TEXT_H
+#define RK_AGENT_FW_TEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/str.h"
+#include "lib/crypto/secret.h"
+#include "lib/net/addr.h"
+#include "schema/gen/management.pb-c.h"
+
+/* Marks, the same on every agent. */
+#define FW_CT_IN          0x1bd10u /* connection came in from the overlay */
+#define FW_CT_OUT         0x1bd11u
+#define FW_MARK_LOCAL     0x1bd20u /* allowed to this host, even if redirected into forward */
+#define FW_MARK_MASQ      0x1bd21u
+#define FW_MARK_MASQ_BACK 0x1bd22u
+
+/* A firewall rule count above this is refused as a whole. */
+#define FW_RULES_MAX 1000000u
+
+struct fw_opts {         /* borrowed for the call */
+    struct rk_str table; /* name of our table */
+    struct rk_str iface; /* of the overlay */
+    uint32_t mtu_bytes;
+    struct rk_prefix v4, v6; /* of the overlay; v6 family 0: no IPv6 */
+    struct rk_str own_key;   /* text: routes of this peer are ours to serve */
+    bool block_inbound;      /* only answers come in */
+    bool serve_routes;       /* this host may route for others */
+    bool block_lan;          /* but not to its own networks, which are: */
+    const struct rk_prefix *lan;
+    size_t n_lan;
+};
+
+struct fw_stats { /* for the log */
+    size_t peer_rules, route_rules, skipped;
+    bool routes; /* some route is ours to serve: forwarding is needed */
+};
+
+/** Append the transaction to out. map NULL: before the first map (nothing comes in but answers).
+ *  Errors: RK_LIMIT (too many rules, or out is full). */
+enum rk_code fw_text_build(const struct fw_opts *o, const Management__NetworkMap *map,
+                           struct rk_buf *out, struct fw_stats *stats, struct rk_err *err) RK_MUST;
+
+/** The transaction that removes our tables, whether they exist or not. */
+void fw_text_remove(struct rk_str table, struct rk_buf *out);
+
+#endif
