@@ -273,6 +273,17 @@ static bool trailing_bytes(struct grpc_call *c, struct rk_str in)
     return true;
 }
 
+/* The call has its answer: what has been read of a message is of no use any more. */
+static struct rk_str forget(struct grpc_call *c)
+{
+    size_t max = c->reader.max_message;
+
+    grpc_reader_done(&c->reader);
+    grpc_reader_init(&c->reader, max);
+    count_held(c, 0);
+    return (struct rk_str){0};
+}
+
 /* Give bytes to the reader and messages to the service; returns what was not used (paused). */
 static struct rk_str take_bytes(struct grpc_call *c, struct rk_str in)
 {
@@ -292,11 +303,13 @@ static struct rk_str take_bytes(struct grpc_call *c, struct rk_str in)
             take_message(c, msg);
     }
     if (c->over)
-        return (struct rk_str){0};
+        return forget(c);
     count_held(c, grpc_reader_held(&c->reader));
-    if (c->counted && c->info->recv_bytes > c->info->limits->max_conn_recv_bytes)
+    if (c->counted && c->info->recv_bytes > c->info->limits->max_conn_recv_bytes) {
         fail_status(c, RK_LIMIT, GRPC_RESOURCE_EXHAUSTED,
                     RK_STR("too many unfinished messages on this connection"));
+        return forget(c);
+    }
     return in;
 }
 

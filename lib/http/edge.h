@@ -5,6 +5,7 @@
  *
  *   accept ─▶ limits ─▶ [PROXY header, only from trusted proxies] ─▶ [TLS, ALPN] ─▶ look at bytes:
  *     HTTP/2 preface ─▶ lib/http/h2 ─▶ by :path ─▶ edge_rpc (gRPC, lib/grpc/server)
+ *                                       └─ others ─▶ lib/http/h1, one exchange per request
  *     GET of a registered path ─▶ WebSocket handshake ─▶ edge_ws_ops (relay, /ws-proxy)
  *     other HTTP/1.x ─▶ the socket, or under TLS one end of a socketpair, to lib/http/h1
  *     anything else ─▶ closed, one log line
@@ -60,6 +61,8 @@ struct edge_opts {                /* open; borrowed during edge_new, arrays and 
     const struct rk_prefix *trusted;  /* proxies whose X-Forwarded-For, X-Real-IP and PROXY header
                                          are believed; nobody by default */
     size_t n_trusted;
+    bool single_acceptor; /* one listener for all loops (also done where the kernel cannot
+                             share a port) */
     struct edge_limits limits;
     struct rk_log *log;         /* may be NULL */
     struct rk_metrics *metrics; /* may be NULL */

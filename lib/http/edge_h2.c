@@ -5,7 +5,6 @@
  */
 #include "config.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/num.h"
@@ -77,31 +76,16 @@ static void plain_closed(struct h2_stream_user *u, struct h2_stream *s, const st
     (void)why;
 }
 
-static void plain_data(struct h2_stream_user *u, struct h2_stream *s, struct rk_str in)
-{
-    (void)u;
-    h2_stream_consume(s, in.n);
-}
-
-static const struct h2_stream_ops plain_ops = {.data = plain_data, .closed = plain_closed};
+static const struct h2_stream_ops plain_ops = {.closed = plain_closed};
 static struct h2_stream_user plain_user = {&plain_ops};
 
-/* REST over HTTP/2 is not served (yet): whoever wants it also offers http/1.1 and gets that. */
 static void answer_not_found(struct h2_stream *s)
 {
-    static const char text[] = "{\"message\":\"not found: over HTTP/2 this server speaks gRPC, use "
-                               "HTTP/1.1 for everything else\",\"code\":404}";
-    char length[12];
-    struct h2_header v[] = {{RK_STR(":status"), RK_STR("404")},
-                            {RK_STR("content-type"), RK_STR("application/json; charset=UTF-8")},
-                            {RK_STR("content-length"), {0}}};
+    static const struct h2_header v[] = {{RK_STR(":status"), RK_STR("404")},
+                                         {RK_STR("content-length"), RK_STR("0")}};
 
-    (void)snprintf(length, sizeof length, "%zu", sizeof text - 1);
-    v[2].value = rk_str_z(length);
     h2_stream_set_user(s, &plain_user);
-    h2_stream_respond(s, v, RK_ARRAY_LEN(v), false);
-    h2_stream_write(s, (struct rk_str){0}, rk_bytes_dup(rk_str_z(text)));
-    h2_stream_finish(s, NULL, 0);
+    h2_stream_respond(s, v, RK_ARRAY_LEN(v), true);
 }
 
 static void session_request(struct h2_session_user *u, struct h2_stream *s)
@@ -114,6 +98,8 @@ static void session_request(struct h2_session_user *u, struct h2_stream *s)
         rpc = e->unknown_rpc;
     if (rpc)
         rpc->begin(rpc, s);
+    else if (e->take && !h->ws)
+        edge_rest_start(h->c->el, &h->info.peer, net_conn_is_tls(h->c->conn), s);
     else
         answer_not_found(s);
 }

@@ -133,6 +133,10 @@ void edge_h2_shutdown(struct edge_conn *c);
 /** A conn whose WebSocket head was answered with 101. */
 void edge_ws_proxy_start(struct edge_conn *c, const struct rk_addr *client, struct rk_str in);
 
+/** edge_rest.c. A request over HTTP/2 that is not gRPC, for lib/http/h1. */
+void edge_rest_start(struct edge_loop *el, const struct rk_addr *peer, bool https,
+                     struct h2_stream *s);
+
 /** edge_pump.c. Give a connection with unread or already read bytes to lib/http/h1. */
 void edge_pump_start(struct edge_conn *c, struct rk_str in);
 

@@ -18,6 +18,8 @@ enum {
     KEEP_INTERVAL_S = 30,
     KEEP_COUNT = 4,
     UNACKED_MS = 60000,
+    /* Unsent bytes in the kernel: the rest waits in our queues, where it can still be replaced. */
+    NOTSENT_BYTES = 128 * 1024,
 };
 
 static void set_int(int fd, int level, int name, int value)
@@ -50,6 +52,7 @@ void tcp_tune(int fd)
     set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
     set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
     set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKED_MS);
+    set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES);
 }
 
 bool tcp_connect(int fd, const struct rk_addr *to)

@@ -24,7 +24,7 @@ enum {
     PLAIN_BYTES = 16 * 1024,     /* one TLS record */
     CHUNK_BYTES = 4 * 1024,      /* first buffer for small sends */
     CHUNK_BIG_BYTES = 32 * 1024, /* when more of them follow */
-    CIPHER_AHEAD = 64 * 1024,    /* encrypted but not yet taken by the socket */
+    CIPHER_AHEAD = 32 * 1024,    /* encrypted but not yet taken by the socket */
     CIPHER_MAX = 1024 * 1024,    /* ceiling of that buffer: records, alerts, handshake */
     COPY_BELOW = 512,            /* references shorter than this are copied instead */
     IOV_MAX_N = 64,

@@ -129,7 +129,18 @@ static enum rk_code hello(struct http_req *req, struct http_resp *resp, struct d
     return RK_OK;
 }
 
+static enum rk_code mirror(struct http_req *req, struct http_resp *resp, struct db *db,
+                           struct rk_err *err)
+{
+    (void)db;
+    (void)err;
+    resp->content_type = HTTP_TEXT;
+    rk_buf_add(&resp->body, req->body);
+    return RK_OK;
+}
+
 static const struct http_route routes[] = {
+    {.method = HTTP_POST, .path = "/mirror", .handler = mirror, .flags = HTTP_PUBLIC},
     {.method = HTTP_GET, .path = "/hello", .handler = hello, .flags = HTTP_PUBLIC},
 };
 
@@ -163,11 +174,12 @@ int main(int argc, char **argv)
         opts.key_file = argv[4];
         opts.n_listen = 2;
     }
+    opts.limits.header_timeout_ms = 2000;
     opts.trusted = &trusted;
     opts.n_trusted = 1;
     listen[0].proxy_protocol = listen[1].proxy_protocol = true;
     opts.log = rk_log_new(2, RK_DEBUG, false);
-    http_router_add(router, routes, 1);
+    http_router_add(router, routes, RK_ARRAY_LEN(routes));
     h1_opts.router = router;
     h1_opts.log = opts.log;
     if (http_h1_new(&h1_opts, &h1, &err))

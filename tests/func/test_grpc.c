@@ -10,6 +10,7 @@
 #include "lib/base/num.h"
 #include "lib/grpc/client.h"
 #include "lib/grpc/server.h"
+#include "lib/net/tcp.h"
 #include "tests/unit/cert.h"
 
 static struct test_cert cert;
@@ -263,14 +264,19 @@ static void channel_open(struct channel *c, bool with_tls)
     ck_assert_msg(grpc_channel_open(loop, &o, &c->user, &c->ch, &err) == RK_OK, "%s", err.msg);
 }
 
-static void start(struct channel *c, bool with_tls)
+static void start_limited(struct channel *c, bool with_tls, const struct edge_limits *limits)
 {
     struct tls_client_opts t = {.ca_file = cert.cert, .no_system_roots = true};
 
-    server_start(NULL);
+    server_start(limits);
     ck_assert_int_eq(rk_loop_new(&loop, NULL), RK_OK);
     ck_assert_int_eq(tls_client_new(&t, &tls, NULL), RK_OK);
     channel_open(c, with_tls);
+}
+
+static void start(struct channel *c, bool with_tls)
+{
+    start_limited(c, with_tls, NULL);
 }
 
 static void stop(struct channel *c)
@@ -532,6 +538,223 @@ START_TEST(not_a_grpc_server)
 }
 END_TEST
 
+START_TEST(streams_above_the_limit_wait)
+{
+    struct edge_limits limits = {.max_streams = 2};
+    struct channel ch = {0};
+    struct call held[2] = {0}, third = {0};
+
+    start_limited(&ch, _i, &limits);
+    run_until(&ch.ready);
+    for (size_t i = 0; i < 2; i++)
+        unary(&ch, &held[i], "/t.S/Never", RK_STR(""), 0);
+    unary(&ch, &third, "/t.S/Unary", RK_STR("x"), 0);
+    run_ms(200);
+    ck_assert(!third.done);
+    grpc_client_cancel(held[0].call);
+    run_until(&third.done);
+    ck_assert_int_eq(third.status, GRPC_OK);
+    stop(&ch);
+}
+END_TEST
+
+START_TEST(connections_above_the_limit_are_closed)
+{
+    struct edge_limits limits = {.max_conns = 1};
+    struct channel ch = {0}, more = {0};
+
+    start_limited(&ch, _i, &limits);
+    run_until(&ch.ready);
+    channel_open(&more, _i);
+    run_until(&more.down);
+    ck_assert(!more.ready);
+    ck_assert(grpc_channel_is_ready(ch.ch));
+    stop(&ch);
+}
+END_TEST
+
+/* Several big requests at once pass the connection's budget: one is refused, none is cut. */
+START_TEST(unfinished_messages_have_a_budget)
+{
+    struct edge_limits limits = {.max_conn_recv_bytes = 1000 * 1000};
+    struct channel ch = {0};
+    struct call c[4] = {0};
+    struct rk_bytes *body = rk_bytes_new(900 * 1000);
+    size_t ok = 0, refused = 0;
+
+    memset(body->p, 'b', body->n);
+    start_limited(&ch, _i, &limits);
+    run_until(&ch.ready);
+    for (size_t i = 0; i < 4; i++)
+        unary(&ch, &c[i], "/t.S/Unary", rk_bytes_str(body), 0);
+    for (size_t i = 0; i < 4; i++) {
+        run_until(&c[i].done);
+        ok += c[i].status == GRPC_OK && c[i].bytes == body->n;
+        refused += c[i].status == GRPC_RESOURCE_EXHAUSTED;
+    }
+    ck_assert_uint_eq(ok + refused, 4);
+    ck_assert_uint_ge(ok, 1);
+    ck_assert_uint_ge(refused, 1);
+    rk_bytes_unref(body);
+    stop(&ch);
+}
+END_TEST
+
+START_TEST(live_peers_answer_pings)
+{
+    struct edge_limits limits = {.ping_after_ms = 50, .ping_timeout_ms = 2000};
+    struct channel ch = {0};
+    struct call c = {0};
+
+    start_limited(&ch, _i, &limits);
+    bidi(&ch, &c, "");
+    run_until(&c.headers);
+    run_ms(500);
+    ck_assert(!c.done && grpc_channel_is_ready(ch.ch));
+    stop(&ch);
+}
+END_TEST
+
+START_TEST(dead_peers_are_noticed)
+{
+    struct edge_limits limits = {.ping_after_ms = 100, .ping_timeout_ms = 300};
+    struct channel ch = {0};
+    struct call c = {0};
+    int64_t end = rk_mono_ms() + 5000;
+
+    start_limited(&ch, _i, &limits);
+    bidi(&ch, &c, "");
+    run_until(&c.headers);
+    while (!atomic_load(&srv.ended[RK_UNAVAILABLE]) && rk_mono_ms() < end)
+        (void)usleep(1000); /* our loop stands still: no answers */
+    ck_assert_int_eq(atomic_load(&srv.ended[RK_UNAVAILABLE]), 1);
+    stop(&ch);
+    ck_assert(c.done);
+}
+END_TEST
+
+START_TEST(idle_connections_are_sent_away)
+{
+    struct edge_limits limits = {.idle_timeout_ms = 100};
+    struct channel ch = {0};
+    struct call c = {0};
+
+    start_limited(&ch, _i, &limits);
+    bidi(&ch, &c, "");
+    run_ms(300);
+    ck_assert(grpc_channel_is_ready(ch.ch)); /* not idle */
+    grpc_client_half_close(c.call);
+    run_until(&c.done);
+    run_until(&ch.down);
+    ck_assert_int_eq(ch.why.code, RK_UNAVAILABLE);
+    stop(&ch);
+}
+END_TEST
+
+/* A server that greets and then says nothing more. */
+START_TEST(client_notices_a_dead_server)
+{
+    static const char settings[9] = {0, 0, 0, 4, 0, 0, 0, 0, 0};
+    struct channel ch = {.user = {&ch_ops}};
+    struct grpc_channel_opts o = {
+        .host = "127.0.0.1", .keepalive_ms = 100, .keepalive_timeout_ms = 100};
+    struct rk_addr a = {.ip = rk_ip4(127, 0, 0, 1)}, peer;
+    struct call c = {0};
+    int listener, fd = -1;
+
+    ck_assert_int_eq(rk_loop_new(&loop, NULL), RK_OK);
+    ck_assert_int_eq(tcp_listen(&a, false, &listener, NULL), RK_OK);
+    ck_assert_int_eq(tcp_local(listener, &a, NULL), RK_OK);
+    o.port = a.port;
+    ck_assert_int_eq(grpc_channel_open(loop, &o, &ch.user, &ch.ch, NULL), RK_OK);
+    unary(&ch, &c, "/t.S/Unary", RK_STR("x"), 0);
+    while (fd < 0) {
+        run_ms(5);
+        fd = tcp_accept(listener, &peer);
+    }
+    ck_assert_int_eq(write(fd, settings, sizeof settings), sizeof settings);
+    run_until(&c.done);
+    ck_assert(ch.ready);
+    ck_assert_int_eq(c.status, GRPC_UNAVAILABLE);
+    run_until(&ch.down);
+    ck_assert_ptr_nonnull(strstr(ch.why.msg, "ping"));
+    (void)close(fd);
+    (void)close(listener);
+    rk_loop_stop(loop);
+    rk_loop_run(loop);
+    rk_loop_free(loop);
+}
+END_TEST
+
+/* Two loops, one listener: connections are handed over between threads. */
+START_TEST(one_acceptor_serves_all_loops)
+{
+    struct edge_listen listen = {.addr = {.ip = rk_ip4(127, 0, 0, 1)}};
+    struct rk_loop *loops[2];
+    struct edge_opts o = {
+        .loops = loops, .n_loops = 2, .listen = &listen, .n_listen = 1, .single_acceptor = true};
+    struct channel ch[6] = {0};
+    struct call c[6] = {0};
+
+    memset(&srv, 0, sizeof srv);
+    ck_assert_int_eq(rk_loop_new(&loop, NULL), RK_OK);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(rk_loop_new(&loops[i], NULL), RK_OK);
+        ck_assert_int_eq(rk_loop_start(loops[i], "server", NULL), RK_OK);
+    }
+    ck_assert_int_eq(edge_new(&o, &srv.edge, NULL), RK_OK);
+    ck_assert_int_eq(edge_add_grpc(srv.edge, methods, RK_ARRAY_LEN(methods), NULL, NULL), RK_OK);
+    ck_assert_int_eq(edge_start(srv.edge, NULL), RK_OK);
+    for (size_t i = 0; i < 6; i++) {
+        channel_open(&ch[i], false);
+        unary(&ch[i], &c[i], "/t.S/Unary", RK_STR("x"), 5000);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        run_until(&c[i].done);
+        ck_assert_int_eq(c[i].status, GRPC_OK);
+        grpc_channel_close(ch[i].ch);
+        run_until(&ch[i].down);
+    }
+    edge_stop(srv.edge, 500, server_stopped, NULL);
+    while (!atomic_load(&srv.stopped))
+        (void)usleep(1000);
+    for (size_t i = 0; i < 2; i++) {
+        rk_loop_stop(loops[i]);
+        rk_loop_join(loops[i]);
+    }
+    edge_free(srv.edge);
+    for (size_t i = 0; i < 2; i++)
+        rk_loop_free(loops[i]);
+    rk_loop_stop(loop);
+    rk_loop_run(loop);
+    rk_loop_free(loop);
+}
+END_TEST
+
+/* Another program on the port is an error at start, although ports can be shared. */
+START_TEST(taken_port_is_told)
+{
+    struct edge_listen listen = {.addr = {.ip = rk_ip4(127, 0, 0, 1)}};
+    struct rk_loop *loops[2];
+    struct edge_opts o = {.loops = loops, .n_loops = 2, .listen = &listen, .n_listen = 1};
+    struct edge *e = NULL;
+    struct rk_err err;
+    int fd;
+
+    ck_assert_int_eq(tcp_listen(&listen.addr, true, &fd, NULL), RK_OK);
+    ck_assert_int_eq(tcp_local(fd, &listen.addr, NULL), RK_OK);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_int_eq(rk_loop_new(&loops[i], NULL), RK_OK);
+    ck_assert_int_eq(edge_new(&o, &e, NULL), RK_OK);
+    ck_assert_int_eq(edge_start(e, &err), RK_UNAVAILABLE);
+    ck_assert_ptr_nonnull(strstr(err.msg, "127.0.0.1"));
+    edge_free(e);
+    for (size_t i = 0; i < 2; i++)
+        rk_loop_free(loops[i]);
+    (void)close(fd);
+}
+END_TEST
+
 static void setup(void)
 {
     test_cert_new(&cert);
@@ -560,6 +783,15 @@ int main(void)
     tcase_add_loop_test(t, close_is_told_to_all_calls, 0, 2);
     tcase_add_loop_test(t, cancel_before_it_left, 0, 2);
     tcase_add_loop_test(t, not_a_grpc_server, 0, 2);
+    tcase_add_loop_test(t, streams_above_the_limit_wait, 0, 2);
+    tcase_add_loop_test(t, connections_above_the_limit_are_closed, 0, 2);
+    tcase_add_loop_test(t, unfinished_messages_have_a_budget, 0, 2);
+    tcase_add_loop_test(t, live_peers_answer_pings, 0, 2);
+    tcase_add_loop_test(t, dead_peers_are_noticed, 0, 2);
+    tcase_add_loop_test(t, idle_connections_are_sent_away, 0, 2);
+    tcase_add_test(t, client_notices_a_dead_server);
+    tcase_add_test(t, one_acceptor_serves_all_loops);
+    tcase_add_test(t, taken_port_is_told);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
