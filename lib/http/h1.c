@@ -406,7 +406,10 @@ static void serve(struct call *c, struct db *db, bool guarded, struct rk_err *er
         err->code = rc;
         h1_log_failure(o->log, &c->req, err);
         http_resp_error(&c->resp, err);
-    } else if (c->gzip && h1_compressible(&c->resp) && http_gzip(&c->resp.body)) {
+    }
+    if (o->finish && c->req.user)
+        o->finish(&c->req);
+    if (!rc && c->gzip && h1_compressible(&c->resp) && http_gzip(&c->resp.body)) {
         http_resp_header(&c->resp, "Content-Encoding", RK_STR("gzip"));
         http_resp_header(&c->resp, "Vary", RK_STR("Accept-Encoding"));
     }

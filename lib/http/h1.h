@@ -30,6 +30,10 @@ struct http_h1_opts { /* open; zero means the default in brackets; borrowed unti
      *  it could decide without blocking (then *rc is the guard's result). */
     bool (*try_guard)(struct http_req *req, enum rk_code *rc, struct rk_err *err);
 
+    /** Called once for each request whose req->user was set, when its response is complete, on the
+     *  thread that made it: gives back what the guard took. NULL: none. */
+    void (*finish)(struct http_req *req);
+
     const char *api_prefix;      /* "/api/": unknown paths below it get a JSON 404; NULL: none */
     size_t threads;              /* [1] MHD threads */
     size_t max_connections;      /* [4096] in total */

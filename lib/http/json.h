@@ -36,6 +36,9 @@ void jw_raw(struct rk_buf *b, struct rk_str json);
 void jw_key_n(struct rk_buf *b, const char *key, size_t n);
 #define jw_key(b, literal) jw_key_n((b), "" literal, sizeof(literal) - 1)
 
+/** The same for a key of unknown content. */
+void jw_key_str(struct rk_buf *b, struct rk_str key);
+
 /** Quoted text that needs no escaping (ids, numbers, times made by us). */
 void jw_plain(struct rk_buf *b, struct rk_str s);
 

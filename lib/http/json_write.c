@@ -188,6 +188,12 @@ void jw_str(struct rk_buf *b, struct rk_str s)
     rk_buf_addc(b, '"');
 }
 
+void jw_key_str(struct rk_buf *b, struct rk_str key)
+{
+    jw_str(b, key);
+    rk_buf_addc(b, ':');
+}
+
 void jw_int(struct rk_buf *b, int64_t v)
 {
     char text[24], *p = text + sizeof text;

@@ -29,8 +29,8 @@ struct peer_login_res {          /* open; release with peer_login_done */
 /**
  * Log a peer in, or register it when its key is unknown. Store thread; a login that changes nothing
  * is answered from memory.
- * Errors: RK_UNAUTHENTICATED (no credential; another user's peer), RK_FORBIDDEN (login expired, user
- * blocked or pending), RK_NOT_FOUND (setup key or user unknown), RK_PRECONDITION (key used up
+ * Errors: RK_UNAUTHENTICATED (no credential; another user's peer), RK_FORBIDDEN (login expired,
+ * user blocked or pending), RK_NOT_FOUND (setup key or user unknown), RK_PRECONDITION (key used up
  * meanwhile, peer registered meanwhile, extra labels not allowed), RK_INVALID (labels, host name,
  * texts), RK_UNAVAILABLE, RK_INTERNAL (no free address).
  */

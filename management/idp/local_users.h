@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * People with a password of our own: table local_user. Which account they belong to is said by
+ * struct user with the same id (`subject`). Statements only; callers bring the transaction.
+ * Addresses are found by a keyed hash, so the table does not tell who is in it. Store thread.
+ */
+#ifndef MGMT_IDP_LOCAL_USERS_H
+#define MGMT_IDP_LOCAL_USERS_H
+
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "management/store/db.h"
+
+struct vault;
+
+#define IDP_LOCAL_CONNECTOR "local"
+
+struct local_user {        /* open; arena */
+    struct rk_str id;      /* UUID */
+    struct rk_str subject; /* idp_subject_encode(id, "local") */
+    struct rk_str email;   /* as given */
+    struct rk_str name;
+    struct rk_str pw_hash; /* lib/crypto/pwhash */
+    struct rk_str totp;    /* secret; empty: none */
+    int64_t totp_last;     /* time step of the last accepted code */
+    int64_t created_at_us;
+};
+
+struct local_users { /* open; what each call needs */
+    struct db *db;
+    const struct vault *vault;
+    struct rk_arena *mem; /* results */
+};
+
+/** RK_EXISTS when the address (in any case) is taken. */
+enum rk_code local_user_insert(struct local_users *l, const struct local_user *u,
+                               struct rk_err *err) RK_MUST;
+
+/** Errors: RK_NOT_FOUND. */
+enum rk_code local_user_by_email(struct local_users *l, struct rk_str email, struct local_user *out,
+                                 struct rk_err *err) RK_MUST;
+enum rk_code local_user_by_subject(struct local_users *l, struct rk_str subject,
+                                   struct local_user *out, struct rk_err *err) RK_MUST;
+
+enum rk_code local_user_set_password(struct local_users *l, struct rk_str subject,
+                                     struct rk_str pw_hash, int64_t now_us,
+                                     struct rk_err *err) RK_MUST;
+
+/** Secret empty: the second factor is set up anew at the next login. */
+enum rk_code local_user_set_totp(struct local_users *l, struct rk_str subject, struct rk_str secret,
+                                 int64_t last_step, struct rk_err *err) RK_MUST;
+
+/** Harmless when there is none. */
+enum rk_code local_user_delete(struct local_users *l, struct rk_str subject,
+                               struct rk_err *err) RK_MUST;
+
+/** Number of local users. */
+enum rk_code local_user_count(struct db *db, int64_t *out, struct rk_err *err) RK_MUST;
+
+/**
+ * Subject of a token: unpadded standard base64 of the protobuf {1: user id, 2: connector id}. Each
+ * at most 127 bytes. arena
+ */
+struct rk_str idp_subject_encode(struct rk_arena *mem, struct rk_str user_id,
+                                 struct rk_str connector);
+
+/** false when the text is no such subject. *user_id and *connector in mem. */
+bool idp_subject_decode(struct rk_arena *mem, struct rk_str subject, struct rk_str *user_id,
+                        struct rk_str *connector);
+
+/** Plausible address: one '@' with a local part and a dotted domain, no blanks or controls, at most
+ *  254 bytes. */
+bool idp_email_ok(struct rk_str email);
+
+/** Random password that meets every rule: 16 characters, two digits, two capitals, two marks. */
+void idp_password_new(char out[17]);
+
+/** At least 8 bytes, a digit, a capital, a mark. Errors: RK_INVALID saying what is missing. */
+enum rk_code idp_password_check(struct rk_str password, struct rk_err *err) RK_MUST;
+
+#endif

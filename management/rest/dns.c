@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* /api/dns: nameserver groups, settings, zones, records */
+#include "config.h"
+
+#include "management/ops/dns.h"
+
+#include "management/rest/handlers.h"
+
+/* ---- nameserver groups ---- */
+
+static void put_ns(struct rk_buf *b, const struct ns_group *g, bool null_domains)
+{
+    jw_obj(b);
+    jw_kstr(b, "id", g->id);
+    jw_kstr(b, "name", g->name);
+    jw_kstr(b, "description", g->description);
+    jw_karr(b, "nameservers");
+    for (size_t i = 0; i < g->n_servers; i++) {
+        jw_obj(b);
+        jw_key(b, "ip");
+        put_ip(b, &g->servers[i].ip);
+        jw_kplain(b, "ns_type", RK_STR("udp"));
+        jw_kint(b, "port", g->servers[i].port);
+        jw_obj_end(b);
+    }
+    jw_arr_end(b);
+    jw_kbool(b, "enabled", g->enabled);
+    put_kstrs(b, "groups", &g->groups);
+    jw_kbool(b, "primary", g->primary);
+    jw_key(b, "domains");
+    if (null_domains && !g->domains.n)
+        jw_null(b);
+    else
+        put_strs(b, &g->domains);
+    jw_kbool(b, "search_domains_enabled", g->search_domains);
+    jw_obj_end(b);
+}
+
+static void put_row_ns(struct http_req *req, struct rk_buf *b, const void *row)
+{
+    (void)req;
+    put_ns(b, row, true);
+}
+
+enum rk_code rest_ns_groups_list(struct http_req *req, struct http_resp *resp, struct db *db,
+                                 struct rk_err *err)
+{
+    enum rk_code rc = op_may(op_of(req), PERM_NAMESERVERS, PERM_READ, err);
+
+    (void)db;
+    return rc ? rc : answer_rows(req, resp, ENT_NS_GROUP, put_row_ns);
+}
+
+static enum rk_code find_ns(const struct http_req *req, const struct ns_group **out,
+                            struct rk_err *err)
+{
+    enum rk_code rc = op_may(op_of(req), PERM_NAMESERVERS, PERM_READ, err);
+
+    if (rc)
+        return rc;
+    *out = snap_find(op_of(req)->snap, ENT_NS_GROUP, param(req, 0));
+    return *out ? RK_OK
+                : rk_fail(err, RK_NOT_FOUND, "nameserver group: %.*s not found",
+                          RK_STR_ARG(param(req, 0)));
+}
+
+enum rk_code rest_ns_groups_get(struct http_req *req, struct http_resp *resp, struct db *db,
+                                struct rk_err *err)
+{
+    const struct ns_group *g;
+    enum rk_code rc = find_ns(req, &g, err);
+
+    (void)db;
+    if (rc)
+        return rc;
+    put_ns(&resp->body, g, true);
+    return answer_done(resp);
+}
+
+struct ns_in {
+    struct rk_str name, description;
+    struct jr_arr nameservers;
+    bool enabled, primary, search_domains_enabled;
+    struct str_list groups, domains;
+};
+
+static const struct jr_field SERVER[] = {
+    JR(struct nameserver_input, ip, JR_STR),
+    JR(struct nameserver_input, ns_type, JR_STR),
+    JR(struct nameserver_input, port, JR_INT),
+};
+static const struct jr_field NS_GROUP[] = {
+    JR(struct ns_in, name, JR_STR),
+    JR(struct ns_in, description, JR_STR),
+    JR_SUB(struct ns_in, nameservers, "nameservers", JR_ARR, struct nameserver_input, SERVER),
+    JR(struct ns_in, enabled, JR_BOOL),
+    JR(struct ns_in, primary, JR_BOOL),
+    JR(struct ns_in, search_domains_enabled, JR_BOOL),
+    JR(struct ns_in, groups, JR_STRS),
+    JR(struct ns_in, domains, JR_STRS),
+};
+
+static enum rk_code save_ns(struct http_req *req, struct http_resp *resp, struct rk_str id,
+                            struct rk_err *err)
+{
+    struct ns_in in = {0};
+    struct ns_group_input g;
+    const struct ns_group *saved;
+    enum rk_code rc = BODY(req, NS_GROUP, &in, err);
+
+    if (rc)
+        return rc;
+    g = (struct ns_group_input){.name = in.name,
+                                .description = in.description,
+                                .servers = in.nameservers.items,
+                                .n_servers = in.nameservers.n,
+                                .enabled = in.enabled,
+                                .primary = in.primary,
+                                .search_domains = in.search_domains_enabled,
+                                .groups = in.groups,
+                                .domains = in.domains};
+    rc = ns_group_save(op_of(req), id, &g, &saved, err);
+    if (rc)
+        return rc;
+    put_ns(&resp->body, saved, id.n > 0); /* a new group answers [], later ones null */
+    return answer_done(resp);
+}
+
+enum rk_code rest_ns_groups_create(struct http_req *req, struct http_resp *resp, struct db *db,
+                                   struct rk_err *err)
+{
+    (void)db;
+    return save_ns(req, resp, (struct rk_str){0}, err);
+}
+
+enum rk_code rest_ns_groups_update(struct http_req *req, struct http_resp *resp, struct db *db,
+                                   struct rk_err *err)
+{
+    const struct ns_group *g;
+    enum rk_code rc = find_ns(req, &g, err);
+
+    (void)db;
+    return rc ? rc : save_ns(req, resp, param(req, 0), err);
+}
+
+enum rk_code rest_ns_groups_delete(struct http_req *req, struct http_resp *resp, struct db *db,
+                                   struct rk_err *err)
+{
+    enum rk_code rc = ns_group_delete(op_of(req), param(req, 0), err);
+
+    (void)db;
+    return rc ? rc : answer_empty(resp);
+}
+
+/* ---- settings ---- */
+
+static enum rk_code answer_settings(struct http_resp *resp, const struct str_list *disabled)
+{
+    jw_obj(&resp->body);
+    jw_key(&resp->body, "disabled_management_groups");
+    put_strs_or_null(&resp->body, disabled);
+    jw_obj_end(&resp->body);
+    return answer_done(resp);
+}
+
+enum rk_code rest_dns_settings_get(struct http_req *req, struct http_resp *resp, struct db *db,
+                                   struct rk_err *err)
+{
+    const struct dns_settings *s = snap_dns_settings(op_of(req)->snap);
+    struct str_list shown = s->disabled_management_groups;
+    enum rk_code rc = op_may(op_of(req), PERM_DNS, PERM_READ, err);
+    struct rk_str none;
+
+    (void)db;
+    if (!shown.v)
+        shown.v = &none; /* a stored list is [], whatever it was given as */
+    return rc ? rc : answer_settings(resp, &shown);
+}
+
+static const struct jr_field SETTINGS[] = {
+    JR(struct dns_settings, disabled_management_groups, JR_STRS),
+};
+
+enum rk_code rest_dns_settings_update(struct http_req *req, struct http_resp *resp, struct db *db,
+                                      struct rk_err *err)
+{
+    struct dns_settings in = {0};
+    enum rk_code rc = BODY(req, SETTINGS, &in, err);
+
+    (void)db;
+    if (!rc)
+        rc = dns_settings_update(op_of(req), &in.disabled_management_groups, err);
+    return rc ? rc : answer_settings(resp, &in.disabled_management_groups);
+}
+
+/* ---- zones ---- */
+
+static void put_record(struct rk_buf *b, const struct record *r)
+{
+    jw_obj(b);
+    jw_kstr(b, "id", r->id);
+    jw_kstr(b, "name", r->name);
+    jw_kplain(b, "type", rk_str_z(record_type_text(r->type)));
+    jw_kstr(b, "content", r->content);
+    jw_kint(b, "ttl", r->ttl_s);
+    jw_obj_end(b);
+}
+
+static void put_records(struct rk_buf *b, const struct snapshot *s, struct rk_str zone_id)
+{
+    struct snap_iter it = snap_iter(s, ENT_RECORD);
+    const struct record *r;
+
+    jw_arr(b);
+    while ((r = snap_next(&it)) != NULL)
+        if (rk_str_eq(r->zone_id, zone_id))
+            put_record(b, r);
+    jw_arr_end(b);
+}
+
+static void put_zone(struct http_req *req, struct rk_buf *b, const void *row)
+{
+    const struct zone *z = row;
+
+    jw_obj(b);
+    jw_kstr(b, "id", z->id);
+    jw_kstr(b, "name", z->name);
+    jw_kstr(b, "domain", z->domain);
+    jw_kbool(b, "enabled", z->enabled);
+    jw_kbool(b, "enable_search_domain", z->search_domain);
+    put_kstrs(b, "distribution_groups", &z->groups);
+    jw_key(b, "records");
+    put_records(b, op_of(req)->snap, z->id);
+    jw_obj_end(b);
+}
+
+enum rk_code rest_zones_list(struct http_req *req, struct http_resp *resp, struct db *db,
+                             struct rk_err *err)
+{
+    enum rk_code rc = op_may(op_of(req), PERM_DNS, PERM_READ, err);
+
+    (void)db;
+    return rc ? rc : answer_rows(req, resp, ENT_ZONE, put_zone);
+}
+
+enum rk_code rest_zones_get(struct http_req *req, struct http_resp *resp, struct db *db,
+                            struct rk_err *err)
+{
+    const struct zone *z = snap_find(op_of(req)->snap, ENT_ZONE, param(req, 0));
+    enum rk_code rc = op_may(op_of(req), PERM_DNS, PERM_READ, err);
+
+    (void)db;
+    if (rc)
+        return rc;
+    if (!z)
+        return rk_fail(err, RK_NOT_FOUND, "zone: %.*s not found", RK_STR_ARG(param(req, 0)));
+    put_zone(req, &resp->body, z);
+    return answer_done(resp);
+}
+
+struct zone_in {
+    struct rk_str name, domain;
+    struct jr_opt_bool enabled;
+    bool enable_search_domain;
+    struct str_list distribution_groups;
+};
+
+static const struct jr_field ZONE[] = {
+    JR(struct zone_in, name, JR_STR),
+    JR(struct zone_in, domain, JR_STR),
+    JR(struct zone_in, enabled, JR_OPT_BOOL),
+    JR(struct zone_in, enable_search_domain, JR_BOOL),
+    JR(struct zone_in, distribution_groups, JR_STRS),
+};
+
+static enum rk_code save_zone(struct http_req *req, struct http_resp *resp, struct rk_str id,
+                              struct rk_err *err)
+{
+    struct zone_in in = {0};
+    struct zone_input z;
+    const struct zone *saved;
+    enum rk_code rc = BODY(req, ZONE, &in, err);
+
+    if (rc)
+        return rc;
+    z = (struct zone_input){.name = in.name,
+                            .domain = in.domain,
+                            .enabled = !in.enabled.set || in.enabled.v,
+                            .search_domain = in.enable_search_domain,
+                            .groups = in.distribution_groups};
+    rc = zone_save(op_of(req), id, &z, &saved, err);
+    if (rc)
+        return rc;
+    put_zone(req, &resp->body, saved);
+    return answer_done(resp);
+}
+
+enum rk_code rest_zones_create(struct http_req *req, struct http_resp *resp, struct db *db,
+                               struct rk_err *err)
+{
+    (void)db;
+    return save_zone(req, resp, (struct rk_str){0}, err);
+}
+
+enum rk_code rest_zones_update(struct http_req *req, struct http_resp *resp, struct db *db,
+                               struct rk_err *err)
+{
+    (void)db;
+    return save_zone(req, resp, param(req, 0), err);
+}
+
+enum rk_code rest_zones_delete(struct http_req *req, struct http_resp *resp, struct db *db,
+                               struct rk_err *err)
+{
+    enum rk_code rc = zone_delete(op_of(req), param(req, 0), err);
+
+    (void)db;
+    return rc ? rc : answer_empty(resp);
+}
+
+/* ---- records ---- */
+
+enum rk_code rest_records_list(struct http_req *req, struct http_resp *resp, struct db *db,
+                               struct rk_err *err)
+{
+    enum rk_code rc = op_may(op_of(req), PERM_DNS, PERM_READ, err);
+
+    (void)db;
+    if (rc)
+        return rc;
+    put_records(&resp->body, op_of(req)->snap, param(req, 0));
+    return answer_done(resp);
+}
+
+enum rk_code rest_records_get(struct http_req *req, struct http_resp *resp, struct db *db,
+                              struct rk_err *err)
+{
+    const struct record *r = snap_find(op_of(req)->snap, ENT_RECORD, param(req, 1));
+    enum rk_code rc = op_may(op_of(req), PERM_DNS, PERM_READ, err);
+
+    (void)db;
+    if (rc)
+        return rc;
+    if (!r || !rk_str_eq(r->zone_id, param(req, 0)))
+        return rk_fail(err, RK_NOT_FOUND, "dns record: %.*s not found", RK_STR_ARG(param(req, 1)));
+    put_record(&resp->body, r);
+    return answer_done(resp);
+}
+
+static const struct jr_field RECORD[] = {
+    JR(struct record_input, name, JR_STR),
+    JR(struct record_input, type, JR_STR),
+    JR(struct record_input, content, JR_STR),
+    JR(struct record_input, ttl, JR_INT),
+};
+
+static enum rk_code save_record(struct http_req *req, struct http_resp *resp, struct rk_str id,
+                                struct rk_err *err)
+{
+    struct record_input in = {0};
+    const struct record *r;
+    enum rk_code rc = BODY(req, RECORD, &in, err);
+
+    if (!rc)
+        rc = record_save(op_of(req), param(req, 0), id, &in, &r, err);
+    if (rc)
+        return rc;
+    put_record(&resp->body, r);
+    return answer_done(resp);
+}
+
+enum rk_code rest_records_create(struct http_req *req, struct http_resp *resp, struct db *db,
+                                 struct rk_err *err)
+{
+    (void)db;
+    return save_record(req, resp, (struct rk_str){0}, err);
+}
+
+enum rk_code rest_records_update(struct http_req *req, struct http_resp *resp, struct db *db,
+                                 struct rk_err *err)
+{
+    (void)db;
+    return save_record(req, resp, param(req, 1), err);
+}
+
+enum rk_code rest_records_delete(struct http_req *req, struct http_resp *resp, struct db *db,
+                                 struct rk_err *err)
+{
+    enum rk_code rc = record_delete(op_of(req), param(req, 0), param(req, 1), err);
+
+    (void)db;
+    return rc ? rc : answer_empty(resp);
+}

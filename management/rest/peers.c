@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* /api/peers */
+#include "config.h"
+
+#include "management/ops/peers.h"
+
+#include "lib/base/num.h"
+#include "management/netmap/netmap.h"
+#include "management/presence.h"
+#include "management/rest/handlers.h"
+
+bool peer_visible(const struct op *op, const struct peer *p)
+{
+    if (p->proxy_embedded)
+        return false;
+    if (perm_of_user(op->user, PERM_PEERS) & PERM_READ)
+        return true;
+    return rk_str_eq(p->user_id, op->user->id) &&
+           !perm_is_restricted(op->user, snap_settings(op->snap)->regular_users_view_blocked);
+}
+
+static void put_flags(struct rk_buf *b, uint32_t flags)
+{
+    static const struct {
+        const char *name;
+        uint32_t bit;
+    } FLAGS[] = {
+        {"rosenpass_enabled", PEER_FLAG_ROSENPASS},
+        {"rosenpass_permissive", PEER_FLAG_ROSENPASS_PERMISSIVE},
+        {"server_ssh_allowed", PEER_FLAG_SERVER_SSH_ALLOWED},
+        {"disable_client_routes", PEER_FLAG_NO_CLIENT_ROUTES},
+        {"disable_server_routes", PEER_FLAG_NO_SERVER_ROUTES},
+        {"disable_dns", PEER_FLAG_NO_DNS},
+        {"disable_firewall", PEER_FLAG_NO_FIREWALL},
+        {"block_lan_access", PEER_FLAG_BLOCK_LAN},
+        {"block_inbound", PEER_FLAG_BLOCK_INBOUND},
+        {"lazy_connection_enabled", PEER_FLAG_LAZY_CONNECTION},
+    };
+
+    jw_kobj(b, "local_flags");
+    for (size_t i = 0; i < RK_ARRAY_LEN(FLAGS); i++) {
+        jw_key_n(b, FLAGS[i].name, strlen(FLAGS[i].name));
+        jw_bool(b, flags & FLAGS[i].bit);
+    }
+    jw_obj_end(b);
+}
+
+static void put_groups(struct http_req *req, struct rk_buf *b, const struct peer *p)
+{
+    const struct op *op = op_of(req);
+    const struct group **groups;
+    size_t n;
+
+    groups = snap_peer_groups(op->snap, snap_index_of(op->snap, p->id), req->mem, &n);
+    jw_key(b, "groups");
+    if (!n) {
+        jw_null(b);
+        return;
+    }
+    jw_arr(b);
+    for (size_t i = 0; i < n; i++)
+        put_group_min(b, op->snap, groups[i], false);
+    jw_arr_end(b);
+}
+
+/* Text and a suffix without a copy of either: label and domain, system and version. */
+static void put_joined(struct rk_buf *b, struct rk_arena *mem, struct rk_str head, char between,
+                       struct rk_str tail)
+{
+    jw_str(b, rk_arena_printf(mem, "%.*s%c%.*s", RK_STR_ARG(head), between, RK_STR_ARG(tail)));
+}
+
+static void put_labels(struct http_req *req, struct rk_buf *b, const struct peer *p)
+{
+    struct rk_str domain = snap_dns_domain(op_of(req)->snap);
+
+    jw_key(b, "dns_label");
+    if (domain.n)
+        put_joined(b, req->mem, p->dns_label, '.', domain);
+    else
+        jw_str(b, p->dns_label);
+    jw_karr(b, "extra_dns_labels");
+    for (size_t i = 0; i < p->extra_dns_labels.n; i++)
+        if (domain.n)
+            put_joined(b, req->mem, p->extra_dns_labels.v[i], '.', domain);
+        else
+            jw_str(b, p->extra_dns_labels.v[i]);
+    jw_arr_end(b);
+}
+
+static void put_system(struct http_req *req, struct rk_buf *b, const struct peer *p)
+{
+    const struct peer_meta *m = &p->meta;
+
+    jw_key(b, "os");
+    put_joined(b, req->mem, m->os, ' ', m->os_version.n ? m->os_version : m->core);
+    jw_kstr(b, "kernel_version", m->kernel_version);
+    jw_kstr(b, "version", m->version);
+    jw_kstr(b, "ui_version", m->ui_version);
+    jw_kstr(b, "hostname", m->hostname);
+    jw_kstr(b, "serial_number", m->serial_number);
+    put_flags(b, m->flags);
+}
+
+static void put_place(struct rk_buf *b, const struct peer_location *l)
+{
+    jw_key(b, "connection_ip");
+    if (l->connection_ip.family)
+        put_ip(b, &l->connection_ip);
+    else
+        jw_plain(b, RK_STR("<nil>")); /* the official server's text for "unknown" */
+    jw_kint(b, "geoname_id", (int64_t)l->geoname_id);
+    jw_kstr(b, "country_code", l->country_code);
+    jw_kstr(b, "city_name", l->city_name);
+}
+
+static void put_addresses(struct rk_buf *b, const struct peer *p)
+{
+    jw_key(b, "ip");
+    put_ip(b, &p->ip);
+    if (p->ip6.family) {
+        jw_key(b, "ipv6");
+        put_ip(b, &p->ip6);
+    }
+}
+
+static void put_presence(struct http_req *req, struct rk_buf *b, const struct peer *p)
+{
+    struct presence now = presence_of(op_of(req)->m, p);
+
+    jw_kbool(b, "connected", now.connected);
+    jw_ktime(b, "last_seen", now.last_seen_us);
+}
+
+static void put_peer_members(struct http_req *req, struct rk_buf *b, const struct peer *p)
+{
+    jw_kstr(b, "id", p->id);
+    jw_kstr(b, "name", p->name);
+    put_addresses(b, p);
+    put_presence(req, b, p);
+    put_system(req, b, p);
+    put_place(b, &p->location);
+    put_groups(req, b, p);
+    put_labels(req, b, p);
+    jw_kbool(b, "ssh_enabled", p->ssh_enabled);
+    jw_kstr(b, "user_id", p->user_id);
+    jw_kbool(b, "login_expiration_enabled", p->login_expiration_enabled);
+    jw_kbool(b, "login_expired", p->status.login_expired);
+    jw_ktime(b, "last_login", p->last_login_us);
+    jw_kbool(b, "inactivity_expiration_enabled", p->inactivity_expiration_enabled);
+    jw_kbool(b, "approval_required", !peer_is_validated(p));
+    if (!peer_is_validated(p))
+        jw_kstr(b, "disapproval_reason", RK_STR(""));
+    jw_kbool(b, "ephemeral", p->ephemeral);
+    jw_ktime(b, "created_at", p->created_at_us);
+}
+
+static bool contains_nocase(struct rk_str s, struct rk_str what)
+{
+    for (size_t i = 0; i + what.n <= s.n; i++)
+        if (rk_str_ieq(rk_str_sub(s, i, what.n), what))
+            return true;
+    return false;
+}
+
+static bool ip_contains(const struct peer *p, struct rk_str what)
+{
+    char a[RK_ADDR_TEXT], b[RK_ADDR_TEXT];
+
+    return contains_nocase(rk_ip_format(&p->ip, a), what) ||
+           contains_nocase(rk_ip_format(&p->ip6, b), what);
+}
+
+enum rk_code rest_peers_list(struct http_req *req, struct http_resp *resp, struct db *db,
+                             struct rk_err *err)
+{
+    const struct op *op = op_of(req);
+    const struct bits *all = snap_peers(op->snap);
+    struct rk_str name = {0}, ip = {0};
+    enum peer_scope scope;
+    enum rk_code rc = peer_scope_of(op, &scope, err);
+
+    (void)db;
+    if (rc)
+        return rc;
+    if (scope == PEERS_ALL) { /* filters of others are ignored */
+        (void)http_req_query(req, "name", &name);
+        (void)http_req_query(req, "ip", &ip);
+    }
+    jw_arr(&resp->body);
+    for (BITS_EACH(i, all)) {
+        const struct peer *p = snap_peer_at(op->snap, i);
+
+        if (!peer_visible(op, p) || (name.n && !contains_nocase(p->name, name)) ||
+            (ip.n && !ip_contains(p, ip)))
+            continue;
+        jw_obj(&resp->body);
+        put_peer_members(req, &resp->body, p);
+        jw_kint(&resp->body, "accessible_peers_count", 0); /* counted by its own endpoint */
+        jw_obj_end(&resp->body);
+    }
+    jw_arr_end(&resp->body);
+    return answer_done(resp);
+}
+
+static enum rk_code answer_peer(struct http_req *req, struct http_resp *resp, const struct peer *p)
+{
+    jw_obj(&resp->body);
+    put_peer_members(req, &resp->body, p);
+    jw_obj_end(&resp->body);
+    return answer_done(resp);
+}
+
+enum rk_code rest_peers_get(struct http_req *req, struct http_resp *resp, struct db *db,
+                            struct rk_err *err)
+{
+    const struct peer *p;
+    enum rk_code rc = peer_get(op_of(req), param(req, 0), &p, err);
+
+    (void)db;
+    return rc ? rc : answer_peer(req, resp, p);
+}
+
+static const struct jr_field UPDATE[] = {
+    JR(struct peer_update, name, JR_STR),
+    JR(struct peer_update, ssh_enabled, JR_BOOL),
+    JR(struct peer_update, login_expiration_enabled, JR_BOOL),
+    JR(struct peer_update, inactivity_expiration_enabled, JR_BOOL),
+    JR(struct peer_update, ip, JR_STR),
+    JR_AS(struct peer_update, ip6, "ipv6", JR_STR),
+};
+
+enum rk_code rest_peers_update(struct http_req *req, struct http_resp *resp, struct db *db,
+                               struct rk_err *err)
+{
+    struct peer_update in = {0};
+    const struct peer *p;
+    enum rk_code rc = BODY(req, UPDATE, &in, err);
+
+    (void)db;
+    if (!rc)
+        rc = peer_update(op_of(req), param(req, 0), &in, err);
+    if (rc)
+        return rc;
+    p = snap_peer(op_of(req)->snap, param(req, 0));
+    return p ? answer_peer(req, resp, p)
+             : rk_fail(err, RK_NOT_FOUND, "peer not found: %.*s", RK_STR_ARG(param(req, 0)));
+}
+
+enum rk_code rest_peers_delete(struct http_req *req, struct http_resp *resp, struct db *db,
+                               struct rk_err *err)
+{
+    enum rk_code rc = peer_delete(op_of(req), param(req, 0), err);
+
+    (void)db;
+    return rc ? rc : answer_empty(resp);
+}
+
+static void put_accessible(struct http_req *req, struct rk_buf *b, const struct peer *p)
+{
+    struct rk_str domain = snap_dns_domain(op_of(req)->snap);
+
+    jw_obj(b);
+    jw_kstr(b, "id", p->id);
+    jw_kstr(b, "name", p->name);
+    put_addresses(b, p);
+    jw_key(b, "dns_label");
+    put_joined(b, req->mem, p->dns_label, '.', domain);
+    jw_kstr(b, "user_id", p->user_id);
+    jw_kstr(b, "os", p->meta.os);
+    jw_kstr(b, "country_code", p->location.country_code);
+    jw_kstr(b, "city_name", p->location.city_name);
+    jw_kint(b, "geoname_id", (int64_t)p->location.geoname_id);
+    put_presence(req, b, p);
+    jw_obj_end(b);
+}
+
+/* Peers in the map first, those whose login has expired behind them. */
+static void put_all_accessible(struct http_req *req, struct rk_buf *b, uint32_t index)
+{
+    const struct op *op = op_of(req);
+    struct netmap_opts opts = {.now_us = mgmt_now_us(op->m)};
+    struct bits seen = {0};
+
+    netmap_accessible(op->snap, index, &opts, &seen);
+    for (int expired = 0; expired < 2; expired++)
+        for (BITS_EACH(i, &seen)) {
+            const struct peer *p = snap_peer_at(op->snap, i);
+
+            if (p && peer_offline_in_maps(p, snap_settings(op->snap), opts.now_us) == expired)
+                put_accessible(req, b, p);
+        }
+    bits_done(&seen);
+}
+
+enum rk_code rest_peers_accessible(struct http_req *req, struct http_resp *resp, struct db *db,
+                                   struct rk_err *err)
+{
+    const struct op *op = op_of(req);
+    const struct peer *p = snap_peer(op->snap, param(req, 0));
+    enum peer_scope scope;
+    enum rk_code rc = peer_scope_of(op, &scope, err);
+
+    (void)db;
+    if (rc)
+        return rc;
+    if (scope == PEERS_OWN && !p)
+        return rk_fail(err, RK_NOT_FOUND, "peer not found: %.*s", RK_STR_ARG(param(req, 0)));
+    jw_arr(&resp->body);
+    if (p && (scope == PEERS_ALL || (scope == PEERS_OWN && rk_str_eq(p->user_id, op->user->id))))
+        put_all_accessible(req, &resp->body, snap_index_of(op->snap, p->id));
+    jw_arr_end(&resp->body);
+    return answer_done(resp);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The REST application: who is calling, and start and stop; see rest.h. */
+#include "config.h"
+
+#include "management/rest/rest.h"
+
+#include <stdlib.h>
+
+#include "management/rest/handlers.h"
+#include "management/rest/routes.h"
+
+#define PUBLIC_PER_MINUTE 10 /* invite links, per address, as the official server */
+#define PUBLIC_BURST      5
+#define PUBLIC_KEYS_MAX   10000
+#define INLINE_MAX_PEERS  2000 /* lists of larger accounts are made on a store thread */
+
+static enum rk_code invalid_token(struct rk_err *err)
+{
+    return rk_fail(err, RK_UNAUTHENTICATED, "token invalid");
+}
+
+/* The Authorization header: a personal access token, or another bearer token. */
+static enum rk_code credentials(const struct http_req *req, struct rk_str *token, bool *is_pat,
+                                struct rk_err *err)
+{
+    struct rk_str header, scheme, rest;
+    bool is_bearer;
+
+    if (!http_req_header(req, "Authorization", &header))
+        return rk_fail(err, RK_UNAUTHENTICATED, "no valid authentication provided");
+    (void)rk_str_cut(header, ' ', &scheme, &rest);
+    is_bearer = rk_str_ieq(scheme, RK_STR("Bearer"));
+    if (!is_bearer && !rk_str_ieq(scheme, RK_STR("Token")))
+        return rk_fail(err, RK_UNAUTHENTICATED, "no valid authentication provided");
+    if (!rest.n || rk_str_find_c(rest, ' ') < rest.n)
+        return invalid_token(err);
+    *token = rest;
+    *is_pat = !is_bearer || rk_str_starts(rest, RK_STR("nbp_"));
+    return RK_OK;
+}
+
+static bool is_terraform(const struct http_req *req)
+{
+    static const struct rk_str name = RK_STR("terraform");
+    struct rk_str agent;
+
+    if (!http_req_header(req, "User-Agent", &agent))
+        return false;
+    for (size_t i = 0; i + name.n <= agent.n; i++)
+        if (rk_str_ieq(rk_str_sub(agent, i, name.n), name))
+            return true;
+    return false;
+}
+
+static enum rk_code welcome(struct http_req *req, struct db *db, const struct snapshot *snap,
+                            struct rk_str user_id, const struct pat *pat, struct rk_err *err)
+{
+    struct caller *c = rk_new(req->mem, struct caller);
+
+    if (op_init(&c->op, rest_of(req)->o.m, db, req->mem, snap, user_id, NULL))
+        return invalid_token(err);
+    c->pat = pat;
+    req->user = c;
+    return RK_OK;
+}
+
+static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct db *db,
+                          struct rk_err *err)
+{
+    struct rest *r = rest_of(req);
+    const struct snapshot *snap;
+    struct pat_found found;
+    struct rk_str token, user_id;
+    bool is_pat;
+    enum rk_code rc = credentials(req, &token, &is_pat, err);
+
+    (void)resp;
+    if (rc)
+        return rc;
+    if (!is_pat) {
+        if (!r->o.bearer)
+            return invalid_token(err);
+        rc = r->o.bearer->check(r->o.bearer, db, req->mem, token, &snap, &user_id, err);
+        return rc ? rc : welcome(req, db, snap, user_id, NULL, err);
+    }
+    if (!is_terraform(req))
+        rc = pat_auth_limit(r->pats, token, err);
+    if (!rc)
+        rc = pat_auth_check(r->pats, db, req->mem, token, &found, err);
+    return rc ? rc : welcome(req, db, found.snap, found.pat->user_id, found.pat, err);
+}
+
+/* The quick form: tokens that are known already, and answers that are not long in the making. */
+static bool try_guard(struct http_req *req, enum rk_code *rc, struct rk_err *err)
+{
+    struct rest *r = rest_of(req);
+    struct pat_found found;
+    struct rk_str token;
+    bool is_pat;
+
+    *rc = credentials(req, &token, &is_pat, err);
+    if (*rc)
+        return true;
+    if (!is_pat || !pat_auth_try(r->pats, token, &found, rc, err))
+        return false;
+    if (*rc)
+        return true;
+    if (!req->n_params && snap_count(found.snap, ENT_PEER) > INLINE_MAX_PEERS) {
+        snap_unref(found.snap);
+        return false;
+    }
+    if (!is_terraform(req))
+        *rc = pat_auth_limit(r->pats, token, err);
+    if (*rc)
+        snap_unref(found.snap);
+    else
+        *rc = welcome(req, NULL, found.snap, found.pat->user_id, found.pat, err);
+    return true;
+}
+
+static void finish(struct http_req *req)
+{
+    op_done(op_of(req));
+}
+
+/* An owner exists as soon as any account does. */
+static enum rk_code find_setup_state(struct rest *r, struct rk_err *err)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    RK_CLEANUP(db_closep) struct db *db = NULL;
+    struct str_list ids = {0};
+    enum rk_code rc = mgmt_db_open(r->o.m, &db, err);
+
+    if (!rc)
+        rc = mgmt_account_ids(r->o.m, db, mem, &ids, err);
+    if (!rc)
+        r->setup_done = ids.n > 0;
+    return rc;
+}
+
+enum rk_code rest_new(const struct rest_opts *opts, struct rest **out, struct rk_err *err)
+{
+    struct rest *r = rk_calloc(1, sizeof *r);
+    enum rk_code rc;
+
+    r->o = *opts;
+    if (!r->o.account_domain)
+        r->o.account_domain = "netbird.selfhosted";
+    pthread_mutex_init(&r->lock, NULL);
+    r->public_limit =
+        rk_ratelimit_new(PUBLIC_KEYS_MAX, PUBLIC_PER_MINUTE * 1000 / 60, PUBLIC_BURST);
+    r->pats = pat_auth_new(r->o.m, &opts->pat_limits);
+    rc = find_setup_state(r, err);
+    if (rc) {
+        rest_free(r);
+        return rc;
+    }
+    *out = r;
+    return RK_OK;
+}
+
+void rest_free(struct rest *r)
+{
+    if (!r)
+        return;
+    pat_auth_free(r->pats);
+    rk_ratelimit_free(r->public_limit);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+void rest_attach(struct rest *r, struct http_router *router, struct http_h1_opts *h1)
+{
+    http_router_add(router, REST_ROUTES, REST_N_ROUTES);
+    h1->app = r;
+    h1->guard = guard;
+    h1->try_guard = try_guard;
+    h1->finish = finish;
+    h1->api_prefix = "/api/";
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The REST API of management: authentication, and thin handlers (decode, operation, encode), one
+ * file per resource. routes.c is the one table of what exists.
+ *
+ *   lib/http/h1 ──▶ guard: token → caller ──▶ handler ──▶ management/ops ──▶ engine
+ *                                                └──▶ snapshot ──▶ JSON
+ */
+#ifndef MGMT_REST_REST_H
+#define MGMT_REST_REST_H
+
+#include "lib/http/h1.h"
+#include "management/auth/pat.h"
+#include "management/ops/op.h"
+
+struct rest;
+
+/** How a bearer token that is no personal access token becomes a user (JWT). Store thread. On
+ *  success *snap is a reference of the caller's and *user_id is a user of it. */
+struct rest_bearer {
+    enum rk_code (*check)(struct rest_bearer *b, struct db *db, struct rk_arena *mem,
+                          struct rk_str token, const struct snapshot **snap, struct rk_str *user_id,
+                          struct rk_err *err);
+};
+
+struct rest_opts { /* open; copied, what it points to is borrowed until rest_free */
+    struct mgmt *m;
+    struct rest_bearer *bearer; /* NULL: only personal access tokens */
+    struct rk_log *log;
+    const char *version;        /* of this server, as shown to clients */
+    const char *account_domain; /* of the one account; NULL: "netbird.selfhosted" */
+    const char *setup_token;    /* the first owner must know it; NULL or "": setup is open */
+    bool setup_pat;             /* POST /api/setup may return a token */
+    bool embedded_idp;          /* local users exist */
+    bool local_auth_disabled;   /* … but may not log in */
+    const char *geo_path;       /* MaxMind city database; NULL: none */
+    struct pat_auth_opts pat_limits;
+};
+
+/** Owned: rest_free, after the HTTP server has stopped. Errors: RK_UNAVAILABLE (store). */
+enum rk_code rest_new(const struct rest_opts *opts, struct rest **out, struct rk_err *err) RK_MUST;
+void rest_free(struct rest *r); /* accepts NULL */
+
+/** Add all routes, and fill what http_h1 needs to call us: app, guard, try_guard, finish and
+ *  api_prefix. */
+void rest_attach(struct rest *r, struct http_router *router, struct http_h1_opts *h1);
+
+#endif
