@@ -83,14 +83,11 @@ static void on_signal_message(struct scl_user *u, const struct rk_key *from, con
 {
     struct engine *e = rk_container_of(u, struct engine, scl_user);
     struct epeer *p = e->phase == ENGINE_RUNNING ? engine_peer(e, from) : NULL;
-    char text[RK_KEY_TEXT + 1];
 
-    if (p && p->conn) {
+    if (p && p->conn)
         pconn_on_signal(p->conn, msg);
-        return;
-    }
-    rk_key_format(from, text);
-    rk_log(e->log, RK_DEBUG, "signal message of an unknown peer", kv_z("peer", text));
+    else if (e->phase == ENGINE_STARTING || e->phase == ENGINE_RUNNING)
+        early_put(&e->early, from, msg); /* its peer may be in the next map */
 }
 
 static const struct scl_user_ops SCL_OPS = {
@@ -450,6 +447,7 @@ enum rk_code engine_new(const struct engine_opts *opts, const Management__LoginR
     rk_key_format(&e->own_key, e->own_text);
     rk_map_init(&e->peers, true);
     rk_map_init(&e->stats_by_key, true);
+    early_init(&e->early);
     e->wg = wg_peers_new();
     e->login_mem = rk_arena_new_wiping(2 * LOGIN_MAX_BYTES);
     rc = pb_pack(e->login_mem, &login->base, &copy, err);
@@ -546,6 +544,7 @@ void engine_free(struct engine *e)
     if (!e)
         return;
     engine_overlay_done(&e->addr);
+    early_done(&e->early);
     rk_map_done(&e->peers);
     rk_map_done(&e->stats_by_key);
     rk_arena_free(e->stats_mem);

@@ -142,6 +142,13 @@ struct wanted {
     size_t n_allowed;
 };
 
+static void give_early(void *arg, const struct sigm *msg)
+{
+    struct epeer *p = arg;
+
+    pconn_on_signal(p->conn, msg);
+}
+
 static enum rk_code peer_add(struct engine *e, const struct wanted *w, struct rk_err *err)
 {
     struct epeer *p = rk_calloc(1, sizeof *p);
@@ -161,6 +168,8 @@ static enum rk_code peer_add(struct engine *e, const struct wanted *w, struct rk
         p->conn = NULL;
         wg_remove(&p->user);
         peer_drop(e, p);
+    } else {
+        early_take(&e->early, &w->key, give_early, p);
     }
     return rc;
 }

@@ -3,6 +3,7 @@
 #ifndef RK_AGENT_ENGINE_PRIV_H
 #define RK_AGENT_ENGINE_PRIV_H
 
+#include "agent/early.h"
 #include "agent/engine.h"
 #include "agent/ice/mux.h"
 #include "agent/peer_conn.h"
@@ -83,6 +84,7 @@ struct engine {
     struct pconn_env *env;
 
     struct rk_map peers; /* key bytes → struct epeer */
+    struct early early;
     struct offline_peer *offline;
     size_t n_offline;
 
