@@ -114,6 +114,9 @@ const char *pc_path_name(enum pconn_path path);
 /** Choose the path by what is up, and make WireGuard use it. session_changed: the remote began
  *  anew, so the WireGuard session may be gone too. */
 void pc_path_update(struct pconn *p, bool session_changed);
+/* Before the first way is given to the proxy. Only the controller's initiation may go out: two that
+ * cross make both sides forget their own, and the next try is five seconds later. */
+void pc_path_before(struct pconn *p);
 /** No path any more, no timers; what WireGuard knows is left. */
 void pc_path_close(struct pconn *p);
 /** Give WireGuard the peer while no path is there yet. */

@@ -190,6 +190,7 @@ static void on_connected(struct pconn *p)
     if (!ice_agent_selected(p->agent, &info))
         return;
     wgp_claim(&p->proxy, &info.remote->addr);
+    pc_path_before(p);
     wgp_set_direct(&p->proxy, &info.remote->addr);
     if (p->ice_up) { /* another pair was selected */
         pc_changed(p);

@@ -38,7 +38,7 @@ static void wg_begin(struct pconn *p)
         wg_set(p, wgp_endpoint(&p->proxy), KEEPALIVE_S);
         return;
     }
-    wg_set(p, NULL, KEEPALIVE_S);
+    wg_set(p, NULL, 0); /* turned on now, keepalives would begin one too */
     rk_timer_start(p->env->loop, &p->endpoint_timer, RESPONDER_WAIT_MS, on_responder_wait, p);
 }
 
@@ -128,6 +128,12 @@ const char *pc_path_name(enum pconn_path path)
         break;
     }
     return "none";
+}
+
+void pc_path_before(struct pconn *p)
+{
+    if (p->path == PCONN_PATH_NONE && !p->controller)
+        wgp_drop_held(&p->proxy);
 }
 
 void pc_path_update(struct pconn *p, bool session_changed)

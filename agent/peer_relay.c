@@ -11,6 +11,7 @@ static void on_ready(struct rcl_stream_user *u)
     struct pconn *p = rk_container_of(u, struct pconn, stream_user);
 
     p->relay_up = true;
+    pc_path_before(p);
     wgp_set_relay(&p->proxy, p->stream);
     pc_path_update(p, false);
 }
