@@ -236,6 +236,30 @@ enum rk_code mgmt_snapshot(struct mgmt *m, struct rk_str account_id, const struc
     return RK_OK;
 }
 
+void mgmt_each_loaded(struct mgmt *m, void (*fn)(const struct snapshot *s, void *arg), void *arg)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    const struct snapshot **list = NULL;
+    size_t n = 0, cap = 0, pos = 0;
+    struct rk_str key;
+    void *value;
+
+    (void)pthread_rwlock_rdlock(&m->lock);
+    while (rk_map_next(&m->accounts, &pos, &key, &value)) {
+        const struct acct *a = value;
+
+        if (!a->snap)
+            continue;
+        list = rk_arena_grow(mem, list, n, &cap, sizeof(const struct snapshot *));
+        list[n++] = snap_ref(a->snap);
+    }
+    (void)pthread_rwlock_unlock(&m->lock);
+    for (size_t i = 0; i < n; i++) {
+        fn(list[i], arg);
+        snap_unref(list[i]);
+    }
+}
+
 typedef bool snap_has(const struct snapshot *s, struct rk_str what);
 
 /* Ask loaded accounts; NULL when none of the first SEARCH_MAX says yes. */

@@ -95,6 +95,9 @@ const struct snapshot *mgmt_snapshot_of_peer_try(struct mgmt *m, struct rk_str p
 enum rk_code mgmt_snapshot_of_user(struct mgmt *m, struct db *db, struct rk_str user_id,
                                    const struct snapshot **out, struct rk_err *err) RK_MUST;
 
+/** Call fn with the snapshot of every loaded account; it may mutate. Store or keeper thread. */
+void mgmt_each_loaded(struct mgmt *m, void (*fn)(const struct snapshot *s, void *arg), void *arg);
+
 /** Ids of all accounts, oldest first. arena */
 enum rk_code mgmt_account_ids(struct mgmt *m, struct db *db, struct rk_arena *mem,
                               struct str_list *out, struct rk_err *err) RK_MUST;
@@ -204,6 +207,9 @@ enum rk_code tx_group_del_peer(struct tx *tx, struct rk_str group_id, struct rk_
  *  snapshot. NULL when absent. Lends until done(). */
 const void *tx_get(struct tx *tx, enum entity_kind kind, struct rk_str id);
 bool tx_group_has_peer(struct tx *tx, struct rk_str group_id, struct rk_str peer_id);
+
+/** With MUT_STALE_SNAP: let tx->snap catch up with what was batched before this mutation. */
+void tx_refresh(struct tx *tx);
 
 /** Raise the serial although no entity asked for it (at most once per mutation). */
 void tx_raise_serial(struct tx *tx);

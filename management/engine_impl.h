@@ -41,7 +41,8 @@ struct work {
     struct acct *a;
     struct work *next;
     const struct snapshot *old; /* published when the batch began; one reference; NULL: none */
-    const struct snapshot *cur; /* old with the first n_applied changes; borrowed from snaps or old */
+    const struct snapshot
+        *cur; /* old with the first n_applied changes; borrowed from snaps or old */
     const struct snapshot **snaps; /* made in this batch; one reference each */
     size_t n_snaps, cap_snaps;
     struct change *changes;
@@ -115,6 +116,9 @@ enum rk_code run_journal(struct run *r, struct rk_err *err) RK_MUST;
 /** Insert a complete account (MUT_CREATE). */
 enum rk_code run_create(struct run *r, const struct account_data *d, struct rk_err *err) RK_MUST;
 enum rk_code run_delete(struct run *r, struct rk_err *err) RK_MUST;
+
+/** Bring w->cur up to the first n changes. */
+void work_apply(struct lane *l, struct work *w, size_t n);
 
 /** Forget the changes from index n on. */
 void work_truncate(struct work *w, struct rk_arena *mem, size_t n);

@@ -31,13 +31,12 @@ static void snap_keep(struct lane *l, struct work *w, const struct snapshot *s)
     w->cur = s;
 }
 
-/* Bring w->cur up to all changes so far. */
-static void work_apply(struct lane *l, struct work *w)
+void work_apply(struct lane *l, struct work *w, size_t n)
 {
-    if (!w->cur || (w->n_applied == w->n && w->serial_applied == w->serial))
+    if (!w->cur || (w->n_applied == n && w->serial_applied == w->serial))
         return;
-    snap_keep(l, w, snap_apply(w->cur, w->changes + w->n_applied, w->n - w->n_applied, w->serial));
-    w->n_applied = w->n;
+    snap_keep(l, w, snap_apply(w->cur, w->changes + w->n_applied, n - w->n_applied, w->serial));
+    w->n_applied = n;
     w->serial_applied = w->serial;
 }
 
@@ -219,7 +218,7 @@ static enum rk_code mutation_run(struct lane *l, struct work *w, struct mgmt_mut
     enum rk_code rc;
 
     if (!(mut->flags & MUT_STALE_SNAP))
-        work_apply(l, w);
+        work_apply(l, w, w->n);
     r.tx = (struct tx){.m = l->m,
                        .db = l->db,
                        .mem = l->mem,
@@ -333,7 +332,7 @@ static void work_publish(struct lane *l, struct work *w)
         observers_call(l, w->old, NULL, w->changes, w->n);
         return;
     }
-    work_apply(l, w);
+    work_apply(l, w, w->n);
     if (w->cur == w->old)
         return;
     publish(l, w, w->cur);

@@ -150,6 +150,14 @@ const void *tx_get(struct tx *tx, enum entity_kind kind, struct rk_str id)
     return c ? c->after : snap_get(tx->snap, kind, id);
 }
 
+void tx_refresh(struct tx *tx)
+{
+    struct run *r = run_of(tx);
+
+    work_apply(r->lane, r->w, r->mark);
+    tx->snap = r->w->cur;
+}
+
 bool tx_group_has_peer(struct tx *tx, struct rk_str group_id, struct rk_str peer_id)
 {
     const struct change *c = overlay_get(run_of(tx), ENT_GROUP_PEER, group_id, peer_id);

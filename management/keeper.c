@@ -12,6 +12,7 @@
 
 #include "lib/base/num.h"
 #include "management/engine_impl.h"
+#include "management/ops/peer_life.h"
 #include "management/presence.h"
 
 #define TICK_MS       1000
@@ -110,25 +111,12 @@ static void news_read(struct keeper *k, struct rk_str news)
                      "changes of another process were not read", KV_ERR(&err));
 }
 
-/* After a gap in the notifications nothing is known: ask for every loaded account. */
-static void reload_all(struct keeper *k)
+static void reload_one(const struct snapshot *s, void *arg)
 {
+    struct keeper *k = arg;
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-    struct str_list ids = {0};
-    size_t cap = 0, pos = 0;
-    struct rk_str key;
-    void *value;
 
-    (void)pthread_rwlock_rdlock(&k->m->lock);
-    while (rk_map_next(&k->m->accounts, &pos, &key, &value)) {
-        if (!((struct acct *)value)->snap)
-            continue;
-        ids.v = rk_arena_grow(mem, ids.v, ids.n, &cap, sizeof *ids.v);
-        ids.v[ids.n++] = rk_arena_dup(mem, key);
-    }
-    (void)pthread_rwlock_unlock(&k->m->lock);
-    for (size_t i = 0; i < ids.n; i++)
-        news_read(k, rk_arena_printf(mem, "? %.*s", RK_STR_ARG(ids.v[i])));
+    news_read(k, rk_arena_printf(mem, "? %.*s", RK_STR_ARG(snap_account(s)->id)));
 }
 
 /* Wait for a tick, for news or for the end. */
@@ -171,6 +159,8 @@ static void tick(struct keeper *k)
         if (alive_say(k, false, &err))
             complain(k, "sign of life was not stored", &err);
     }
+    if (peers_expire_due(k->m, &err))
+        complain(k, "expired logins were not marked", &err);
 }
 
 static bool stopping(const struct keeper *k)
@@ -190,8 +180,8 @@ static void *keeper_main(void *arg)
 
         if (!listening) {
             listening = db_listen(k->db, KEEPER_CHANNEL, &err) == RK_OK;
-            if (listening)
-                reload_all(k);
+            if (listening) /* nothing is known of the time in between */
+                mgmt_each_loaded(k->m, reload_one, k);
         }
         if (!listening || wait_some(k, &err)) {
             struct pollfd p = {.fd = k->wake_fd, .events = POLLIN};

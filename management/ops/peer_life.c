@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Streams, expiry, clean-up, logout: see peer_life.h and spec/network-map.md 2.7 to 2.12. */
+#include "config.h"
+
+#include "management/ops/peer_life.h"
+
+#include "management/domain/activity.h"
+#include "management/ops/peer_login_impl.h"
+#include "management/presence.h"
+
+#define US_PER_S 1000000
+
+static const char REASON_SESSION[] = "session expiration";
+static const char REASON_INACTIVE[] = "inactivity timeout";
+
+/* ---- streams ----------------------------------------------------------------------------- */
+
+static enum rk_code unflag_tx(struct tx *tx, void *arg, struct rk_err *err)
+{
+    const struct rk_str *id = arg;
+    const struct peer *p = tx_get(tx, ENT_PEER, *id);
+    struct peer next;
+
+    if (!p)
+        return rk_fail(err, RK_NOT_FOUND, "peer was removed");
+    next = *p;
+    next.status.login_expired = false;
+    return tx_put(tx, ENT_PEER, &next, err);
+}
+
+enum rk_code peer_stream_begin(struct mgmt *m, const struct peer *p, int64_t token, bool *applied,
+                               struct rk_err *err)
+{
+    struct actor actor = ACTOR_SYSTEM;
+    struct rk_str id = p->id;
+
+    *applied = presence_connect(m, p->id, token);
+    if (!*applied || !p->status.login_expired)
+        return RK_OK;
+    return mgmt_mutate(m, p->account_id, &actor, MUT_QUIET, unflag_tx, &id, err);
+}
+
+/* ---- expiry ------------------------------------------------------------------------------ */
+
+/* Why the login of a peer ends now; NULL: it does not. */
+static const char *expiry_reason(struct mgmt *m, const struct peer *p, const struct settings *s,
+                                 int64_t now_us)
+{
+    struct presence seen;
+
+    if (!peer_is_sso(p) || p->status.login_expired)
+        return NULL;
+    if (peer_offline_in_maps(p, s, now_us))
+        return REASON_SESSION;
+    if (!s->peer_inactivity_expiration_enabled || !p->inactivity_expiration_enabled)
+        return NULL;
+    seen = presence_of(m, p);
+    if (seen.connected || seen.last_seen_us == 0 ||
+        now_us - seen.last_seen_us < s->peer_inactivity_expiration_s * US_PER_S)
+        return NULL;
+    return REASON_INACTIVE;
+}
+
+static enum rk_code expire_one(struct tx *tx, const struct peer *p, const char *reason,
+                               struct rk_err *err)
+{
+    struct peer next = *p;
+    enum rk_code rc;
+
+    next.status.login_expired = true;
+    rc = tx_put(tx, ENT_PEER, &next, err);
+    return rc ? rc
+              : tx_event_by(tx, p->user_id, ACT_PEER_LOGIN_EXPIRE, p->id,
+                            peer_login_event_meta(tx, p, "reason", rk_str_z(reason)), err);
+}
+
+static enum rk_code expire_tx(struct tx *tx, void *arg, struct rk_err *err)
+{
+    const struct settings *s = snap_settings(tx->snap);
+    struct snap_iter it = snap_iter(tx->snap, ENT_PEER);
+    const struct peer *p;
+
+    (void)arg;
+    while ((p = snap_next(&it)) != NULL) {
+        const char *reason = expiry_reason(tx->m, p, s, tx->now_us);
+        enum rk_code rc = reason ? expire_one(tx, p, reason, err) : RK_OK;
+
+        if (rc)
+            return rc;
+    }
+    return RK_OK;
+}
+
+static bool anyone_due(struct mgmt *m, const struct snapshot *s, int64_t now_us)
+{
+    const struct settings *set = snap_settings(s);
+    struct snap_iter it = snap_iter(s, ENT_PEER);
+    const struct peer *p;
+
+    if (!set->peer_login_expiration_enabled && !set->peer_inactivity_expiration_enabled)
+        return false;
+    while ((p = snap_next(&it)) != NULL)
+        if (expiry_reason(m, p, set, now_us))
+            return true;
+    return false;
+}
+
+struct expire_walk {
+    struct mgmt *m;
+    struct rk_err *err;
+    enum rk_code rc;
+};
+
+static void expire_account(const struct snapshot *s, void *arg)
+{
+    struct expire_walk *w = arg;
+    struct actor actor = ACTOR_SYSTEM;
+
+    if (w->rc == RK_OK && anyone_due(w->m, s, mgmt_now_us(w->m)))
+        w->rc = mgmt_mutate(w->m, snap_account(s)->id, &actor, 0, expire_tx, NULL, w->err);
+}
+
+enum rk_code peers_expire_due(struct mgmt *m, struct rk_err *err)
+{
+    struct expire_walk w = {.m = m, .err = err};
+
+    mgmt_each_loaded(m, expire_account, &w);
+    return w.rc;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Enrolment and login: see peer_login.h and spec/network-map.md section 2.
+ *
+ *   peer_login --known key--> login_known: from the snapshot; a mutation only if something changes
+ *              --unknown----> peer_register.c
+ */
+#include "config.h"
+
+#include "management/ops/peer_login.h"
+
+#include "management/domain/activity.h"
+#include "management/ops/peer_login_impl.h"
+
+#define SESSION_US(s) ((s)->peer_login_expiration_s * 1000000)
+
+void peer_login_done(struct peer_login_res *res)
+{
+    snap_unref(res->snap);
+    *res = (struct peer_login_res){0};
+}
+
+enum rk_code peer_login_result(struct mgmt *m, struct rk_str account_id, struct rk_str key,
+                               bool registered, struct peer_login_res *out, struct rk_err *err)
+{
+    struct peer_login_res res = {.registered = registered};
+    enum rk_code rc = mgmt_snapshot(m, account_id, &res.snap, err);
+
+    if (rc)
+        return rc;
+    res.index = snap_index_by_key(res.snap, key);
+    res.peer = res.index == SNAP_NO_PEER ? NULL : snap_peer_at(res.snap, res.index);
+    if (!res.peer) {
+        peer_login_done(&res);
+        return rk_fail(err, RK_NOT_FOUND, "peer was removed");
+    }
+    *out = res;
+    return RK_OK;
+}
+
+/* ---- a peer that is known ---------------------------------------------------------------- */
+
+static enum rk_code check_user(const struct peer *p, const struct user *owner,
+                               struct rk_str user_id, struct rk_err *err)
+{
+    if (!rk_str_eq(p->user_id, user_id))
+        return rk_fail(err, RK_UNAUTHENTICATED,
+                       "peer is already registered by a different User or a Setup Key");
+    if (owner && owner->blocked)
+        return rk_fail(err, RK_FORBIDDEN, "user is blocked");
+    return RK_OK;
+}
+
+/* The rules; *expired: the login is to be renewed. owner may be NULL. */
+static enum rk_code check_known(const struct peer *p, const struct settings *s,
+                                const struct user *owner, const struct peer_login_req *req,
+                                int64_t now_us, bool *expired, struct rk_err *err)
+{
+    *expired = peer_is_sso(p) && peer_login_expired(p, s, now_us);
+    if (req->user_id.n) {
+        enum rk_code rc = check_user(p, owner, req->user_id, err);
+
+        if (rc)
+            return rc;
+    } else if (*expired) {
+        return rk_fail(err, RK_FORBIDDEN, "peer login has expired, please log in once more");
+    }
+    if (req->extra_dns_labels.n && !p->allow_extra_dns_labels)
+        return rk_fail(err, RK_PRECONDITION,
+                       "couldn't login peer: setup key doesn't allow extra DNS labels");
+    return RK_OK;
+}
+
+static bool ssh_key_changes(const struct peer *p, const struct peer_login_req *req)
+{
+    return req->ssh_key.n && !rk_str_eq(p->ssh_key, req->ssh_key);
+}
+
+struct relogin {
+    const struct peer_login_req *req;
+    struct rk_str peer_id;
+};
+
+static enum rk_code user_seen(struct tx *tx, const struct user *owner, struct rk_err *err)
+{
+    struct user u;
+
+    if (!owner)
+        return RK_OK;
+    u = *owner;
+    u.last_login_us = tx->now_us;
+    return tx_put(tx, ENT_USER, &u, err);
+}
+
+static enum rk_code relogin_tx(struct tx *tx, void *arg, struct rk_err *err)
+{
+    const struct relogin *l = arg;
+    const struct peer *p = tx_get(tx, ENT_PEER, l->peer_id);
+    const struct settings *s = tx_get(tx, ENT_SETTINGS, tx->account_id);
+    const struct user *owner = p ? tx_get(tx, ENT_USER, p->user_id) : NULL;
+    struct peer next;
+    bool expired = false;
+    enum rk_code rc;
+
+    if (!p || !s)
+        return rk_fail(err, RK_NOT_FOUND, "peer was removed");
+    rc = check_known(p, s, owner, l->req, tx->now_us, &expired, err);
+    if (rc)
+        return rc;
+    next = *p;
+    if (ssh_key_changes(p, l->req))
+        next.ssh_key = rk_arena_dup(tx->mem, l->req->ssh_key);
+    if (expired && l->req->user_id.n) {
+        next.last_login_us = tx->now_us;
+        next.status.login_expired = false;
+        rc = user_seen(tx, owner, err);
+        if (rc == RK_OK)
+            rc = tx_event_by(tx, l->req->user_id, ACT_USER_PEER_LOGIN, p->id,
+                             peer_login_event_meta(tx, &next, NULL, rk_str_of(NULL, 0)), err);
+    }
+    return rc ? rc : tx_put(tx, ENT_PEER, &next, err);
+}
+
+/* snap is taken. */
+static enum rk_code login_known(struct mgmt *m, const struct snapshot *snap,
+                                const struct peer_login_req *req, struct peer_login_res *out,
+                                struct rk_err *err)
+{
+    struct peer_login_res res = {.snap = snap, .index = snap_index_by_key(snap, req->key)};
+    struct relogin relogin = {.req = req};
+    struct actor actor = ACTOR_SYSTEM;
+    struct rk_str account_id = snap_account(snap)->id;
+    bool expired = false;
+    enum rk_code rc;
+
+    res.peer = snap_peer_at(snap, res.index);
+    rc = check_known(res.peer, snap_settings(snap), snap_user(snap, res.peer->user_id), req,
+                     mgmt_now_us(m), &expired, err);
+    if (rc == RK_OK && !expired && !ssh_key_changes(res.peer, req)) {
+        *out = res;
+        return RK_OK;
+    }
+    relogin.peer_id = res.peer->id;
+    if (req->user_id.n)
+        actor.id = req->user_id;
+    if (rc == RK_OK) /* the serial stays; others see the change by the push of the commit */
+        rc = mgmt_mutate(m, account_id, &actor, MUT_QUIET, relogin_tx, &relogin, err);
+    if (rc == RK_OK)
+        rc = peer_login_result(m, account_id, req->key, false, out, err);
+    peer_login_done(&res);
+    return rc;
+}
+
+/* ---- entry ------------------------------------------------------------------------------- */
+
+enum rk_code peer_login(struct mgmt *m, struct db *db, const struct peer_login_req *req,
+                        struct peer_login_res *out, struct rk_err *err)
+{
+    const struct snapshot *snap = NULL;
+    enum rk_code rc = mgmt_snapshot_of_peer(m, db, req->key, &snap, err);
+
+    if (rc == RK_OK)
+        return login_known(m, snap, req, out, err);
+    if (rc != RK_NOT_FOUND)
+        return rc;
+    if (!req->user_id.n && !req->setup_key.n)
+        return rk_fail(err, RK_UNAUTHENTICATED,
+                       "no peer auth method provided, please use a setup key or interactive SSO "
+                       "login");
+    return peer_register(m, db, req, out, err);
+}
+
+/* ---- session extension ------------------------------------------------------------------- */
+
+struct extend {
+    struct rk_str peer_key, user_id;
+    int64_t expires_at_us;
+};
+
+static enum rk_code extend_tx(struct tx *tx, void *arg, struct rk_err *err)
+{
+    struct extend *x = arg;
+    uint32_t index = snap_index_by_key(tx->snap, x->peer_key);
+    const struct peer *p = index == SNAP_NO_PEER ? NULL : snap_peer_at(tx->snap, index);
+    const struct settings *s = snap_settings(tx->snap);
+    struct peer next;
+    enum rk_code rc;
+
+    if (!p)
+        return rk_fail(err, RK_NOT_FOUND, "peer not found");
+    if (!s->peer_login_expiration_enabled)
+        return rk_fail(err, RK_PRECONDITION, "peer login expiration is disabled for the account");
+    if (!peer_is_sso(p) || !p->login_expiration_enabled)
+        return rk_fail(err, RK_PRECONDITION, "peer is not eligible for session extension");
+    rc = check_user(p, snap_user(tx->snap, p->user_id), x->user_id, err);
+    if (rc)
+        return rc;
+    next = *p;
+    next.last_login_us = tx->now_us;
+    x->expires_at_us = tx->now_us + SESSION_US(s);
+    rc = tx_put(tx, ENT_PEER, &next, err);
+    return rc ? rc
+              : tx_event_by(tx, x->user_id, ACT_USER_PEER_SESSION_EXTEND, p->id,
+                            peer_login_event_meta(tx, &next, NULL, rk_str_of(NULL, 0)), err);
+}
+
+enum rk_code peer_session_extend(struct mgmt *m, struct db *db, struct rk_str peer_key,
+                                 struct rk_str user_id, int64_t *expires_at_us, struct rk_err *err)
+{
+    struct extend x = {.peer_key = peer_key, .user_id = user_id};
+    struct actor actor = {.id = user_id};
+    const struct snapshot *snap = NULL;
+    enum rk_code rc;
+
+    if (!user_id.n)
+        return rk_fail(err, RK_FORBIDDEN, "session extend requires a JWT");
+    rc = mgmt_snapshot_of_peer(m, db, peer_key, &snap, err);
+    if (rc)
+        return rc;
+    rc = mgmt_mutate(m, snap_account(snap)->id, &actor, MUT_QUIET, extend_tx, &x, err);
+    snap_unref(snap);
+    if (rc == RK_OK)
+        *expires_at_us = x.expires_at_us;
+    return rc;
+}

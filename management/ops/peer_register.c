@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Enrolment of a new peer, by setup key or for a user: see spec/network-map.md sections 2.2 to 2.6.
+ * Addresses and labels are picked from the snapshot and decided by the unique indexes, so that many
+ * enrolments can share one transaction.
+ */
+#include "config.h"
+
+#include "lib/base/id.h"
+#include "lib/base/num.h"
+#include "lib/crypto/secret.h"
+#include "lib/crypto/token.h"
+#include "management/domain/activity.h"
+#include "management/ops/peer_login_impl.h"
+#include "management/store/js.h"
+
+#define TRIES            10 /* with another address and label each */
+#define EXTRA_LABELS_MAX 32
+#define META_MAX         8192
+#define LABEL_WITH_IP    55 /* characters of the host name's label before "-255-255" */
+
+static const char SQL_KEY[] = "SELECT account_id, id FROM setup_key WHERE hash = $1";
+static const char SQL_PEER[] = "SELECT 1 FROM peer WHERE wg_key = $1";
+static const char KEY_INVALID[] = "couldn't add peer: setup key is invalid";
+static const char NO_LABELS[] = "couldn't add peer: setup key doesn't allow extra DNS labels";
+
+struct enrol {
+    const struct peer_login_req *req;
+    struct rk_str account_id;
+    struct rk_str key_id; /* of the setup key; empty: by the user */
+    char account_text[64], key_text[64];
+};
+
+/* ---- event meta -------------------------------------------------------------------------- */
+
+static void meta_kv(struct js_w *w, const char *key, struct rk_str value)
+{
+    js_key(w, key);
+    js_str(w, value);
+}
+
+/* As Go prints a time: "2026-01-02 03:04:05.12 +0000 UTC". */
+static void meta_time(struct js_w *w, const char *key, int64_t us)
+{
+    char text[RK_TIME_TEXT], out[RK_TIME_TEXT + 16];
+    struct rk_str day, clock;
+
+    (void)rk_str_cut(rk_time_format_us(us, text), 'T', &day, &clock);
+    (void)snprintf(out, sizeof out, "%.*s %.*s +0000 UTC", RK_STR_ARG(day),
+                   RK_STR_ARG(rk_str_sub(clock, 0, clock.n ? clock.n - 1 : 0)));
+    meta_kv(w, key, rk_str_z(out));
+}
+
+struct rk_str peer_login_event_meta(struct tx *tx, const struct peer *p, const char *more_key,
+                                    struct rk_str more)
+{
+    struct rk_str domain = snap_dns_domain(tx->snap), text;
+    char ip[RK_ADDR_TEXT], number[24];
+    struct rk_buf b;
+    struct js_w w;
+
+    rk_buf_init(&b, META_MAX);
+    w = js_w_of(&b);
+    js_open(&w, '{');
+    meta_kv(&w, "name", p->name);
+    meta_kv(&w, "fqdn",
+            rk_arena_printf(tx->mem, "%.*s%s%.*s", RK_STR_ARG(p->dns_label), domain.n ? "." : "",
+                            RK_STR_ARG(domain)));
+    meta_kv(&w, "ip", rk_ip_format(&p->ip, ip));
+    if (p->ip6.family)
+        meta_kv(&w, "ipv6", rk_ip_format(&p->ip6, ip));
+    meta_time(&w, "created_at", p->created_at_us);
+    meta_kv(&w, "location_city_name", p->location.city_name);
+    meta_kv(&w, "location_country_code", p->location.country_code);
+    (void)snprintf(number, sizeof number, "%llu", (unsigned long long)p->location.geoname_id);
+    meta_kv(&w, "location_geo_name_id", rk_str_z(number));
+    meta_kv(&w, "location_connection_ip",
+            p->location.connection_ip.family ? rk_ip_format(&p->location.connection_ip, ip)
+                                             : RK_STR("<nil>"));
+    if (more_key)
+        meta_kv(&w, more_key, more);
+    js_close(&w, '}');
+    text = b.full ? RK_STR("{}") : rk_arena_dup(tx->mem, rk_buf_str(&b));
+    rk_buf_done(&b);
+    return text;
+}
+
+/* ---- addresses and labels ---------------------------------------------------------------- */
+
+/* A random free address: from a random start to the next one that nobody has. */
+static enum rk_code pick_ip4(struct tx *tx, const struct rk_prefix *net, struct rk_ip *out,
+                             struct rk_err *err)
+{
+    uint64_t count = addr4_count(net);
+    uint64_t start = count ? rk_secret_random_below((uint32_t)count) : 0;
+    char text[RK_ADDR_TEXT];
+
+    for (uint64_t i = 0; i < count; i++) {
+        struct rk_ip ip = addr4_at(net, (start + i) % count);
+
+        if (snap_index_by_ip(tx->snap, &ip) == SNAP_NO_PEER) {
+            *out = ip;
+            return RK_OK;
+        }
+    }
+    return rk_fail(err, RK_PRECONDITION, "network %s is out of IPs", rk_prefix_format(net, text).p);
+}
+
+/* Random host bits; all zeroes or all ones become 1. */
+static struct rk_ip pick_ip6(const struct rk_prefix *net)
+{
+    struct rk_prefix base = rk_prefix_masked(net);
+    struct rk_ip ip = base.ip;
+    bool zeroes = true, ones = true;
+    uint8_t random[16];
+
+    rk_secret_random(random, sizeof random);
+    for (unsigned bit = net->bits; bit < 128; bit++) {
+        uint8_t mask = (uint8_t)(0x80 >> bit % 8);
+        bool set = random[bit / 8] & mask;
+
+        ip.b[bit / 8] = (uint8_t)(ip.b[bit / 8] | (set ? mask : 0));
+        zeroes &= !set;
+        ones &= set;
+    }
+    if (zeroes || ones) {
+        ip = base.ip;
+        ip.b[15] |= 1;
+    }
+    return ip;
+}
+
+static enum rk_code pick_label(struct tx *tx, const struct peer *p, int attempt, struct rk_str *out,
+                               struct rk_err *err)
+{
+    enum rk_code rc = peer_dns_label(tx->mem, p->name, NULL, out, err);
+    struct rk_str base = *out;
+
+    if (rc)
+        return rc;
+    if (attempt == 0 && !p->ephemeral && snap_index_by_label(tx->snap, *out) == SNAP_NO_PEER)
+        return RK_OK;
+    /* 63 characters is what a DNS label can have */
+    base = rk_str_sub(base, 0, LABEL_WITH_IP);
+    *out = rk_arena_printf(tx->mem, "%.*s-%u-%u", RK_STR_ARG(base), p->ip.b[2], p->ip.b[3]);
+    return RK_OK;
+}
+
+static bool label_ok(struct rk_str s)
+{
+    if (s.n == 0 || s.n > 63 || s.p[0] == '-' || s.p[s.n - 1] == '-')
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+              c == '-' || c == '_'))
+            return false;
+    }
+    return true;
+}
+
+static enum rk_code check_labels(const struct str_list *l, struct rk_err *err)
+{
+    if (l->n > EXTRA_LABELS_MAX)
+        return rk_fail(err, RK_INVALID, "invalid extra DNS labels: more than %d", EXTRA_LABELS_MAX);
+    for (size_t i = 0; i < l->n; i++)
+        if (!label_ok(l->v[i]))
+            return rk_fail(err, RK_INVALID, "invalid extra DNS labels: \"%.*s\"",
+                           RK_STR_ARG(rk_str_sub(l->v[i], 0, 80)));
+    return RK_OK;
+}
+
+/* ---- the mutation ------------------------------------------------------------------------ */
+
+/* What the credential brings. */
+struct grant {
+    const struct str_list *auto_groups;
+    const struct setup_key *key; /* or NULL */
+    const struct user *user;     /* or NULL */
+};
+
+static enum rk_code grant_find(struct tx *tx, const struct enrol *e, struct grant *g,
+                               struct rk_err *err)
+{
+    if (e->req->user_id.n) {
+        g->user = tx_get(tx, ENT_USER, e->req->user_id);
+        if (!g->user)
+            return rk_fail(err, RK_NOT_FOUND, "failed adding new peer: user not found");
+        if (g->user->pending_approval)
+            return rk_fail(err, RK_FORBIDDEN, "user pending approval cannot add peers");
+        g->auto_groups = &g->user->auto_groups;
+        return RK_OK;
+    }
+    g->key = tx_get(tx, ENT_SETUP_KEY, e->key_id);
+    if (!g->key || !setup_key_usable(g->key, tx->now_us)) /* used up while we waited */
+        return rk_fail(err, RK_PRECONDITION, "%s", KEY_INVALID);
+    if (e->req->extra_dns_labels.n && !g->key->allow_extra_dns_labels)
+        return rk_fail(err, RK_PRECONDITION, "%s", NO_LABELS);
+    g->auto_groups = &g->key->auto_groups;
+    return RK_OK;
+}
+
+/* "iphone" and "ipad" say nothing: the owner's name makes them tell apart. */
+static struct rk_str peer_name(struct tx *tx, struct rk_str hostname, const struct user *u)
+{
+    struct rk_str local, domain;
+
+    if (!u || !u->email.n ||
+        !(rk_str_ieq(hostname, RK_STR("iphone")) || rk_str_ieq(hostname, RK_STR("ipad"))))
+        return rk_arena_dup(tx->mem, hostname);
+    (void)rk_str_cut(u->email, '@', &local, &domain);
+    return rk_arena_printf(tx->mem, "%.*s-%.*s", RK_STR_ARG(hostname), RK_STR_ARG(local));
+}
+
+static struct peer peer_make(struct tx *tx, const struct enrol *e, const struct grant *g)
+{
+    const struct peer_login_req *req = e->req;
+    bool browser = rk_str_eqz(req->meta->goos, "js");
+    bool sso = g->user && !browser;
+
+    return (struct peer){
+        .id = rk_xid_new(tx->mem),
+        .account_id = tx->account_id,
+        .key = req->key,
+        .name = peer_name(tx, req->meta->hostname, g->user),
+        .user_id = g->user ? g->user->id : rk_str_of(NULL, 0),
+        .ssh_key = req->ssh_key,
+        .login_expiration_enabled = sso,
+        .inactivity_expiration_enabled = sso,
+        .last_login_us = tx->now_us,
+        .created_at_us = tx->now_us,
+        .ephemeral = browser || (g->key && g->key->ephemeral),
+        .extra_dns_labels = req->extra_dns_labels,
+        .allow_extra_dns_labels = g->key && g->key->allow_extra_dns_labels,
+        .meta = *req->meta,
+        .location = req->location,
+        .status.last_seen_us = tx->now_us,
+    };
+}
+
+/* All and the credential's groups, without those that are gone. */
+static struct str_list groups_of(struct tx *tx, const struct grant *g)
+{
+    struct str_list l = {.v = rk_new_n(tx->mem, struct rk_str, g->auto_groups->n + 1)};
+    const struct group *all = snap_group_all(tx->snap);
+
+    if (all)
+        l.v[l.n++] = all->id;
+    for (size_t i = 0; i < g->auto_groups->n; i++)
+        if (tx_get(tx, ENT_GROUP, g->auto_groups->v[i]) && !str_list_has(&l, g->auto_groups->v[i]))
+            l.v[l.n++] = g->auto_groups->v[i];
+    return l;
+}
+
+/* One try; *taken: another address or label is needed. */
+static enum rk_code insert_once(struct tx *tx, struct peer *p, const struct str_list *groups,
+                                int attempt, bool *taken, struct rk_err *err)
+{
+    const struct account *a = tx_get(tx, ENT_ACCOUNT, tx->account_id);
+    const struct settings *s = tx_get(tx, ENT_SETTINGS, tx->account_id);
+    enum rk_code rc = pick_ip4(tx, &a->net4, &p->ip, err);
+
+    p->ip6 = (struct rk_ip){0};
+    if (rc == RK_OK && peer_wants_ipv6(&a->net6, &s->ipv6_groups, groups, false))
+        p->ip6 = pick_ip6(&a->net6);
+    if (rc == RK_OK)
+        rc = pick_label(tx, p, attempt, &p->dns_label, err);
+    return rc ? rc : tx_insert_try(tx, ENT_PEER, p, taken, err);
+}
+
+static enum rk_code insert(struct tx *tx, struct peer *p, const struct str_list *groups,
+                           struct rk_err *err)
+{
+    for (int i = 0; i < TRIES; i++) {
+        bool taken = false;
+        int64_t one;
+        enum rk_code rc = insert_once(tx, p, groups, i, &taken, err);
+
+        if (rc || !taken)
+            return rc;
+        rc = db_get_i64(tx->db, &one, err, SQL_PEER, DB_ARGS(db_text(p->key)));
+        if (rc == RK_OK)
+            return rk_fail(err, RK_PRECONDITION, "peer has been already registered");
+        if (rc != RK_NOT_FOUND)
+            return rc;
+        tx_refresh(tx); /* see those that were enrolled in this batch */
+    }
+    return rk_fail(err, RK_INTERNAL, "no free address and name after %d tries", TRIES);
+}
+
+static enum rk_code key_use(struct tx *tx, const struct setup_key *key, struct rk_err *err)
+{
+    struct setup_key k;
+
+    if (!key)
+        return RK_OK;
+    k = *key;
+    k.used++;
+    k.last_used_us = tx->now_us;
+    return tx_put(tx, ENT_SETUP_KEY, &k, err);
+}
+
+static enum rk_code enrol_event(struct tx *tx, const struct grant *g, const struct peer *p,
+                                struct rk_err *err)
+{
+    if (rk_str_eqz(p->meta.goos, "js"))
+        return RK_OK;
+    if (g->user)
+        return tx_event_by(tx, g->user->id, ACT_PEER_USER_ADD, p->id,
+                           peer_login_event_meta(tx, p, NULL, rk_str_of(NULL, 0)), err);
+    return tx_event_by(tx, g->key->id, ACT_PEER_SETUPKEY_ADD, p->id,
+                       peer_login_event_meta(tx, p, "setup_key_name", g->key->name), err);
+}
+
+static enum rk_code enrol_tx(struct tx *tx, void *arg, struct rk_err *err)
+{
+    const struct enrol *e = arg;
+    struct grant g = {0};
+    struct peer p;
+    struct str_list groups;
+    enum rk_code rc = grant_find(tx, e, &g, err);
+
+    if (rc)
+        return rc;
+    p = peer_make(tx, e, &g);
+    groups = groups_of(tx, &g);
+    rc = insert(tx, &p, &groups, err);
+    for (size_t i = 0; rc == RK_OK && i < groups.n; i++)
+        rc = tx_group_add_peer(tx, groups.v[i], p.id, err);
+    if (rc == RK_OK)
+        rc = key_use(tx, g.key, err);
+    return rc ? rc : enrol_event(tx, &g, &p, err);
+}
+
+/* ---- before it --------------------------------------------------------------------------- */
+
+static bool text_take(struct db_rows *rows, int col, char *buf, size_t size, struct rk_str *out)
+{
+    struct rk_str s = db_col_text_peek(rows, col);
+
+    if (s.n >= size)
+        return false;
+    memcpy(buf, s.p, s.n);
+    *out = rk_str_of(buf, s.n);
+    return true;
+}
+
+static enum rk_code key_find(struct db *db, struct enrol *e, struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    char hash[HASH_SHA256_TEXT + 1];
+    enum rk_code rc;
+
+    if (token_setup_key_stored_form(e->req->setup_key, hash, err))
+        return rk_fail(err, RK_NOT_FOUND, "%s", KEY_INVALID);
+    rc = db_query(db, &rows, err, SQL_KEY, DB_ARGS(db_textz(hash)));
+    if (rc)
+        return rc;
+    if (!db_next(rows)) {
+        rc = db_end(rows, err);
+        return rc ? rc : rk_fail(err, RK_NOT_FOUND, "%s", KEY_INVALID);
+    }
+    if (!text_take(rows, 0, e->account_text, sizeof e->account_text, &e->account_id) ||
+        !text_take(rows, 1, e->key_text, sizeof e->key_text, &e->key_id))
+        return rk_fail(err, RK_INTERNAL, "setup key row is damaged");
+    return db_end(rows, err);
+}
+
+/* A key that is no good already is NOT_FOUND; one that is used up meanwhile is PRECONDITION. */
+static enum rk_code key_check(struct mgmt *m, const struct enrol *e, struct rk_err *err)
+{
+    const struct snapshot *snap = NULL;
+    const struct setup_key *k;
+    enum rk_code rc = mgmt_snapshot(m, e->account_id, &snap, err);
+
+    if (rc)
+        return rc;
+    k = snap_setup_key(snap, e->key_id);
+    if (!k || !setup_key_usable(k, mgmt_now_us(m)))
+        rc = rk_fail(err, RK_NOT_FOUND, "%s", KEY_INVALID);
+    else if (e->req->extra_dns_labels.n && !k->allow_extra_dns_labels)
+        rc = rk_fail(err, RK_PRECONDITION, "%s", NO_LABELS);
+    snap_unref(snap);
+    return rc;
+}
+
+static enum rk_code user_find(struct mgmt *m, struct db *db, struct enrol *e, struct rk_err *err)
+{
+    const struct snapshot *snap = NULL;
+    enum rk_code rc = mgmt_snapshot_of_user(m, db, e->req->user_id, &snap, err);
+    struct rk_str id;
+
+    if (rc == RK_NOT_FOUND)
+        return rk_fail(err, RK_NOT_FOUND, "failed adding new peer: user not found");
+    if (rc)
+        return rc;
+    id = snap_account(snap)->id;
+    if (id.n < sizeof e->account_text) {
+        memcpy(e->account_text, id.p, id.n);
+        e->account_id = rk_str_of(e->account_text, id.n);
+    } else {
+        rc = rk_fail(err, RK_INTERNAL, "account id is too long");
+    }
+    snap_unref(snap);
+    return rc;
+}
+
+enum rk_code peer_register(struct mgmt *m, struct db *db, const struct peer_login_req *req,
+                           struct peer_login_res *out, struct rk_err *err)
+{
+    struct enrol e = {.req = req};
+    struct actor actor;
+    enum rk_code rc;
+
+    if (req->user_id.n) {
+        rc = user_find(m, db, &e, err);
+    } else {
+        rc = key_find(db, &e, err);
+        if (rc == RK_OK)
+            rc = key_check(m, &e, err);
+    }
+    if (rc == RK_OK)
+        rc = check_labels(&req->extra_dns_labels, err);
+    if (rc)
+        return rc;
+    actor = (struct actor){.id = req->user_id.n ? req->user_id : e.key_id};
+    rc = mgmt_mutate(m, e.account_id, &actor, MUT_STALE_SNAP, enrol_tx, &e, err);
+    return rc ? rc : peer_login_result(m, e.account_id, req->key, true, out, err);
+}
