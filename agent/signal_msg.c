@@ -92,10 +92,11 @@ static void write_relay(struct rk_arena *mem, const struct sigm *m, Signalexchan
 enum rk_code sigm_encode(struct rk_arena *mem, const struct sigm *msg, struct rk_str *out,
                          struct rk_err *err)
 {
-    Signalexchange__Body b = SIGNALEXCHANGE__BODY__INIT;
+    Signalexchange__Body b;
     Signalexchange__RosenpassConfig rosenpass = SIGNALEXCHANGE__ROSENPASS_CONFIG__INIT;
     struct rk_str payload;
 
+    signalexchange__body__init(&b); /* gcc dislikes the braces of the initializer */
     b.type = (Signalexchange__Body__Type)msg->type;
     if (msg->type == SIGM_CANDIDATE)
         b.payload = pb_text(mem, msg->candidate);
