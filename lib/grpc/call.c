@@ -231,6 +231,12 @@ void grpc_call_fail_status(struct grpc_call *c, enum grpc_status status, struct 
     fail_status(c, grpc_status_code((int)status), status, text);
 }
 
+void grpc_call_abort(struct grpc_call *c)
+{
+    if (!c->over)
+        over_queue_limit(c);
+}
+
 static void deadline_passed(void *arg)
 {
     struct grpc_call *c = arg;

@@ -78,6 +78,10 @@ void grpc_call_finish(struct grpc_call *c);
  *  outside. */
 void grpc_call_fail(struct grpc_call *c, const struct rk_err *err);
 
+/** End by RST_STREAM, at once: what is queued is dropped. For clients that do not take what they are
+ *  sent, so that no status would reach them either. ended() gets RK_LIMIT. */
+void grpc_call_abort(struct grpc_call *c);
+
 /** End with exactly this status and text, where the protocol asks for numbers outside the table.
  *  Logged at DEBUG. */
 void grpc_call_fail_status(struct grpc_call *c, enum grpc_status status, struct rk_str text);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The signal service: peers find each other through it. It forwards sealed messages between
+ * registered streams and stores nothing. One service lives on the loops and the edge that it is
+ * given; nothing is global.
+ *
+ *        edge (gRPC)
+ *          │ ConnectStream                     │ Send
+ *   ┌──────▼────────────┐               ┌──────▼────────────┐
+ *   │ service: register │               │ service: envelope │   per loop
+ *   └──────┬────────────┘               └──────┬────────────┘
+ *          │ add, displace                     │ find
+ *   ┌──────▼───────────────────────────────────▼────────────┐
+ *   │ registry: key → stream                                │   shared, sharded locks
+ *   └───────────────────────────────────────────────────────┘
+ *     stream ◀── lane: inbox and doorbell ◀── deliver (any loop)
+ *
+ * Order: sig_app_new (before edge_start), …, edge_stop until done, the loops end, sig_app_free.
+ */
+#ifndef RK_SIGNAL_APP_H
+#define RK_SIGNAL_APP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/base/metrics.h"
+#include "lib/http/edge.h"
+
+#define SIG_MAX_STREAMS     100000 /* registered clients, by default */
+#define SIG_SEND_TIMEOUT_MS 10000  /* a client that takes nothing for this long is dropped */
+
+struct sig_app;
+
+struct sig_app_opts {             /* open; borrowed during sig_app_new; zero is the default */
+    struct rk_loop *const *loops; /* those of the edge; lent until sig_app_free */
+    size_t n_loops;
+    struct edge *edge;
+    size_t max_streams;      /* [SIG_MAX_STREAMS] */
+    int64_t send_timeout_ms; /* [SIG_SEND_TIMEOUT_MS] */
+    bool combined;           /* metrics get the prefix signal_, as in official combined servers */
+    struct rk_log *log;      /* may be NULL; lent until sig_app_free */
+    struct rk_metrics *metrics; /* likewise */
+};
+
+/** Registers the two methods on the edge. Owned: sig_app_free. Errors: RK_EXISTS. */
+enum rk_code sig_app_new(const struct sig_app_opts *opts, struct sig_app **out,
+                         struct rk_err *err) RK_MUST;
+
+/** After the edge has stopped and the loops run no more; accepts NULL. */
+void sig_app_free(struct sig_app *a);
+
+/** Registered clients. Any thread. */
+size_t sig_app_streams(const struct sig_app *a);
+
+#endif
