@@ -20,13 +20,15 @@
 #include "lib/net/tcp.h"
 
 enum {
-    READ_BYTES = 64 * 1024,      /* one recv; on the stack */
-    PLAIN_BYTES = 16 * 1024,     /* one TLS record */
-    CHUNK_BYTES = 4 * 1024,      /* first buffer for small sends */
-    CHUNK_BIG_BYTES = 32 * 1024, /* when more of them follow */
-    CIPHER_AHEAD = 32 * 1024,    /* encrypted but not yet taken by the socket */
-    CIPHER_MAX = 1024 * 1024,    /* ceiling of that buffer: records, alerts, handshake */
-    COPY_BELOW = 512,            /* references shorter than this are copied instead */
+    READ_BYTES = 64 * 1024,  /* one recv; on the stack */
+    PLAIN_BYTES = 16 * 1024, /* one TLS record */
+    CHUNK_TINY_BYTES = 64,   /* between shared pieces: frame headers */
+    CHUNK_FIRST_BYTES = 512, /* buffers for small sends, longer as more follow */
+    CHUNK_NEXT_BYTES = 4 * 1024,
+    CHUNK_BIG_BYTES = 32 * 1024,
+    CIPHER_AHEAD = 32 * 1024, /* encrypted but not yet taken by the socket */
+    CIPHER_MAX = 1024 * 1024, /* ceiling of that buffer: records, alerts, handshake */
+    COPY_BELOW = 512,         /* references shorter than this are copied instead */
     IOV_MAX_N = 64,
     FLUSH_BYTES = 1024 * 1024, /* per turn, so that one fast reader does not hold the loop */
     DEFAULT_LOW_WATER = 16 * 1024,
@@ -401,6 +403,15 @@ static void queued(struct net_conn *c, size_t n)
         rk_loop_defer(c->loop, &c->turn);
 }
 
+static size_t chunk_size(const struct chunk *last)
+{
+    if (!last)
+        return CHUNK_FIRST_BYTES;
+    if (last->shared)
+        return CHUNK_TINY_BYTES;
+    return last->cap < CHUNK_NEXT_BYTES ? CHUNK_NEXT_BYTES : CHUNK_BIG_BYTES;
+}
+
 void net_conn_send(struct net_conn *c, struct rk_str s)
 {
     size_t total = s.n;
@@ -414,7 +425,7 @@ void net_conn_send(struct net_conn *c, struct rk_str s)
         if (!rk_list_empty(&c->queue))
             k = rk_container_of(c->queue.prev, struct chunk, link);
         if (!k || k->shared || k->end == k->cap) {
-            size_t cap = k && !k->shared ? CHUNK_BIG_BYTES : CHUNK_BYTES;
+            size_t cap = chunk_size(k);
 
             if (s.n > cap)
                 cap = s.n;
