@@ -17,8 +17,8 @@
  *   │ threads)│ └──────────────────────────────────────┘
  *   └─────────┘   observer(old, new, changes) after each commit
  *
- * Order: mgmt_app_new (before edge_start), …, edge_stop and its done, mgmt_app_stop and its done,
- * mgmt_app_free. The loops turn until then.
+ * Order: mgmt_app_new (before edge_start), mgmt_app_start, …, mgmt_app_stop and its done, edge_stop
+ * and its done, the end of the loops, mgmt_app_free.
  */
 #ifndef MGMT_APP_H
 #define MGMT_APP_H
@@ -34,6 +34,7 @@
 #include "lib/base/str.h"
 #include "lib/http/edge.h"
 #include "management/push/servers.h"
+#include "management/rest/rest.h"
 #include "management/rpc/service.h"
 
 struct mgmt_app;
@@ -54,6 +55,9 @@ struct mgmt_app_opts {            /* open; borrowed during mgmt_app_new; zero: t
     struct rpc_jwt *jwt;          /* NULL: setup keys only; lent */
     struct netmap_jwt ssh_jwt;    /* for SSH between peers */
 
+    struct rest_bearer *bearer;      /* how REST tells users by a JWT [only access tokens]; lent */
+    bool embedded_idp;               /* local users exist */
+    bool local_auth_disabled;        /* ... but may not log in */
     const char *setup_token;         /* the first owner must know it; NULL or "": setup is open */
     bool setup_pat;                  /* POST /api/setup may return a token */
     const char *account_domain;      /* of the one account [dns_domain] */
@@ -75,11 +79,12 @@ enum rk_code mgmt_app_new(const struct mgmt_app_opts *opts, struct mgmt_app **ou
 /** Load accounts in the background. After edge_start. */
 void mgmt_app_start(struct mgmt_app *a);
 
-/** Finish what is under way, write what waits, close the store; then done(arg) on the first loop.
- *  After edge_stop's done; from any thread but a pool's; once. */
+/** Finish the operations that are under way, refuse new ones, build no further maps; then done(arg)
+ *  on a thread of its own. Streams stay until the edge closes them. The loops must turn. Once. */
 void mgmt_app_stop(struct mgmt_app *a, void (*done)(void *arg), void *arg);
 
-/** After done, or never started (then the loops need not turn any more). Accepts NULL. */
+/** Write what waits and close the store. When the loops have ended, after mgmt_app_stop's done; or
+ *  never started. Accepts NULL. */
 void mgmt_app_free(struct mgmt_app *a);
 
 /** For the embedded identity provider, health pages and tests. Lent. */

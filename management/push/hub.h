@@ -31,6 +31,8 @@
 #include "management/push/coalesce.h"
 #include "management/push/servers.h"
 
+#define HUB_BUILDERS_MAX 64 /* more processors than that wait for memory anyway */
+
 struct hub;
 struct hub_stream;
 

@@ -18,8 +18,6 @@
 #include "management/push/hub.h"
 #include "management/push/message.h"
 
-#define HUB_BUILDERS_MAX 64 /* bits of the mask in hub_unlock */
-
 #define HUB_WANT_FIRST  1u /* the complete first message */
 #define HUB_WANT_MAP    2u
 #define HUB_WANT_CONFIG 4u /* fresh credentials */

@@ -13,6 +13,7 @@
 /* grpc_call_data() of a Job call: what is known between hello and the end. */
 struct job_call {
     struct rpc *rpc;
+    struct rk_key from;        /* who said hello; nobody else is heard on this stream */
     struct job_stream *stream; /* NULL until the peer is known */
 };
 
@@ -64,6 +65,7 @@ static void hello(struct grpc_call *c, struct rk_str body)
         return;
     jc = rk_calloc(1, sizeof *jc);
     jc->rpc = r;
+    jc->from = h->job.peer.key;
     grpc_call_set_data(c, jc);
     h->snap = mgmt_snapshot_of_peer_try(r->o.mgmt, rk_str_z(h->job.peer.text));
     if (h->snap) {
@@ -77,7 +79,7 @@ static void hello(struct grpc_call *c, struct rk_str body)
     rpc_job_submit(&h->job, c);
 }
 
-static void answer(struct grpc_call *c, struct job_stream *s, struct rk_str body)
+static void answer(struct grpc_call *c, const struct job_call *jc, struct rk_str body)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(ANSWER_ARENA);
     RK_CLEANUP(envelope_peer_wipe) struct envelope_peer from = {0};
@@ -87,6 +89,10 @@ static void answer(struct grpc_call *c, struct job_stream *s, struct rk_str body
 
     if (!r)
         return;
+    if (!rk_key_eq(&from.key, &jc->from)) {
+        rpc_fail_status(c, GRPC_PERMISSION_DENIED, "peer is not registered");
+        return;
+    }
     a = (struct job_answer){.id = pb_bytes(r->id),
                             .ok = r->status == MANAGEMENT__JOB_STATUS__succeeded,
                             .reason = pb_bytes(r->reason)};
@@ -97,7 +103,7 @@ static void answer(struct grpc_call *c, struct job_stream *s, struct rk_str body
         rk_log(grpc_call_log(c), RK_WARN, "job answer without result", kv_z("peer", from.text));
         return;
     }
-    job_stream_answer(s, &a);
+    job_stream_answer(jc->stream, &a);
 }
 
 void rpc_job_message(struct grpc_call *c, struct rk_str body)
@@ -107,7 +113,7 @@ void rpc_job_message(struct grpc_call *c, struct rk_str body)
     if (!jc)
         hello(c, body);
     else if (jc->stream)
-        answer(c, jc->stream, body);
+        answer(c, jc, body);
     else /* an answer to nothing, while the hello is looked up */
         rpc_fail_status(c, GRPC_INVALID_ARGUMENT, "invalid request message");
 }

@@ -234,8 +234,12 @@ static void give(struct jobs *j, const struct job *job, struct rk_str account_id
     struct sending *x;
 
     (void)pthread_mutex_lock(&j->lock);
-    pending_add(j, job->id, account_id, job->peer_id);
-    s = rk_map_get(&j->streams, job->peer_id);
+    if (rk_map_get(&j->pending, job->id)) { /* a change of a job that was given before */
+        s = NULL;
+    } else {
+        pending_add(j, job->id, account_id, job->peer_id);
+        s = rk_map_get(&j->streams, job->peer_id);
+    }
     if (s)
         s->refs++;
     (void)pthread_mutex_unlock(&j->lock);
@@ -258,8 +262,7 @@ static void changed(struct mgmt_observer *o, const struct snapshot *old, const s
         if (changes[i].kind != ENT_JOB)
             continue;
         if (job && job->status == JOB_PENDING) {
-            if (!changes[i].before)
-                give(j, job, snap_account(now)->id);
+            give(j, job, snap_account(now)->id);
             continue;
         }
         (void)pthread_mutex_lock(&j->lock);

@@ -195,6 +195,16 @@ enum rk_code rpc_new(const struct rpc_opts *o, struct rpc **out, struct rk_err *
     return RK_OK;
 }
 
+enum rk_code rpc_load(struct rpc *r, struct db *db, struct rk_err *err)
+{
+    return jobs_load(r->jobs, db, err);
+}
+
+bool rpc_can_reach(struct rpc *r, struct rk_str peer_id)
+{
+    return jobs_can_reach(r->jobs, peer_id);
+}
+
 enum rk_code rpc_attach(struct rpc *r, struct edge *e, struct rk_err *err)
 {
     return edge_add_grpc(e, METHODS, RK_ARRAY_LEN(METHODS), r, err);

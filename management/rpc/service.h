@@ -73,6 +73,12 @@ struct rpc_opts { /* open; what pointers name is borrowed until rpc_free, flows'
 /** Owned: rpc_free. */
 enum rk_code rpc_new(const struct rpc_opts *opts, struct rpc **out, struct rk_err *err) RK_MUST;
 
+/** Learn of jobs that were pending when the process started. Store thread. */
+enum rk_code rpc_load(struct rpc *r, struct db *db, struct rk_err *err) RK_MUST;
+
+/** Can a job be given to this peer now? Any thread. */
+bool rpc_can_reach(struct rpc *r, struct rk_str peer_id);
+
 /** Serve all methods on an edge, before it starts. Errors: RK_EXISTS. */
 enum rk_code rpc_attach(struct rpc *r, struct edge *e, struct rk_err *err) RK_MUST;
 

@@ -92,7 +92,7 @@ static void attach(struct grpc_call *c, const struct sync_start *st, const struc
 static bool try_now(struct grpc_call *c, struct sync_start *st, bool stored)
 {
     struct rpc *r = st->rpc;
-    struct snapshot *snap = mgmt_snapshot_of_peer_try(r->o.mgmt, st->report.key);
+    const struct snapshot *snap = mgmt_snapshot_of_peer_try(r->o.mgmt, st->report.key);
     uint32_t index = snap ? snap_index_by_key(snap, st->report.key) : SNAP_NO_PEER;
     struct peer after;
     bool done = true;
@@ -129,7 +129,7 @@ static void start_run(struct rk_work *w, struct db *db)
 {
     struct sync_start *st = rk_container_of(w, struct sync_start, work);
 
-    (void)peer_sync(st->rpc->o.mgmt, db, &st->report, &st->err);
+    st->err.code = peer_sync(st->rpc->o.mgmt, db, &st->report, &st->err);
 }
 
 static void start_done(struct rk_work *w, enum rk_code rc)

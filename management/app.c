@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The parts of the management service, put together and taken apart. See app.h. */
+#include "config.h"
+
+#include "management/app.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/base/enc.h"
+#include "lib/base/num.h"
+#include "lib/crypto/vault.h"
+#include "lib/http/h1.h"
+#include "management/keys.h"
+#include "management/rest/rest.h"
+
+#define STORE_THREADS 4
+#define REST_THREADS  2 /* of their own, so that returning agents do not keep operators waiting */
+#define REST_QUEUE    1000
+/* Operations that wait for a store thread: the agents of a very large fleet, each with one. */
+#define STORE_QUEUE 50000
+#define BUILD_QUEUE HUB_BUILDERS_MAX /* the hub has one work per builder */
+#define H1_GRACE_MS 2000             /* for REST requests in progress at the end */
+#define PRELOAD_MAX 64               /* accounts that are loaded before somebody asks */
+
+struct mgmt_app {
+    struct rk_arena *mem; /* wiping; what the options lent: texts */
+    const char *account_domain, *setup_token, *geo_path;
+    struct rk_log *log;
+    struct vault *vault;
+    struct mgmt *mgmt;
+    struct rk_pool *store, *rest_pool, *build;
+    struct envelope *envelope;
+    struct servers *servers;
+    struct netmap_opts netmap;
+    struct hub *hub;
+    struct rpc *rpc;
+    struct rest *rest;
+    struct http_router *router;
+    struct http_h1 *h1;
+
+    struct rk_work preload;
+    pthread_t stopper;
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+    bool stop_called;
+};
+
+struct mgmt *mgmt_app_engine(struct mgmt_app *a)
+{
+    return a->mgmt;
+}
+
+struct hub *mgmt_app_hub(struct mgmt_app *a)
+{
+    return a->hub;
+}
+
+/* ---- opening
+ * --------------------------------------------------------------------------------------- */
+
+static enum rk_code open_vault(struct mgmt_app *a, struct rk_str text, struct rk_err *err)
+{
+    struct rk_key key;
+    enum rk_code rc;
+
+    a->vault = vault_new();
+    rc = rk_key_parse(text, &key, NULL);
+    if (rc)
+        rc = rk_fail(err, RK_INVALID, "the store's encryption key is not base64 of 32 bytes");
+    if (rc == RK_OK)
+        rc = vault_add_key(a->vault, &key, err);
+    rk_key_wipe(&key);
+    return rc;
+}
+
+static enum rk_code open_engine(struct mgmt_app *a, const struct mgmt_app_opts *o,
+                                struct rk_err *err)
+{
+    struct mgmt_opts m = {.store_url = o->store_url,
+                          .vault = a->vault,
+                          .log = o->log,
+                          .dns_domain = o->dns_domain,
+                          .no_default_policy = o->no_default_policy};
+    enum rk_code rc = mgmt_open(&a->mgmt, &m, err);
+    struct rk_pool_ops ops;
+
+    if (rc)
+        return rc;
+    ops = mgmt_pool_ops(a->mgmt);
+    return rk_pool_new(&a->store, o->store_threads ? o->store_threads : STORE_THREADS, STORE_QUEUE,
+                       &ops, err);
+}
+
+static enum rk_code open_envelope(struct mgmt_app *a, struct rk_err *err)
+{
+    struct rk_key key;
+    enum rk_code rc = keys_box(a->mgmt, &key, err);
+
+    if (rc == RK_OK)
+        a->envelope = envelope_new(&key);
+    rk_key_wipe(&key);
+    return rc;
+}
+
+static struct rk_str keep(struct mgmt_app *a, struct rk_str s)
+{
+    return rk_arena_dup(a->mem, s);
+}
+
+static const char *keep_text(struct mgmt_app *a, const char *z)
+{
+    return z ? rk_arena_dupz(a->mem, rk_str_z(z)) : NULL;
+}
+
+static void keep_netmap_opts(struct mgmt_app *a, const struct netmap_jwt *jwt)
+{
+    struct netmap_jwt *to = &a->netmap.jwt;
+
+    to->issuer = keep(a, jwt->issuer);
+    to->audience = keep(a, jwt->audience);
+    to->keys_location = keep(a, jwt->keys_location);
+    to->audiences.n = jwt->audiences.n;
+    to->audiences.v = rk_new_n(a->mem, struct rk_str, jwt->audiences.n);
+    for (size_t i = 0; i < jwt->audiences.n; i++)
+        to->audiences.v[i] = keep(a, jwt->audiences.v[i]);
+}
+
+static enum rk_code open_push(struct mgmt_app *a, const struct mgmt_app_opts *o, struct rk_err *err)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t builders = o->build_threads ? o->build_threads : (size_t)rk_max_i64(cpus, 1);
+    enum rk_code rc = servers_new(&o->servers, &a->servers, err);
+
+    builders = rk_min_size(builders, HUB_BUILDERS_MAX);
+    if (rc == RK_OK)
+        rc = rk_pool_new(&a->build, builders, BUILD_QUEUE, NULL, err);
+    if (rc)
+        return rc;
+    keep_netmap_opts(a, &o->ssh_jwt);
+    a->hub = hub_new(&(struct hub_opts){.mgmt = a->mgmt,
+                                        .build = a->build,
+                                        .builders = builders,
+                                        .loop = o->loops[0],
+                                        .servers = a->servers,
+                                        .netmap = &a->netmap,
+                                        .components = o->component_maps,
+                                        .seal = rpc_seal,
+                                        .seal_arg = a->envelope,
+                                        .sink = &RPC_SYNC_SINK,
+                                        .log = o->log,
+                                        .metrics = o->metrics});
+    return RK_OK;
+}
+
+static enum rk_code open_rpc(struct mgmt_app *a, const struct mgmt_app_opts *o, struct rk_err *err)
+{
+    struct rpc_opts r = {.mgmt = a->mgmt,
+                         .store = a->store,
+                         .envelope = a->envelope,
+                         .hub = a->hub,
+                         .servers = a->servers,
+                         .netmap = &a->netmap,
+                         .jwt = o->jwt,
+                         .device = o->device,
+                         .pkce = o->pkce,
+                         .log = o->log,
+                         .metrics = o->metrics};
+    enum rk_code rc = rpc_new(&r, &a->rpc, err);
+
+    return rc ? rc : rpc_attach(a->rpc, o->edge, err);
+}
+
+static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o, struct rk_err *err)
+{
+    struct rest_opts r = {.m = a->mgmt,
+                          .bearer = o->bearer,
+                          .log = o->log,
+                          .version = PACKAGE_VERSION,
+                          .account_domain = a->account_domain,
+                          .setup_token = a->setup_token,
+                          .setup_pat = o->setup_pat,
+                          .embedded_idp = o->embedded_idp,
+                          .local_auth_disabled = o->local_auth_disabled,
+                          .geo_path = a->geo_path};
+    struct http_h1_opts h = {
+        .trusted = {o->trusted, o->n_trusted}, .log = o->log, .metrics = o->metrics};
+    struct rk_pool_ops ops = mgmt_pool_ops(a->mgmt);
+    enum rk_code rc = rk_pool_new(&a->rest_pool, REST_THREADS, REST_QUEUE, &ops, err);
+
+    if (rc == RK_OK)
+        rc = rest_new(&r, &a->rest, err);
+    if (rc)
+        return rc;
+    a->router = http_router_new();
+    h.router = a->router;
+    h.pool = a->rest_pool;
+    rest_attach(a->rest, a->router, &h);
+    rc = http_h1_new(&h, &a->h1, err);
+    if (rc == RK_OK)
+        edge_set_http(o->edge, a->h1, http_h1_take_fd);
+    return rc;
+}
+
+enum rk_code mgmt_app_new(const struct mgmt_app_opts *o, struct mgmt_app **out, struct rk_err *err)
+{
+    struct mgmt_app *a = rk_calloc(1, sizeof *a);
+    enum rk_code rc;
+
+    a->mem = rk_arena_new_wiping(0);
+    a->log = o->log;
+    a->account_domain = keep_text(a, o->account_domain);
+    a->setup_token = keep_text(a, o->setup_token);
+    a->geo_path = keep_text(a, o->geo_path);
+    rc = open_vault(a, o->vault_key, err);
+    if (rc == RK_OK)
+        rc = open_engine(a, o, err);
+    if (rc == RK_OK)
+        rc = open_envelope(a, err);
+    if (rc == RK_OK)
+        rc = open_push(a, o, err);
+    if (rc == RK_OK)
+        rc = open_rpc(a, o, err);
+    if (rc == RK_OK)
+        rc = open_rest(a, o, err);
+    if (rc) {
+        mgmt_app_free(a);
+        return rc;
+    }
+    *out = a;
+    return RK_OK;
+}
+
+/* ---- in the background: what the first agents would wait for
+ * ------------------------------------------ */
+
+static void preload_run(struct rk_work *w, struct db *db)
+{
+    struct mgmt_app *a = rk_container_of(w, struct mgmt_app, preload);
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct str_list ids = {0};
+    struct rk_err err = {0};
+    enum rk_code rc = rpc_load(a->rpc, db, &err);
+
+    if (rc == RK_OK)
+        rc = mgmt_account_ids(a->mgmt, db, mem, &ids, &err);
+    for (size_t i = 0; rc == RK_OK && i < ids.n && i < PRELOAD_MAX; i++) {
+        const struct snapshot *s;
+
+        rc = mgmt_snapshot(a->mgmt, ids.v[i], &s, &err);
+        if (rc == RK_OK)
+            snap_unref(s);
+    }
+    if (rc)
+        rk_log(a->log, RK_WARN, "accounts not loaded in advance", KV_ERR(&err));
+}
+
+static void preload_done(struct rk_work *w, enum rk_code rc)
+{
+    (void)w;
+    (void)rc;
+}
+
+void mgmt_app_start(struct mgmt_app *a)
+{
+    a->preload = (struct rk_work){.run = preload_run, .done = preload_done};
+    if (rk_pool_submit(a->store, &a->preload))
+        rk_log(a->log, RK_WARN, "accounts not loaded in advance");
+}
+
+/* ---- the end
+ * -------------------------------------------------------------------------------------------- */
+
+static void *stop_main(void *arg)
+{
+    struct mgmt_app *a = arg;
+
+    http_h1_stop(a->h1, H1_GRACE_MS);
+    rk_pool_stop(a->rest_pool);
+    rk_pool_stop(a->store);
+    hub_stop(a->hub);
+    rk_pool_stop(a->build);
+    a->stopped(a->stopped_arg);
+    return NULL;
+}
+
+void mgmt_app_stop(struct mgmt_app *a, void (*done)(void *arg), void *arg)
+{
+    a->stopped = done;
+    a->stopped_arg = arg;
+    a->stop_called = pthread_create(&a->stopper, NULL, stop_main, a) == 0;
+    if (!a->stop_called)
+        (void)stop_main(a); /* no thread to be had: then it has to wait here */
+}
+
+void mgmt_app_free(struct mgmt_app *a)
+{
+    if (!a)
+        return;
+    if (a->stop_called)
+        (void)pthread_join(a->stopper, NULL);
+    http_h1_free(a->h1);
+    http_router_free(a->router);
+    rk_pool_free(a->rest_pool);
+    rest_free(a->rest);
+    rk_pool_free(a->store);
+    rk_pool_free(a->build);
+    mgmt_close(a->mgmt);
+    rpc_free(a->rpc);
+    hub_free(a->hub);
+    servers_free(a->servers);
+    envelope_free(a->envelope);
+    vault_free(a->vault);
+    rk_arena_free(a->mem);
+    free(a);
+}

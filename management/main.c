@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* rookery-management: the management service alone; see app.h for its parts. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "management/options.h"
+
+enum { GRACE_MS = 2000 }; /* for calls in progress at shutdown */
+
+struct program {
+    struct svc_user user;
+    struct mgmt_app *app;
+};
+
+static enum rk_code start(struct svc_user *u, struct rk_err *err)
+{
+    (void)err;
+    mgmt_app_start(rk_container_of(u, struct program, user)->app);
+    return RK_OK;
+}
+
+static void finish(struct svc_user *u, void (*done)(void *arg), void *arg)
+{
+    mgmt_app_stop(rk_container_of(u, struct program, user)->app, done, arg);
+}
+
+static const struct svc_user_ops USER_OPS = {.start = start, .finish = finish};
+
+static enum rk_code serve(struct rk_arena *mem, struct mgmt_options *o, struct rk_err *err)
+{
+    struct program p = {.user.ops = &USER_OPS};
+    struct mgmt_app_opts app;
+    struct edge_listen listen;
+    struct svc *svc;
+    enum rk_code rc = mgmt_options_make(mem, o, &listen, &app, err);
+
+    if (rc == RK_OK)
+        rc = svc_open(MGMT_PROGRAM.name, &o->common, &listen, 1, &svc, err);
+    if (rc)
+        return rc;
+    app.loops = svc->loops;
+    app.n_loops = svc->n_loops;
+    app.edge = svc->edge;
+    app.log = svc->log;
+    app.metrics = svc->metrics;
+    rc = mgmt_app_new(&app, &p.app, err);
+    if (rc == RK_OK)
+        rc = svc_run(svc, &p.user, GRACE_MS, err);
+    mgmt_app_free(p.app);
+    svc_close(svc);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
+    struct mgmt_options o = {0};
+    struct rk_err err = {0};
+    int status;
+
+    if (!svc_options(&MGMT_PROGRAM, argc, argv, mem, &o, &status))
+        return status;
+    if (serve(mem, &o, &err)) {
+        (void)fprintf(stderr, "%s: %s\n", MGMT_PROGRAM.name, err.msg);
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}

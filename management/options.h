@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Options of rookery-management: flags of the official management where they mean the same, and
+ * ours, each with environment names. */
+#ifndef MGMT_OPTIONS_H
+#define MGMT_OPTIONS_H
+
+#include "lib/http/svc.h"
+#include "management/app.h"
+
+struct mgmt_options { /* open */
+    struct svc_common common;
+    struct rk_str listen_address;
+    int64_t port; /* 0: what listen_address says */
+    struct rk_str data_dir, store_url, store_key;
+    struct rk_str dns_domain, account_domain;
+    bool no_default_policy, component_maps;
+    struct rk_str signal;
+    struct rk_strs stuns, turns, relays;
+    struct rk_str turn_user, turn_password, turn_secret, relay_secret;
+    int64_t turn_ttl_ms, relay_ttl_ms;
+    struct rk_str setup_token, geo_path;
+    bool setup_open, setup_pat;
+    int64_t store_threads, build_threads;
+    struct rk_str acme_domain; /* refused */
+};
+
+extern const struct svc_program MGMT_PROGRAM;
+
+/** What cannot be seen in one value, and the secrets of the data folder (made where they are
+ *  missing). out borrows from o and mem; edge, loops, log and metrics are left to the caller.
+ *  Errors: RK_INVALID, RK_FORBIDDEN, RK_UNAVAILABLE naming flag or file. arena */
+enum rk_code mgmt_options_make(struct rk_arena *mem, struct mgmt_options *o,
+                               struct edge_listen *listen, struct mgmt_app_opts *out,
+                               struct rk_err *err) RK_MUST;
+
+#endif
