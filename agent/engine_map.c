@@ -210,6 +210,7 @@ static void apply_map(struct engine *e, const Management__NetworkMap *map)
     log_step(e, "host", engine_os_apply(e, map, &err), &err);
     rc = engine_apply_peers(e, map, &err);
     log_step(e, "peers", rc, &err);
+    engine_routes_update(e); /* needs the peers in the device */
     if (rc == RK_OK)
         e->serial = map->serial;
     rk_log(e->log, RK_INFO, "network map applied", kv_i64("serial", (int64_t)map->serial),

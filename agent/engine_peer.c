@@ -40,9 +40,11 @@ static enum rk_code wg_set(struct pconn_user *u, const struct rk_addr *endpoint,
 
     wg_peers_put(e->wg, &p->key, has_psk ? &psk : NULL, keepalive_s);
     rk_key_wipe(&psk);
-    if (fresh)
+    if (fresh) {
+        engine_routes_soon(e); /* networks that it carries must be given to it again */
         for (size_t i = 0; i < p->n_allowed; i++)
             wg_peers_allow(e->wg, &p->key, &p->allowed[i]);
+    }
     if (endpoint)
         wg_peers_endpoint(e->wg, &p->key, endpoint);
     return flush(e, err);
@@ -108,6 +110,7 @@ static void on_changed(struct pconn_user *u)
 {
     struct epeer *p = rk_container_of(u, struct epeer, user);
 
+    engine_routes_soon(p->e);
     engine_changed(p->e);
 }
 

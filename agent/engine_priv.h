@@ -6,8 +6,10 @@
 #include "agent/early.h"
 #include "agent/engine.h"
 #include "agent/ice/mux.h"
+#include "agent/os/sysctl.h"
 #include "agent/peer_conn.h"
 #include "agent/relay_client.h"
+#include "agent/route_set.h"
 #include "agent/signal_client.h"
 #include "agent/wg/device.h"
 #include "agent/wg/peers.h"
@@ -100,7 +102,14 @@ struct engine {
     struct mgc_call_user meta_user;
     struct mgc_call *meta_call;
 
-    bool routes_on;
+    bool routes_on;           /* policy rules stand: networks behind peers are reached */
+    struct route_set *routes; /* NULL before the first map */
+    struct routed *routed;    /* what kernel and device were told, sorted */
+    size_t n_routed;
+    struct rk_timer *routes_timer;
+    struct sysctls sysctls;
+    bool forwarding;
+    char *fw_text;          /* the running firewall */
     struct rk_timer *timer; /* reconcile, and the steps of starting and stopping */
 };
 
@@ -133,5 +142,10 @@ void engine_os_down(struct engine *e);
 /** Routes and firewall of a map. Each part is tried; the last error is returned. */
 enum rk_code engine_os_apply(struct engine *e, const Management__NetworkMap *map,
                              struct rk_err *err);
+
+/** Choose again who carries which network, and tell kernel and device what changed. */
+void engine_routes_update(struct engine *e);
+/** The same on the next loop turn (peers change in bursts). */
+void engine_routes_soon(struct engine *e);
 
 #endif

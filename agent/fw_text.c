@@ -7,6 +7,7 @@
 
 #include "agent/fw_text.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -511,14 +512,27 @@ static void put_table(struct building *b, uint8_t family)
     put(b, "}\n");
 }
 
-void fw_text_remove(struct rk_str table, struct rk_buf *out)
+/* Names go into the text as they are: only letters that cannot end a word or begin another. */
+static bool plain_name(struct rk_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!isalnum((unsigned char)s.p[i]) && !strchr("_.-", s.p[i]))
+            return false;
+    return s.n > 0 && isalpha((unsigned char)s.p[0]);
+}
+
+enum rk_code fw_text_remove(struct rk_str table, struct rk_buf *out, struct rk_err *err)
 {
     static const char *const families[] = {"ip", "ip6"};
 
+    if (!plain_name(table))
+        return rk_fail(err, RK_INVALID, "\"%.*s\" cannot be the name of a firewall table",
+                       RK_STR_ARG(rk_str_sub(table, 0, 40)));
     /* adding first makes the deletion work whether it existed or not */
     for (size_t i = 0; i < RK_ARRAY_LEN(families); i++)
         rk_buf_printf(out, "add table %s %.*s\ndelete table %s %.*s\n", families[i],
                       RK_STR_ARG(table), families[i], RK_STR_ARG(table));
+    return RK_OK;
 }
 
 enum rk_code fw_text_build(const struct fw_opts *o, const Management__NetworkMap *map,
@@ -538,7 +552,11 @@ enum rk_code fw_text_build(const struct fw_opts *o, const Management__NetworkMap
         b.legacy_routes = !map->n_routesfirewallrules && !map->routesfirewallrulesisempty;
         read_rrules(&b);
     }
-    fw_text_remove(o->table, out);
+    if (!plain_name(o->iface))
+        return rk_fail(err, RK_INVALID, "interface name \"%.*s\" cannot stand in firewall rules",
+                       RK_STR_ARG(rk_str_sub(o->iface, 0, 40)));
+    if (fw_text_remove(o->table, out, err))
+        return RK_INVALID;
     put_table(&b, 4);
     if (o->v6.ip.family)
         put_table(&b, 6);

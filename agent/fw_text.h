@@ -46,11 +46,12 @@ struct fw_stats { /* for the log */
 };
 
 /** Append the transaction to out. map NULL: before the first map (nothing comes in but answers).
- *  Errors: RK_LIMIT (too many rules, or out is full). */
+ *  Errors: RK_LIMIT (too many rules, or out is full), RK_INVALID (a name that cannot stand in such
+ *  a text). */
 enum rk_code fw_text_build(const struct fw_opts *o, const Management__NetworkMap *map,
                            struct rk_buf *out, struct fw_stats *stats, struct rk_err *err) RK_MUST;
 
-/** The transaction that removes our tables, whether they exist or not. */
-void fw_text_remove(struct rk_str table, struct rk_buf *out);
+/** The transaction that removes our tables, whether they exist or not. RK_INVALID: see above. */
+enum rk_code fw_text_remove(struct rk_str table, struct rk_buf *out, struct rk_err *err) RK_MUST;
 
 #endif

@@ -4,7 +4,10 @@
 
 #include "agent/recover.h"
 
+#include "agent/fw_text.h"
+#include "agent/os/firewall.h"
 #include "agent/os/route.h"
+#include "agent/os/sysctl.h"
 #include "agent/wg/device.h"
 
 static enum rk_code clean_device(const json_t *v, struct nl_sock *route, struct rk_err *err)
@@ -30,12 +33,42 @@ static enum rk_code clean_routes(const json_t *v RK_UNUSED, struct nl_sock *rout
     return rc ? rc : flushed;
 }
 
+static enum rk_code clean_sysctls(const json_t *v, struct nl_sock *route RK_UNUSED,
+                                  struct rk_err *err RK_UNUSED)
+{
+    struct sysctls s = {0};
+
+    sysctls_load(&s, v);
+    sysctls_undo(&s);
+    return RK_OK;
+}
+
+static enum rk_code clean_firewall(const json_t *v, struct nl_sock *route RK_UNUSED,
+                                   struct rk_err *err)
+{
+    const char *table = json_string_value(json_object_get(v, "table"));
+    struct rk_buf text;
+    enum rk_code rc;
+
+    if (!table)
+        return RK_OK;
+    rk_buf_init(&text, 4096);
+    rc = fw_text_remove(rk_str_z(table), &text, err);
+    rk_buf_addc(&text, '\0');
+    if (rc == RK_OK)
+        rc = firewall_run(text.p, err);
+    rk_buf_done(&text);
+    return rc;
+}
+
 /* In this order: names are given back before the interface goes, rules before their routes. */
 static const struct cleaner {
     const char *name;
     enum rk_code (*run)(const json_t *v, struct nl_sock *route, struct rk_err *err);
 } CLEANERS[] = {
     {STATE_ROUTES, clean_routes},
+    {STATE_SYSCTL, clean_sysctls},
+    {STATE_FIREWALL, clean_firewall},
     {STATE_DEVICE, clean_device},
 };
 

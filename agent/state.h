@@ -16,6 +16,7 @@
 /* Names in the file. */
 #define STATE_DEVICE   "wireguard_state"    /* interface, daemon */
 #define STATE_ROUTES   "policy_route_state" /* rules and table */
+#define STATE_SYSCTL   "sysctl_state"
 #define STATE_FIREWALL "nftables_state"
 #define STATE_DNS      "dns_state"
 #define STATE_SELECTED "routeselector_state" /* not to undo: the user's choice of networks */
