@@ -539,7 +539,8 @@ static void derive_pages(struct edit *e)
     struct snapshot *s = e->s;
     const struct str_list *ids = &snap_settings(s)->ipv6_groups;
     RK_CLEANUP(rk_freep) uint32_t *groups = rk_calloc(ids->n + 1, sizeof *groups);
-    struct derive_env env = {.domain = snap_dns_domain(s), .ipv6_groups = groups};
+    struct derive_env env = {
+        .domain = snap_dns_domain(s), .ipv6_groups = groups, .ipv6 = ids->n > 0};
 
     for (size_t i = 0; i < ids->n; i++) {
         groups[env.n_ipv6_groups] = state_group_index(s, ids->v[i]);

@@ -270,9 +270,9 @@ static bool publishes_ip6(const struct page *pg, unsigned slot, const struct pee
     if (p->ip6.family != 6 || !peer_supports_ipv6(p))
         return false;
     for (size_t i = 0; i < env->n_ipv6_groups; i++)
-        if (p->proxy_embedded || gset_has(pg->groups[slot], env->ipv6_groups[i]))
+        if (gset_has(pg->groups[slot], env->ipv6_groups[i]))
             return true;
-    return false;
+    return p->proxy_embedded && env->ipv6;
 }
 
 static uint8_t put_fw_ip(uint8_t *at, const struct rk_ip *ip)

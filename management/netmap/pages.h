@@ -24,6 +24,7 @@ struct derive_env {
     struct rk_str domain;        /* effective DNS domain */
     const uint32_t *ipv6_groups; /* group indexes enabled for IPv6, any order */
     size_t n_ipv6_groups;
+    bool ipv6; /* some group, even an unknown one, is enabled: embedded peers count */
 };
 
 /** Make the fragments of all stale slots anew. */

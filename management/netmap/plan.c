@@ -131,22 +131,24 @@ static struct plan_side side_of(const struct snapshot *s, struct rk_arena *mem,
     return (struct plan_side){.groups = plan_groups(s, mem, groups)};
 }
 
-static struct plan_side sources_of(const struct snapshot *s, struct rk_arena *mem,
-                                   const struct policy *p)
+static void resolve_sources(struct plan *pl, const struct snapshot *s, struct plan_policy *pp)
 {
+    const struct policy *p = pp->p;
     const struct resource_ref *first = p->n_rules ? &p->rules[0].source_resource : NULL;
     struct str_list all = {0};
     size_t n = 0;
 
-    if (first && first->type == RESOURCE_PEER && first->id.n > 0)
-        return (struct plan_side){.peer = first->id};
     for (size_t i = 0; i < p->n_rules; i++)
         n += p->rules[i].sources.n;
-    all.v = rk_new_n(mem, struct rk_str, n + 1);
+    all.v = rk_new_n(pl->mem, struct rk_str, n + 1);
     for (size_t i = 0; i < p->n_rules; i++)
         for (size_t k = 0; k < p->rules[i].sources.n; k++)
             all.v[all.n++] = p->rules[i].sources.v[k];
-    return (struct plan_side){.groups = plan_groups(s, mem, &all)};
+    pp->any_source = plan_groups_plain(s, pl->mem, &all);
+    if (first && first->type == RESOURCE_PEER && first->id.n > 0)
+        pp->sources.peer = first->id;
+    else
+        pp->sources.groups = plan_groups(s, pl->mem, &all);
 }
 
 static void resolve_checks(struct plan *pl, const struct snapshot *s, struct plan_policy *pp)
@@ -210,10 +212,8 @@ static void add_policies(struct plan *pl, const struct snapshot *s)
         const struct policy *p = list[i];
         struct plan_policy *pp = &pl->policies[i];
 
-        *pp = (struct plan_policy){.p = p,
-                                   .rule0 = pl->n_rules,
-                                   .n_rules = (uint32_t)p->n_rules,
-                                   .sources = sources_of(s, pl->mem, p)};
+        *pp = (struct plan_policy){.p = p, .rule0 = pl->n_rules, .n_rules = (uint32_t)p->n_rules};
+        resolve_sources(pl, s, pp);
         resolve_checks(pl, s, pp);
         for (size_t k = 0; k < p->n_rules; k++) {
             const struct rule *r = &p->rules[k];
@@ -461,7 +461,7 @@ static unsigned source_lists(const void *arg, uint32_t i, struct glist out[2])
 {
     const struct pairs *p = arg;
 
-    out[0] = p->pl->policies[p->part[i]].sources.groups;
+    out[0] = p->pl->policies[p->part[i]].any_source;
     return 1;
 }
 

@@ -40,6 +40,7 @@ struct plan_policy { /* enabled ones only */
     uint32_t n_checks;
     struct plan_side sources; /* who reaches resources: the first rule's peer, or the source groups
                                  of all rules */
+    struct glist any_source;  /* source groups of all rules, without the special role of All */
 };
 
 struct plan_acl { /* a policy that an access-control group of a route selects */
@@ -111,7 +112,7 @@ struct plan {
     struct gindex rules_of;     /* active rules with the group on either side */
     struct gindex routed_by;    /* routes with the group among the peer groups */
     struct gindex routed_to;    /* … among the distribution groups */
-    struct gindex resources_of; /* resources that a policy with the group as source reaches */
+    struct gindex resources_of; /* resources at which a policy aims that names it as source */
     struct gindex networks_of;  /* networks with the group among a router's groups */
     struct plan_ref *refs_by_peer;
     uint32_t n_refs;

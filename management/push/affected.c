@@ -179,9 +179,10 @@ static void rules_of_group(struct affected *a, uint32_t g, bool whole)
     }
     items = gindex_of(pl, &pl->networks_of, g, &n);
     for (uint32_t i = 0; i < n; i++) {
+        /* A router holds its siblings among its component peers; that shows in its route firewall
+         * where a sibling is also a source. */
+        add_routers(a, &pl->networks[items[i]]);
         add_network_sources(a, &pl->networks[items[i]]);
-        if (whole)
-            bits_or(&a->out, state_members(a->s, g));
     }
 }
 
@@ -313,6 +314,7 @@ static void refs_to_peer(struct affected *a, const struct peer *p)
                 add_groups(a, &r->groups);
             break;
         case REF_NETWORK:
+            add_routers(a, &pl->networks[refs[i].item]);
             add_network_sources(a, &pl->networks[refs[i].item]);
             break;
         case REF_RESOURCE:
@@ -390,6 +392,7 @@ static void touch_network(struct affected *a, struct rk_str id)
 
     if (!n)
         return;
+    add_routers(a, n);
     add_network_sources(a, n);
     for (uint32_t i = 0; i < n->n_resources; i++)
         add_acl_clients(a, &a->s->plan->resources[n->resources[i]]);
@@ -404,11 +407,7 @@ void affected_router(struct affected *a, const struct router *r)
 
 void affected_network(struct affected *a, struct rk_str network_id)
 {
-    const struct plan_network *n = find_network(a->s, network_id);
-
     touch_network(a, network_id);
-    if (n)
-        add_routers(a, n);
 }
 
 static bool aims_at(const struct policy *p, struct rk_str resource, const struct str_list *groups)

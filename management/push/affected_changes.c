@@ -130,6 +130,13 @@ static void group_changed(struct walk *w, struct rk_str id)
     if (x && y && same_resources(x, y))
         return;
     on_both(w, affected_group, id);
+    if (!x || !y) /* whether its members' IPv6 addresses are published may change */
+        for (unsigned i = 0; i < 2; i++)
+            if (str_list_has(&snap_settings(w->a[i].s)->ipv6_groups, id)) {
+                affected_members(&w->a[i], &(struct str_list){&id, 1});
+                for (BITS_EACH(p, snap_group_members(w->a[i].s, id)))
+                    affected_peer(&w->a[i], p);
+            }
 }
 
 static void add_differing(struct str_list *out, const struct str_list *x, const struct str_list *y)
