@@ -153,21 +153,73 @@ static enum rk_code login_known(struct mgmt *m, const struct snapshot *snap,
 
 /* ---- entry ------------------------------------------------------------------------------- */
 
-enum rk_code peer_login(struct mgmt *m, struct db *db, const struct peer_login_req *req,
-                        struct peer_login_res *out, struct rk_err *err)
+/* Answer a known key, or prepare the enrolment of an unknown one (*enrol true). */
+static enum rk_code start(struct mgmt *m, struct db *db, struct peer_login_job *j, bool *enrol,
+                          struct rk_err *err)
 {
     const struct snapshot *snap = NULL;
-    enum rk_code rc = mgmt_snapshot_of_peer(m, db, req->key, &snap, err);
+    enum rk_code rc = mgmt_snapshot_of_peer(m, db, j->req.key, &snap, err);
 
+    *enrol = rc == RK_NOT_FOUND;
     if (rc == RK_OK)
-        return login_known(m, snap, req, out, err);
+        return login_known(m, snap, &j->req, &j->res, err);
     if (rc != RK_NOT_FOUND)
         return rc;
-    if (!req->user_id.n && !req->setup_key.n)
+    if (!j->req.user_id.n && !j->req.setup_key.n)
         return rk_fail(err, RK_UNAUTHENTICATED,
                        "no peer auth method provided, please use a setup key or interactive SSO "
                        "login");
-    return peer_register(m, db, req, out, err);
+    return peer_register_prepare(m, db, j, err);
+}
+
+enum rk_code peer_login(struct mgmt *m, struct db *db, const struct peer_login_req *req,
+                        struct peer_login_res *out, struct rk_err *err)
+{
+    struct peer_login_job j = {.req = *req};
+    bool enrol = false;
+    enum rk_code rc = start(m, db, &j, &enrol, err);
+
+    if (rc == RK_OK && enrol) {
+        rc = mgmt_mutate(m, j.account_id, &j.actor, j.mut.flags, j.mut.fn, &j, err);
+        if (rc == RK_OK)
+            rc = peer_login_result(m, j.account_id, req->key, true, &j.res, err);
+    }
+    if (rc == RK_OK)
+        *out = j.res;
+    return rc;
+}
+
+/* Lane thread: the account was published before, so nothing is loaded here. */
+static void enrol_done(struct mgmt_mutation *mut)
+{
+    struct peer_login_job *j = rk_container_of(mut, struct peer_login_job, mut);
+
+    j->err = mut->err;
+    if (j->err.code == RK_OK) {
+        j->res = (struct peer_login_res){.snap = mgmt_snapshot_try(j->m, j->account_id),
+                                         .registered = true};
+        if (j->res.snap)
+            j->res.index = snap_index_by_key(j->res.snap, j->req.key);
+        j->res.peer = j->res.snap && j->res.index != SNAP_NO_PEER
+                          ? snap_peer_at(j->res.snap, j->res.index)
+                          : NULL;
+        if (!j->res.peer) { /* a later change of the same batch removed it again */
+            peer_login_done(&j->res);
+            (void)rk_fail(&j->err, RK_NOT_FOUND, "peer was removed");
+        }
+    }
+    j->done(j);
+}
+
+bool peer_login_begin(struct mgmt *m, struct db *db, struct peer_login_job *j)
+{
+    bool enrol = false;
+
+    j->err = (struct rk_err){0};
+    if (start(m, db, j, &enrol, &j->err) || !enrol)
+        return false;
+    j->mut.done = enrol_done;
+    return mgmt_submit(m, &j->mut, &j->err) == RK_OK;
 }
 
 /* ---- session extension ------------------------------------------------------------------- */

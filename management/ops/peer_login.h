@@ -38,6 +38,24 @@ enum rk_code peer_login(struct mgmt *m, struct db *db, const struct peer_login_r
                         struct peer_login_res *out, struct rk_err *err) RK_MUST;
 void peer_login_done(struct peer_login_res *res); /* for RK_CLEANUP too */
 
+/* The same without keeping a thread while the enrolment waits for its commit: hundreds can then
+ * share one. Embed it; all of it and what req points to stays the operation's until done. */
+struct peer_login_job {
+    struct peer_login_req req;              /* in */
+    void (*done)(struct peer_login_job *j); /* called on a lane thread: hand over and return */
+    struct peer_login_res res; /* out: the caller's to release when err.code is RK_OK */
+    struct rk_err err;
+    struct mgmt *m; /* private from here */
+    struct mgmt_mutation mut;
+    struct actor actor;
+    struct rk_str account_id, key_id;
+    char account_text[64], key_text[64];
+};
+
+/** Store thread. true: done will be called (or was). false: it is over, see j->err and j->res; done
+ *  is not called. */
+bool peer_login_begin(struct mgmt *m, struct db *db, struct peer_login_job *j);
+
 /** Extend the session of a user's peer: *expires_at_us is the new deadline. Store thread.
  *  Errors: RK_FORBIDDEN (no user), RK_NOT_FOUND (no such peer), RK_PRECONDITION (expiration is off
  *  for the account or the peer), RK_UNAUTHENTICATED (another user's peer). */

@@ -5,9 +5,10 @@
 
 #include "management/ops/peer_login.h"
 
-/** Register an unknown key; a credential is there. */
-enum rk_code peer_register(struct mgmt *m, struct db *db, const struct peer_login_req *req,
-                           struct peer_login_res *out, struct rk_err *err) RK_MUST;
+/** Check what can be checked before the mutation and fill j->mut (but done); a credential is there.
+ */
+enum rk_code peer_register_prepare(struct mgmt *m, struct db *db, struct peer_login_job *j,
+                                   struct rk_err *err) RK_MUST;
 
 /** The peer with this key in the account's current snapshot. */
 enum rk_code peer_login_result(struct mgmt *m, struct rk_str account_id, struct rk_str key,

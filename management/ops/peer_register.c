@@ -24,13 +24,6 @@ static const char SQL_PEER[] = "SELECT 1 FROM peer WHERE wg_key = $1";
 static const char KEY_INVALID[] = "couldn't add peer: setup key is invalid";
 static const char NO_LABELS[] = "couldn't add peer: setup key doesn't allow extra DNS labels";
 
-struct enrol {
-    const struct peer_login_req *req;
-    struct rk_str account_id;
-    struct rk_str key_id; /* of the setup key; empty: by the user */
-    char account_text[64], key_text[64];
-};
-
 /* ---- event meta -------------------------------------------------------------------------- */
 
 static void meta_kv(struct js_w *w, const char *key, struct rk_str value)
@@ -180,11 +173,11 @@ struct grant {
     const struct user *user;     /* or NULL */
 };
 
-static enum rk_code grant_find(struct tx *tx, const struct enrol *e, struct grant *g,
+static enum rk_code grant_find(struct tx *tx, const struct peer_login_job *e, struct grant *g,
                                struct rk_err *err)
 {
-    if (e->req->user_id.n) {
-        g->user = tx_get(tx, ENT_USER, e->req->user_id);
+    if (e->req.user_id.n) {
+        g->user = tx_get(tx, ENT_USER, e->req.user_id);
         if (!g->user)
             return rk_fail(err, RK_NOT_FOUND, "failed adding new peer: user not found");
         if (g->user->pending_approval)
@@ -195,7 +188,7 @@ static enum rk_code grant_find(struct tx *tx, const struct enrol *e, struct gran
     g->key = tx_get(tx, ENT_SETUP_KEY, e->key_id);
     if (!g->key || !setup_key_usable(g->key, tx->now_us)) /* used up while we waited */
         return rk_fail(err, RK_PRECONDITION, "%s", KEY_INVALID);
-    if (e->req->extra_dns_labels.n && !g->key->allow_extra_dns_labels)
+    if (e->req.extra_dns_labels.n && !g->key->allow_extra_dns_labels)
         return rk_fail(err, RK_PRECONDITION, "%s", NO_LABELS);
     g->auto_groups = &g->key->auto_groups;
     return RK_OK;
@@ -213,9 +206,9 @@ static struct rk_str peer_name(struct tx *tx, struct rk_str hostname, const stru
     return rk_arena_printf(tx->mem, "%.*s-%.*s", RK_STR_ARG(hostname), RK_STR_ARG(local));
 }
 
-static struct peer peer_make(struct tx *tx, const struct enrol *e, const struct grant *g)
+static struct peer peer_make(struct tx *tx, const struct peer_login_job *e, const struct grant *g)
 {
-    const struct peer_login_req *req = e->req;
+    const struct peer_login_req *req = &e->req;
     bool browser = rk_str_eqz(req->meta->goos, "js");
     bool sso = g->user && !browser;
 
@@ -315,7 +308,7 @@ static enum rk_code enrol_event(struct tx *tx, const struct grant *g, const stru
 
 static enum rk_code enrol_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
-    const struct enrol *e = arg;
+    const struct peer_login_job *e = arg;
     struct grant g = {0};
     struct peer p;
     struct str_list groups;
@@ -346,13 +339,13 @@ static bool text_take(struct db_rows *rows, int col, char *buf, size_t size, str
     return true;
 }
 
-static enum rk_code key_find(struct db *db, struct enrol *e, struct rk_err *err)
+static enum rk_code key_find(struct db *db, struct peer_login_job *e, struct rk_err *err)
 {
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
     char hash[HASH_SHA256_TEXT + 1];
     enum rk_code rc;
 
-    if (token_setup_key_stored_form(e->req->setup_key, hash, err))
+    if (token_setup_key_stored_form(e->req.setup_key, hash, err))
         return rk_fail(err, RK_NOT_FOUND, "%s", KEY_INVALID);
     rc = db_query(db, &rows, err, SQL_KEY, DB_ARGS(db_textz(hash)));
     if (rc)
@@ -368,7 +361,7 @@ static enum rk_code key_find(struct db *db, struct enrol *e, struct rk_err *err)
 }
 
 /* A key that is no good already is NOT_FOUND; one that is used up meanwhile is PRECONDITION. */
-static enum rk_code key_check(struct mgmt *m, const struct enrol *e, struct rk_err *err)
+static enum rk_code key_check(struct mgmt *m, const struct peer_login_job *e, struct rk_err *err)
 {
     const struct snapshot *snap = NULL;
     const struct setup_key *k;
@@ -379,16 +372,17 @@ static enum rk_code key_check(struct mgmt *m, const struct enrol *e, struct rk_e
     k = snap_setup_key(snap, e->key_id);
     if (!k || !setup_key_usable(k, mgmt_now_us(m)))
         rc = rk_fail(err, RK_NOT_FOUND, "%s", KEY_INVALID);
-    else if (e->req->extra_dns_labels.n && !k->allow_extra_dns_labels)
+    else if (e->req.extra_dns_labels.n && !k->allow_extra_dns_labels)
         rc = rk_fail(err, RK_PRECONDITION, "%s", NO_LABELS);
     snap_unref(snap);
     return rc;
 }
 
-static enum rk_code user_find(struct mgmt *m, struct db *db, struct enrol *e, struct rk_err *err)
+static enum rk_code user_find(struct mgmt *m, struct db *db, struct peer_login_job *e,
+                              struct rk_err *err)
 {
     const struct snapshot *snap = NULL;
-    enum rk_code rc = mgmt_snapshot_of_user(m, db, e->req->user_id, &snap, err);
+    enum rk_code rc = mgmt_snapshot_of_user(m, db, e->req.user_id, &snap, err);
     struct rk_str id;
 
     if (rc == RK_NOT_FOUND)
@@ -406,25 +400,28 @@ static enum rk_code user_find(struct mgmt *m, struct db *db, struct enrol *e, st
     return rc;
 }
 
-enum rk_code peer_register(struct mgmt *m, struct db *db, const struct peer_login_req *req,
-                           struct peer_login_res *out, struct rk_err *err)
+enum rk_code peer_register_prepare(struct mgmt *m, struct db *db, struct peer_login_job *j,
+                                   struct rk_err *err)
 {
-    struct enrol e = {.req = req};
-    struct actor actor;
     enum rk_code rc;
 
-    if (req->user_id.n) {
-        rc = user_find(m, db, &e, err);
+    if (j->req.user_id.n) {
+        rc = user_find(m, db, j, err);
     } else {
-        rc = key_find(db, &e, err);
+        rc = key_find(db, j, err);
         if (rc == RK_OK)
-            rc = key_check(m, &e, err);
+            rc = key_check(m, j, err);
     }
     if (rc == RK_OK)
-        rc = check_labels(&req->extra_dns_labels, err);
+        rc = check_labels(&j->req.extra_dns_labels, err);
     if (rc)
         return rc;
-    actor = (struct actor){.id = req->user_id.n ? req->user_id : e.key_id};
-    rc = mgmt_mutate(m, e.account_id, &actor, MUT_STALE_SNAP, enrol_tx, &e, err);
-    return rc ? rc : peer_login_result(m, e.account_id, req->key, true, out, err);
+    j->m = m;
+    j->actor = (struct actor){.id = j->req.user_id.n ? j->req.user_id : j->key_id};
+    j->mut = (struct mgmt_mutation){.account_id = j->account_id,
+                                    .actor = &j->actor,
+                                    .flags = MUT_STALE_SNAP,
+                                    .fn = enrol_tx,
+                                    .arg = j};
+    return RK_OK;
 }

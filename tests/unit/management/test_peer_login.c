@@ -574,6 +574,59 @@ START_TEST(a_small_network_is_used_to_the_last_address)
 }
 END_TEST
 
+struct async {
+    struct peer_login_job job;
+    _Atomic int *left;
+};
+
+static void async_done(struct peer_login_job *j)
+{
+    (*rk_container_of(j, struct async, job)->left)--;
+}
+
+START_TEST(enrolments_share_commits_without_threads)
+{
+    enum { N = 300 };
+    struct async *a;
+    _Atomic int left = 0;
+    int ok = 0;
+
+    setup(_i);
+    a = rk_calloc(N, sizeof *a);
+    for (int i = 0; i < N; i++) {
+        a[i].job.req = by_key(i, i % 10 ? KEY : KEY_LIMIT);
+        a[i].job.done = async_done;
+        a[i].left = &left;
+        left++;
+        if (!peer_login_begin(m, db, &a[i].job))
+            left--;
+    }
+    while (left)
+        (void)usleep(1000);
+    for (int i = 0; i < N; i++) {
+        enum rk_code rc = a[i].job.err.code;
+
+        if (i % 10)
+            ck_assert_msg(rc == RK_OK, "%s", a[i].job.err.msg);
+        else
+            ck_assert(rc == RK_OK || rc == RK_NOT_FOUND || rc == RK_PRECONDITION);
+        ok += rc == RK_OK;
+        if (rc)
+            continue;
+        ck_assert(rk_str_eq(a[i].job.res.peer->key, a[i].job.req.key));
+        peer_login_done(&a[i].job.res);
+        ck_assert(!peer_login_begin(m, db, &a[i].job)); /* known by now: no waiting */
+        ck_assert_int_eq(a[i].job.err.code, RK_OK);
+        ck_assert(!a[i].job.res.registered);
+        peer_login_done(&a[i].job.res);
+    }
+    ck_assert_int_eq(ok, N / 10 * 9 + 2);
+    ck_assert_int_eq(sql("SELECT count(*) FROM peer"), ok);
+    free(a);
+    teardown();
+}
+END_TEST
+
 START_TEST(two_processes_enrol_into_one_account)
 {
     struct mgmt_opts o;
@@ -665,6 +718,7 @@ int main(void)
     tcase_add_loop_test(tc, a_key_is_not_used_beyond_its_limit_by_a_crowd, 0, engines);
     tcase_add_loop_test(tc, one_key_is_registered_once_by_a_crowd, 0, engines);
     tcase_add_loop_test(tc, a_small_network_is_used_to_the_last_address, 0, engines);
+    tcase_add_loop_test(tc, enrolments_share_commits_without_threads, 0, engines);
     tcase_add_loop_test(tc, two_processes_enrol_into_one_account, 0, engines);
     tcase_add_loop_test(tc, the_server_keeps_its_keys, 0, engines);
     suite_add_tcase(s, tc);
