@@ -208,7 +208,7 @@ static inline void fake_job_ended(struct grpc_call *c, enum rk_code why RK_UNUSE
 
 #define FAKE_PATH(name) "/management.ManagementService/" name
 
-static inline uint16_t fake_start(struct fake_mgmt *f, struct rk_loop *loop)
+static inline void fake_make(struct fake_mgmt *f, struct rk_loop *loop)
 {
     static const struct grpc_method methods[] = {
         {.path = FAKE_PATH("GetServerKey"), .kind = GRPC_UNARY, .message = fake_key},
@@ -231,8 +231,20 @@ static inline uint16_t fake_start(struct fake_mgmt *f, struct rk_loop *loop)
     rk_key_generate(&f->private_key);
     ck_assert_msg(edge_new(&opts, &f->edge, &err) == RK_OK, "%s", err.msg);
     ck_assert_int_eq(edge_add_grpc(f->edge, methods, RK_ARRAY_LEN(methods), f, &err), RK_OK);
+}
+
+static inline uint16_t fake_listen(struct fake_mgmt *f)
+{
+    struct rk_err err = {0};
+
     ck_assert_msg(edge_start(f->edge, &err) == RK_OK, "%s", err.msg);
     return edge_port(f->edge, 0);
+}
+
+static inline uint16_t fake_start(struct fake_mgmt *f, struct rk_loop *loop)
+{
+    fake_make(f, loop);
+    return fake_listen(f);
 }
 
 static inline void fake_stopped(void *arg)
