@@ -8,9 +8,9 @@
  *   offer, agent, new session  -> the remote began anew: so do we
  *   failed or lost             -> no agent; new own session id, so the remote does too
  *
- * After a loss, and while the relay carries the traffic, both sides of two agents of ours probe the
- * lost path with a check every 5 s. As soon as one gets through they offer again, instead of with
- * the guard's next hourly try. Official agents do not answer it.
+ * After a loss both sides, if they are agents of ours, probe the lost path with a check every 5 s.
+ * As soon as one gets through they offer again, instead of at the guard's next tick, which may be
+ * an hour away while the relay works. Official agents do not answer.
  */
 #include "config.h"
 
@@ -72,7 +72,7 @@ static void on_probe(void *arg)
 {
     struct pconn *p = arg;
 
-    if (!p->agent && p->path == PCONN_PATH_RELAY)
+    if (!p->agent)
         send_probe(p);
     rk_timer_start(p->env->loop, &p->probe_timer, PROBE_MS, on_probe, p);
 }
@@ -110,7 +110,7 @@ static bool on_stray(struct pconn *p, const struct rk_addr *from, const struct r
     uint8_t buf[STUN_MAX_SIZE];
     struct stun_writer w;
 
-    if (!p->probe_to.ip.family || p->path != PCONN_PATH_RELAY)
+    if (!p->probe_to.ip.family)
         return false;
     if (msg->cls == STUN_SUCCESS) {
         if (!stun_txid_eq(&msg->txid, &p->probe_txid) ||

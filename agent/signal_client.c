@@ -304,6 +304,8 @@ static void retry_later(struct scl *c)
     rk_timer_cancel(&c->header_timer);
     if (c->closing)
         return;
+    if (c->retry_timer && !was_ready)
+        return; /* stream and channel both say so */
     if (!c->retry_timer)
         rk_timer_start(c->loop, &c->retry_timer, backoff_next_ms(&c->retry), connect_now, c);
     rk_log(c->log, was_ready ? RK_WARN : RK_INFO, "signal disconnected", KV_ERR(&c->err));
