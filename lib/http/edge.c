@@ -12,6 +12,7 @@
 
 #include "lib/base/num.h"
 #include "lib/http/edge_priv.h"
+#include "lib/http/h1.h"
 
 enum { ACCEPTS_PER_TURN = 64 /* then others get their turn */ };
 
@@ -105,6 +106,56 @@ void edge_loop_less(struct edge_loop *el)
     }
 }
 
+/* ---- sockets from other threads ---- */
+
+struct edge_upgraded { /* a socket that lib/http/h1 gives back */
+    struct rk_task task;
+    struct edge_loop *to;
+    int fd;
+    struct rk_addr peer;
+    size_t head_n;
+    struct rk_buf bytes; /* head and what follows */
+};
+
+static bool upgrade_wants(void *arg, struct rk_str path)
+{
+    const struct edge *e = arg;
+
+    for (size_t i = 0; i < e->n_ws; i++)
+        if (rk_str_eq(e->ws_paths[i], path))
+            return true;
+    return false;
+}
+
+static void upgraded_run(struct rk_task *t)
+{
+    struct edge_upgraded *u = rk_container_of(t, struct edge_upgraded, task);
+
+    if (u->to->stopping)
+        (void)close(u->fd);
+    else
+        edge_conn_upgraded(u->to, u->fd, &u->peer, rk_buf_str(&u->bytes), u->head_n);
+    rk_buf_done(&u->bytes);
+    free(u);
+}
+
+static void upgrade_take(void *arg, int fd, const struct rk_addr *peer, struct rk_str head,
+                         struct rk_str rest)
+{
+    struct edge *e = arg;
+    struct edge_upgraded *u = rk_calloc(1, sizeof *u);
+
+    u->task.run = upgraded_run;
+    u->to = &e->loops[atomic_fetch_add(&e->next_loop, 1) % e->n_loops];
+    u->fd = fd;
+    u->peer = *peer;
+    u->head_n = head.n;
+    rk_buf_init(&u->bytes, head.n + rest.n);
+    rk_buf_add(&u->bytes, head);
+    rk_buf_add(&u->bytes, rest);
+    rk_loop_post(u->to->loop, &u->task);
+}
+
 /* ---- accepting ---- */
 
 static void handoff_run(struct rk_task *t)
@@ -130,7 +181,7 @@ static void dispatch(struct edge_loop *el, int fd, const struct rk_addr *peer,
     }
     h = rk_calloc(1, sizeof *h);
     h->task.run = handoff_run;
-    h->to = &e->loops[e->next_loop++ % e->n_loops];
+    h->to = &e->loops[atomic_fetch_add(&e->next_loop, 1) % e->n_loops];
     h->fd = fd;
     h->peer = *peer;
     h->conf = conf;
@@ -395,6 +446,9 @@ void edge_set_http(struct edge *e, struct http_h1 *h1, edge_take_fd_fn *take)
 {
     e->h1 = h1;
     e->take = take;
+    e->upgrade = (struct http_h1_upgrade){upgrade_wants, upgrade_take, e};
+    if (h1 && take == http_h1_take_fd)
+        http_h1_set_upgrade(h1, &e->upgrade);
 }
 
 static void set_default_size(size_t *v, size_t def)

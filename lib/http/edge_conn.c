@@ -134,10 +134,12 @@ static void ws_upgrade(struct edge_conn *c, const struct edge_ws *w, size_t head
         rk_buf_done(&head);
         return;
     }
-    rk_buf_init(&out, 4096);
-    ws_server_response(&ws, &out);
-    net_conn_send(c->conn, rk_buf_str(&out));
-    rk_buf_done(&out);
+    if (!c->answered) {
+        rk_buf_init(&out, 4096);
+        ws_server_response(&ws, &out);
+        net_conn_send(c->conn, rk_buf_str(&out));
+        rk_buf_done(&out);
+    }
     if (ws.status != 101) {
         c->state = EC_CLOSE;
         net_conn_finish(c->conn, EDGE_FINISH_MS);
@@ -369,39 +371,65 @@ static void peek_ready(struct tcp_watch *w, bool readable, bool writable)
     }
 }
 
-void edge_conn_accept(struct edge_loop *el, int fd, const struct rk_addr *peer,
-                      const struct edge_listen *conf)
+/* A connection that counts, in no state yet; NULL: over a limit, fd is closed. */
+static struct edge_conn *conn_new(struct edge_loop *el, int fd, const struct rk_addr *peer,
+                                  const struct edge_listen *conf)
 {
     struct edge_conn *c = rk_calloc(1, sizeof *c);
-    struct edge *e = el->edge;
-    struct rk_err err;
     const char *why;
 
     c->el = el;
     c->conf = conf;
     c->peer = *peer;
-    rk_metric_add(e->stats.accepted, 1);
     if (!edge_count_add(c, &why)) {
-        rk_metric_add(e->stats.over_limit, 1);
+        rk_metric_add(el->edge->stats.over_limit, 1);
         log_drop(c, why);
         (void)close(fd);
         free(c);
-        return;
+        return NULL;
     }
+    rk_buf_init(&c->head, HEAD_MAX);
+    rk_list_push_back(&el->conns, &c->link);
+    el->n_open++;
+    (void)atomic_fetch_add(&el->edge->n_conns, 1);
+    rk_metric_add(el->edge->stats.open, 1);
+    return c;
+}
+
+void edge_conn_accept(struct edge_loop *el, int fd, const struct rk_addr *peer,
+                      const struct edge_listen *conf)
+{
+    struct edge_conn *c = conn_new(el, fd, peer, conf);
+    struct rk_err err;
+
+    rk_metric_add(el->edge->stats.accepted, 1);
+    if (!c)
+        return;
     tcp_tune(fd);
     if (tcp_watch_init(el->loop, &c->watch, fd, &err)) {
         log_drop(c, err.msg);
-        edge_count_del(c);
-        free(c);
+        edge_conn_gone(c);
         return;
     }
-    rk_buf_init(&c->head, HEAD_MAX);
     c->watch.ready = peek_ready;
     c->watch.closed = peek_closed;
-    rk_list_push_back(&el->conns, &c->link);
-    el->n_open++;
-    (void)atomic_fetch_add(&e->n_conns, 1);
-    rk_metric_add(e->stats.open, 1);
-    rk_timer_start(el->loop, &c->timer, e->limits.header_timeout_ms, edge_conn_timeout, c);
+    rk_timer_start(el->loop, &c->timer, el->edge->limits.header_timeout_ms, edge_conn_timeout, c);
     tcp_watch_set(&c->watch, true, false);
+}
+
+void edge_conn_upgraded(struct edge_loop *el, int fd, const struct rk_addr *peer,
+                        struct rk_str bytes, size_t head_n)
+{
+    struct edge *e = el->edge;
+    struct edge_conn *c = conn_new(el, fd, peer, &e->listen[0]);
+    size_t i;
+
+    if (!c || !adopt(c, fd, NULL))
+        return;
+    c->answered = true;
+    rk_buf_add(&c->head, bytes);
+    if (edge_sniff(bytes, e->ws_paths, e->n_ws, &i) == EDGE_WS)
+        ws_upgrade(c, &e->ws[i], head_n);
+    else
+        edge_conn_drop(c, "not a WebSocket path");
 }

@@ -11,6 +11,7 @@
 #include "lib/base/map.h"
 #include "lib/http/edge.h"
 #include "lib/http/edge_sniff.h"
+#include "lib/http/h1_upgrade.h"
 #include "lib/http/h2.h"
 #include "lib/http/realip.h"
 #include "lib/net/tcp.h"
@@ -61,8 +62,8 @@ struct edge {
     size_t n_loops;
     struct edge_listen listen[EDGE_MAX_LISTEN];
     size_t n_listen;
-    bool one_acceptor; /* no SO_REUSEPORT: loop 0 accepts for all */
-    size_t next_loop;  /* loop 0 only */
+    bool one_acceptor;        /* no SO_REUSEPORT: loop 0 accepts for all */
+    _Atomic size_t next_loop; /* for sockets that are handed to some loop */
     struct tls_ctx *tls;
     struct rk_prefix *trusted;
     size_t n_trusted;
@@ -76,6 +77,7 @@ struct edge {
     size_t n_ws;
     struct http_h1 *h1;
     edge_take_fd_fn *take;
+    struct http_h1_upgrade upgrade;
     struct rk_log_gate log_gate;
     _Atomic size_t n_conns;
     pthread_mutex_t lock;   /* guards per_addr */
@@ -107,6 +109,7 @@ struct edge_conn {
     char addr_key_bytes[17];
     bool counted;           /* in per_addr */
     bool proxied;           /* a PROXY header was taken */
+    bool answered;          /* 101 was sent by lib/http/h1 */
     struct tcp_watch watch; /* EC_PEEK */
     enum edge_kind next;    /* what to do once the watch has let go of the socket */
     struct net_conn *conn;
@@ -120,6 +123,9 @@ struct edge_conn {
 /** edge_conn.c: a new connection on its loop; fd is taken. */
 void edge_conn_accept(struct edge_loop *el, int fd, const struct rk_addr *peer,
                       const struct edge_listen *conf);
+/** A WebSocket that lib/http/h1 has answered with 101: head_n bytes of request head, then data. */
+void edge_conn_upgraded(struct edge_loop *el, int fd, const struct rk_addr *peer,
+                        struct rk_str bytes, size_t head_n);
 /** End it now, whatever state it is in. why NULL: not worth a log line. */
 void edge_conn_drop(struct edge_conn *c, const char *why);
 /** Timer of the first moments. */

@@ -22,6 +22,7 @@
 #include "lib/base/num.h"
 #include "lib/http/gzip.h"
 #include "lib/http/h1_reply.h"
+#include "lib/http/h1_upgrade.h"
 #include "lib/http/realip.h"
 
 #define BODY_CHUNK     (64 * 1024)
@@ -42,7 +43,8 @@ struct conn { /* one per socket; guarded by http_h1.lock but for what never chan
 
 struct http_h1 {
     struct http_h1_opts o;
-    struct http_proxies trusted; /* owned */
+    struct http_proxies trusted;           /* owned */
+    const struct http_h1_upgrade *upgrade; /* lent or NULL; set before the first connection */
     struct MHD_Daemon *daemon;
 
     pthread_mutex_t lock; /* conns, by_addr, by_fd, n_busy, stopping */
@@ -489,6 +491,15 @@ static enum MHD_Result dispatch(struct call *c)
     return MHD_YES;
 }
 
+/* A WebSocket on a connection that a proxy has used for requests before. */
+static enum MHD_Result upgrade(struct call *c)
+{
+    if (h1_upgrade(c->mhd, c->h->upgrade, &c->req, &c->conn->peer, &c->resp))
+        return MHD_YES;
+    http_resp_header(&c->resp, "Connection", RK_STR("close"));
+    return answer(c);
+}
+
 /* Head complete: what needs no body is refused here. */
 static enum MHD_Result on_head(struct call *c, const char *method)
 {
@@ -499,6 +510,9 @@ static enum MHD_Result on_head(struct call *c, const char *method)
 
     read_head(c, method);
     c->state = CALL_BODY;
+    if (c->h->upgrade && c->conn && c->req.method == HTTP_GET &&
+        c->h->upgrade->wants(c->h->upgrade->arg, c->req.path))
+        return upgrade(c);
     m = http_router_find(c->h->o.router, &c->req, &allow);
     if (c->req.method == HTTP_OPTIONS && m != HTTP_MATCH && allow) {
         h1_options(c->h->o.router, &c->req, &c->resp, allow);
@@ -603,7 +617,7 @@ static void metrics_init(struct http_h1 *h)
 static enum rk_code start(struct http_h1 *h, struct rk_err *err)
 {
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
-                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+                     MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG;
     struct MHD_OptionItem items[] = {
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)h->o.max_connections, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)h->o.idle_timeout_s, NULL},
@@ -653,6 +667,11 @@ enum rk_code http_h1_new(const struct http_h1_opts *opts, struct http_h1 **out, 
     }
     *out = h;
     return RK_OK;
+}
+
+void http_h1_set_upgrade(struct http_h1 *h, const struct http_h1_upgrade *u)
+{
+    h->upgrade = u;
 }
 
 void http_h1_stop(struct http_h1 *h, int64_t grace_ms)

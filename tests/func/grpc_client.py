@@ -308,8 +308,13 @@ def ws_messages(data):
 
 
 class WsTunnel:
-    def __init__(self, s):
+    def __init__(self, s, requests_before=0):
         self.s, self.buf = s, b""
+        for _ in range(requests_before):
+            s.sendall(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+            while not self.buf.endswith(b"hello\n"):
+                self.buf += s.recv(65536)
+            self.buf = b""
         s.sendall(b"GET /ws-proxy/test HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
                   b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                   b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n" +
@@ -362,6 +367,21 @@ def ws_proxy(port, wrap, tag):
     t.send(struct.pack(">H", 1000), 8)
     _, got = t.read(lambda j, g: any(op == 8 for op, _ in g))
     check(tag + " ws close", got[-1] == (8, struct.pack(">H", 1000)), got[-1:])
+    t = WsTunnel(wrap(connect(port)), 3)  # on a connection that served requests before
+    check(tag + " ws upgrade of a used connection", b" 101 " in t.head
+          and b"sec-websocket-accept: " in t.head.lower(), t.head)
+    t.send(h2_request(b"/test.Echo/Unary", b"second tunnel"))
+    joined, _ = t.read(lambda j, g: b"second tunnel" in j)
+    check(tag + " ws unary on it", b"second tunnel" in joined)
+    time.sleep(0.1)
+    t.send(b"more", 9)
+    _, got = t.read(lambda j, g: (10, b"more") in g)
+    check(tag + " ws pong on it", (10, b"more") in got)
+    s = wrap(connect(port))
+    s.sendall(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /ws-proxy/test HTTP/1.1\r\n"
+              b"Host: x\r\n\r\n")
+    out, closed = recv_all(s)
+    check(tag + " no upgrade of a used connection", b" 426 " in out and closed, out)
     t = WsTunnel(wrap(connect(port)))
     t.send(h2_request(b"/test.Echo/Stream", b"50 100000"))
     joined, got = t.read(lambda j, g: j.count(b"x") >= 5000000, 15)

@@ -198,6 +198,7 @@ int main(int argc, char **argv)
     while (read(0, &c, 1) > 0)
         if (c == 'r' && edge_reload_tls(e, &err))
             (void)fprintf(stderr, "reload: %s\n", err.msg);
+    http_h1_stop(h1, 2000);
     edge_stop(e, 2000, stopped, (void *)&done);
     while (!atomic_load(&done))
         (void)poll(NULL, 0, 5);
