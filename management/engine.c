@@ -83,6 +83,8 @@ enum rk_code mgmt_open(struct mgmt **out, const struct mgmt_opts *opts, struct r
     (void)pthread_rwlock_init(&m->lock, NULL);
     rk_map_init(&m->accounts, true);
     rk_list_init(&m->observers);
+    (void)pthread_mutex_init(&m->chores_lock, NULL);
+    rk_list_init(&m->chores);
     rk_xid(m->node);
     presences_new(m);
     rc = store_prepare(m, err);
@@ -121,6 +123,7 @@ void mgmt_close(struct mgmt *m)
     }
     rk_map_done(&m->accounts);
     presences_free(m);
+    (void)pthread_mutex_destroy(&m->chores_lock);
     (void)pthread_rwlock_destroy(&m->lock);
     free((char *)(uintptr_t)m->opts.store_url);
     free((char *)(uintptr_t)m->opts.dns_domain);
@@ -198,6 +201,14 @@ void mgmt_observe(struct mgmt *m, struct mgmt_observer *o)
     (void)pthread_rwlock_wrlock(&m->lock);
     rk_list_push_back(&m->observers, &o->link);
     (void)pthread_rwlock_unlock(&m->lock);
+}
+
+void mgmt_chore_add(struct mgmt *m, struct mgmt_chore *c)
+{
+    c->due_ms = rk_mono_ms() + c->first_ms;
+    (void)pthread_mutex_lock(&m->chores_lock);
+    rk_list_push_back(&m->chores, &c->link);
+    (void)pthread_mutex_unlock(&m->chores_lock);
 }
 
 /* ---- reading ----------------------------------------------------------------------------- */

@@ -241,6 +241,23 @@ struct mgmt_observer {
 /** Any thread, but before traffic starts. Stays until mgmt_close. */
 void mgmt_observe(struct mgmt *m, struct mgmt_observer *o);
 
+/* ---- chores ---------------------------------------------------------------------------------- */
+
+/* Something that is to be done from time to time, on the engine's own keeper thread, which may
+ * block and mutate. Embedded in the owner's struct; errors are logged with `what`, at most once a
+ * minute. */
+struct mgmt_chore {
+    const char *what; /* "ephemeral peers were not removed": for the log when it fails */
+    enum rk_code (*run)(struct mgmt_chore *c, struct mgmt *m, struct db *db, struct rk_err *err);
+    int64_t first_ms;    /* after this much time, and then */
+    int64_t every_ms;    /* as often; a second is the finest */
+    int64_t due_ms;      /* private */
+    struct rk_list link; /* private */
+};
+
+/** Any thread. Stays until mgmt_close. */
+void mgmt_chore_add(struct mgmt *m, struct mgmt_chore *c);
+
 /* ---- accounts -------------------------------------------------------------------------------- */
 
 /** Store a complete new account (all tables of d; ids and defaults are the caller's). RK_EXISTS. */

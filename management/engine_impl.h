@@ -75,6 +75,8 @@ struct mgmt {
     pthread_rwlock_t lock;  /* guards accounts, each account's snap, and observers */
     struct rk_map accounts; /* id -> struct acct */
     struct rk_list observers;
+    pthread_mutex_t chores_lock; /* guards chores; not held while one runs */
+    struct rk_list chores;
     struct lane lanes[LANES_MAX];
     size_t n_lanes;
     struct keeper *keeper;

@@ -147,6 +147,30 @@ static void complain(struct keeper *k, const char *what, const struct rk_err *er
     rk_log_every(&k->gate, LOG_EVERY_MS, k->m->opts.log, RK_WARN, what, KV_ERR(err));
 }
 
+/* Chores are only added, and at the end, so the walk needs the lock for each step only. */
+static struct mgmt_chore *chore_next(struct mgmt *m, struct mgmt_chore *c)
+{
+    struct rk_list *next;
+
+    (void)pthread_mutex_lock(&m->chores_lock);
+    next = c ? c->link.next : m->chores.next;
+    (void)pthread_mutex_unlock(&m->chores_lock);
+    return next == &m->chores ? NULL : rk_container_of(next, struct mgmt_chore, link);
+}
+
+static void chores_do(struct keeper *k)
+{
+    for (struct mgmt_chore *c = NULL; (c = chore_next(k->m, c)) != NULL;) {
+        struct rk_err err = {0};
+
+        if (c->due_ms > rk_mono_ms())
+            continue;
+        if (c->run(c, k->m, k->db, &err))
+            complain(k, c->what, &err);
+        c->due_ms = rk_mono_ms() + c->every_ms;
+    }
+}
+
 static void tick(struct keeper *k)
 {
     struct rk_err err = {0};
@@ -161,6 +185,7 @@ static void tick(struct keeper *k)
     }
     if (peers_expire_due(k->m, &err))
         complain(k, "expired logins were not marked", &err);
+    chores_do(k);
 }
 
 static bool stopping(const struct keeper *k)

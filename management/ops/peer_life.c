@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Streams, expiry, clean-up, logout: see peer_life.h and spec/network-map.md 2.7 to 2.12. */
+/* Expiry of logins: see peer_life.h and spec/network-map.md 2.7. */
 #include "config.h"
 
 #include "management/ops/peer_life.h"
@@ -12,35 +12,6 @@
 
 static const char REASON_SESSION[] = "session expiration";
 static const char REASON_INACTIVE[] = "inactivity timeout";
-
-/* ---- streams ----------------------------------------------------------------------------- */
-
-static enum rk_code unflag_tx(struct tx *tx, void *arg, struct rk_err *err)
-{
-    const struct rk_str *id = arg;
-    const struct peer *p = tx_get(tx, ENT_PEER, *id);
-    struct peer next;
-
-    if (!p)
-        return rk_fail(err, RK_NOT_FOUND, "peer was removed");
-    next = *p;
-    next.status.login_expired = false;
-    return tx_put(tx, ENT_PEER, &next, err);
-}
-
-enum rk_code peer_stream_begin(struct mgmt *m, const struct peer *p, int64_t token, bool *applied,
-                               struct rk_err *err)
-{
-    struct actor actor = ACTOR_SYSTEM;
-    struct rk_str id = p->id;
-
-    *applied = presence_connect(m, p->id, token);
-    if (!*applied || !p->status.login_expired)
-        return RK_OK;
-    return mgmt_mutate(m, p->account_id, &actor, MUT_QUIET, unflag_tx, &id, err);
-}
-
-/* ---- expiry ------------------------------------------------------------------------------ */
 
 /* Why the login of a peer ends now; NULL: it does not. */
 static const char *expiry_reason(struct mgmt *m, const struct peer *p, const struct settings *s,
