@@ -49,7 +49,8 @@ bool edge_count_add(struct edge_conn *c, const char **why)
     c->addr_key_bytes[0] = (char)c->peer.ip.family;
     memcpy(c->addr_key_bytes + 1, c->peer.ip.b, sizeof c->peer.ip.b);
     c->addr_key = rk_str_of(c->addr_key_bytes, c->peer.ip.family == 6 ? 9 : 5); /* /64 or /32 */
-    if (!c->peer.ip.family || rk_ip_is_loopback(&c->peer.ip) || edge_trusts(e, &c->peer))
+    if (!c->peer.ip.family || rk_ip_is_loopback(&c->peer.ip) || rk_ip_is_private(&c->peer.ip) ||
+        edge_trusts(e, &c->peer))
         return true;
     (void)pthread_mutex_lock(&e->lock);
     n = rk_map_get(&e->per_addr, c->addr_key);
@@ -466,7 +467,7 @@ static void set_default_ms(int64_t *v, int64_t def)
 static void fill_limits(struct edge_limits *l)
 {
     set_default_size(&l->max_conns, 20000);
-    set_default_size(&l->max_conns_per_addr, 1000);
+    set_default_size(&l->max_conns_per_addr, l->max_conns / 2 + 1);
     set_default_ms(&l->header_timeout_ms, 10000);
     set_default_ms(&l->idle_timeout_ms, 600000);
     set_default_ms(&l->ping_after_ms, 60000);

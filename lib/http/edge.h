@@ -38,17 +38,18 @@ struct edge_listen {     /* open */
     bool proxy_protocol; /* trusted proxies may send a PROXY v1/v2 header */
 };
 
-struct edge_limits {                /* open; zero means the default in brackets */
-    size_t max_conns;               /* [20000] open connections of all loops */
-    size_t max_conns_per_addr;      /* [1000] of one IPv4 address or IPv6 /64; trusted proxies and
-                                       loopback are not counted */
-    int64_t header_timeout_ms;      /* [10000] from accept to a complete TLS handshake and head */
-    int64_t idle_timeout_ms;        /* [600000] HTTP/2 connection without streams */
-    int64_t ping_after_ms;          /* [60000] HTTP/2: silence before the server pings */
-    int64_t ping_timeout_ms;        /* [20000] HTTP/2: no answer to that ping */
-    uint32_t max_streams;           /* [250] concurrent HTTP/2 streams of a connection */
-    size_t max_header_bytes;        /* [16384] header list of one request */
-    size_t max_conn_recv_bytes;     /* [16 MiB] unfinished messages buffered per connection */
+struct edge_limits {            /* open; zero means the default in brackets */
+    size_t max_conns;           /* [20000] open connections of all loops */
+    size_t max_conns_per_addr;  /* [half of max_conns] of one IPv4 address or IPv6 /64; loopback,
+                                   private addresses and trusted proxies are not counted: behind
+                                   them are many */
+    int64_t header_timeout_ms;  /* [10000] from accept to a complete TLS handshake and head */
+    int64_t idle_timeout_ms;    /* [600000] HTTP/2 connection without streams */
+    int64_t ping_after_ms;      /* [60000] HTTP/2: silence before the server pings */
+    int64_t ping_timeout_ms;    /* [20000] HTTP/2: no answer to that ping */
+    uint32_t max_streams;       /* [250] concurrent HTTP/2 streams of a connection */
+    size_t max_header_bytes;    /* [16384] header list of one request */
+    size_t max_conn_recv_bytes; /* [16 MiB] unfinished messages buffered per connection */
     size_t max_stream_queued_bytes; /* [64 MiB] unsent bytes of one stream; beyond: reset */
 };
 

@@ -567,6 +567,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 /* ---- start and stop ---- */
 
 static void on_mhd_log(void *arg, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+static void on_mhd_log(void *arg, const char *fmt, va_list ap)
 {
     struct http_h1 *h = arg;
     char text[256];

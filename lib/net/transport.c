@@ -34,7 +34,7 @@ enum {
     DEFAULT_LOW_WATER = 16 * 1024,
     DEFAULT_TIMEOUT_MS = 30000,
     LINGER_MS = 1000,
-    MIN_TRY_MS = 2000, /* for one address of several */
+    TRY_MS = 3000, /* for an address when there are others (broken IPv6 is common) */
 };
 
 #if defined(__has_attribute) && __has_attribute(uninitialized)
@@ -746,7 +746,7 @@ static void conn_try_next(struct net_conn *c)
         c->peer = c->addrs[c->next_addr++];
         if (try_one(c, &c->err))
             continue;
-        share = rk_max_i64(left / (int64_t)n, rk_min_i64(left, MIN_TRY_MS));
+        share = n > 1 ? rk_min_i64(left, TRY_MS) : left;
         rk_timer_start(c->loop, &c->timer, share, conn_timeout, c);
         update_watch(c);
         return;
