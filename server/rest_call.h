@@ -12,7 +12,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
-#include "server/config.h"
+#include "server/conf.h"
 
 struct rest_target {          /* open; arena */
     struct rk_str base;       /* "https://vpn.example.com:443" */

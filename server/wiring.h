@@ -5,7 +5,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/net/addr.h"
-#include "server/config.h"
+#include "server/conf.h"
 
 struct wiring { /* open, arena */
     struct rk_addr listen;

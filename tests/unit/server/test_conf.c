@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests server/config.c and server/yaml.c on real files. */
+/* Tests server/conf.c and server/yaml.c on real files. */
 #include "config.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "server/config.h"
+#include "server/conf.h"
 #include "server/yaml.h"
 
 static char path[] = "/tmp/rookery-test-config-XXXXXX";

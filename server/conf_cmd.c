@@ -2,14 +2,14 @@
 /* Check and show the configuration without starting anything. */
 #include "config.h"
 
-#include "server/config_cmd.h"
+#include "server/conf_cmd.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/config.h"
+#include "server/conf.h"
 #include "server/options.h"
 
 struct config_opts {

@@ -4,8 +4,8 @@
  * server.x. Precedence: environment over file over default. Unknown keys are errors that name the
  * nearest known key. Loaded once per process; immutable afterwards.
  */
-#ifndef RK_SERVER_CONFIG_H
-#define RK_SERVER_CONFIG_H
+#ifndef RK_SERVER_CONF_H
+#define RK_SERVER_CONF_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The table of configuration keys, and loading, checking and showing them; see config.h. */
+/* The table of configuration keys, and loading, checking and showing them; see conf.h. */
 #include "config.h"
 
-#include "server/config.h"
+#include "server/conf.h"
 
 #include <errno.h>
 #include <fcntl.h>

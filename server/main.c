@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* `rookery`: picks the command; everything else is in the files named after the commands. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/err.h"
+#include "server/admin.h"
+#include "server/conf_cmd.h"
+#include "server/run.h"
+#include "server/setup.h"
+
+static int version_main(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    puts("rookery " PACKAGE_VERSION);
+    return EXIT_SUCCESS;
+}
+
+static const struct command {
+    const char *name, *help;
+    int (*run)(int argc, char **argv);
+} COMMANDS[] = {
+    {"run", "run the server: management, signal, relay and STUN in one process", server_run_main},
+    {"setup", "make the first owner and a setup key, say how to enrol machines", server_setup_main},
+    {"config", "check or show the configuration", server_config_main},
+    {"admin", "work on the stored data", server_admin_main},
+    {"health", "status 0 when the server of this machine is ready", server_health_main},
+    {"version", "print the version", version_main},
+};
+
+static void usage(FILE *out)
+{
+    (void)fputs("Usage: rookery COMMAND [OPTION…]\n\nCommands:\n", out);
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
+        (void)fprintf(out, "  %-9s %s\n", COMMANDS[i].name, COMMANDS[i].help);
+    (void)fputs("\n\"rookery COMMAND --help\" lists the options of a command.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+        return version_main(0, NULL);
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
+        if (strcmp(name, COMMANDS[i].name) == 0)
+            return COMMANDS[i].run(argc - 2, argv + 2);
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        usage(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (argc > 1)
+        (void)fprintf(stderr, "rookery: unknown command \"%s\"\n\n", name);
+    usage(stderr);
+    return 2;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Wires the three services to one edge; see run.h. */
+#include "config.h"
+
+#include "server/run.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/http/svc.h"
+#include "management/app.h"
+#include "relay/app.h"
+#include "server/options.h"
+#include "server/wiring.h"
+#include "signal/app.h"
+
+enum {
+    STOP_GRACE_MS = 3000,   /* for calls in progress */
+    RELAY_LINGER_MS = 2000, /* for the relay's Close messages */
+    MAX_CONNECTIONS = 100000,
+    MAX_PER_ADDRESS = 20000, /* a whole office behind one address */
+};
+
+struct server {
+    struct svc_user user;
+    struct rk_arena *mem;
+    struct server_config c;
+    struct wiring w;
+    struct svc *svc;
+    struct mgmt_app *mgmt;
+    struct sig_app *sig; /* NULL with an external signal server */
+    struct rly_app *rly; /* NULL with external relays and STUN servers */
+};
+
+struct run_opts {
+    struct rk_str config;
+};
+
+static const struct rk_opt OPTS[] = {
+    {.flag = "config",
+     .letter = 'c',
+     .env = "ROOKERY_CONFIG",
+     .type = RK_OPT_TEXT,
+     .at = offsetof(struct run_opts, config),
+     .arg = "FILE",
+     .help = "configuration file; without one the environment and defaults decide"},
+};
+
+static const struct server_command CMD = {
+    .name = "run",
+    .args = "",
+    .what = "Run management, signal, relay and STUN in this process. SIGTERM stops, SIGHUP reads\n"
+            "the certificate again. \"rookery config show\" lists every key and variable.",
+    .table = OPTS,
+    .n = RK_ARRAY_LEN(OPTS),
+};
+
+static enum rk_code start(struct svc_user *u, struct rk_err *err)
+{
+    struct server *s = rk_container_of(u, struct server, user);
+    enum rk_code rc = s->rly ? rly_app_start(s->rly, err) : RK_OK;
+
+    if (rc == RK_OK)
+        mgmt_app_start(s->mgmt);
+    return rc;
+}
+
+static void stop(struct svc_user *u, void (*done)(void *arg), void *arg)
+{
+    struct server *s = rk_container_of(u, struct server, user);
+
+    if (s->rly)
+        rly_app_stop(s->rly, RELAY_LINGER_MS, done, arg);
+    else
+        done(arg);
+}
+
+static void finish(struct svc_user *u, void (*done)(void *arg), void *arg)
+{
+    mgmt_app_stop(rk_container_of(u, struct server, user)->mgmt, done, arg);
+}
+
+static bool ready(struct svc_user *u, const char **why)
+{
+    (void)u;
+    (void)why;
+    return true; /* asked only while everything is open */
+}
+
+static const struct svc_user_ops USER_OPS = {
+    .start = start, .stop = stop, .finish = finish, .ready = ready};
+
+static enum rk_code open_frame(struct server *s, struct rk_err *err)
+{
+    struct edge_listen listen = {
+        .addr = s->w.listen, .tls = s->c.tls_cert.n != 0, .proxy_protocol = true};
+    struct svc_common common = {
+        .log_level = s->c.log_level,
+        .log_file = s->c.log_file,
+        .log_format = s->c.log_format,
+        .tls_cert = s->c.tls_cert,
+        .tls_key = s->c.tls_key,
+        .health_listen = s->c.health_address,
+        .trusted_proxies = {s->c.trusted_proxies.items, s->c.trusted_proxies.n},
+        .metrics_port = s->c.metrics_port,
+        .loops = s->c.loops,
+        .max_connections = MAX_CONNECTIONS,
+        .max_per_address = MAX_PER_ADDRESS,
+    };
+
+    return svc_open("rookery", &common, &listen, 1, &s->svc, err);
+}
+
+static enum rk_code make_signal(struct server *s, struct rk_err *err)
+{
+    struct sig_app_opts o = {.loops = s->svc->loops,
+                             .n_loops = s->svc->n_loops,
+                             .edge = s->svc->edge,
+                             .combined = true,
+                             .log = s->svc->log,
+                             .metrics = s->svc->metrics};
+
+    return s->w.own_signal ? sig_app_new(&o, &s->sig, err) : RK_OK;
+}
+
+static enum rk_code make_relay(struct server *s, struct rk_err *err)
+{
+    struct rly_app_opts o = {.loops = s->svc->loops,
+                             .n_loops = s->svc->n_loops,
+                             .edge = s->w.own_relay ? s->svc->edge : NULL,
+                             .exposed_address = s->w.relay_urls.items[0],
+                             .own_tls = s->c.tls_cert.n != 0,
+                             .auth_secret = s->w.relay_secret,
+                             .stun = s->w.stun,
+                             .n_stun = s->w.n_stun,
+                             .log = s->svc->log,
+                             .metrics = s->svc->metrics};
+
+    return s->w.own_relay || s->w.n_stun ? rly_app_new(&o, &s->rly, err) : RK_OK;
+}
+
+static const char **texts_of(struct rk_arena *mem, const struct cfg_strs *list)
+{
+    const char **out = rk_new_n(mem, const char *, list->n + 1);
+
+    for (size_t i = 0; i < list->n; i++)
+        out[i] = rk_arena_dupz(mem, list->items[i]);
+    return out;
+}
+
+static enum rk_code make_management(struct server *s, struct rk_err *err)
+{
+    struct mgmt_app_opts o = {
+        .loops = s->svc->loops,
+        .n_loops = s->svc->n_loops,
+        .edge = s->svc->edge,
+        .store_url = rk_arena_dupz(s->mem, s->w.store_url),
+        .vault_key = s->w.store_key,
+        .dns_domain = rk_arena_dupz(s->mem, s->c.dns_domain),
+        .no_default_policy = !s->c.default_policy,
+        .component_maps = s->c.component_maps,
+        .servers = {.stuns = texts_of(s->mem, &s->w.stun_urls),
+                    .n_stuns = s->w.stun_urls.n,
+                    .signal_uri = rk_arena_dupz(s->mem, s->w.signal_url),
+                    .relays = texts_of(s->mem, &s->w.relay_urls),
+                    .n_relays = s->w.relay_urls.n,
+                    .relay_secret = s->w.relay_secret,
+                    .relay_ttl_s = s->c.relay_ttl_ms / 1000},
+        .setup_token = s->c.setup_open ? NULL : rk_arena_dupz(s->mem, s->w.setup_token),
+        .embedded_idp = true,
+        .local_auth_disabled = s->c.local_auth_disabled,
+        .setup_pat = s->c.setup_pat,
+        .trusted = s->w.trusted,
+        .n_trusted = s->w.n_trusted,
+        .log = s->svc->log,
+        .metrics = s->svc->metrics,
+    };
+
+    return mgmt_app_new(&o, &s->mgmt, err);
+}
+
+static enum rk_code serve(struct server *s, struct rk_err *err)
+{
+    enum rk_code rc = open_frame(s, err);
+
+    if (rc == RK_OK)
+        rc = make_management(s, err);
+    if (rc == RK_OK)
+        rc = make_signal(s, err);
+    if (rc == RK_OK)
+        rc = make_relay(s, err);
+    if (rc == RK_OK)
+        rc = svc_run(s->svc, &s->user, STOP_GRACE_MS, err);
+    rly_app_free(s->rly);
+    sig_app_free(s->sig);
+    mgmt_app_free(s->mgmt);
+    svc_close(s->svc);
+    return rc;
+}
+
+static enum rk_code load(struct server *s, const struct run_opts *o, struct rk_err *err)
+{
+    struct rk_buf warnings;
+    enum rk_code rc;
+
+    rk_buf_init(&warnings, 1 << 16);
+    rc = server_config_load(s->mem, o->config.n ? rk_arena_dupz(s->mem, o->config) : NULL, &s->c,
+                            &warnings, err);
+    if (rc == RK_OK && warnings.n)
+        (void)fwrite(warnings.p, 1, warnings.n, stderr);
+    rk_buf_done(&warnings);
+    return rc ? rc : wiring_make(s->mem, &s->c, &s->w, err);
+}
+
+int server_run_main(int argc, char **argv)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
+    struct server s = {.user.ops = &USER_OPS, .mem = mem};
+    struct run_opts o = {0};
+    struct rk_err err = {0};
+    enum rk_code rc;
+    int status;
+
+    if (!server_options_load(mem, &CMD, &o, argc, argv, NULL, &status))
+        return status;
+    rc = load(&s, &o, &err);
+    if (rc == RK_OK)
+        rc = serve(&s, &err);
+    if (rc)
+        (void)fprintf(stderr, "rookery run: %s\n", err.msg);
+    return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+}
