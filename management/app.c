@@ -14,6 +14,7 @@
 #include "lib/http/h1.h"
 #include "management/keys.h"
 #include "management/ops/peer_ephemeral.h"
+#include "management/ops/peer_expiry.h"
 #include "management/rest/rest.h"
 
 #define STORE_THREADS 4
@@ -47,6 +48,7 @@ struct mgmt_app {
     void *stopped_arg;
     bool stop_called;
     struct ephemeral ephemeral;
+    struct expiry expiry;
 };
 
 struct mgmt *mgmt_app_engine(struct mgmt_app *a)
@@ -91,6 +93,7 @@ static enum rk_code open_engine(struct mgmt_app *a, const struct mgmt_app_opts *
     if (rc)
         return rc;
     ephemeral_start(&a->ephemeral, a->mgmt, 0);
+    expiry_start(&a->expiry, a->mgmt);
     ops = mgmt_pool_ops(a->mgmt);
     return rk_pool_new(&a->store, o->store_threads ? o->store_threads : STORE_THREADS, STORE_QUEUE,
                        &ops, err);

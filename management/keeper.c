@@ -12,7 +12,6 @@
 
 #include "lib/base/num.h"
 #include "management/engine_impl.h"
-#include "management/ops/peer_life.h"
 #include "management/presence.h"
 
 #define TICK_MS       1000
@@ -183,8 +182,6 @@ static void tick(struct keeper *k)
         if (alive_say(k, false, &err))
             complain(k, "sign of life was not stored", &err);
     }
-    if (peers_expire_due(k->m, &err))
-        complain(k, "expired logins were not marked", &err);
     chores_do(k);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The keeper: one thread of the engine for what time brings. Writes presence in batches, expires
- * logins, does the chores of others (mgmt_chore_add), notices commits of other processes
- * (PostgreSQL) and clears the presence of processes that died.
+ * The keeper: one thread of the engine for what time brings. Writes presence in batches, does
+ * the chores of others (mgmt_chore_add), notices commits of other processes (PostgreSQL) and clears
+ * the presence of processes that died.
  */
 #ifndef MGMT_KEEPER_H
 #define MGMT_KEEPER_H

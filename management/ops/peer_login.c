@@ -9,8 +9,8 @@
 
 #include "management/ops/peer_login.h"
 
-#include "management/domain/activity.h"
 #include "management/ops/peer_login_impl.h"
+#include "management/ops/peers.h"
 
 #define SESSION_US(s) ((s)->peer_login_expiration_s * 1000000)
 
@@ -116,7 +116,7 @@ static enum rk_code relogin_tx(struct tx *tx, void *arg, struct rk_err *err)
         rc = user_seen(tx, owner, err);
         if (rc == RK_OK)
             rc = tx_event_by(tx, l->req->user_id, ACT_USER_PEER_LOGIN, p->id,
-                             peer_login_event_meta(tx, &next, NULL, rk_str_of(NULL, 0)), err);
+                             peer_event_meta(tx->mem, tx->snap, &next, NULL, 0), err);
     }
     return rc ? rc : tx_put(tx, ENT_PEER, &next, err);
 }
@@ -253,7 +253,7 @@ static enum rk_code extend_tx(struct tx *tx, void *arg, struct rk_err *err)
     rc = tx_put(tx, ENT_PEER, &next, err);
     return rc ? rc
               : tx_event_by(tx, x->user_id, ACT_USER_PEER_SESSION_EXTEND, p->id,
-                            peer_login_event_meta(tx, &next, NULL, rk_str_of(NULL, 0)), err);
+                            peer_event_meta(tx->mem, tx->snap, &next, NULL, 0), err);
 }
 
 enum rk_code peer_session_extend(struct mgmt *m, struct db *db, struct rk_str peer_key,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Shared by peer_login.c, peer_register.c and peer_life.c; nothing else includes it. */
+/* Shared by peer_login.c and peer_register.c; nothing else includes it. */
 #ifndef MGMT_OPS_PEER_LOGIN_IMPL_H
 #define MGMT_OPS_PEER_LOGIN_IMPL_H
 
@@ -14,10 +14,5 @@ enum rk_code peer_register_prepare(struct mgmt *m, struct db *db, struct peer_lo
 enum rk_code peer_login_result(struct mgmt *m, struct rk_str account_id, struct rk_str key,
                                bool registered, struct peer_login_res *out,
                                struct rk_err *err) RK_MUST;
-
-/** Meta of a peer event as the official server writes it, with one more key or none (NULL). In
- *  tx->mem. */
-struct rk_str peer_login_event_meta(struct tx *tx, const struct peer *p, const char *more_key,
-                                    struct rk_str more);
 
 #endif

@@ -10,73 +10,18 @@
 #include "lib/base/num.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/token.h"
-#include "management/domain/activity.h"
+#include "management/ops/addresses.h"
 #include "management/ops/peer_login_impl.h"
-#include "management/store/js.h"
+#include "management/ops/peers.h"
 
 #define TRIES            10 /* with another address and label each */
 #define EXTRA_LABELS_MAX 32
-#define META_MAX         8192
 #define LABEL_WITH_IP    55 /* characters of the host name's label before "-255-255" */
 
 static const char SQL_KEY[] = "SELECT account_id, id FROM setup_key WHERE hash = $1";
 static const char SQL_PEER[] = "SELECT 1 FROM peer WHERE wg_key = $1";
 static const char KEY_INVALID[] = "couldn't add peer: setup key is invalid";
 static const char NO_LABELS[] = "couldn't add peer: setup key doesn't allow extra DNS labels";
-
-/* ---- event meta -------------------------------------------------------------------------- */
-
-static void meta_kv(struct js_w *w, const char *key, struct rk_str value)
-{
-    js_key(w, key);
-    js_str(w, value);
-}
-
-/* As Go prints a time: "2026-01-02 03:04:05.12 +0000 UTC". */
-static void meta_time(struct js_w *w, const char *key, int64_t us)
-{
-    char text[RK_TIME_TEXT], out[RK_TIME_TEXT + 16];
-    struct rk_str day, clock;
-
-    (void)rk_str_cut(rk_time_format_us(us, text), 'T', &day, &clock);
-    (void)snprintf(out, sizeof out, "%.*s %.*s +0000 UTC", RK_STR_ARG(day),
-                   RK_STR_ARG(rk_str_sub(clock, 0, clock.n ? clock.n - 1 : 0)));
-    meta_kv(w, key, rk_str_z(out));
-}
-
-struct rk_str peer_login_event_meta(struct tx *tx, const struct peer *p, const char *more_key,
-                                    struct rk_str more)
-{
-    struct rk_str domain = snap_dns_domain(tx->snap), text;
-    char ip[RK_ADDR_TEXT], number[24];
-    struct rk_buf b;
-    struct js_w w;
-
-    rk_buf_init(&b, META_MAX);
-    w = js_w_of(&b);
-    js_open(&w, '{');
-    meta_kv(&w, "name", p->name);
-    meta_kv(&w, "fqdn",
-            rk_arena_printf(tx->mem, "%.*s%s%.*s", RK_STR_ARG(p->dns_label), domain.n ? "." : "",
-                            RK_STR_ARG(domain)));
-    meta_kv(&w, "ip", rk_ip_format(&p->ip, ip));
-    if (p->ip6.family)
-        meta_kv(&w, "ipv6", rk_ip_format(&p->ip6, ip));
-    meta_time(&w, "created_at", p->created_at_us);
-    meta_kv(&w, "location_city_name", p->location.city_name);
-    meta_kv(&w, "location_country_code", p->location.country_code);
-    (void)snprintf(number, sizeof number, "%llu", (unsigned long long)p->location.geoname_id);
-    meta_kv(&w, "location_geo_name_id", rk_str_z(number));
-    meta_kv(&w, "location_connection_ip",
-            p->location.connection_ip.family ? rk_ip_format(&p->location.connection_ip, ip)
-                                             : RK_STR("<nil>"));
-    if (more_key)
-        meta_kv(&w, more_key, more);
-    js_close(&w, '}');
-    text = b.full ? RK_STR("{}") : rk_arena_dup(tx->mem, rk_buf_str(&b));
-    rk_buf_done(&b);
-    return text;
-}
 
 /* ---- addresses and labels ---------------------------------------------------------------- */
 
@@ -97,30 +42,6 @@ static enum rk_code pick_ip4(struct tx *tx, const struct rk_prefix *net, struct 
         }
     }
     return rk_fail(err, RK_PRECONDITION, "network %s is out of IPs", rk_prefix_format(net, text).p);
-}
-
-/* Random host bits; all zeroes or all ones become 1. */
-static struct rk_ip pick_ip6(const struct rk_prefix *net)
-{
-    struct rk_prefix base = rk_prefix_masked(net);
-    struct rk_ip ip = base.ip;
-    bool zeroes = true, ones = true;
-    uint8_t random[16];
-
-    rk_secret_random(random, sizeof random);
-    for (unsigned bit = net->bits; bit < 128; bit++) {
-        uint8_t mask = (uint8_t)(0x80 >> bit % 8);
-        bool set = random[bit / 8] & mask;
-
-        ip.b[bit / 8] = (uint8_t)(ip.b[bit / 8] | (set ? mask : 0));
-        zeroes &= !set;
-        ones &= set;
-    }
-    if (zeroes || ones) {
-        ip = base.ip;
-        ip.b[15] |= 1;
-    }
-    return ip;
 }
 
 static enum rk_code pick_label(struct tx *tx, const struct peer *p, int attempt, struct rk_str *out,
@@ -256,7 +177,7 @@ static enum rk_code insert_once(struct tx *tx, struct peer *p, const struct str_
 
     p->ip6 = (struct rk_ip){0};
     if (rc == RK_OK && peer_wants_ipv6(&a->net6, &s->ipv6_groups, groups, false))
-        p->ip6 = pick_ip6(&a->net6);
+        p->ip6 = addr6_random(&a->net6);
     if (rc == RK_OK)
         rc = pick_label(tx, p, attempt, &p->dns_label, err);
     return rc ? rc : tx_insert_try(tx, ENT_PEER, p, taken, err);
@@ -297,13 +218,13 @@ static enum rk_code key_use(struct tx *tx, const struct setup_key *key, struct r
 static enum rk_code enrol_event(struct tx *tx, const struct grant *g, const struct peer *p,
                                 struct rk_err *err)
 {
+    struct op_kv name = {"setup_key_name", g->key ? g->key->name : rk_str_of(NULL, 0)};
+
     if (rk_str_eqz(p->meta.goos, "js"))
         return RK_OK;
-    if (g->user)
-        return tx_event_by(tx, g->user->id, ACT_PEER_USER_ADD, p->id,
-                           peer_login_event_meta(tx, p, NULL, rk_str_of(NULL, 0)), err);
-    return tx_event_by(tx, g->key->id, ACT_PEER_SETUPKEY_ADD, p->id,
-                       peer_login_event_meta(tx, p, "setup_key_name", g->key->name), err);
+    return tx_event_by(tx, g->user ? g->user->id : g->key->id,
+                       g->user ? ACT_PEER_USER_ADD : ACT_PEER_SETUPKEY_ADD, p->id,
+                       peer_event_meta(tx->mem, tx->snap, p, &name, g->user ? 0 : 1), err);
 }
 
 static enum rk_code enrol_tx(struct tx *tx, void *arg, struct rk_err *err)

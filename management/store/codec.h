@@ -64,6 +64,7 @@ struct table {
     const char *name;
     const struct col *cols; /* without id and account_id */
     size_t n_cols;
+    bool once; /* written at insert only, and not compared: presence has its own way */
 };
 
 struct codec {

@@ -533,7 +533,7 @@ enum rk_code store_update(struct store *s, struct rk_str account_id, enum entity
         int64_t changed = 0;
         enum rk_code rc;
 
-        if (!sql->update[t] || table_equal(&c->tables[t], before, after))
+        if (!sql->update[t] || c->tables[t].once || table_equal(&c->tables[t], before, after))
             continue;
         rc = args_of(s, c->tables[t].name, id, after, c->tables[t].cols, c->tables[t].n_cols, args,
                      &n, err);
@@ -644,7 +644,7 @@ bool store_equal(enum entity_kind kind, const void *a, const void *b)
     const struct codec *c = codec_of(kind);
 
     for (size_t t = 0; t < c->n_tables; t++)
-        if (!cols_equal(c->tables[t].cols, c->tables[t].n_cols, a, b))
+        if (!c->tables[t].once && !cols_equal(c->tables[t].cols, c->tables[t].n_cols, a, b))
             return false;
     return true;
 }

@@ -10,7 +10,7 @@
 #include "lib/crypto/token.h"
 #include "lib/crypto/vault.h"
 #include "management/keys.h"
-#include "management/ops/peer_life.h"
+#include "management/ops/peer_expiry.h"
 #include "management/presence.h"
 #include "management/store/journal.h"
 #include "tests/unit/management/store_env.h"

@@ -102,6 +102,9 @@ START_TEST(every_field_of_every_entity_comes_back)
     insert_all(&in);
     ck_ok(store_load(&s, in.account.id, &out, err));
     assert_same(&in, &out);
+    ck_assert(out.peers[0].status.connected);
+    ck_assert_int_eq(out.peers[0].status.last_seen_us, 7);
+    ck_assert_int_eq(out.peers[0].status.session_token, 5);
     ck_assert(rk_str_eqz(out.peers[0].account_id, "acc-1"));
     ck_assert(rk_str_eqz(out.policies[0].rules[0].policy_id, "pol-1"));
     ck_fails(store_load(&s, RK_STR("acc-none"), &out, err), RK_NOT_FOUND);
@@ -161,6 +164,8 @@ START_TEST(updates_write_the_differences)
     peer.meta.version = RK_STR("0.80");
     peer.status.login_expired = false;
     peer.ip6 = (struct rk_ip){0};
+    peer.status.connected = false; /* a snapshot's presence is old: must not be written back */
+    peer.status.last_seen_us = 1;
     peer.user_id = RK_STR("");
     ck_ok(store_update(&s, in.account.id, ENT_PEER, &in.peers[0], &peer, err));
     g = in.groups[1];
@@ -174,6 +179,8 @@ START_TEST(updates_write_the_differences)
     ck_ok(store_load(&s, in.account.id, &out, err));
     ck_assert(store_equal(ENT_POLICY, &p, &out.policies[0]));
     ck_assert(store_equal(ENT_PEER, &peer, &out.peers[0]));
+    ck_assert(out.peers[0].status.connected);
+    ck_assert_int_eq(out.peers[0].status.last_seen_us, 7);
     ck_assert(store_equal(ENT_GROUP, &g, &out.groups[1]));
     ck_assert(store_equal(ENT_USER, &u, &out.users[0]));
     ck_assert(!store_equal(ENT_USER, &in.users[0], &out.users[0]));

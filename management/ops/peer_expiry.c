@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Expiry of logins: see peer_life.h and spec/network-map.md 2.7. */
+/* Expiry of logins: see peer_expiry.h and spec/network-map.md 2.7. */
 #include "config.h"
 
-#include "management/ops/peer_life.h"
+#include "management/ops/peer_expiry.h"
 
-#include "management/domain/activity.h"
-#include "management/ops/peer_login_impl.h"
+#include "management/netmap/snapshot.h"
+#include "management/ops/peers.h"
 #include "management/presence.h"
 
 #define US_PER_S 1000000
@@ -32,19 +32,6 @@ static const char *expiry_reason(struct mgmt *m, const struct peer *p, const str
     return REASON_INACTIVE;
 }
 
-static enum rk_code expire_one(struct tx *tx, const struct peer *p, const char *reason,
-                               struct rk_err *err)
-{
-    struct peer next = *p;
-    enum rk_code rc;
-
-    next.status.login_expired = true;
-    rc = tx_put(tx, ENT_PEER, &next, err);
-    return rc ? rc
-              : tx_event_by(tx, p->user_id, ACT_PEER_LOGIN_EXPIRE, p->id,
-                            peer_login_event_meta(tx, p, "reason", rk_str_z(reason)), err);
-}
-
 static enum rk_code expire_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
     const struct settings *s = snap_settings(tx->snap);
@@ -54,7 +41,7 @@ static enum rk_code expire_tx(struct tx *tx, void *arg, struct rk_err *err)
     (void)arg;
     while ((p = snap_next(&it)) != NULL) {
         const char *reason = expiry_reason(tx->m, p, s, tx->now_us);
-        enum rk_code rc = reason ? expire_one(tx, p, reason, err) : RK_OK;
+        enum rk_code rc = reason ? peer_expire_tx(tx, tx->mem, p, reason, err) : RK_OK;
 
         if (rc)
             return rc;
@@ -97,4 +84,19 @@ enum rk_code peers_expire_due(struct mgmt *m, struct rk_err *err)
 
     mgmt_each_loaded(m, expire_account, &w);
     return w.rc;
+}
+
+static enum rk_code chore_run(struct mgmt_chore *c, struct mgmt *m, struct db *db,
+                              struct rk_err *err)
+{
+    (void)c;
+    (void)db;
+    return peers_expire_due(m, err);
+}
+
+void expiry_start(struct expiry *e, struct mgmt *m)
+{
+    *e = (struct expiry){
+        .chore = {.what = "expired logins were not marked", .run = chore_run, .every_ms = 1000}};
+    mgmt_chore_add(m, &e->chore);
 }
