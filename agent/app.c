@@ -191,9 +191,7 @@ static void on_logout(struct mgc_call_user *u, int status, struct rk_str plain R
         job_fail(a, &copy);
         return;
     }
-    a->shown = AGENT_NEEDS_LOGIN;
     a->job.step = STEP_STOP;
-    a->job.kind = JOB_DOWN;
     job_advance(a);
 }
 
@@ -295,9 +293,9 @@ static void job_advance(struct app *a)
             runloop_stop(a->run); /* on_run_ended comes back */
             return;
         }
-        if (j->kind == JOB_DOWN) {
-            if (a->shown != AGENT_NEEDS_LOGIN)
-                a->shown = AGENT_IDLE;
+        if (j->kind == JOB_DOWN || j->kind == JOB_LOGOUT) {
+            a->shown = j->kind == JOB_LOGOUT ? AGENT_NEEDS_LOGIN : AGENT_IDLE;
+            a->shown_err = (struct rk_err){0};
             job_done(a, NULL);
             return;
         }

@@ -34,7 +34,8 @@ nodes_in() { # NAMESPACE NODE COMMAND…
     mkdir -p "$NODES_DIR/$node/run" "$NODES_DIR/$node/lib" "$NODES_DIR/$node/etc"
     [ -e "$NODES_DIR/$node/etc/resolv.conf" ] ||
         echo "# private to this node" >"$NODES_DIR/$node/etc/resolv.conf"
-    topo_in "$ns" unshare --mount --propagation private sh -c '
+    # exec: for what runs in the background, so that $! is the program and not a shell around it
+    ${NODES_EXEC:+exec} ip netns exec "$TOPO-$ns" unshare --mount --propagation private sh -c '
         d=$1; shift
         mkdir -p /var/lib/netbird /var/lib/rook
         mount --bind "$d/run" /run
@@ -137,7 +138,7 @@ nodes_agent_start() { # KIND NS NODE SETUP_KEY: start the daemon, enrol, connect
     mkdir -p "$d"
     case $kind in
     rook)
-        nodes_in "$ns" "$node" "$ROOK" service run >"$d/log" 2>&1 &
+        NODES_EXEC=1 nodes_in "$ns" "$node" "$ROOK" service run >"$d/log" 2>&1 &
         echo $! >"$d/pid"
         nodes_wait 10 test -S "$d/run/rook/rook.sock" || return 1
         nodes_in "$ns" "$node" "$ROOK" up --management-url "$NODES_URL" --setup-key "$key" \
@@ -145,7 +146,7 @@ nodes_agent_start() { # KIND NS NODE SETUP_KEY: start the daemon, enrol, connect
         ;;
     netbird)
         # The daemon looks for updates, and uploads nothing, only with network access; there is none.
-        nodes_in "$ns" "$node" env NB_STATE_DIR=/var/lib/netbird NB_LOG_LEVEL="${NODES_LOG_LEVEL:-info}" \
+        NODES_EXEC=1 nodes_in "$ns" "$node" env NB_STATE_DIR=/var/lib/netbird NB_LOG_LEVEL="${NODES_LOG_LEVEL:-info}" \
             "$NETBIRD_BIN" service run --log-file console --daemon-addr unix:///run/netbird.sock >"$d/log" 2>&1 &
         echo $! >"$d/pid"
         nodes_wait 15 test -S "$d/run/netbird.sock" || return 1
@@ -158,7 +159,7 @@ nodes_agent_start() { # KIND NS NODE SETUP_KEY: start the daemon, enrol, connect
 nodes_agent_stop() { # NODE: stop its daemon by SIGTERM (KILL with a second argument)
     local pid
     pid=$(cat "$NODES_DIR/$1/pid") || return 0
-    # `ip netns exec` replaces itself by the program, so this is the daemon's own process
+    # ip and unshare replace themselves by the program, so this is the daemon's own process
     kill "-${2:-TERM}" "$pid" 2>/dev/null || true
     nodes_wait 10 sh -c "! kill -0 $pid" || true
 }
