@@ -16,10 +16,14 @@ enum {
     DEFAULT_PING_TIMEOUT_MS = 20000,
     /* Answers (PING, SETTINGS acks) waiting for a peer that does not read. */
     MAX_OUTBOUND_ACKS = 1000,
-    /* Streams that end by RST_STREAM, either side's: a burst, then a steady rate. Cancelling a call
-     * is normal; opening and cancelling thousands is an attack (CVE-2023-44487, CVE-2025-8671). */
-    RESET_BURST = 500,
-    RESETS_PER_S = 50,
+    /* Streams that end by RST_STREAM, either side's: a burst, then a steady rate. Cancelling calls
+     * is normal, and a reverse proxy cancels for all clients behind it at once; opening and
+     * cancelling without end is an attack (CVE-2023-44487, CVE-2025-8671). nghttp2 counts too,
+     * above us. */
+    RESET_BURST = 2000,
+    RESETS_PER_S = 200,
+    NG_RESET_BURST = 2 * RESET_BURST,
+    NG_RESETS_PER_S = 2 * RESETS_PER_S,
     /* Frames that cost work and carry nothing: SETTINGS, PRIORITY, empty DATA. */
     ODD_BURST = 1000,
     ODD_PER_S = 100,
@@ -468,6 +472,7 @@ static void create_ng(struct h2_session *s)
     nghttp2_option_set_no_auto_window_update(opt, 1);
     nghttp2_option_set_no_closed_streams(opt, 1);
     nghttp2_option_set_max_outbound_ack(opt, MAX_OUTBOUND_ACKS);
+    nghttp2_option_set_stream_reset_rate_limit(opt, NG_RESET_BURST, NG_RESETS_PER_S);
     rc = s->opts.server ? nghttp2_session_server_new2(&s->ng, cb, s, opt)
                         : nghttp2_session_client_new2(&s->ng, cb, s, opt);
     nghttp2_option_del(opt);

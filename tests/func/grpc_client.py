@@ -245,7 +245,7 @@ def rapid_reset(port):
                      for k, v in request(path=b"/test.Echo/Slow"))
     s.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
     try:
-        for i in range(3000):
+        for i in range(5000):
             sid = struct.pack(">I", 2 * i + 1)
             s.sendall(struct.pack(">I", len(block))[1:] + b"\x01\x04" + sid + block +
                       b"\x00\x00\x04\x03\x00" + sid + b"\x00\x00\x00\x08")
