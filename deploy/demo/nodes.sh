@@ -27,15 +27,15 @@ nodes_wait() { # SECONDS COMMAND…: run it until it succeeds; status 1 when the
 }
 
 # A command in a namespace that sees its own /run and state folders, so that two agents on one
-# machine do not meet; DNS changes stay private too.
-nodes_in() { # NAMESPACE NODE COMMAND…
+# machine do not meet; DNS changes stay private too. The shell is replaced by the command, so call
+# it in a subshell, whose pid then is the program's.
+nodes_exec() { # NAMESPACE NODE COMMAND…
     local ns=$1 node=$2
     shift 2
     mkdir -p "$NODES_DIR/$node/run" "$NODES_DIR/$node/lib" "$NODES_DIR/$node/etc"
     [ -e "$NODES_DIR/$node/etc/resolv.conf" ] ||
         echo "# private to this node" >"$NODES_DIR/$node/etc/resolv.conf"
-    # exec: for what runs in the background, so that $! is the program and not a shell around it
-    ${NODES_EXEC:+exec} ip netns exec "$TOPO-$ns" unshare --mount --propagation private sh -c '
+    exec ip netns exec "$TOPO-$ns" unshare --mount --propagation private sh -c '
         d=$1; shift
         mkdir -p /var/lib/netbird /var/lib/rook
         mount --bind "$d/run" /run
@@ -43,6 +43,10 @@ nodes_in() { # NAMESPACE NODE COMMAND…
         mount --bind "$d/lib" /var/lib/rook
         mount --bind "$d/etc/resolv.conf" /etc/resolv.conf
         exec "$@"' nodes "$NODES_DIR/$node" "$@"
+}
+
+nodes_in() { # NAMESPACE NODE COMMAND…: the same, waiting for its end
+    (nodes_exec "$@")
 }
 
 # ---- servers: set NODES_URL, then nodes_api METHOD PATH [JSON] works with NODES_TOKEN ----
@@ -67,7 +71,7 @@ server:
   logLevel: ${NODES_LOG_LEVEL:-info}
 EOF
     mkdir -p "$d/data"
-    topo_in mid "$ROOKERY" run --config "$d/config.yaml" >"$d/log" 2>&1 &
+    (exec ip netns exec "$TOPO-mid" "$ROOKERY" run --config "$d/config.yaml") >"$d/log" 2>&1 &
     NODES_SERVER_PID=$!
     nodes_wait 20 topo_in mid curl -sf "$NODES_URL/api/instance" || {
         echo "the server did not start; its log:" >&2
@@ -138,7 +142,7 @@ nodes_agent_start() { # KIND NS NODE SETUP_KEY: start the daemon, enrol, connect
     mkdir -p "$d"
     case $kind in
     rook)
-        NODES_EXEC=1 nodes_in "$ns" "$node" "$ROOK" service run >"$d/log" 2>&1 &
+        (nodes_exec "$ns" "$node" "$ROOK" service run) >"$d/log" 2>&1 &
         echo $! >"$d/pid"
         nodes_wait 10 test -S "$d/run/rook/rook.sock" || return 1
         nodes_in "$ns" "$node" "$ROOK" up --management-url "$NODES_URL" --setup-key "$key" \
@@ -146,8 +150,8 @@ nodes_agent_start() { # KIND NS NODE SETUP_KEY: start the daemon, enrol, connect
         ;;
     netbird)
         # The daemon looks for updates, and uploads nothing, only with network access; there is none.
-        NODES_EXEC=1 nodes_in "$ns" "$node" env NB_STATE_DIR=/var/lib/netbird NB_LOG_LEVEL="${NODES_LOG_LEVEL:-info}" \
-            "$NETBIRD_BIN" service run --log-file console --daemon-addr unix:///run/netbird.sock >"$d/log" 2>&1 &
+        (nodes_exec "$ns" "$node" env NB_STATE_DIR=/var/lib/netbird NB_LOG_LEVEL="${NODES_LOG_LEVEL:-info}" \
+            "$NETBIRD_BIN" service run --log-file console --daemon-addr unix:///run/netbird.sock) >"$d/log" 2>&1 &
         echo $! >"$d/pid"
         nodes_wait 15 test -S "$d/run/netbird.sock" || return 1
         nodes_in "$ns" "$node" "$NETBIRD_BIN" up --daemon-addr unix:///run/netbird.sock \
@@ -159,7 +163,6 @@ nodes_agent_start() { # KIND NS NODE SETUP_KEY: start the daemon, enrol, connect
 nodes_agent_stop() { # NODE: stop its daemon by SIGTERM (KILL with a second argument)
     local pid
     pid=$(cat "$NODES_DIR/$1/pid") || return 0
-    # ip and unshare replace themselves by the program, so this is the daemon's own process
     kill "-${2:-TERM}" "$pid" 2>/dev/null || true
     nodes_wait 10 sh -c "! kill -0 $pid" || true
 }

@@ -10,7 +10,7 @@ la() { nodes_in la a "$@"; }
 rules() { topo_in la ip rule | grep -c -e '^105:' -e '^110:'; }
 tables() { topo_in la nft list tables | wc -l; }
 start_daemon() {
-    NODES_EXEC=1 nodes_in la a "$ROOK" service run >>"$NODES_DIR/a/log" 2>&1 &
+    (nodes_exec la a "$ROOK" service run) >>"$NODES_DIR/a/log" 2>&1 &
     echo $! >"$NODES_DIR/a/pid"
 }
 status_is() { la "$ROOK" status --json | jq -e --arg s "$1" '.daemonStatus == $s' >/dev/null; }

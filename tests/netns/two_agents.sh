@@ -22,7 +22,10 @@ for n in a b; do
     nodes_agent_stop $n
     topo_in "l$n" ip link show wt0 >/dev/null 2>&1 && fail "agent $n left its interface behind"
 done
-! pgrep -f "wireguard-go.*wt0" >/dev/null || fail "a userspace WireGuard was left behind"
+for n in a b; do
+    nodes_wait 5 sh -c "[ -z \"\$(ip netns pids $TOPO-l$n)\" ]" ||
+        fail "agent $n left a process behind: $(ip netns pids "$TOPO-l$n" | xargs ps -o args= -p)"
+done
 kill -TERM "$NODES_SERVER_PID"
 wait "$NODES_SERVER_PID"
 [ $? = 0 ] || fail "the server's exit status is not 0"
