@@ -472,7 +472,9 @@ static void create_ng(struct h2_session *s)
     nghttp2_option_set_no_auto_window_update(opt, 1);
     nghttp2_option_set_no_closed_streams(opt, 1);
     nghttp2_option_set_max_outbound_ack(opt, MAX_OUTBOUND_ACKS);
+#ifdef HAVE_NGHTTP2_OPTION_SET_STREAM_RESET_RATE_LIMIT /* as an update in older releases */
     nghttp2_option_set_stream_reset_rate_limit(opt, NG_RESET_BURST, NG_RESETS_PER_S);
+#endif
     rc = s->opts.server ? nghttp2_session_server_new2(&s->ng, cb, s, opt)
                         : nghttp2_session_client_new2(&s->ng, cb, s, opt);
     nghttp2_option_del(opt);
