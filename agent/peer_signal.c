@@ -14,7 +14,9 @@ static void send_terms(struct pconn *p, enum sigm_type type)
         .version = rk_str_z(e->version),
     };
 
-    if (!e->force_relay && p->remote_ice) {
+    /* Also when the remote seems to do no ICE: leaving it out because the other side did would make
+     * two agents that once disagreed stay without for ever. */
+    if (!e->force_relay) {
         m.ufrag = rk_str_z(p->ufrag);
         m.pwd = rk_str_z(p->pwd);
         m.has_session_id = true;
