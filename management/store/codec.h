@@ -91,7 +91,7 @@ static inline bool col_is_own(const struct col *c)
 }
 
 #define AT(base, off, type)  (*(type *)(void *)((char *)(base) + (off)))
-#define CAT(base, off, type) (*(const type *)(const void *)((const char *)(base) + (off)))
+#define CAT(base, off, type) (*(type const *)(const void *)((const char *)(base) + (off)))
 
 /* ---- JSON -------------------------------------------------------------------------------- */
 
