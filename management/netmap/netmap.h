@@ -46,8 +46,8 @@ bool netmap_ssh_by_policy(const struct snapshot *s, uint32_t index, const struct
  *  port. */
 void netmap_encode_deleted(const struct snapshot *s, struct rk_buf *out);
 
-/** Bytes of management.NetworkMapEnvelope (component form). Send it only to peers whose
- *  meta.sync_message_version is exactly 1. */
+/** Bytes of management.NetworkMapEnvelope (component form): nothing for a free index. Send it only
+ *  to peers whose meta.sync_message_version is exactly 1, and never NetworkMap beside it. */
 void netmap_encode_envelope(const struct snapshot *s, uint32_t index,
                             const struct netmap_opts *opts, struct rk_buf *out);
 

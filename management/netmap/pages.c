@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "lib/base/enc.h"
 #include "management/netmap/pb.h"
 
 #define DNS_TTL_S 300
@@ -310,13 +311,45 @@ static void fw_addr_make(struct fw_addr *f, const struct peer *p)
     }
 }
 
+/* A WireGuard key as its 32 bytes; nothing for text that is no key. */
+static void put_raw_key(struct rk_buf *b, struct rk_str text)
+{
+    uint8_t raw[32];
+    size_t n = 0;
+
+    if (rk_base64_decode(text, raw, sizeof raw, &n, NULL) == RK_OK && n == sizeof raw)
+        pb_str(b, 1, rk_str_of(raw, n));
+}
+
+static void put_compact(struct rk_buf *b, const struct peer *p)
+{
+    size_t msg = pb_begin(b, 9);
+
+    put_raw_key(b, p->key);
+    pb_str(b, 2, rk_str_of(p->ip.b, rk_ip_size(&p->ip)));
+    pb_str(b, 3, rk_str_of(p->ip6.b, rk_ip_size(&p->ip6)));
+    pb_str(b, 4, p->ssh_key);
+    pb_str(b, 5, p->dns_label);
+    pb_str(b, 6, p->meta.version);
+    pb_bool(b, 7, peer_is_sso(p));
+    pb_bool(b, 8, p->login_expiration_enabled);
+    pb_int(b, 9, p->last_login_us * 1000);
+    pb_bool(b, 10, p->ssh_enabled);
+    pb_bool(b, 11, peer_supports_ipv6(p));
+    pb_bool(b, 12, peer_supports_prefixes(p));
+    pb_bool(b, 13, p->meta.flags & PEER_FLAG_SERVER_SSH_ALLOWED);
+    pb_end(b, msg);
+}
+
 static void put_fragment(struct rk_buf *b, enum stream_kind k, const struct page *pg, unsigned slot,
                          const struct derive_env *env)
 {
     const struct peer *p = row_peer(pg->row[slot]);
     bool ip6 = (k == STREAM_DNS6) && publishes_ip6(pg, slot, p, env);
 
-    if (k == STREAM_REMOTE || k == STREAM_REMOTE6)
+    if (k == STREAM_COMPACT)
+        put_compact(b, p);
+    else if (k == STREAM_REMOTE || k == STREAM_REMOTE6)
         put_remote(b, p, env, k == STREAM_REMOTE6);
     else
         put_records(b, p, env, ip6);
@@ -359,7 +392,8 @@ void page_derive(struct page *p, const struct derive_env *env)
 
     rk_buf_init(&b, UINT32_MAX);
     for (unsigned k = 0; k < STREAM_COUNT; k++) {
-        bool twin = !ip6 && k % 2 == 1; /* without IPv6 both variants are the same bytes */
+        /* without IPv6 both variants are the same bytes */
+        bool twin = !ip6 && (k == STREAM_REMOTE6 || k == STREAM_DNS6);
 
         at[k] = twin ? at[k - 1] : b.n;
         if (twin)

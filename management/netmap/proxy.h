@@ -15,7 +15,8 @@ const struct policy *const *proxy_policies(const struct snapshot *s, struct rk_a
 /** A domain resource that an enabled, running service targets: its routers must resolve names. */
 bool proxy_targets_domain(const struct snapshot *s, struct rk_str resource_id);
 
-/** Embedded proxy peers of a cluster, in index order: arena array of *n indexes. */
+/** Embedded proxy peers of a cluster, in id order (indexes depend on history): arena array of *n
+ *  indexes. */
 uint32_t *proxy_peers(const struct snapshot *s, struct rk_arena *mem, struct rk_str cluster,
                       uint32_t *n);
 

@@ -101,6 +101,7 @@ struct login {
 };
 
 struct logins {
+    const struct snapshot *s;
     const struct user_plan *plan;
     struct login *v;
     uint32_t n;
@@ -154,7 +155,7 @@ static void admit_group(struct logins *l, const struct authorized_group *g)
 
     if (everybody)
         n = l->plan->n_users;
-    if (n == 0)
+    if (n == 0 || !snap_group(l->s, g->group_id)) /* a deleted group authorises nobody */
         return;
     for (size_t i = 0; i < (g->names.n ? g->names.n : 1); i++) {
         struct bits *b = login_of(l, names[i]);
@@ -219,7 +220,7 @@ static int cmp_login(const void *a, const void *b)
 
 void sshauth_put(const struct view *v, struct rk_str user_claim, struct rk_buf *out)
 {
-    struct logins l = {.plan = v->s->users, .mem = rk_arena_new(0)};
+    struct logins l = {.s = v->s, .plan = v->s->users, .mem = rk_arena_new(0)};
     size_t msg = pb_begin(out, 13);
     struct bits all = {0};
     uint32_t *position;

@@ -77,6 +77,7 @@ enum stream_kind {
     STREAM_REMOTE6, /* the same with the IPv6 address */
     STREAM_DNS,     /* CustomZone.Records entries with tag: A records */
     STREAM_DNS6,    /* A and AAAA records */
+    STREAM_COMPACT, /* NetworkMapComponentsFull.peers entries with tag */
     STREAM_COUNT
 };
 

@@ -4,7 +4,7 @@
  * and prints one JSON line with CPU-seconds, and as ratios to floors measured in the same run over
  * the same bytes: copying them (memcpy) and sealing them (XSalsa20-Poly1305).
  *
- *   netmap --shape allow-all|hub|groups:G --peers N [--maps M] [--ip6]
+ *   netmap --shape allow-all|hub|groups:G --peers N [--maps M] [--ip6] [--envelope]
  *
  * --maps M: only the first M maps are built (a full push of 10,000 allow-all maps is 40 GB).
  */
@@ -25,7 +25,7 @@
 struct setup {
     const char *shape;
     size_t peers, maps, groups;
-    bool ip6;
+    bool ip6, envelope; /* --envelope: the component form */
 };
 
 static double cpu_s(void)
@@ -144,6 +144,15 @@ struct result {
     size_t bytes, maps;
 };
 
+static void encode(const struct snapshot *s, const struct setup *su, uint32_t i,
+                   const struct netmap_opts *opts, struct rk_buf *out)
+{
+    if (su->envelope)
+        netmap_encode_envelope(s, i, opts, out);
+    else
+        netmap_encode(s, i, opts, out);
+}
+
 static void measure_maps(const struct snapshot *s, const struct setup *su, struct result *r)
 {
     struct netmap_opts opts = {.now_us = 1};
@@ -157,13 +166,13 @@ static void measure_maps(const struct snapshot *s, const struct setup *su, struc
         if (i == 16)
             i = (uint32_t)su->maps - 1;
         rk_buf_clear(&out);
-        netmap_encode(s, i, &opts, &out);
+        encode(s, su, i, &opts, &out);
     }
     copy = rk_calloc(2, out.cap + BOX_OVERHEAD);
     for (uint32_t i = 0; i < su->maps; i++) {
         rk_buf_clear(&out);
         t = cpu_s();
-        netmap_encode(s, i, &opts, &out);
+        encode(s, su, i, &opts, &out);
         r->map_s += cpu_s() - t;
         r->bytes += out.n;
         t = cpu_s();
@@ -221,14 +230,15 @@ static void print(const struct setup *su, const struct result *r)
 {
     double mb = (double)r->bytes / 1e6;
 
-    printf("{\"bench\":\"netmap\",\"shape\":\"%s\",\"peers\":%zu,\"maps\":%zu,\"mbytes\":%.1f,"
+    printf("{\"bench\":\"netmap\",\"form\":\"%s\",\"shape\":\"%s\",\"peers\":%zu,\"maps\":%zu,"
+           "\"mbytes\":%.1f,"
            "\"build_snapshot_s\":%.4f,\"maps_cpu_s\":%.4f,\"maps_per_cpu_s\":%.0f,"
            "\"memcpy_cpu_s\":%.4f,\"seal_cpu_s\":%.4f,\"ratio_to_memcpy\":%.2f,"
            "\"ratio_to_seal\":%.3f,\"apply_peer_us\":%.1f,\"apply_join_us\":%.1f,"
            "\"apply_policy_us\":%.1f,\"affected_join_us\":%.1f}\n",
-           su->shape, su->peers, r->maps, mb, r->build_s, r->map_s, (double)r->maps / r->map_s,
-           r->copy_s, r->seal_s, r->map_s / r->copy_s, r->map_s / r->seal_s, r->update_us,
-           r->member_us, r->policy_us, r->affected_us);
+           su->envelope ? "components" : "map", su->shape, su->peers, r->maps, mb, r->build_s,
+           r->map_s, (double)r->maps / r->map_s, r->copy_s, r->seal_s, r->map_s / r->copy_s,
+           r->map_s / r->seal_s, r->update_us, r->member_us, r->policy_us, r->affected_us);
 }
 
 static bool parse(int argc, char **argv, struct setup *su)
@@ -239,6 +249,10 @@ static bool parse(int argc, char **argv, struct setup *su)
 
         if (rk_str_eqz(a, "--ip6")) {
             su->ip6 = true;
+            continue;
+        }
+        if (rk_str_eqz(a, "--envelope")) {
+            su->envelope = true;
             continue;
         }
         if (++i == argc)
@@ -276,7 +290,7 @@ int main(int argc, char **argv)
 
     if (!parse(argc, argv, &su)) {
         fprintf(stderr, "usage: netmap --shape allow-all|hub|groups:G --peers N [--maps M] "
-                        "[--ip6]\n");
+                        "[--ip6] [--envelope]\n");
         return 2;
     }
     d = make_account(mem, &su);

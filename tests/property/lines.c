@@ -186,7 +186,7 @@ static void ssh_lines(struct lines *l, const Management__SSHAuth *s)
     }
 }
 
-static void config_lines(struct lines *l, const Management__PeerConfig *c)
+void lines_add_config(struct lines *l, const Management__PeerConfig *c)
 {
     lines_add(l, "config address=%s address6=%s fqdn=%s ssh=%d resolve=%d lazy=%d update=%s/%d",
               c->address, hex(l, c->address_v6), c->fqdn, c->sshconfig->sshenabled,
@@ -199,7 +199,7 @@ void lines_of_map(struct lines *l, const Management__NetworkMap *m)
     lines_add(l, "serial %llu", (unsigned long long)m->serial);
     lines_add(l, "empty peers=%d firewall=%d routefw=%d", m->remotepeersisempty,
               m->firewallrulesisempty, m->routesfirewallrulesisempty);
-    config_lines(l, m->peerconfig);
+    lines_add_config(l, m->peerconfig);
     remote_lines(l, "peer", m->remotepeers, m->n_remotepeers);
     remote_lines(l, "offline", m->offlinepeers, m->n_offlinepeers);
     firewall_lines(l, m);

@@ -26,6 +26,9 @@ bool lines_eq(const struct lines *a, const struct lines *b);
 void lines_print_diff(const char *name_a, const struct lines *a, const char *name_b,
                       const struct lines *b);
 
+/** The line of a peer's own configuration. */
+void lines_add_config(struct lines *l, const Management__PeerConfig *c);
+
 /** Lines of a decoded map. */
 void lines_of_map(struct lines *l, const Management__NetworkMap *m);
 

@@ -6,6 +6,7 @@
  *   - snap_apply() gives the maps that snap_build() gives for the same tables
  *   - a peer whose map changed by more than its serial was in the affected set
  *   - the version before a mutation still gives its maps afterwards
+ *   - what an agent computes from the component form is the same map
  *
  *   property [SEED [ACCOUNTS]]     the first failing seed is printed
  */
@@ -19,6 +20,7 @@
 #include "management/netmap/netmap.h"
 #include "management/push/affected.h"
 #include "schema/pb_arena.h"
+#include "tests/property/envelope.h"
 #include "tests/property/lines.h"
 #include "tests/property/naive.h"
 #include "tests/property/random.h"
@@ -29,7 +31,7 @@
 struct run {
     uint64_t seed;
     size_t step;
-    size_t maps, woken, changed, peers; /* counters for the closing line */
+    size_t maps, woken, changed, peers, envelopes; /* counters for the closing line */
 };
 
 static const struct snap_opts OPTS = {.dns_domain = {"server.test", 11}};
@@ -65,6 +67,31 @@ static bool expect_equal(const struct run *run, const char *what, struct rk_str 
     return false;
 }
 
+/* The component form, computed as an agent would, against the map. */
+static bool check_envelope(struct run *run, const struct snapshot *s, struct rk_arena *mem,
+                           const struct peer *p, const struct lines *map)
+{
+    struct netmap_opts opts = {.now_us = NOW_US};
+    struct lines want = {.mem = mem}, plain = {.mem = mem}, got = {.mem = mem};
+    const Management__NetworkMapEnvelope *e;
+    struct rk_err err = {0};
+    struct rk_buf out;
+
+    rk_buf_init(&out, 1 << 20);
+    netmap_encode_envelope(s, snap_index_of(s, p->id), &opts, &out);
+    e = pb_unpack(mem, &management__network_map_envelope__descriptor, rk_buf_str(&out), &err);
+    rk_buf_done(&out);
+    if (e && e->payload_case == MANAGEMENT__NETWORK_MAP_ENVELOPE__PAYLOAD_FULL)
+        envelope_lines(&plain, e, p->key, NOW_US);
+    else
+        lines_add(&plain, "not an envelope: %s", err.msg);
+    envelope_comparable(&want, map);
+    envelope_comparable(&got, &plain);
+    run->envelopes++;
+    return expect_equal(run, "map and component form differ", p->id, "map", &want, "components",
+                        &got);
+}
+
 /* All maps of a state: by the engine from both snapshots, and by the naive builder. */
 static bool check_maps(struct run *run, const struct account_data *d,
                        const struct snapshot *applied, const struct snapshot *built,
@@ -81,6 +108,9 @@ static bool check_maps(struct run *run, const struct account_data *d,
                           &maps[i], "naive", &naive) ||
             !expect_equal(run, "snap_apply and snap_build differ", d->peers[i].id, "applied",
                           &maps[i], "built", &fresh))
+            return false;
+        if (envelope_faithful(d) && peer_is_validated(&d->peers[i]) &&
+            !check_envelope(run, applied, mem, &d->peers[i], &maps[i]))
             return false;
     }
     return true;
@@ -177,6 +207,8 @@ static bool run_account(struct run *run)
     struct lines maps[MAX_ROWS];
     bool ok = check_maps(run, d, s, s, mem, maps);
 
+    if (!ok)
+        random_print(d);
     for (run->step = 1; ok && run->step <= MUTATIONS; run->step++)
         ok = check_mutation(run, &rng, mem, d, &s, maps);
     snap_unref(s);
@@ -200,8 +232,8 @@ int main(int argc, char **argv)
         if (!run_account(&run))
             return 1;
     }
-    printf("property: %" PRId64 " accounts, %zu maps equal; of %zu peers after a mutation %zu "
-           "changed, %zu were woken\n",
-           accounts, run.maps, run.peers, run.changed, run.woken);
+    printf("property: %" PRId64 " accounts, %zu maps and %zu component forms equal; of %zu peers "
+           "after a mutation %zu changed, %zu were woken\n",
+           accounts, run.maps, run.envelopes, run.peers, run.changed, run.woken);
     return 0;
 }

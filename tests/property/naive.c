@@ -142,47 +142,75 @@ static struct rule *made_up(struct naive *n, struct rk_str id)
     return r;
 }
 
-static void add_service(struct naive *n, const struct service *s, const struct peer *proxy)
+static void add_target(struct naive *n, const struct service *s, const struct service_target *t,
+                       const struct peer *proxy)
+{
+    uint16_t port = t->port;
+    struct rule *r;
+
+    if (!port && (rk_str_eqz(t->protocol, "https") || rk_str_eqz(t->protocol, "tls")))
+        port = 443;
+    if (!port && rk_str_eqz(t->protocol, "http"))
+        port = 80;
+    if (!t->enabled || !port)
+        return;
+    r = made_up(n, rk_arena_printf(n->l->mem, "proxy-access-%.*s-%.*s-%.*s", RK_STR_ARG(s->id),
+                                   RK_STR_ARG(proxy->id), RK_STR_ARG(t->path)));
+    if (rk_str_eqz(s->mode, "udp"))
+        r->protocol = PROTO_UDP;
+    r->source_resource = (struct resource_ref){proxy->id, RESOURCE_PEER};
+    r->destination_resource.id = t->target_id;
+    if (!resource_type_parse(t->target_type, &r->destination_resource.type))
+        r->destination_resource.type = RESOURCE_NONE;
+    r->ranges = rk_new(n->l->mem, struct port_range);
+    r->ranges[0] = (struct port_range){port, port};
+    r->n_ranges = 1;
+}
+
+static void add_private(struct naive *n, const struct service *s, const struct peer *proxy)
 {
     struct str_list access = {rk_new_n(n->l->mem, struct rk_str, s->access_groups.n + 1), 0};
+    struct rule *r;
 
-    for (size_t i = 0; i < s->n_targets; i++) {
-        const struct service_target *t = &s->targets[i];
-        uint16_t port = t->port;
-        struct rule *r;
-
-        if (!port && (rk_str_eqz(t->protocol, "https") || rk_str_eqz(t->protocol, "tls")))
-            port = 443;
-        if (!port && rk_str_eqz(t->protocol, "http"))
-            port = 80;
-        if (!t->enabled || !port)
-            continue;
-        r = made_up(n, rk_arena_printf(n->l->mem, "proxy-access-%.*s-%.*s-%.*s", RK_STR_ARG(s->id),
-                                       RK_STR_ARG(proxy->id), RK_STR_ARG(t->path)));
-        if (rk_str_eqz(s->mode, "udp"))
-            r->protocol = PROTO_UDP;
-        r->source_resource = (struct resource_ref){proxy->id, RESOURCE_PEER};
-        r->destination_resource.id = t->target_id;
-        if (!resource_type_parse(t->target_type, &r->destination_resource.type))
-            r->destination_resource.type = RESOURCE_NONE;
-        r->ranges = rk_new(n->l->mem, struct port_range);
-        r->ranges[0] = (struct port_range){port, port};
-        r->n_ranges = 1;
-    }
     for (size_t i = 0; i < s->access_groups.n; i++)
         if (group_by_id(n, s->access_groups.v[i]))
             access.v[access.n++] = s->access_groups.v[i];
-    if (s->is_private && access.n > 0) {
-        struct rule *r = made_up(n, rk_arena_printf(n->l->mem, "private-access-%.*s-%.*s",
-                                                    RK_STR_ARG(s->id), RK_STR_ARG(proxy->id)));
+    if (!s->is_private || access.n == 0)
+        return;
+    r = made_up(n, rk_arena_printf(n->l->mem, "private-access-%.*s-%.*s", RK_STR_ARG(s->id),
+                                   RK_STR_ARG(proxy->id)));
+    r->sources = access;
+    r->destination_resource = (struct resource_ref){proxy->id, RESOURCE_PEER};
+    r->ranges = rk_new_n(n->l->mem, struct port_range, 2);
+    r->ranges[0] = (struct port_range){80, 80};
+    r->ranges[1] = (struct port_range){443, 443};
+    r->n_ranges = 2;
+}
 
-        r->sources = access;
-        r->destination_resource = (struct resource_ref){proxy->id, RESOURCE_PEER};
-        r->ranges = rk_new_n(n->l->mem, struct port_range, 2);
-        r->ranges[0] = (struct port_range){80, 80};
-        r->ranges[1] = (struct port_range){443, 443};
-        r->n_ranges = 2;
+/* Targets first, then the private access; proxies in id order (the order of policies shows where a
+ * client of a resource holds the sources of later policies). */
+static void add_service(struct naive *n, const struct service *s)
+{
+    const struct peer *proxies[MAX_PEERS];
+    size_t count = 0;
+
+    FOR_PEERS(n, i)
+    {
+        const struct peer *p = &n->d->peers[i];
+        size_t at = count;
+
+        if (!p->proxy_embedded || !rk_str_eq(p->proxy_cluster, s->proxy_cluster))
+            continue;
+        for (; at > 0 && rk_str_cmp(proxies[at - 1]->id, p->id) > 0; at--)
+            proxies[at] = proxies[at - 1];
+        proxies[at] = p;
+        count++;
     }
+    for (size_t t = 0; t < s->n_targets; t++)
+        for (size_t i = 0; i < count; i++)
+            add_target(n, s, &s->targets[t], proxies[i]);
+    for (size_t i = 0; i < count; i++)
+        add_private(n, s, proxies[i]);
 }
 
 static int cmp_policy(const void *a, const void *b)
@@ -201,14 +229,9 @@ static void collect_policies(struct naive *n)
         if (n->d->policies[i].enabled)
             n->policies[n->n_policies++] = &n->d->policies[i];
     qsort(n->policies, n->n_policies, sizeof n->policies[0], cmp_policy);
-    for (size_t i = 0; i < n->d->n_services; i++) {
-        const struct service *s = &n->d->services[i];
-
-        FOR_PEERS(n, p)
-        if (s->enabled && n->d->peers[p].proxy_embedded &&
-            rk_str_eq(n->d->peers[p].proxy_cluster, s->proxy_cluster))
-            add_service(n, s, &n->d->peers[p]);
-    }
+    for (size_t i = 0; i < n->d->n_services; i++)
+        if (n->d->services[i].enabled)
+            add_service(n, &n->d->services[i]);
 }
 
 /* ---- 3.2: component peers and relevant policies */
@@ -567,7 +590,8 @@ static void grant_group(struct naive *n, struct grants *g, const struct authoriz
     for (size_t i = 0; i < n->d->n_users; i++) {
         const struct user *u = &n->d->users[i];
 
-        if (u->blocked || u->is_service || !(all || str_list_has(&u->auto_groups, a->group_id)))
+        if (!group || u->blocked || u->is_service ||
+            !(all || str_list_has(&u->auto_groups, a->group_id)))
             continue;
         for (size_t k = 0; k < a->names.n; k++)
             grant(n, g, Z(n, a->names.v[k]), u->id);

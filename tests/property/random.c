@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#include "lib/base/enc.h"
+
 #define ROWS 40 /* room per table */
 
 uint64_t rng_next(struct rng *r) /* splitmix64 */
@@ -102,14 +104,21 @@ static void gen_meta(struct gen *g, struct peer_meta *m)
         m->flags |= PEER_FLAG_NO_IPV6;
 }
 
+/* A peer's id is its key: agents, which know no ids of peers, name it so in the component form. */
+static struct rk_str wg_key(struct gen *g)
+{
+    uint64_t raw[4] = {rng_next(g->r), rng_next(g->r), rng_next(g->r), rng_next(g->r)};
+
+    return rk_base64_encode(g->mem, rk_str_of(raw, sizeof raw));
+}
+
 static void gen_peer(struct gen *g, struct peer *p, const struct peer *old)
 {
     static unsigned long counter;
     unsigned long n = ++counter;
 
     *p = (struct peer){
-        .id = id_for(g, "p", old),
-        .key = old && rng_chance(g->r, 90) ? old->key : rk_arena_printf(g->mem, "key%lu", n),
+        .id = old ? old->id : wg_key(g),
         .dns_label =
             old && rng_chance(g->r, 80) ? old->dns_label : rk_arena_printf(g->mem, "host%lu", n),
         .ip = old && rng_chance(g->r, 85)
@@ -124,6 +133,7 @@ static void gen_peer(struct gen *g, struct peer *p, const struct peer *old)
         .status = {.connected = rng_chance(g->r, 60), .requires_approval = rng_chance(g->r, 8)},
         .location = {.country_code = rng_chance(g->r, 70) ? RK_STR("DE") : RK_STR("FR")},
     };
+    p->key = p->id;
     gen_meta(g, &p->meta);
     if (rng_chance(g->r, 60)) {
         p->ip6 = (struct rk_ip){.family = 6, .b = {0xfd, 0, 0, 1}};
