@@ -39,6 +39,7 @@ struct mgmt_app {
     struct hub *hub;
     struct rpc *rpc;
     struct rest *rest;
+    struct rest_jobs rest_jobs;
     struct http_router *router;
     struct http_h1 *h1;
 
@@ -178,10 +179,16 @@ static enum rk_code open_rpc(struct mgmt_app *a, const struct mgmt_app_opts *o, 
     return rc ? rc : rpc_attach(a->rpc, o->edge, err);
 }
 
+static bool can_reach(struct rest_jobs *j, struct rk_str peer_id)
+{
+    return rpc_can_reach(rk_container_of(j, struct mgmt_app, rest_jobs)->rpc, peer_id);
+}
+
 static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o, struct rk_err *err)
 {
     struct rest_opts r = {.m = a->mgmt,
                           .bearer = o->bearer,
+                          .jobs = &a->rest_jobs,
                           .log = o->log,
                           .version = PACKAGE_VERSION,
                           .account_domain = a->account_domain,
@@ -195,6 +202,7 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
     struct rk_pool_ops ops = mgmt_pool_ops(a->mgmt);
     enum rk_code rc = rk_pool_new(&a->rest_pool, REST_THREADS, REST_QUEUE, &ops, err);
 
+    a->rest_jobs.can_reach = can_reach;
     if (rc == RK_OK)
         rc = rest_new(&r, &a->rest, err);
     if (rc)

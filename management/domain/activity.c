@@ -241,3 +241,11 @@ const char *activity_text(int activity)
 
     return r ? r->text : "UNKNOWN_ACTIVITY";
 }
+
+int activity_by_code(struct rk_str code)
+{
+    for (size_t i = 0; i < RK_ARRAY_LEN(ROWS); i++)
+        if (rk_str_eqz(code, ROWS[i].code))
+            return ROWS[i].number;
+    return -1;
+}

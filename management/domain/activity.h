@@ -6,6 +6,8 @@
 #ifndef MGMT_DOMAIN_ACTIVITY_H
 #define MGMT_DOMAIN_ACTIVITY_H
 
+#include "lib/base/str.h"
+
 enum activity {
     ACT_PEER_USER_ADD = 0,
     ACT_PEER_SETUPKEY_ADD = 1,
@@ -155,5 +157,8 @@ enum activity {
 /** "peer.user.add", and "Peer added"; "UNKNOWN_ACTIVITY" for numbers that are not in the list. */
 const char *activity_code(int activity);
 const char *activity_text(int activity);
+
+/** Number of a code text, -1 when unknown. */
+int activity_by_code(struct rk_str code);
 
 #endif

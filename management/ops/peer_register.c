@@ -11,6 +11,7 @@
 #include "lib/crypto/secret.h"
 #include "lib/crypto/token.h"
 #include "management/ops/addresses.h"
+#include "management/ops/peer_insert.h"
 #include "management/ops/peer_login_impl.h"
 #include "management/ops/peers.h"
 
@@ -183,8 +184,8 @@ static enum rk_code insert_once(struct tx *tx, struct peer *p, const struct str_
     return rc ? rc : tx_insert_try(tx, ENT_PEER, p, taken, err);
 }
 
-static enum rk_code insert(struct tx *tx, struct peer *p, const struct str_list *groups,
-                           struct rk_err *err)
+enum rk_code peer_insert(struct tx *tx, struct peer *p, const struct str_list *groups,
+                         struct rk_err *err)
 {
     for (int i = 0; i < TRIES; i++) {
         bool taken = false;
@@ -239,7 +240,7 @@ static enum rk_code enrol_tx(struct tx *tx, void *arg, struct rk_err *err)
         return rc;
     p = peer_make(tx, e, &g);
     groups = groups_of(tx, &g);
-    rc = insert(tx, &p, &groups, err);
+    rc = peer_insert(tx, &p, &groups, err);
     for (size_t i = 0; rc == RK_OK && i < groups.n; i++)
         rc = tx_group_add_peer(tx, groups.v[i], p.id, err);
     if (rc == RK_OK)

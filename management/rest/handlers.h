@@ -9,8 +9,11 @@
 #include "lib/http/json.h"
 #include "management/rest/rest.h"
 
+struct geo; /* management/rest/geo.h */
+
 struct rest { /* req->app */
     struct rest_opts o;
+    struct geo *geo; /* NULL: no names of places */
     struct pat_auth *pats;
     _Atomic bool setup_done; /* an owner exists: never becomes false again */
     pthread_mutex_t lock;    /* public_limit */
@@ -84,11 +87,15 @@ bool peer_visible(const struct op *op, const struct peer *p);
 /** Take one request from the allowance of the client's address for public endpoints. */
 bool rest_public_limit(struct http_req *req);
 
+/** Posture checks may ask for places. */
+bool rest_has_geo(const struct rest *r);
+
 /* Handlers, in the order of routes.c. */
 http_handler rest_setup_keys_list, rest_setup_keys_create, rest_setup_keys_get,
     rest_setup_keys_update, rest_setup_keys_delete;
 http_handler rest_peers_list, rest_peers_get, rest_peers_update, rest_peers_delete,
-    rest_peers_accessible;
+    rest_peers_accessible, rest_peers_temporary;
+http_handler rest_jobs_list, rest_jobs_create, rest_jobs_get;
 http_handler rest_groups_list, rest_groups_create, rest_groups_get, rest_groups_update,
     rest_groups_delete;
 http_handler rest_routes_list, rest_routes_create, rest_routes_get, rest_routes_update,
@@ -106,6 +113,15 @@ http_handler rest_zones_list, rest_zones_create, rest_zones_get, rest_zones_upda
     rest_zones_delete;
 http_handler rest_records_list, rest_records_create, rest_records_get, rest_records_update,
     rest_records_delete;
+http_handler rest_postures_list, rest_postures_create, rest_postures_get, rest_postures_update,
+    rest_postures_delete;
+http_handler rest_locations_countries, rest_locations_cities;
+http_handler rest_events_audit;
+http_handler rest_connectors_list, rest_connectors_create, rest_connectors_get,
+    rest_connectors_update, rest_connectors_delete;
+http_handler rest_invites_list, rest_invites_create, rest_invites_regenerate, rest_invites_delete,
+    rest_invites_look, rest_invites_accept;
+http_handler rest_absent, rest_proxy_callback;
 http_handler rest_accounts_list, rest_accounts_update, rest_accounts_delete;
 http_handler rest_instance_get, rest_instance_version, rest_setup;
 http_handler rest_users_list, rest_users_create, rest_users_current, rest_users_update,

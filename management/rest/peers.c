@@ -6,6 +6,7 @@
 
 #include "lib/base/num.h"
 #include "management/netmap/netmap.h"
+#include "management/ops/temporary.h"
 #include "management/presence.h"
 #include "management/rest/handlers.h"
 
@@ -310,5 +311,32 @@ enum rk_code rest_peers_accessible(struct http_req *req, struct http_resp *resp,
     if (p && (scope == PEERS_ALL || (scope == PEERS_OWN && rk_str_eq(p->user_id, op->user->id))))
         put_all_accessible(req, &resp->body, snap_index_of(op->snap, p->id));
     jw_arr_end(&resp->body);
+    return answer_done(resp);
+}
+
+static const struct jr_field TEMPORARY[] = {
+    JR(struct temporary_input, name, JR_STR),
+    JR_AS(struct temporary_input, key, "wg_pub_key", JR_STR),
+    JR(struct temporary_input, rules, JR_STRS),
+};
+
+enum rk_code rest_peers_temporary(struct http_req *req, struct http_resp *resp, struct db *db,
+                                  struct rk_err *err)
+{
+    struct temporary_input in = {0};
+    struct rk_str id;
+    enum rk_code rc = BODY(req, TEMPORARY, &in, err);
+
+    (void)db;
+    if (!rc)
+        rc = temporary_access(op_of(req), param(req, 0), &in, &id, err);
+    if (rc)
+        return rc;
+    jw_obj(&resp->body);
+    jw_kstr(&resp->body, "id", id);
+    jw_kstr(&resp->body, "name", in.name);
+    jw_key(&resp->body, "rules");
+    put_strs_or_null(&resp->body, &in.rules);
+    jw_obj_end(&resp->body);
     return answer_done(resp);
 }

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "management/rest/geo.h"
 #include "management/rest/handlers.h"
 #include "management/rest/routes.h"
 
@@ -150,6 +151,8 @@ enum rk_code rest_new(const struct rest_opts *opts, struct rest **out, struct rk
     r->public_limit =
         rk_ratelimit_new(PUBLIC_KEYS_MAX, PUBLIC_PER_MINUTE * 1000 / 60, PUBLIC_BURST);
     r->pats = pat_auth_new(r->o.m, &opts->pat_limits);
+    if (opts->geo_names_path && *opts->geo_names_path)
+        r->geo = geo_new(opts->geo_names_path);
     rc = find_setup_state(r, err);
     if (rc) {
         rest_free(r);
@@ -163,6 +166,7 @@ void rest_free(struct rest *r)
 {
     if (!r)
         return;
+    geo_free(r->geo);
     pat_auth_free(r->pats);
     rk_ratelimit_free(r->public_limit);
     pthread_mutex_destroy(&r->lock);

@@ -23,9 +23,15 @@ struct rest_bearer {
                           struct rk_err *err);
 };
 
+/** Whether an agent can be given a job now: whoever holds the job streams. Any thread. */
+struct rest_jobs {
+    bool (*can_reach)(struct rest_jobs *j, struct rk_str peer_id);
+};
+
 struct rest_opts { /* open; copied, what it points to is borrowed until rest_free */
     struct mgmt *m;
     struct rest_bearer *bearer; /* NULL: only personal access tokens */
+    struct rest_jobs *jobs;     /* NULL: no agent can be reached */
     struct rk_log *log;
     const char *version;        /* of this server, as shown to clients */
     const char *account_domain; /* of the one account; NULL: "netbird.selfhosted" */
@@ -34,6 +40,7 @@ struct rest_opts { /* open; copied, what it points to is borrowed until rest_fre
     bool embedded_idp;          /* local users exist */
     bool local_auth_disabled;   /* … but may not log in */
     const char *geo_path;       /* MaxMind city database; NULL: none */
+    const char *geo_names_path; /* CSV of MaxMind city names, for pickers; NULL: none */
     struct pat_auth_opts pat_limits;
 };
 

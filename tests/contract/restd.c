@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The REST API alone, on a plain accept loop: for contract tests and benchmarks that want nothing
- * else in the way. Prints "port N", runs until standard input ends.
+ * else in the way. Prints "port N", then obeys one command per line of standard input until it
+ * ends, each answered by one line:
+ *
+ *   enrol SETUP-KEY N   log N new peers in
+ *   connect PEER-ID     the peer holds its streams
+ *   pat USER-ID         a token for anybody
+ *   pend USER-ID        the user waits for approval, as after joining by a login
  *
  *   restd STORE-URL [setup-token]
  */
@@ -14,7 +20,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/id.h"
+#include "lib/base/num.h"
 #include "lib/crypto/vault.h"
+#include "management/ops/peer_login.h"
+#include "management/ops/tokens.h"
+#include "management/presence.h"
 #include "management/rest/rest.h"
 
 #define STORE_THREADS 3
@@ -34,10 +45,143 @@ static int listen_any(unsigned *port)
     return fd;
 }
 
-static void serve(struct http_h1 *h1, int fd)
+static struct mgmt *m; /* of the one server of this program */
+
+static void check(enum rk_code rc, const struct rk_err *err)
+{
+    if (!rc)
+        return;
+    (void)fprintf(stderr, "restd: %s\n", err->msg);
+    exit(1);
+}
+
+static bool can_reach(struct rest_jobs *j, struct rk_str peer_id)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct peer p = {.id = peer_id};
+
+    (void)j;
+    return presence_of(m, &p).connected;
+}
+
+static void enrol(struct db *db, struct rk_arena *mem, struct rk_str key, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        struct rk_err err = {0};
+        struct peer_meta meta = {.hostname = rk_arena_printf(mem, "machine-%lld", (long long)i),
+                                 .goos = RK_STR("linux"),
+                                 .os = RK_STR("Debian GNU/Linux"),
+                                 .os_version = RK_STR("12"),
+                                 .kernel = RK_STR("Linux"),
+                                 .kernel_version = RK_STR("6.1.0"),
+                                 .version = RK_STR("0.65.0"),
+                                 .capabilities = PEER_CAP_IPV6_OVERLAY};
+        struct peer_login_req req = {.setup_key = key, .meta = &meta};
+        struct peer_login_res res = {0};
+        struct rk_key wg;
+
+        rk_key_generate(&wg);
+        req.key = rk_key_text(mem, &wg);
+        check(peer_login(m, db, &req, &res, &err), &err);
+        peer_login_done(&res);
+    }
+    printf("enrolled %lld\n", (long long)n);
+}
+
+struct grant {
+    struct pat pat;
+};
+
+static enum rk_code grant_tx(struct tx *tx, void *arg, struct rk_err *err)
+{
+    return tx_put(tx, ENT_PAT, &((struct grant *)arg)->pat, err);
+}
+
+static void grant(struct db *db, struct rk_arena *mem, struct rk_str user_id)
+{
+    const struct snapshot *s;
+    const struct actor sys = ACTOR_SYSTEM;
+    struct rk_err err = {0};
+    struct grant g;
+    struct rk_str plain;
+
+    check(mgmt_snapshot_of_user(m, db, user_id, &s, &err), &err);
+    plain = token_build(mem, user_id, RK_STR("granted"), 1, user_id, mgmt_now_us(m), &g.pat);
+    check(mgmt_mutate(m, snap_account(s)->id, &sys, 0, grant_tx, &g, &err), &err);
+    snap_unref(s);
+    printf("%s\n", plain.p);
+}
+
+static enum rk_code pend_tx(struct tx *tx, void *arg, struct rk_err *err)
+{
+    const struct user *old = tx_get(tx, ENT_USER, *(const struct rk_str *)arg);
+    struct user *u = rk_new(tx->mem, struct user);
+
+    if (!old)
+        return rk_fail(err, RK_NOT_FOUND, "no such user");
+    *u = *old;
+    u->blocked = u->pending_approval = true;
+    return tx_put(tx, ENT_USER, u, err);
+}
+
+static void pend(struct db *db, struct rk_str user_id)
+{
+    const struct snapshot *s;
+    const struct actor sys = ACTOR_SYSTEM;
+    struct rk_err err = {0};
+
+    check(mgmt_snapshot_of_user(m, db, user_id, &s, &err), &err);
+    check(mgmt_mutate(m, snap_account(s)->id, &sys, 0, pend_tx, &user_id, &err), &err);
+    snap_unref(s);
+    printf("pending\n");
+}
+
+static void obey(struct db *db, struct rk_str line)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct rk_str word, arg, more;
+    int64_t n = 0;
+
+    (void)rk_str_cut(line, ' ', &word, &arg);
+    if (rk_str_eqz(word, "enrol") && rk_str_cut(arg, ' ', &arg, &more) &&
+        !rk_parse_i64(more, 1, 1000000, &n, NULL)) {
+        enrol(db, mem, arg, n);
+    } else if (rk_str_eqz(word, "pat")) {
+        grant(db, mem, arg);
+    } else if (rk_str_eqz(word, "pend")) {
+        pend(db, arg);
+    } else if (rk_str_eqz(word, "connect")) {
+        printf("%s\n", presence_connect(m, arg, rk_unix_us() * 1000) ? "connected" : "no");
+    } else {
+        printf("?\n");
+    }
+    (void)fflush(stdout);
+}
+
+/* Whole lines of standard input; false at its end. */
+static bool commands(struct db *db, char *buf, size_t size, size_t *n)
+{
+    ssize_t got = read(0, buf + *n, size - *n);
+    char *end;
+
+    if (got <= 0)
+        return false;
+    *n += (size_t)got;
+    while ((end = memchr(buf, '\n', *n)) != NULL) {
+        size_t used = (size_t)(end - buf) + 1;
+
+        obey(db, rk_str_of(buf, used - 1));
+        memmove(buf, buf + used, *n - used);
+        *n -= used;
+    }
+    return *n < size;
+}
+
+static void serve(struct http_h1 *h1, struct db *db, int fd)
 {
     struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
-    char byte;
+    char buf[1000];
+    size_t n_buf = 0;
 
     while (poll(p, 2, -1) > 0) {
         struct sockaddr_storage sa;
@@ -45,7 +189,7 @@ static void serve(struct http_h1 *h1, int fd)
         struct rk_addr peer = {0};
         int c;
 
-        if (p[1].revents && read(0, &byte, 1) <= 0)
+        if (p[1].revents && !commands(db, buf, sizeof buf, &n_buf))
             return;
         if (!(p[0].revents & POLLIN))
             continue;
@@ -58,14 +202,6 @@ static void serve(struct http_h1 *h1, int fd)
     }
 }
 
-static void check(enum rk_code rc, const struct rk_err *err)
-{
-    if (!rc)
-        return;
-    (void)fprintf(stderr, "restd: %s\n", err->msg);
-    exit(1);
-}
-
 int main(int argc, char **argv)
 {
     struct rk_err err = {0};
@@ -73,15 +209,19 @@ int main(int argc, char **argv)
     struct rk_key key = {{1}}; /* fixed: a test may restart on the same store */
     struct rk_log *log = rk_log_new(2, getenv("RESTD_DEBUG") ? RK_DEBUG : RK_WARN, false);
     struct mgmt_opts mo = {.store_url = argc > 1 ? argv[1] : "", .vault = vault, .log = log};
+    struct rest_jobs jobs = {can_reach};
     struct rest_opts ro = {.log = log,
                            .version = "0.1.0",
                            .setup_token = argc > 2 ? argv[2] : NULL,
                            .setup_pat = true,
                            .embedded_idp = true,
-                           .geo_path = getenv("RESTD_GEO")};
-    struct http_h1_opts ho = {.log = log};
+                           .jobs = &jobs,
+                           .geo_names_path = getenv("RESTD_GEO")};
+    struct rk_prefix loopback = {rk_ip4(127, 0, 0, 0), 8};
+    struct http_h1_opts ho = {.log = log, .trusted = {&loopback, 1}, .max_per_address = 4096};
     struct http_router *router = http_router_new();
     struct rk_pool_ops ops;
+    struct db *db = NULL;
     struct http_h1 *h1;
     unsigned port;
     int fd = listen_any(&port);
@@ -91,8 +231,10 @@ int main(int argc, char **argv)
         return 2;
     }
     check(vault_add_key(vault, &key, &err), &err);
-    check(mgmt_open(&ro.m, &mo, &err), &err);
-    ops = mgmt_pool_ops(ro.m);
+    check(mgmt_open(&m, &mo, &err), &err);
+    check(mgmt_db_open(m, &db, &err), &err);
+    ro.m = m;
+    ops = mgmt_pool_ops(m);
     check(rk_pool_new(&ho.pool, STORE_THREADS, 1000, &ops, &err), &err);
     check(rest_new(&ro, (struct rest **)&ho.app, &err), &err);
     rest_attach(ho.app, router, &ho);
@@ -100,13 +242,14 @@ int main(int argc, char **argv)
     check(http_h1_new(&ho, &h1, &err), &err);
     printf("port %u\n", port);
     (void)fflush(stdout);
-    serve(h1, fd);
+    serve(h1, db, fd);
     http_h1_stop(h1, 2000);
     http_h1_free(h1);
     rk_pool_free(ho.pool);
     rest_free(ho.app);
     http_router_free(router);
-    mgmt_close(ro.m);
+    db_close(db);
+    mgmt_close(m);
     vault_free(vault);
     rk_log_free(log);
     close(fd);

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One HTTP request on libcurl; see client.h. */
+#include "config.h"
+
+#include "lib/http/client.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/num.h"
+
+#define TIMEOUT_MS 10000L
+#define MAX_BYTES  ((size_t)1 << 20)
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void init(void)
+{
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+struct answer {
+    struct rk_buf body;
+    int64_t max_age_s;
+};
+
+static size_t on_body(char *p, size_t size, size_t n, void *arg)
+{
+    struct answer *a = arg;
+
+    rk_buf_add(&a->body, rk_str_of(p, size * n));
+    return a->body.full ? 0 : size * n; /* a short count ends the transfer */
+}
+
+static size_t on_header(char *p, size_t size, size_t n, void *arg)
+{
+    struct answer *a = arg;
+    struct rk_str line = rk_str_of(p, size * n), part, rest, name, value;
+
+    if (!rk_str_istarts(line, RK_STR("cache-control:")))
+        return size * n;
+    rest = rk_str_sub(line, 14, line.n);
+    while (rest.n) {
+        (void)rk_str_cut(rest, ',', &part, &rest);
+        (void)rk_str_cut(rk_str_trim(part), '=', &name, &value);
+        if (rk_str_ieq(name, RK_STR("max-age")) &&
+            rk_parse_i64(value, 0, INT64_MAX / 2, &a->max_age_s, NULL))
+            a->max_age_s = -1;
+    }
+    return size * n;
+}
+
+static enum rk_code curl_code(CURLcode c)
+{
+    switch ((int)c) {
+    case CURLE_OPERATION_TIMEDOUT:
+        return RK_TIMEOUT;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return RK_INVALID;
+    case CURLE_WRITE_ERROR:
+        return RK_LIMIT;
+    default:
+        return RK_UNAVAILABLE;
+    }
+}
+
+static void prepare(CURL *c, const struct http_fetch *f, struct answer *a,
+                    struct curl_slist **headers, struct rk_arena *mem)
+{
+    (void)curl_easy_setopt(c, CURLOPT_URL, f->url);
+    (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, f->timeout_ms ? f->timeout_ms : TIMEOUT_MS);
+    (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+    (void)curl_easy_setopt(c, CURLOPT_WRITEDATA, a);
+    (void)curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+    (void)curl_easy_setopt(c, CURLOPT_HEADERDATA, a);
+    if (f->ca_file)
+        (void)curl_easy_setopt(c, CURLOPT_CAINFO, f->ca_file);
+    if (f->form.p) {
+        (void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, f->form.p);
+        (void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->form.n);
+    }
+    if (f->user) {
+        (void)curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        (void)curl_easy_setopt(c, CURLOPT_USERNAME, f->user);
+        (void)curl_easy_setopt(c, CURLOPT_PASSWORD, f->password ? f->password : "");
+    }
+    *headers = curl_slist_append(*headers, "Accept: application/json");
+    if (f->bearer)
+        *headers = curl_slist_append(*headers,
+                                     rk_arena_printf(mem, "Authorization: Bearer %s", f->bearer).p);
+    (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, *headers);
+}
+
+enum rk_code http_fetch(const struct http_fetch *f, struct rk_arena *mem, struct http_fetched *out,
+                        struct rk_err *err)
+{
+    struct answer a = {.max_age_s = -1};
+    struct curl_slist *headers = NULL;
+    char why[CURL_ERROR_SIZE] = "";
+    long status = 0;
+    CURLcode rc;
+    CURL *c;
+
+    (void)pthread_once(&once, init);
+    c = curl_easy_init();
+    if (!c)
+        return rk_fail(err, RK_UNAVAILABLE, "no memory for a request");
+    rk_buf_init(&a.body, f->max_bytes ? f->max_bytes : MAX_BYTES);
+    (void)curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
+    prepare(c, f, &a, &headers, mem);
+    rc = curl_easy_perform(c);
+    (void)curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(c);
+    if (rc == CURLE_OK)
+        *out = (struct http_fetched){(unsigned)status, rk_arena_dup(mem, rk_buf_str(&a.body)),
+                                     a.max_age_s};
+    rk_buf_done(&a.body);
+    return rc == CURLE_OK
+               ? RK_OK
+               : rk_fail(err, curl_code(rc), "%s: %s", f->url, *why ? why : curl_easy_strerror(rc));
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The reverse proxy and the agent network are other products. Dashboards ask for them all the same,
+ * so their paths answer as a server that has none of their objects: lists are empty, objects are
+ * not found, and nothing can be made. One row of routes.c per path says which.
+ */
+#include "config.h"
+
+#include "management/rest/absent.h"
+
+#include "management/rest/handlers.h"
+
+static void put_page(struct rk_buf *b)
+{
+    jw_obj(b);
+    jw_karr(b, "data");
+    jw_arr_end(b);
+    jw_kint(b, "page", 1);
+    jw_kint(b, "page_size", 50);
+    jw_kint(b, "total_records", 0);
+    jw_kint(b, "total_pages", 0);
+    jw_obj_end(b);
+}
+
+/* What the official server shows before the agent network is set up. */
+static void put_agent_settings(struct rk_buf *b)
+{
+    jw_obj(b);
+    jw_kstr(b, "endpoint", RK_STR(""));
+    jw_kstr(b, "proxy_address", RK_STR(""));
+    jw_kbool(b, "dedicated", false);
+    jw_kbool(b, "enable_log_collection", true);
+    jw_kbool(b, "enable_prompt_collection", false);
+    jw_kbool(b, "redact_pii", false);
+    jw_kint(b, "access_log_retention_days", 30);
+    jw_obj_end(b);
+}
+
+enum rk_code rest_absent(struct http_req *req, struct http_resp *resp, struct db *db,
+                         struct rk_err *err)
+{
+    static const struct jr_field any[1] = {{0}};
+    const struct absent *a = req->route->arg;
+    int unused;
+    enum rk_code rc = RK_OK;
+
+    (void)db;
+    if (a->has_body) /* it must be JSON, as everywhere */
+        rc = jr_parse(req->mem, req->body, any, 0, &unused, err);
+    if (!rc && a->module != PERM_MODULES)
+        rc = op_may(op_of(req), a->module, a->op, err);
+    if (rc)
+        return rc;
+    switch (a->answer) {
+    case ABSENT_LIST:
+        jw_arr(&resp->body);
+        jw_arr_end(&resp->body);
+        return answer_done(resp);
+    case ABSENT_PAGE:
+        put_page(&resp->body);
+        return answer_done(resp);
+    case ABSENT_AGENT_SETTINGS:
+        put_agent_settings(&resp->body);
+        return answer_done(resp);
+    case ABSENT_NOT_FOUND:
+        return rk_fail(err, RK_NOT_FOUND, "%s: %.*s not found", a->text, RK_STR_ARG(param(req, 0)));
+    case ABSENT_NO_SETTINGS:
+        return rk_fail(err, RK_NOT_FOUND, "agent network settings not found");
+    case ABSENT_REFUSED:
+        return rk_fail(err, RK_PRECONDITION, "%s", a->text);
+    }
+    return RK_INTERNAL;
+}
+
+/* Return of a browser from the login of a proxied service: no such login was ever started. */
+enum rk_code rest_proxy_callback(struct http_req *req, struct http_resp *resp, struct db *db,
+                                 struct rk_err *err)
+{
+    (void)req;
+    (void)db;
+    (void)err;
+    resp->status = 400;
+    resp->content_type = HTTP_TEXT;
+    rk_buf_addz(&resp->body, "Invalid state parameter\n");
+    return RK_OK;
+}
