@@ -426,40 +426,72 @@ static void begin_job(struct app *a, struct ctl_req *r, enum job_kind kind, cons
         job_advance(a);
 }
 
-static void on_request(struct ctl_user *u, struct ctl_req *r, const char *call, const json_t *args)
+#define NETWORKS_MAX 1024 /* ids of one command */
+
+static void select_networks(struct app *a, struct ctl_req *r, const json_t *args, bool select)
+{
+    struct engine *e = a->run ? runloop_engine(a->run) : NULL;
+    const json_t *list = json_object_get(args, "ids"), *v;
+    struct rk_str ids[NETWORKS_MAX];
+    struct rk_err err = {0};
+    size_t i, n = 0;
+
+    json_array_foreach(list, i, v) if (n < NETWORKS_MAX && json_is_string(v)) ids[n++] =
+        rk_str_z(json_string_value(v));
+    if (!e)
+        (void)rk_fail(&err, RK_PRECONDITION, "not connected");
+    else if (!n)
+        (void)rk_fail(&err, RK_BAD_REQUEST, "no network named");
+    if (err.code ||
+        engine_select(e, ids, n, select, json_is_true(json_object_get(args, "append")), &err))
+        ctl_fail(r, &err);
+    else
+        ctl_reply(r, NULL);
+}
+
+static void do_call(struct app *a, struct ctl_req *r, const char *call, const json_t *args)
 {
     static const struct {
         const char *name;
         enum job_kind kind;
     } jobs[] = {{"up", JOB_UP}, {"login", JOB_LOGIN}, {"down", JOB_DOWN}, {"logout", JOB_LOGOUT}};
-    struct app *a = rk_container_of(u, struct app, ctl_user);
     struct rk_err err = {0};
 
-    if (strcmp(call, "status") == 0) {
-        ctl_reply(r, status_json(a));
-        return;
-    }
-    if (strcmp(call, "version") == 0) {
-        ctl_reply(r,
-                  json_pack("{s:s,s:s}", "version", PACKAGE_VERSION, "speaks", AGENT_WIRE_VERSION));
-        return;
-    }
-    for (size_t i = 0; i < RK_ARRAY_LEN(jobs); i++) {
-        if (strcmp(call, jobs[i].name) != 0)
-            continue;
-        if (ctl_uid(r) != 0 && ctl_uid(r) != geteuid() && !a->o->allow_users) {
-            (void)rk_fail(&err, RK_FORBIDDEN, "only root may do this (see --allow-users)");
-            ctl_fail(r, &err);
-        } else if (a->quitting) {
-            (void)rk_fail(&err, RK_UNAVAILABLE, "the daemon is ending");
-            ctl_fail(r, &err);
-        } else {
+    for (size_t i = 0; i < RK_ARRAY_LEN(jobs); i++)
+        if (strcmp(call, jobs[i].name) == 0) {
             begin_job(a, r, jobs[i].kind, args);
+            return;
         }
+    if (strcmp(call, "networks_select") == 0 || strcmp(call, "networks_deselect") == 0) {
+        select_networks(a, r, args, strcmp(call, "networks_select") == 0);
         return;
     }
     (void)rk_fail(&err, RK_NOT_FOUND, "the daemon does not know the call %s", call);
     ctl_fail(r, &err);
+}
+
+static void on_request(struct ctl_user *u, struct ctl_req *r, const char *call, const json_t *args)
+{
+    struct app *a = rk_container_of(u, struct app, ctl_user);
+    struct engine *e = a->run ? runloop_engine(a->run) : NULL;
+    struct rk_err err = {0};
+
+    if (strcmp(call, "status") == 0) {
+        ctl_reply(r, status_json(a));
+    } else if (strcmp(call, "version") == 0) {
+        ctl_reply(r,
+                  json_pack("{s:s,s:s}", "version", PACKAGE_VERSION, "speaks", AGENT_WIRE_VERSION));
+    } else if (strcmp(call, "networks") == 0) {
+        ctl_reply(r, json_pack("{s:o}", "networks", e ? engine_networks(e) : json_array()));
+    } else if (ctl_uid(r) != 0 && ctl_uid(r) != geteuid() && !a->o->allow_users) {
+        (void)rk_fail(&err, RK_FORBIDDEN, "only root may do this (see --allow-users)");
+        ctl_fail(r, &err);
+    } else if (a->quitting) {
+        (void)rk_fail(&err, RK_UNAVAILABLE, "the daemon is ending");
+        ctl_fail(r, &err);
+    } else {
+        do_call(a, r, call, args);
+    }
 }
 
 static void on_gone(struct ctl_user *u, struct ctl_req *r)

@@ -251,6 +251,71 @@ static int cmd_status(struct cli *c)
     return rc;
 }
 
+static void print_networks(const json_t *list)
+{
+    const json_t *one, *domains, *d;
+    size_t i, k;
+
+    if (!json_array_size(list))
+        (void)printf("No networks available.\n");
+    json_array_foreach(list, i, one)
+    {
+        domains = json_object_get(one, "domains");
+        (void)printf("- ID: %s\n  %s: ", json_string_value(json_object_get(one, "id")),
+                     json_array_size(domains) ? "Domains" : "Network");
+        json_array_foreach(domains, k, d)(void) printf("%s%s", k ? ", " : "", json_string_value(d));
+        (void)printf("%s\n  Status: %s\n", json_string_value(json_object_get(one, "network")),
+                     json_is_true(json_object_get(one, "selected")) ? "Selected" : "Not Selected");
+    }
+}
+
+static int list_networks(struct cli *c)
+{
+    json_t *result = NULL;
+    struct rk_err err = {0};
+
+    if (ctl_call(c->v.cli.daemon_addr, "networks", NULL, 10000, &result, &err))
+        return complain(&err);
+    if (c->v.cli.json) {
+        (void)json_dumpf(json_object_get(result, "networks"), stdout, JSON_INDENT(2));
+        (void)printf("\n");
+    } else {
+        print_networks(json_object_get(result, "networks"));
+    }
+    json_decref(result);
+    return 0;
+}
+
+static int cmd_networks(struct cli *c)
+{
+    const char *verb = c->n_rest ? c->rest[0] : "list";
+    bool select = strcmp(verb, "select") == 0;
+    json_t *ids = json_array(), *args;
+
+    for (int i = 1; i < c->n_rest; i++) { /* several words, or one list with commas */
+        struct rk_str id, rest = rk_str_z(c->rest[i]);
+
+        while (rest.n) {
+            (void)rk_str_cut(rest, ',', &id, &rest);
+            if (id.n)
+                (void)json_array_append_new(ids, text_json(id));
+        }
+    }
+    if (!json_array_size(ids) && (strcmp(verb, "list") == 0 || strcmp(verb, "ls") == 0)) {
+        json_decref(ids);
+        return list_networks(c);
+    }
+    if (!json_array_size(ids) || (!select && strcmp(verb, "deselect") != 0)) {
+        json_decref(ids);
+        (void)fprintf(stderr, "Error: usage: rook networks list | select ID…|all | deselect "
+                              "ID…|all\n");
+        return 1;
+    }
+    args = json_pack("{s:o,s:b}", "ids", ids, "append", c->v.cli.append);
+    return simple(c, select ? "networks_select" : "networks_deselect", args, 10000,
+                  select ? "Networks selected" : "Networks deselected");
+}
+
 static int cmd_version(struct cli *c RK_UNUSED)
 {
     (void)printf("%s\n", PACKAGE_VERSION);
@@ -258,11 +323,15 @@ static int cmd_version(struct cli *c RK_UNUSED)
 }
 
 static const struct command COMMANDS[] = {
-    {"up", OPTIONS_SETTINGS | OPTIONS_DAEMON | OPTIONS_CLI, cmd_up,
+    {"up", OPTIONS_CLI | OPTIONS_CONNECT | OPTIONS_SETTINGS | OPTIONS_DAEMON, cmd_up,
      "register if needed, then connect; changed settings are kept"},
     {"down", OPTIONS_CLI, cmd_down, "disconnect"},
-    {"status", OPTIONS_CLI, cmd_status, "show connection and peers"},
-    {"login", OPTIONS_SETTINGS | OPTIONS_CLI, cmd_login, "register without connecting"},
+    {"status", OPTIONS_CLI | OPTIONS_STATUS, cmd_status, "show connection and peers"},
+    {"networks", OPTIONS_CLI | OPTIONS_NETWORKS, cmd_networks,
+     "networks behind peers: list, select ID…|all, deselect ID…|all"},
+    {"routes", OPTIONS_CLI | OPTIONS_NETWORKS, cmd_networks, NULL},
+    {"login", OPTIONS_CLI | OPTIONS_CONNECT | OPTIONS_SETTINGS, cmd_login,
+     "register without connecting"},
     {"logout", OPTIONS_CLI, cmd_logout, "remove this peer from management and disconnect"},
     {"deregister", OPTIONS_CLI, cmd_logout, NULL},
     {"service", OPTIONS_SETTINGS | OPTIONS_DAEMON, cmd_service, "service run: the daemon"},
@@ -303,15 +372,15 @@ static int run(const struct command *cmd, int argc, char **argv)
         return complain(&err);
     if (c.help)
         return help(cmd, table, n);
-    if (c.n_rest && cmd->run != cmd_service) {
+    if (c.n_rest && cmd->run != cmd_service && cmd->run != cmd_networks) {
         (void)fprintf(stderr, "Error: unexpected argument %s\n", argv[0]);
         return 1;
     }
-    /* both groups have these: the command's row stands for both */
-    if (cmd->groups & OPTIONS_CLI) {
+    /* groups that have the same option: the row of the first stands for both */
+    if (cmd->groups & OPTIONS_CLI)
         c.v.daemon.daemon_addr = c.v.cli.daemon_addr;
+    if (cmd->groups & OPTIONS_CONNECT)
         c.v.daemon.setup_key = c.v.cli.setup_key;
-    }
     return cmd->run(&c);
 }
 

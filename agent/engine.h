@@ -75,6 +75,14 @@ void engine_free(struct engine *e);
  *  "netbirdIp" … are set in out. */
 void engine_status(struct engine *e, json_t *out);
 
+/** Networks behind peers, as `rook networks list` shows them. Owned by the caller. */
+json_t *engine_networks(struct engine *e);
+
+/** The user's choice of networks; applied at once and kept in the state file. See route_set.h.
+ *  RK_NOT_FOUND; RK_PRECONDITION before the first map. */
+enum rk_code engine_select(struct engine *e, const struct rk_str *ids, size_t n, bool select,
+                           bool append, struct rk_err *err) RK_MUST;
+
 /** For the network monitor: the way to the internet has changed. */
 void engine_network_changed(struct engine *e);
 

@@ -207,6 +207,28 @@ void engine_routes_soon(struct engine *e)
         rk_timer_start(e->o.loop, &e->routes_timer, 0, on_routes_timer, e);
 }
 
+json_t *engine_networks(struct engine *e)
+{
+    return e->routes ? route_set_json(e->routes) : json_array();
+}
+
+enum rk_code engine_select(struct engine *e, const struct rk_str *ids, size_t n, bool select,
+                           bool append, struct rk_err *err)
+{
+    enum rk_code rc;
+
+    if (!e->routes)
+        return rk_fail(err, RK_PRECONDITION, "no network map yet");
+    rc = select ? route_set_select(e->routes, ids, n, append, err)
+                : route_set_deselect(e->routes, ids, n, err);
+    if (rc)
+        return rc;
+    state_set(e->o.state, STATE_SELECTED, route_set_selection(e->routes));
+    engine_routes_update(e);
+    engine_changed(e);
+    return RK_OK;
+}
+
 /* ---- forwarding for networks behind us ---- */
 
 static void forwarding_up(struct engine *e)

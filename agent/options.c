@@ -278,6 +278,9 @@ static const struct rk_opt CLI_OPTS[] = {
      .max = 256,
      .arg = "unix://PATH",
      .help = "control socket of the daemon"},
+};
+
+static const struct rk_opt CONNECT_OPTS[] = {
     {.flag = "setup-key",
      .letter = 'k',
      ENV("SETUP_KEY"),
@@ -292,41 +295,48 @@ static const struct rk_opt CLI_OPTS[] = {
      .type = RK_OPT_BOOL,
      CLI(foreground),
      .help = "up: be the daemon, in this process"},
+    {.flag = "timeout",
+     .type = RK_OPT_DURATION,
+     .def = "50s",
+     .min = 100,
+     .max = 3600000,
+     CLI(timeout_ms),
+     .help = "how long to wait for the connection"},
+};
+
+static const struct rk_opt STATUS_OPTS[] = {
     {.flag = "json", .letter = 'j', .type = RK_OPT_BOOL, CLI(json), .help = "print JSON"},
     {.flag = "detail",
      .letter = 'd',
      .type = RK_OPT_BOOL,
      CLI(detail),
-     .help = "status: every peer in full"},
+     .help = "every peer in full"},
     {.flag = "ipv4",
      .letter = '4',
      .type = RK_OPT_BOOL,
      CLI(ipv4),
-     .help = "status: print only the overlay IPv4 address"},
+     .help = "print only the overlay IPv4 address"},
     {.flag = "ipv6",
      .letter = '6',
      .type = RK_OPT_BOOL,
      CLI(ipv6),
-     .help = "status: print only the overlay IPv6 address"},
+     .help = "print only the overlay IPv6 address"},
     {.flag = "check",
      .letter = 'C',
      .type = RK_OPT_TEXT,
      CLI(check),
      .max = 16,
      .arg = "live|ready|startup",
-     .help = "status: say it by the exit status"},
+     .help = "say it by the exit status"},
+};
+
+static const struct rk_opt NETWORKS_OPTS[] = {
+    {.flag = "json", .letter = 'j', .type = RK_OPT_BOOL, CLI(json), .help = "print JSON"},
     {.flag = "append",
      .letter = 'a',
      .type = RK_OPT_BOOL,
      CLI(append),
-     .help = "networks select: keep what is selected"},
-    {.flag = "timeout",
-     .type = RK_OPT_DURATION,
-     .def = "60s",
-     .min = 100,
-     .max = 3600000,
-     CLI(timeout_ms),
-     .help = "how long to wait for the daemon"},
+     .help = "select: keep what is selected"},
 };
 
 const struct rk_opt *options_settings(size_t *n)
@@ -339,12 +349,6 @@ const struct rk_opt *options_daemon(size_t *n)
 {
     *n = RK_ARRAY_LEN(DAEMON_OPTS);
     return DAEMON_OPTS;
-}
-
-const struct rk_opt *options_cli(size_t *n)
-{
-    *n = RK_ARRAY_LEN(CLI_OPTS);
-    return CLI_OPTS;
 }
 
 static void add_rows(struct rk_opt *out, size_t *n, const struct rk_opt *rows, size_t n_rows,
@@ -364,16 +368,28 @@ static void add_rows(struct rk_opt *out, size_t *n, const struct rk_opt *rows, s
 
 const struct rk_opt *options_table(struct rk_arena *mem, unsigned groups, size_t *n)
 {
-    struct rk_opt *out =
-        rk_new_n(mem, struct rk_opt,
-                 RK_ARRAY_LEN(SETTINGS) + RK_ARRAY_LEN(DAEMON_OPTS) + RK_ARRAY_LEN(CLI_OPTS));
+    static const struct {
+        unsigned group;
+        const struct rk_opt *rows;
+        size_t n, base;
+    } parts[] = {
+        {OPTIONS_CLI, CLI_OPTS, RK_ARRAY_LEN(CLI_OPTS), offsetof(struct all_opts, cli)},
+        {OPTIONS_CONNECT, CONNECT_OPTS, RK_ARRAY_LEN(CONNECT_OPTS), offsetof(struct all_opts, cli)},
+        {OPTIONS_STATUS, STATUS_OPTS, RK_ARRAY_LEN(STATUS_OPTS), offsetof(struct all_opts, cli)},
+        {OPTIONS_NETWORKS, NETWORKS_OPTS, RK_ARRAY_LEN(NETWORKS_OPTS),
+         offsetof(struct all_opts, cli)},
+        {OPTIONS_SETTINGS, SETTINGS, RK_ARRAY_LEN(SETTINGS), offsetof(struct all_opts, settings)},
+        {OPTIONS_DAEMON, DAEMON_OPTS, RK_ARRAY_LEN(DAEMON_OPTS), offsetof(struct all_opts, daemon)},
+    };
+    size_t total = 0;
+    struct rk_opt *out;
 
+    for (size_t i = 0; i < RK_ARRAY_LEN(parts); i++)
+        total += parts[i].n;
+    out = rk_new_n(mem, struct rk_opt, total);
     *n = 0;
-    if (groups & OPTIONS_CLI)
-        add_rows(out, n, CLI_OPTS, RK_ARRAY_LEN(CLI_OPTS), offsetof(struct all_opts, cli));
-    if (groups & OPTIONS_SETTINGS)
-        add_rows(out, n, SETTINGS, RK_ARRAY_LEN(SETTINGS), offsetof(struct all_opts, settings));
-    if (groups & OPTIONS_DAEMON)
-        add_rows(out, n, DAEMON_OPTS, RK_ARRAY_LEN(DAEMON_OPTS), offsetof(struct all_opts, daemon));
+    for (size_t i = 0; i < RK_ARRAY_LEN(parts); i++)
+        if (groups & parts[i].group)
+            add_rows(out, n, parts[i].rows, parts[i].n, parts[i].base);
     return out;
 }

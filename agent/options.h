@@ -48,19 +48,21 @@ struct daemon_opts { /* open */
     bool allow_users;
 };
 
-struct cli_opts { /* open */
+struct cli_opts { /* open; one group of each kind of command in it */
     struct rk_str daemon_addr;
+    /* up, login */
     struct rk_str setup_key;
-    bool json, detail, ipv4, ipv6, foreground;
-    struct rk_str check;
+    bool foreground;
     int64_t timeout_ms;
+    /* status, networks */
+    bool json, detail, ipv4, ipv6;
+    struct rk_str check;
     bool append;
 };
 
 /** The tables; `at` counts from the start of the struct of the same group. */
 const struct rk_opt *options_settings(size_t *n);
 const struct rk_opt *options_daemon(size_t *n);
-const struct rk_opt *options_cli(size_t *n);
 
 /** What one command takes: settings, daemon and command options side by side. */
 struct all_opts {
@@ -72,7 +74,10 @@ struct all_opts {
 enum {
     OPTIONS_SETTINGS = 1,
     OPTIONS_DAEMON = 2,
-    OPTIONS_CLI = 4,
+    OPTIONS_CLI = 4,     /* where the daemon is */
+    OPTIONS_CONNECT = 8, /* up, login */
+    OPTIONS_STATUS = 16,
+    OPTIONS_NETWORKS = 32,
 };
 
 /** One table for the groups in the mask, with `at` counting from struct all_opts; an option in two

@@ -309,3 +309,8 @@ void runloop_engine_status(struct runloop *r, json_t *out)
     if (r->engine && (r->phase == RUNNING || r->phase == STARTING))
         engine_status(r->engine, out);
 }
+
+struct engine *runloop_engine(struct runloop *r)
+{
+    return r->phase == RUNNING ? r->engine : NULL;
+}

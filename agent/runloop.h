@@ -68,5 +68,7 @@ enum agent_status runloop_status(const struct runloop *r);
 const struct rk_err *runloop_last_err(const struct runloop *r);
 /** See engine_status; writes nothing while there is no engine. */
 void runloop_engine_status(struct runloop *r, json_t *out);
+/** The running engine, or NULL. Lent for the call at hand. */
+struct engine *runloop_engine(struct runloop *r);
 
 #endif
