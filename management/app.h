@@ -65,7 +65,7 @@ struct mgmt_app_opts {            /* open; borrowed during mgmt_app_new; zero: t
     const struct rk_prefix *trusted; /* proxies, as of the edge */
     size_t n_trusted;
 
-    size_t store_threads; /* [4] connections for operations */
+    size_t store_threads; /* [16] connections for operations */
     size_t build_threads; /* [one per core] for maps */
     struct rk_log *log;   /* may be NULL; lent */
     struct rk_metrics *metrics;

@@ -6,8 +6,11 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "lib/base/str.h"
+
+#define OPEN_AGAIN_S 1 /* until a thread without a connection tries to open one again */
 
 struct worker {
     struct rk_pool *pool;
@@ -19,6 +22,7 @@ struct worker {
 struct rk_pool {
     pthread_mutex_t lock; /* guards queue, queued, stopping */
     pthread_cond_t ready;
+    pthread_cond_t closed; /* wakes threads that wait to open a connection: stopping */
     struct rk_list queue;
     size_t queued, max_queued;
     bool stopping;
@@ -45,20 +49,47 @@ static void finish(struct rk_work *w, enum rk_code rc)
     rk_loop_post(w->loop, &w->task);
 }
 
+/* Wait until there is work that this thread can do: without a connection it opens one first, and
+ * leaves the work to the others while it cannot. Locked; false when the pool is stopping. */
+static bool wait_for_work(struct worker *me)
+{
+    struct rk_pool *p = me->pool;
+
+    for (;;) {
+        struct timespec until;
+        struct db *db = NULL;
+
+        while (rk_list_empty(&p->queue) && !p->stopping)
+            (void)pthread_cond_wait(&p->ready, &p->lock);
+        if (p->stopping || me->db || !p->ops.open)
+            return !p->stopping;
+        (void)pthread_mutex_unlock(&p->lock);
+        if (p->ops.open(p->ops.arg, &db, NULL))
+            db = NULL;
+        (void)pthread_mutex_lock(&p->lock);
+        me->db = db;
+        if (me->db)
+            continue;                         /* the work may be taken by now */
+        (void)pthread_cond_signal(&p->ready); /* that one was meant for us */
+        (void)clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += OPEN_AGAIN_S;
+        while (!p->stopping && pthread_cond_timedwait(&p->closed, &p->lock, &until) == 0)
+            ;
+    }
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *me = arg;
     struct rk_pool *p = me->pool;
 
-    (void)pthread_setname_np(pthread_self(), me->db ? "store" : "build");
+    (void)pthread_setname_np(pthread_self(), p->ops.open ? "store" : "build");
     for (;;) {
         struct rk_list *node;
         struct rk_work *w;
 
         (void)pthread_mutex_lock(&p->lock);
-        while (rk_list_empty(&p->queue) && !p->stopping)
-            (void)pthread_cond_wait(&p->ready, &p->lock);
-        node = p->stopping ? NULL : rk_list_pop_front(&p->queue);
+        node = wait_for_work(me) ? rk_list_pop_front(&p->queue) : NULL;
         if (node)
             p->queued--;
         (void)pthread_mutex_unlock(&p->lock);
@@ -75,7 +106,7 @@ static enum rk_code worker_start(struct rk_pool *p, struct worker *me, struct rk
     int rc;
 
     me->pool = p;
-    if (p->ops.open) {
+    if (p->ops.open && me == p->workers) { /* the others follow when there is work for them */
         enum rk_code code = p->ops.open(p->ops.arg, &me->db, err);
 
         if (code)
@@ -95,6 +126,7 @@ enum rk_code rk_pool_new(struct rk_pool **out, size_t n_threads, size_t max_queu
 
     (void)pthread_mutex_init(&p->lock, NULL);
     (void)pthread_cond_init(&p->ready, NULL);
+    (void)pthread_cond_init(&p->closed, NULL);
     rk_list_init(&p->queue);
     p->max_queued = max_queued;
     if (ops)
@@ -138,6 +170,7 @@ void rk_pool_stop(struct rk_pool *p)
     (void)pthread_mutex_lock(&p->lock);
     p->stopping = true;
     (void)pthread_cond_broadcast(&p->ready);
+    (void)pthread_cond_broadcast(&p->closed);
     (void)pthread_mutex_unlock(&p->lock);
     for (size_t i = 0; i < p->n; i++) {
         if (p->workers[i].running)
@@ -160,6 +193,7 @@ void rk_pool_free(struct rk_pool *p)
             p->ops.close(p->workers[i].db);
     free(p->workers);
     (void)pthread_cond_destroy(&p->ready);
+    (void)pthread_cond_destroy(&p->closed);
     (void)pthread_mutex_destroy(&p->lock);
     free(p);
 }

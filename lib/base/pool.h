@@ -30,7 +30,8 @@ struct rk_work {
 };
 
 struct rk_pool_ops { /* both NULL for a pool without connections */
-    enum rk_code (*open)(void *arg, struct db **out, struct rk_err *err); /* per thread, in new() */
+    /** Per thread: for the first one in rk_pool_new, for each other one when it is first needed. */
+    enum rk_code (*open)(void *arg, struct db **out, struct rk_err *err);
     void (*close)(struct db *db);
     void *arg;
 };

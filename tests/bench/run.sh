@@ -72,7 +72,7 @@ start_own() { # sets url and pid
     "$BUILD/rookery-management" --listen-address "127.0.0.1:$port" --datadir "$dir/own" \
         --signal http://127.0.0.1:1 --relay rel://127.0.0.1:2 --relay-secret bench --setup-open \
         --setup-pat --metrics-port 0 --health-listen-address '' --log-level warn \
-        ${tls:+--cert-file "$dir/cert.pem" --cert-key "$dir/key.pem"} 2>"$dir/own.log" &
+        ${tls:+--cert-file "$dir/cert.pem" --cert-key "$dir/key.pem"} ${SERVER_ARGS-} 2>"$dir/own.log" &
     pid=$!
     pids+=("$pid")
     wait_up "$url" "$pid" || fail "our server did not start" "$dir/own.log"
