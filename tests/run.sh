@@ -18,7 +18,7 @@ Suites (all of them without an argument):
   unit         one program per module, with address and undefined-behaviour sanitizers
   wire         recorded bytes and known answers
   fuzz-replay  every fuzz target over its corpus
-  map-cases    the network map's scenario corpus
+  map-cases    the network map: scenario corpus, and random accounts against a naive builder
   func         real programs over loopback
   contract     the REST API against its contract
   netns        agents and servers in network namespaces
@@ -177,7 +177,7 @@ suite_unit() {
 
 suite_wire() { need_asan && run_automake asan "" tests/wire/; }
 suite_fuzz_replay() { need_asan && run_automake asan "" tests/fuzz/; }
-suite_map_cases() { need_asan && run_automake asan "" tests/map-cases; }
+suite_map_cases() { need_asan && run_automake asan "" tests/map-cases tests/property; }
 
 suite_func() {
     start_postgres

@@ -15,25 +15,25 @@ static void die(const char *what, const char *value)
     exit(99);
 }
 
-struct rk_str js_str(const json_t *j)
+struct rk_str tj_str(const json_t *j)
 {
     return rk_str_of(json_string_value(j), json_string_length(j));
 }
 
-struct str_list js_list(struct rk_arena *mem, const json_t *j)
+struct str_list tj_list(struct rk_arena *mem, const json_t *j)
 {
     struct str_list l = {.v = rk_new_n(mem, struct rk_str, json_array_size(j) + 1)};
 
     for (; l.n < json_array_size(j); l.n++)
-        l.v[l.n] = js_str(json_array_get(j, l.n));
+        l.v[l.n] = tj_str(json_array_get(j, l.n));
     return l;
 }
 
-int64_t js_time(const json_t *j)
+int64_t tj_time(const json_t *j)
 {
     int64_t us = 0;
 
-    if (json_is_string(j) && rk_time_parse_us(js_str(j), &us, NULL) != RK_OK)
+    if (json_is_string(j) && rk_time_parse_us(tj_str(j), &us, NULL) != RK_OK)
         die("time", json_string_value(j));
     return us;
 }
@@ -53,7 +53,7 @@ static bool get_bool(const struct cases *c, const char *kind, const json_t *j, c
 static struct rk_str get_str(const struct cases *c, const char *kind, const json_t *j,
                              const char *key)
 {
-    return js_str(account_get(c, kind, j, key));
+    return tj_str(account_get(c, kind, j, key));
 }
 
 static struct rk_ip get_ip(struct rk_str s)
@@ -81,19 +81,19 @@ static void peer_meta_of(struct rk_arena *mem, const json_t *meta, struct peer_m
     const json_t *addresses = json_object_get(meta, "addresses");
     const json_t *files = json_object_get(meta, "files");
 
-    m->goos = js_str(json_object_get(meta, "goos"));
-    m->os_version = js_str(json_object_get(meta, "os_version"));
-    m->kernel_version = js_str(json_object_get(meta, "kernel_version"));
+    m->goos = tj_str(json_object_get(meta, "goos"));
+    m->os_version = tj_str(json_object_get(meta, "os_version"));
+    m->kernel_version = tj_str(json_object_get(meta, "kernel_version"));
     m->addresses = rk_new_n(mem, struct peer_address, json_array_size(addresses) + 1);
     for (; m->n_addresses < json_array_size(addresses); m->n_addresses++)
         m->addresses[m->n_addresses].prefix =
-            get_prefix(js_str(json_array_get(addresses, m->n_addresses)));
+            get_prefix(tj_str(json_array_get(addresses, m->n_addresses)));
     m->files = rk_new_n(mem, struct peer_file, json_array_size(files) + 1);
     for (; m->n_files < json_array_size(files); m->n_files++) {
         const json_t *f = json_array_get(files, m->n_files);
 
         m->files[m->n_files] = (struct peer_file){
-            .path = js_str(json_object_get(f, "path")),
+            .path = tj_str(json_object_get(f, "path")),
             .exist = true,
             .running = json_is_true(json_object_get(f, "running")),
         };
@@ -111,18 +111,18 @@ void account_peer(const struct cases *c, struct rk_arena *mem, const char *id, c
 
     *out = (struct peer){
         .id = rk_str_z(id),
-        .key = key ? js_str(key) : rk_arena_printf(mem, "key-%s", id),
-        .ip = get_ip(js_str(json_object_get(j, "ip"))),
+        .key = key ? tj_str(key) : rk_arena_printf(mem, "key-%s", id),
+        .ip = get_ip(tj_str(json_object_get(j, "ip"))),
         .ip6 = get_ip(get_str(c, "peer", j, "ipv6")),
         .name = rk_str_z(id),
-        .dns_label = label ? js_str(label) : rk_str_z(id),
+        .dns_label = label ? tj_str(label) : rk_str_z(id),
         .user_id = get_str(c, "peer", j, "user"),
         .ssh_enabled = get_bool(c, "peer", j, "ssh"),
         .login_expiration_enabled = get_bool(c, "peer", j, "login_expiration"),
-        .last_login_us = js_time(account_get(c, "peer", j, "last_login")),
-        .extra_dns_labels = js_list(mem, account_get(c, "peer", j, "extra_labels")),
+        .last_login_us = tj_time(account_get(c, "peer", j, "last_login")),
+        .extra_dns_labels = tj_list(mem, account_get(c, "peer", j, "extra_labels")),
         .proxy_embedded = json_is_string(embedded),
-        .proxy_cluster = js_str(embedded),
+        .proxy_cluster = tj_str(embedded),
         .location = {.connection_ip = get_ip(get_str(c, "peer", j, "connection_ip")),
                      .country_code = get_str(c, "peer", j, "country"),
                      .city_name = get_str(c, "peer", j, "city")},
@@ -137,9 +137,9 @@ void account_peer(const struct cases *c, struct rk_arena *mem, const char *id, c
         out->meta.flags |= PEER_FLAG_NO_IPV6;
     json_array_foreach(caps, i, cap)
     {
-        if (rk_str_eqz(js_str(cap), "ipv6"))
+        if (rk_str_eqz(tj_str(cap), "ipv6"))
             out->meta.capabilities |= PEER_CAP_IPV6_OVERLAY;
-        else if (rk_str_eqz(js_str(cap), "source_prefixes"))
+        else if (rk_str_eqz(tj_str(cap), "source_prefixes"))
             out->meta.capabilities |= PEER_CAP_SOURCE_PREFIXES;
         else
             die("capability", json_string_value(cap));
@@ -178,7 +178,7 @@ static void add_members(struct rk_arena *mem, struct account_data *d, size_t *ca
                 add_member(mem, d, cap, group, d->peers[i].id);
         return;
     }
-    json_array_foreach(peers, i, p) add_member(mem, d, cap, group, js_str(p));
+    json_array_foreach(peers, i, p) add_member(mem, d, cap, group, tj_str(p));
 }
 
 static void add_groups(struct rk_arena *mem, const json_t *account, struct account_data *d)
@@ -193,11 +193,11 @@ static void add_groups(struct rk_arena *mem, const json_t *account, struct accou
         struct group *g = &d->groups[d->n_groups++];
         const json_t *name = json_object_get(j, "name"), *res = json_object_get(j, "resources");
 
-        *g = (struct group){.id = rk_str_z(id), .name = name ? js_str(name) : rk_str_z(id)};
+        *g = (struct group){.id = rk_str_z(id), .name = name ? tj_str(name) : rk_str_z(id)};
         g->resources = rk_new_n(mem, struct resource_ref, json_array_size(res) + 1);
         for (; g->n_resources < json_array_size(res); g->n_resources++)
             g->resources[g->n_resources] = (struct resource_ref){
-                .id = js_str(json_array_get(res, g->n_resources)), .type = RESOURCE_SUBNET};
+                .id = tj_str(json_array_get(res, g->n_resources)), .type = RESOURCE_SUBNET};
         add_members(mem, d, &cap, g->id, json_is_array(j) ? j : json_object_get(j, "peers"));
     }
 }
@@ -206,9 +206,9 @@ static void add_groups(struct rk_arena *mem, const json_t *account, struct accou
 
 static struct resource_ref resource_of(const json_t *j)
 {
-    struct resource_ref r = {.id = js_str(json_object_get(j, "id"))};
+    struct resource_ref r = {.id = tj_str(json_object_get(j, "id"))};
 
-    if (json_is_object(j) && !resource_type_parse(js_str(json_object_get(j, "type")), &r.type))
+    if (json_is_object(j) && !resource_type_parse(tj_str(json_object_get(j, "type")), &r.type))
         die("resource type", json_string_value(json_object_get(j, "type")));
     return r;
 }
@@ -222,15 +222,15 @@ static void rule_of(const struct cases *c, struct rk_arena *mem, const json_t *j
     const char *group;
 
     *out = (struct rule){
-        .id = id ? js_str(id) : policy_id,
+        .id = id ? tj_str(id) : policy_id,
         .policy_id = policy_id,
         .enabled = get_bool(c, "rule", j, "enabled"),
         .bidirectional = get_bool(c, "rule", j, "bidirectional"),
-        .sources = js_list(mem, account_get(c, "rule", j, "sources")),
-        .destinations = js_list(mem, account_get(c, "rule", j, "destinations")),
+        .sources = tj_list(mem, account_get(c, "rule", j, "sources")),
+        .destinations = tj_list(mem, account_get(c, "rule", j, "destinations")),
         .source_resource = resource_of(account_get(c, "rule", j, "source_resource")),
         .destination_resource = resource_of(account_get(c, "rule", j, "destination_resource")),
-        .ports = js_list(mem, account_get(c, "rule", j, "ports")),
+        .ports = tj_list(mem, account_get(c, "rule", j, "ports")),
         .authorized_user = get_str(c, "rule", j, "authorized_user"),
     };
     if (!rule_action_parse(get_str(c, "rule", j, "action"), &out->action) ||
@@ -246,7 +246,7 @@ static void rule_of(const struct cases *c, struct rk_arena *mem, const json_t *j
     }
     out->authorized = rk_new_n(mem, struct authorized_group, json_object_size(groups) + 1);
     json_object_foreach(groups, group, names) out->authorized[out->n_authorized++] =
-        (struct authorized_group){.group_id = rk_str_z(group), .names = js_list(mem, names)};
+        (struct authorized_group){.group_id = rk_str_z(group), .names = tj_list(mem, names)};
 }
 
 void account_policy(const struct cases *c, struct rk_arena *mem, const json_t *j, int64_t seq,
@@ -255,10 +255,10 @@ void account_policy(const struct cases *c, struct rk_arena *mem, const json_t *j
     const json_t *rules = json_object_get(j, "rules"), *one = json_object_get(j, "rule");
 
     *out = (struct policy){
-        .id = js_str(json_object_get(j, "id")),
+        .id = tj_str(json_object_get(j, "id")),
         .seq = seq,
         .enabled = get_bool(c, "policy", j, "enabled"),
-        .posture_checks = js_list(mem, account_get(c, "policy", j, "posture")),
+        .posture_checks = tj_list(mem, account_get(c, "policy", j, "posture")),
         .n_rules = rules ? json_array_size(rules) : 1,
     };
     out->rules = rk_new_n(mem, struct rule, out->n_rules + 1);
@@ -281,14 +281,14 @@ static void add_policies(const struct cases *c, struct rk_arena *mem, const json
 
 static struct rk_str sub_str(const json_t *j, const char *system, const char *key)
 {
-    return js_str(json_object_get(json_object_get(j, system), key));
+    return tj_str(json_object_get(json_object_get(j, system), key));
 }
 
 static enum check_action action_of(const json_t *j)
 {
     enum check_action a = CHECK_ALLOW;
 
-    if (!check_action_parse(js_str(json_object_get(j, "action")), &a))
+    if (!check_action_parse(tj_str(json_object_get(j, "action")), &a))
         die("check action", json_string_value(json_object_get(j, "action")));
     return a;
 }
@@ -303,19 +303,19 @@ static void posture_lists(struct rk_arena *mem, const json_t *j, struct posture 
     for (; out->n_geo < json_array_size(geo); out->n_geo++) {
         const json_t *g = json_array_get(geo, out->n_geo);
 
-        out->geo[out->n_geo] = (struct geo_location){js_str(json_object_get(g, "country_code")),
-                                                     js_str(json_object_get(g, "city_name"))};
+        out->geo[out->n_geo] = (struct geo_location){tj_str(json_object_get(g, "country_code")),
+                                                     tj_str(json_object_get(g, "city_name"))};
     }
     out->ranges = rk_new_n(mem, struct rk_prefix, json_array_size(ranges) + 1);
     for (; out->n_ranges < json_array_size(ranges); out->n_ranges++)
-        out->ranges[out->n_ranges] = get_prefix(js_str(json_array_get(ranges, out->n_ranges)));
+        out->ranges[out->n_ranges] = get_prefix(tj_str(json_array_get(ranges, out->n_ranges)));
     out->processes = rk_new_n(mem, struct check_process, json_array_size(procs) + 1);
     for (; out->n_processes < json_array_size(procs); out->n_processes++) {
         const json_t *p = json_array_get(procs, out->n_processes);
 
         out->processes[out->n_processes] = (struct check_process){
-            js_str(json_object_get(p, "linux_path")), js_str(json_object_get(p, "mac_path")),
-            js_str(json_object_get(p, "windows_path"))};
+            tj_str(json_object_get(p, "linux_path")), tj_str(json_object_get(p, "mac_path")),
+            tj_str(json_object_get(p, "windows_path"))};
     }
 }
 
@@ -365,7 +365,7 @@ static void add_users(const struct cases *c, struct rk_arena *mem, const json_t 
                       .role = ROLE_USER,
                       .blocked = get_bool(c, "user", j, "blocked"),
                       .is_service = get_bool(c, "user", j, "service"),
-                      .auto_groups = js_list(mem, account_get(c, "user", j, "auto_groups"))};
+                      .auto_groups = tj_list(mem, account_get(c, "user", j, "auto_groups"))};
 }
 
 /* ---- routes and networks */
@@ -376,18 +376,18 @@ void account_route(const struct cases *c, struct rk_arena *mem, const json_t *j,
     struct rk_str network = get_str(c, "route", j, "network");
 
     *out = (struct route){
-        .id = js_str(json_object_get(j, "id")),
-        .net_id = js_str(net_id ? net_id : json_object_get(j, "id")),
-        .domains = js_list(mem, account_get(c, "route", j, "domains")),
+        .id = tj_str(json_object_get(j, "id")),
+        .net_id = tj_str(net_id ? net_id : json_object_get(j, "id")),
+        .domains = tj_list(mem, account_get(c, "route", j, "domains")),
         .keep_route = get_bool(c, "route", j, "keep"),
         .peer = get_str(c, "route", j, "peer"),
-        .peer_groups = js_list(mem, account_get(c, "route", j, "peer_groups")),
+        .peer_groups = tj_list(mem, account_get(c, "route", j, "peer_groups")),
         .metric = json_integer_value(account_get(c, "route", j, "metric")),
         .masquerade = get_bool(c, "route", j, "masquerade"),
         .enabled = get_bool(c, "route", j, "enabled"),
         .skip_auto_apply = get_bool(c, "route", j, "skip_auto_apply"),
-        .groups = js_list(mem, account_get(c, "route", j, "groups")),
-        .access_control_groups = js_list(mem, account_get(c, "route", j, "acl_groups")),
+        .groups = tj_list(mem, account_get(c, "route", j, "groups")),
+        .access_control_groups = tj_list(mem, account_get(c, "route", j, "acl_groups")),
     };
     out->network = get_prefix(out->domains.n ? RK_STR(ROUTE_DOMAIN_PLACEHOLDER) : network);
     out->kind = out->domains.n                ? ROUTE_DOMAIN
@@ -399,10 +399,10 @@ void account_router(const struct cases *c, struct rk_arena *mem, const json_t *j
                     struct router *out)
 {
     *out = (struct router){
-        .id = js_str(json_object_get(j, "id")),
-        .network_id = js_str(json_object_get(j, "network")),
+        .id = tj_str(json_object_get(j, "id")),
+        .network_id = tj_str(json_object_get(j, "network")),
         .peer = get_str(c, "router", j, "peer"),
-        .peer_groups = js_list(mem, account_get(c, "router", j, "peer_groups")),
+        .peer_groups = tj_list(mem, account_get(c, "router", j, "peer_groups")),
         .masquerade = get_bool(c, "router", j, "masquerade"),
         .metric = json_integer_value(account_get(c, "router", j, "metric")),
         .enabled = get_bool(c, "router", j, "enabled"),
@@ -412,15 +412,15 @@ void account_router(const struct cases *c, struct rk_arena *mem, const json_t *j
 static void resource_from(const struct cases *c, const json_t *j, struct resource *out)
 {
     const json_t *name = json_object_get(j, "name");
-    struct rk_str address = js_str(json_object_get(j, "address"));
+    struct rk_str address = tj_str(json_object_get(j, "address"));
 
     *out = (struct resource){
-        .id = js_str(json_object_get(j, "id")),
-        .network_id = js_str(json_object_get(j, "network")),
-        .name = js_str(name ? name : json_object_get(j, "id")),
+        .id = tj_str(json_object_get(j, "id")),
+        .network_id = tj_str(json_object_get(j, "network")),
+        .name = tj_str(name ? name : json_object_get(j, "id")),
         .enabled = get_bool(c, "resource", j, "enabled"),
     };
-    if (!resource_type_parse(js_str(json_object_get(j, "type")), &out->type))
+    if (!resource_type_parse(tj_str(json_object_get(j, "type")), &out->type))
         die("resource", out->id.p);
     if (out->type == RESOURCE_DOMAIN)
         out->domain = address;
@@ -452,8 +452,8 @@ static void ns_group_from(const struct cases *c, struct rk_arena *mem, const jso
     const json_t *servers = json_object_get(j, "servers");
 
     *out = (struct ns_group){
-        .id = js_str(json_object_get(j, "id")),
-        .groups = js_list(mem, json_object_get(j, "groups")),
+        .id = tj_str(json_object_get(j, "id")),
+        .groups = tj_list(mem, json_object_get(j, "groups")),
         .enabled = get_bool(c, "nameserver_group", j, "enabled"),
     };
     /* Maps carry no id of a nameserver group; the domain tells the test which one it is. */
@@ -462,7 +462,7 @@ static void ns_group_from(const struct cases *c, struct rk_arena *mem, const jso
     out->servers = rk_new_n(mem, struct nameserver, json_array_size(servers) + 1);
     for (; out->n_servers < json_array_size(servers); out->n_servers++)
         out->servers[out->n_servers] = (struct nameserver){
-            .ip = get_ip(js_str(json_object_get(json_array_get(servers, out->n_servers), "ip"))),
+            .ip = get_ip(tj_str(json_object_get(json_array_get(servers, out->n_servers), "ip"))),
             .ns_type = 1,
             .port = 53};
 }
@@ -478,12 +478,12 @@ static void add_records(struct rk_arena *mem, struct account_data *d, size_t *ca
         struct record r = {
             .id = rk_arena_printf(mem, "%.*s-%04zu", RK_STR_ARG(zone), i),
             .zone_id = zone,
-            .name = js_str(json_object_get(j, "name")),
-            .content = js_str(json_object_get(j, "content")),
+            .name = tj_str(json_object_get(j, "name")),
+            .content = tj_str(json_object_get(j, "content")),
             .ttl_s = json_integer_value(json_object_get(j, "ttl")),
         };
 
-        if (!record_type_parse(js_str(json_object_get(j, "type")), &r.type))
+        if (!record_type_parse(tj_str(json_object_get(j, "type")), &r.type))
             die("record type", zone.p);
         d->records = rk_arena_grow(mem, d->records, d->n_records, cap, sizeof *d->records);
         d->records[d->n_records++] = r;
@@ -505,16 +505,16 @@ static void add_dns(const struct cases *c, struct rk_arena *mem, const json_t *a
         struct zone *z = &d->zones[d->n_zones++];
 
         *z = (struct zone){
-            .id = js_str(json_object_get(j, "id")),
-            .domain = js_str(json_object_get(j, "domain")),
+            .id = tj_str(json_object_get(j, "id")),
+            .domain = tj_str(json_object_get(j, "domain")),
             .enabled = get_bool(c, "zone", j, "enabled"),
             .search_domain = get_bool(c, "zone", j, "search"),
-            .groups = js_list(mem, json_object_get(j, "groups")),
+            .groups = tj_list(mem, json_object_get(j, "groups")),
         };
         add_records(mem, d, &cap, z->id, json_object_get(j, "records"));
     }
     d->dns_settings.disabled_management_groups =
-        js_list(mem, json_object_get(account, "dns_disabled_groups"));
+        tj_list(mem, json_object_get(account, "dns_disabled_groups"));
 }
 
 /* ---- reverse proxy, settings */
@@ -525,24 +525,24 @@ static void service_from(const struct cases *c, struct rk_arena *mem, const json
     const json_t *targets = account_get(c, "service", j, "targets");
 
     *out = (struct service){
-        .id = js_str(json_object_get(j, "id")),
-        .domain = js_str(json_object_get(j, "domain")),
-        .proxy_cluster = js_str(json_object_get(j, "cluster")),
+        .id = tj_str(json_object_get(j, "id")),
+        .domain = tj_str(json_object_get(j, "domain")),
+        .proxy_cluster = tj_str(json_object_get(j, "cluster")),
         .mode = get_str(c, "service", j, "mode"),
         .enabled = get_bool(c, "service", j, "enabled"),
         .terminated = get_bool(c, "service", j, "terminated"),
         .is_private = get_bool(c, "service", j, "private"),
-        .access_groups = js_list(mem, account_get(c, "service", j, "access_groups")),
+        .access_groups = tj_list(mem, account_get(c, "service", j, "access_groups")),
     };
     out->targets = rk_new_n(mem, struct service_target, json_array_size(targets) + 1);
     for (; out->n_targets < json_array_size(targets); out->n_targets++) {
         const json_t *t = json_array_get(targets, out->n_targets);
 
         out->targets[out->n_targets] = (struct service_target){
-            .path = js_str(json_object_get(t, "path")),
-            .target_type = js_str(json_object_get(t, "type")),
-            .target_id = js_str(json_object_get(t, "id")),
-            .protocol = js_str(json_object_get(t, "protocol")),
+            .path = tj_str(json_object_get(t, "path")),
+            .target_type = tj_str(json_object_get(t, "type")),
+            .target_id = tj_str(json_object_get(t, "id")),
+            .protocol = tj_str(json_object_get(t, "protocol")),
             .port = (uint16_t)json_integer_value(json_object_get(t, "port")),
             .enabled = true,
         };
@@ -560,9 +560,9 @@ static void add_services(const struct cases *c, struct rk_arena *mem, const json
     json_array_foreach(list, i, j) service_from(c, mem, j, &d->services[d->n_services++]);
     d->proxy_domains = rk_new_n(mem, struct proxy_domain, json_array_size(domains) + 1);
     json_array_foreach(domains, i, j) d->proxy_domains[d->n_proxy_domains++] =
-        (struct proxy_domain){.id = js_str(json_object_get(j, "domain")),
-                              .domain = js_str(json_object_get(j, "domain")),
-                              .cluster = js_str(json_object_get(j, "cluster"))};
+        (struct proxy_domain){.id = tj_str(json_object_get(j, "domain")),
+                              .domain = tj_str(json_object_get(j, "domain")),
+                              .cluster = tj_str(json_object_get(j, "cluster"))};
 }
 
 static void add_settings(const struct cases *c, struct rk_arena *mem, const json_t *account,
@@ -579,7 +579,7 @@ static void add_settings(const struct cases *c, struct rk_arena *mem, const json
     d->settings.peer_login_expiration_enabled =
         get_bool(c, "settings", st, "peer_login_expiration_enabled");
     d->settings.peer_login_expiration_s = expiration_ms / 1000;
-    d->settings.ipv6_groups = js_list(mem, account_get(c, "settings", st, "ipv6_groups"));
+    d->settings.ipv6_groups = tj_list(mem, account_get(c, "settings", st, "ipv6_groups"));
     d->settings.dns_domain = get_str(c, "settings", st, "dns_domain");
     d->settings.routing_peer_dns_resolution = get_bool(c, "settings", st, "routing_peer_dns");
     d->settings.lazy_connection = get_bool(c, "settings", st, "lazy");

@@ -29,10 +29,10 @@ void account_router(const struct cases *c, struct rk_arena *mem, const json_t *j
 /** A member of j, or of the defaults of this kind, or NULL. */
 json_t *account_get(const struct cases *c, const char *kind, const json_t *j, const char *key);
 
-struct rk_str js_str(const json_t *j);
-struct str_list js_list(struct rk_arena *mem, const json_t *j);
+struct rk_str tj_str(const json_t *j);
+struct str_list tj_list(struct rk_arena *mem, const json_t *j);
 
 /** Microseconds of an RFC 3339 text; 0 for null. */
-int64_t js_time(const json_t *j);
+int64_t tj_time(const json_t *j);
 
 #endif

@@ -33,11 +33,11 @@ static void walk_peers(struct affected *a, const json_t *change)
 
     json_array_foreach(list, i, v)
     {
-        affected_peer(a, snap_index_of(a->s, js_str(v)));
-        bits_set(&a->out, snap_index_of(a->s, js_str(v)));
+        affected_peer(a, snap_index_of(a->s, tj_str(v)));
+        bits_set(&a->out, snap_index_of(a->s, tj_str(v)));
     }
     list = json_object_get(change, "output_peers");
-    json_array_foreach(list, i, v) bits_set(&a->out, snap_index_of(a->s, js_str(v)));
+    json_array_foreach(list, i, v) bits_set(&a->out, snap_index_of(a->s, tj_str(v)));
 }
 
 static void walk_groups(struct affected *a, const json_t *change)
@@ -47,13 +47,13 @@ static void walk_groups(struct affected *a, const json_t *change)
     size_t i, k;
     const char *group;
 
-    json_array_foreach(list, i, v) affected_group(a, js_str(v));
+    json_array_foreach(list, i, v) affected_group(a, tj_str(v));
     list = json_object_get(change, "link_groups");
-    json_array_foreach(list, i, v) affected_link(a, js_str(v));
+    json_array_foreach(list, i, v) affected_link(a, tj_str(v));
     /* whoever left a group that something uses is refreshed with its members */
     json_object_foreach(removed, group,
                         v) if (bits_meet(&a->out, snap_group_members(a->s, rk_str_z(group))))
-        json_array_foreach(v, k, p) bits_set(&a->out, snap_index_of(a->s, js_str(p)));
+        json_array_foreach(v, k, p) bits_set(&a->out, snap_index_of(a->s, tj_str(p)));
 }
 
 static void walk_objects(const struct cases *c, struct rk_arena *mem, struct affected *a,
@@ -85,15 +85,15 @@ static void walk_objects(const struct cases *c, struct rk_arena *mem, struct aff
     list = json_object_get(change, "resources");
     json_array_foreach(list, i, v)
     {
-        struct str_list groups = js_list(mem, json_object_get(v, "groups"));
+        struct str_list groups = tj_list(mem, json_object_get(v, "groups"));
 
-        affected_resource(a, js_str(json_object_get(v, "id")),
-                          js_str(json_object_get(v, "network")), &groups);
+        affected_resource(a, tj_str(json_object_get(v, "id")),
+                          tj_str(json_object_get(v, "network")), &groups);
     }
     list = json_object_get(change, "networks");
-    json_array_foreach(list, i, v) affected_network(a, js_str(v));
+    json_array_foreach(list, i, v) affected_network(a, tj_str(v));
     list = json_object_get(change, "posture_checks");
-    json_array_foreach(list, i, v) affected_posture(a, js_str(v));
+    json_array_foreach(list, i, v) affected_posture(a, tj_str(v));
 }
 
 static bool compare(const char *id, const json_t *want, const struct affected *a)
@@ -102,7 +102,7 @@ static bool compare(const char *id, const json_t *want, const struct affected *a
     json_t *v;
     size_t k;
 
-    json_array_foreach(want, k, v) if (!bits_has(&a->out, snap_index_of(a->s, js_str(v))))
+    json_array_foreach(want, k, v) if (!bits_has(&a->out, snap_index_of(a->s, tj_str(v))))
     {
         printf("  %s not woken\n", json_string_value(v));
         ok = false;
@@ -111,7 +111,7 @@ static bool compare(const char *id, const json_t *want, const struct affected *a
         struct rk_str peer = snap_peer_at(a->s, i)->id;
 
         listed = false;
-        json_array_foreach(want, k, v) listed |= rk_str_eq(js_str(v), peer);
+        json_array_foreach(want, k, v) listed |= rk_str_eq(tj_str(v), peer);
         if (!listed && !is_addition(id, peer)) {
             printf("  %.*s woken without need\n", RK_STR_ARG(peer));
             ok = false;
@@ -128,8 +128,8 @@ bool judge_affected(const struct cases *c, const json_t *one)
     const struct account_data *d = account_of(c, mem, json_object_get(one, "account"));
     struct snapshot *s = snap_build(d, &(struct snap_opts){0});
     struct affected a = {.s = s, .official_reach = true};
-    struct str_list groups = js_list(mem, json_object_get(change, "distribution_groups"));
-    struct str_list users = js_list(mem, json_object_get(change, "user_groups"));
+    struct str_list groups = tj_list(mem, json_object_get(change, "distribution_groups"));
+    struct str_list users = tj_list(mem, json_object_get(change, "user_groups"));
     bool ok = true;
 
     affected_members(&a, &groups);

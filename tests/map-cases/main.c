@@ -60,7 +60,7 @@ int main(int argc, char **argv)
     if (!c.root)
         return 99;
     c.defaults = json_object_get(c.root, "defaults");
-    c.now_us = js_time(json_object_get(c.root, "now"));
+    c.now_us = tj_time(json_object_get(c.root, "now"));
     for (size_t g = 0; g < RK_ARRAY_LEN(GROUPS); g++) {
         const json_t *list = json_object_get(c.root, GROUPS[g].key);
         size_t passed = 0, ran = 0;

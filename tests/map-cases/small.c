@@ -25,18 +25,18 @@ bool judge_posture(const struct cases *c, const json_t *one)
 bool judge_setup_key(const struct cases *c, const json_t *one)
 {
     const json_t *j = json_object_get(one, "key"), *want = json_object_get(one, "expect");
-    int64_t now = js_time(json_object_get(one, "now"));
+    int64_t now = tj_time(json_object_get(one, "now"));
     struct setup_key k = {
         .usage_limit = json_integer_value(json_object_get(j, "usage_limit")),
         .used = json_integer_value(json_object_get(j, "used_times")),
         .revoked = json_is_true(json_object_get(j, "revoked")),
-        .expires_at_us = js_time(json_object_get(j, "expires_at")),
+        .expires_at_us = tj_time(json_object_get(j, "expires_at")),
     };
 
     (void)c;
-    if (!setup_key_type_parse(js_str(json_object_get(j, "type")), &k.type))
+    if (!setup_key_type_parse(tj_str(json_object_get(j, "type")), &k.type))
         return false;
-    return rk_str_eqz(js_str(json_object_get(want, "state")),
+    return rk_str_eqz(tj_str(json_object_get(want, "state")),
                       setup_key_state_text(setup_key_state(&k, now))) &&
            setup_key_usable(&k, now) == json_is_true(json_object_get(want, "usable"));
 }
@@ -62,9 +62,9 @@ bool judge_label(const struct cases *c, const json_t *one)
     bool ok;
 
     (void)c;
-    ok = peer_dns_label(mem, js_str(json_object_get(in, "hostname")), suffix ? &ip : NULL, &got,
+    ok = peer_dns_label(mem, tj_str(json_object_get(in, "hostname")), suffix ? &ip : NULL, &got,
                         &err) == RK_OK;
-    if (ok != json_is_string(want) || (ok && !rk_str_eq(got, js_str(want)))) {
+    if (ok != json_is_string(want) || (ok && !rk_str_eq(got, tj_str(want)))) {
         printf("  got %.*s\n", RK_STR_ARG(got));
         ok = false;
     } else {
@@ -84,15 +84,15 @@ static bool judge_range(const json_t *one, const struct rk_prefix *net)
     char text[RK_ADDR_TEXT];
 
     return n == (uint64_t)json_integer_value(json_object_get(want, "count")) &&
-           rk_str_eq(rk_ip_format(&first, text), js_str(json_object_get(want, "first"))) &&
-           rk_str_eq(rk_ip_format(&last, text), js_str(json_object_get(want, "last")));
+           rk_str_eq(rk_ip_format(&first, text), tj_str(json_object_get(want, "first"))) &&
+           rk_str_eq(rk_ip_format(&last, text), tj_str(json_object_get(want, "last")));
 }
 
 static bool judge_ipv6(const json_t *one, struct rk_arena *mem, const struct rk_prefix *net6)
 {
     bool embedded = json_is_true(json_object_get(one, "embedded"));
-    struct str_list enabled = js_list(mem, json_object_get(one, "ipv6_groups"));
-    struct str_list listed = js_list(mem, json_object_get(one, "peer_groups"));
+    struct str_list enabled = tj_list(mem, json_object_get(one, "ipv6_groups"));
+    struct str_list listed = tj_list(mem, json_object_get(one, "peer_groups"));
     struct str_list groups = {.v = rk_new_n(mem, struct rk_str, listed.n + 1)};
 
     for (; groups.n < listed.n; groups.n++)
@@ -108,7 +108,7 @@ static bool judge_ipv6(const json_t *one, struct rk_arena *mem, const struct rk_
 static bool judge_conflict(const json_t *one, struct rk_arena *mem, const struct rk_prefix *net)
 {
     const json_t *forbidden = json_object_get(json_object_get(one, "expect"), "ip_not_in");
-    struct rk_str taken = js_str(json_array_get(json_object_get(one, "taken"), 0));
+    struct rk_str taken = tj_str(json_array_get(json_object_get(one, "taken"), 0));
     bool ok = true;
 
     for (uint64_t i = 0; i < addr4_count(net); i++) {
@@ -119,8 +119,8 @@ static bool judge_conflict(const json_t *one, struct rk_arena *mem, const struct
         if (rk_str_eq(s, taken))
             continue;
         for (size_t k = 0; k < json_array_size(forbidden); k++)
-            ok &= !rk_str_eq(s, js_str(json_array_get(forbidden, k)));
-        ok &= peer_dns_label(mem, js_str(json_object_get(one, "hostname")), &ip, &label, NULL) ==
+            ok &= !rk_str_eq(s, tj_str(json_array_get(forbidden, k)));
+        ok &= peer_dns_label(mem, tj_str(json_object_get(one, "hostname")), &ip, &label, NULL) ==
                   RK_OK &&
               rk_str_eq(label, rk_arena_printf(mem, "web-30-%u", ip.b[3]));
     }
@@ -129,8 +129,8 @@ static bool judge_conflict(const json_t *one, struct rk_arena *mem, const struct
 
 bool judge_address(const struct cases *c, const json_t *one)
 {
-    struct rk_str text = js_str(json_object_get(one, "network"));
-    struct rk_str text6 = js_str(json_object_get(one, "network_v6"));
+    struct rk_str text = tj_str(json_object_get(one, "network"));
+    struct rk_str text6 = tj_str(json_object_get(one, "network_v6"));
     struct rk_arena *mem = rk_arena_new(0);
     struct rk_prefix net = {0};
     bool ok = rk_prefix_parse(text6.n ? text6 : text, &net, NULL) == RK_OK;
@@ -152,7 +152,7 @@ bool judge_expiration(const struct cases *c, const json_t *one)
 {
     const json_t *j = json_object_get(one, "peer"), *want = json_object_get(one, "expect");
     const json_t *st = json_object_get(one, "settings");
-    int64_t now = js_time(json_object_get(one, "now")), period_ms = 0;
+    int64_t now = tj_time(json_object_get(one, "now")), period_ms = 0;
     struct settings settings;
     struct rk_arena *mem = rk_arena_new(0);
     struct peer p;
@@ -163,7 +163,7 @@ bool judge_expiration(const struct cases *c, const json_t *one)
     settings_default(&settings);
     settings.peer_login_expiration_enabled =
         json_is_true(json_object_get(st, "peer_login_expiration_enabled"));
-    ok = rk_parse_duration_ms(js_str(json_object_get(st, "peer_login_expiration")), &period_ms,
+    ok = rk_parse_duration_ms(tj_str(json_object_get(st, "peer_login_expiration")), &period_ms,
                               NULL) == RK_OK;
     settings.peer_login_expiration_s = period_ms / 1000;
     ok = ok &&

@@ -11,4 +11,7 @@ case_judge judge_map, judge_affected;
 case_judge judge_posture, judge_setup_key, judge_label, judge_address, judge_expiration;
 case_judge judge_timing;
 
+/** The ephemeral ones of the timing cases. */
+bool judge_ephemeral(const json_t *one);
+
 #endif
