@@ -18,7 +18,7 @@
 #include "management/rest/rest.h"
 
 #define STORE_THREADS 16 /* enrolments that wait for one commit together */
-#define REST_THREADS  2 /* of their own, so that returning agents do not keep operators waiting */
+#define REST_THREADS  2  /* of their own, so that returning agents do not keep operators waiting */
 #define REST_QUEUE    1000
 /* Operations that wait for a store thread: the agents of a very large fleet, each with one. */
 #define STORE_QUEUE 50000

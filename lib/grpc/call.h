@@ -78,8 +78,8 @@ void grpc_call_finish(struct grpc_call *c);
  *  outside. */
 void grpc_call_fail(struct grpc_call *c, const struct rk_err *err);
 
-/** End by RST_STREAM, at once: what is queued is dropped. For clients that do not take what they are
- *  sent, so that no status would reach them either. ended() gets RK_LIMIT. */
+/** End by RST_STREAM, at once: what is queued is dropped. For clients that do not take what they
+ * are sent, so that no status would reach them either. ended() gets RK_LIMIT. */
 void grpc_call_abort(struct grpc_call *c);
 
 /** End with exactly this status and text, where the protocol asks for numbers outside the table.

@@ -25,8 +25,8 @@
 enum {
     MESSAGE = 400 * 1000,
     DEFAULT_CONNS = 300,
-    /* Of one connection with one stream, idle. Measured: 21 KiB clear, 47 KiB under TLS; the biggest
-     * parts are nghttp2's frame buffer (16 KiB) and OpenSSL's session. */
+    /* Of one connection with one stream, idle. Measured: 21 KiB clear, 47 KiB under TLS; the
+     * biggest parts are nghttp2's frame buffer (16 KiB) and OpenSSL's session. */
     IDLE_CLEAR_MAX = 32 * 1024,
     IDLE_TLS_MAX = 72 * 1024,
     /* More while the message waits for a reader that stands still: the queue itself in clear text,
