@@ -156,13 +156,6 @@ run_scripts() { # FOLDER: every test script in it, with our programs in the envi
     done
 }
 
-start_postgres() { # for the store tests; without it they say that they were skipped
-    [ -z "${RK_TEST_PG-}" ] && [ -r "$top/tests/lib/pg.sh" ] || return 0
-    # shellcheck source=/dev/null
-    . "$top/tests/lib/pg.sh"
-    if pg_start; then trap 'pg_stop' EXIT; fi
-}
-
 suite_style() {
     run style/format bash -c 'cd "$1" && git ls-files "*.c" "*.h" >/dev/null 2>&1 || exit 77
         git ls-files "*.c" "*.h" | xargs clang-format --dry-run --Werror' x "$top"
@@ -171,7 +164,6 @@ suite_style() {
 }
 
 suite_unit() {
-    start_postgres
     need_asan && run_automake asan "" tests/unit/
 }
 
@@ -180,12 +172,10 @@ suite_fuzz_replay() { need_asan && run_automake asan "" tests/fuzz/; }
 suite_map_cases() { need_asan && run_automake asan "" tests/map-cases tests/property; }
 
 suite_func() {
-    start_postgres
     need_asan && run_automake asan "" tests/func/
 }
 
 suite_contract() {
-    start_postgres
     need_plain && run_automake plain "" tests/contract/
 }
 
@@ -213,12 +203,10 @@ suite_container() {
 suite_tsan() {
     configure_build tsan CC="$(cc gcc)" CFLAGS='-O1 -g' --enable-sanitize=thread ||
         { result 1 "tsan/build" "$build/tsan.log"; return; }
-    start_postgres
     run_automake tsan tsan/ tests/unit/ tests/func/
 }
 
 suite_long() {
-    start_postgres
     need_plain && TEST_TIMEOUT=3600 run long/check-long make -C "$build/plain" check-long
 }
 
