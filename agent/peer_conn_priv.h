@@ -83,7 +83,8 @@ struct pconn {
     struct imux_session session;
     bool in_mux;
     struct imux_gather gather;
-    struct rk_timer *ice_timer, *punch_timer, *probe_timer;
+    struct rk_timer *ice_timer, *punch_timer, *probe_timer, *repeat_timer;
+    unsigned repeats; /* of our candidates in this session */
     bool ice_up;
     struct rk_addr probe_to; /* where the lost direct path went; family 0: nowhere */
     struct stun_txid probe_txid;

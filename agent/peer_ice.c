@@ -20,6 +20,8 @@
 #include "lib/base/num.h"
 #include "lib/crypto/secret.h"
 
+#define REPEAT_MS       300 /* then doubled: 0.3, 0.9, 2.1 s after the beginning */
+#define REPEATS         3
 #define PUNCH_MS        1000
 #define DEFAULT_WG_PORT 51820
 #define PROBE_MS        5000
@@ -166,6 +168,22 @@ static void on_candidate(struct imux_gather *g, const struct ice_cand *c)
     arm(p);
 }
 
+/* Official agents drop candidates that overtake the answer, and their agent takes some milliseconds
+ * to make; there is no acknowledgement. So tell ours again while there is no path; what the remote
+ * has already it ignores. */
+static void on_repeat(void *arg)
+{
+    struct pconn *p = arg;
+    const struct ice_cand *c;
+
+    if (!p->agent || p->ice_up)
+        return;
+    for (size_t i = 0; (c = ice_agent_local(p->agent, i)); i++)
+        pc_send_candidate(p, c);
+    if (++p->repeats < REPEATS)
+        rk_timer_start(p->env->loop, &p->repeat_timer, REPEAT_MS << p->repeats, on_repeat, p);
+}
+
 static const struct imux_session_ops SESSION_OPS = {.stun = on_stun};
 static const struct imux_gather_ops GATHER_OPS = {.candidate = on_candidate};
 
@@ -220,6 +238,7 @@ static void agent_drop(struct pconn *p)
 {
     rk_timer_cancel(&p->ice_timer);
     rk_timer_cancel(&p->punch_timer);
+    rk_timer_cancel(&p->repeat_timer);
     imux_gather_stop(p->env->mux, &p->gather);
     ice_agent_free(p->agent);
     p->agent = NULL;
@@ -307,6 +326,8 @@ static enum rk_code agent_start(struct pconn *p, const struct sigm *msg, struct 
         add_remote(p, &p->early[i]);
     p->n_early = 0;
     imux_gather_start(p->env->mux, &p->gather);
+    p->repeats = 0;
+    rk_timer_start(p->env->loop, &p->repeat_timer, REPEAT_MS, on_repeat, p);
     arm(p);
     return RK_OK;
 }

@@ -108,6 +108,11 @@ enum rk_code ice_agent_add_local(struct ice_agent *a, struct ice_cand *c, int64_
     return RK_OK;
 }
 
+const struct ice_cand *ice_agent_local(const struct ice_agent *a, size_t i)
+{
+    return i < a->n_locals ? &a->locals[i] : NULL;
+}
+
 enum rk_code ice_agent_add_remote(struct ice_agent *a, const struct ice_cand *c, int64_t now_us,
                                   struct rk_err *err)
 {

@@ -66,6 +66,9 @@ enum rk_code ice_agent_add_local(struct ice_agent *a, struct ice_cand *c, int64_
 enum rk_code ice_agent_add_remote(struct ice_agent *a, const struct ice_cand *c, int64_t now_us,
                                   struct rk_err *err);
 
+/** Local candidate i; NULL past the end. Lent until the next candidate. */
+const struct ice_cand *ice_agent_local(const struct ice_agent *a, size_t i);
+
 /** A STUN message for this agent, from `from` and sent to our address `to` (family 0: unknown).
  *  true: it belonged to this session (authenticated). */
 bool ice_agent_input(struct ice_agent *a, const struct rk_addr *from, const struct rk_ip *to,
