@@ -532,7 +532,7 @@ static void measure(struct server *s, size_t n_pairs, double seconds, unsigned i
     latency(&pairs[0], &r);
     pair_close(&pairs[0]);
     server_stop(s);
-    if (!best->packets_per_s || r.cpu_ns < best->cpu_ns)
+    if (best->packets_per_s <= 0 || r.cpu_ns < best->cpu_ns)
         *best = r;
 }
 
