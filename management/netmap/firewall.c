@@ -18,6 +18,8 @@
 #define PORT_SSH     22
 #define PORT_NATIVE  22022
 #define TEXT_NATIVE  "22022"
+#define HEAD_MAX     4  /* tag and length of an entry */
+#define OVERSHOOT    64 /* what block copies may write behind the last entry */
 #define MIDDLE_FIXED 48 /* bytes that are copied at once, whatever the length */
 
 enum direction { DIR_IN, DIR_OUT };
@@ -30,7 +32,7 @@ struct entries { /* all entries that one rule gives per address */
     struct rk_buf b;
     struct middle *v;
     size_t n, cap;
-    size_t longest;
+    size_t total; /* bytes of all pieces */
 };
 
 unsigned firewall_wire_protocol(enum rule_protocol p)
@@ -80,8 +82,7 @@ static void add_entry(struct entries *e, const struct view *v, const struct rule
         e->v = rk_realloc(e->v, e->cap, sizeof *e->v);
     }
     e->v[e->n++] = m;
-    if (m.n > e->longest)
-        e->longest = m.n;
+    e->total += m.n;
 }
 
 static bool covers(const struct port_range *r, uint16_t port)
@@ -125,7 +126,7 @@ static void expand(struct entries *e, const struct view *v, const struct rule *r
         add_entry(e, v, r, dir, RK_STR(TEXT_NATIVE), &OPEN);
 }
 
-/* One entry at p; returns its end. Copies whole blocks, so up to 64 bytes behind the end are
+/* One entry at p; returns its end. Copies whole blocks, so up to OVERSHOOT bytes behind the end are
  * overwritten. */
 static uint8_t *put_entry(uint8_t *p, const uint8_t *ip, size_t n_ip, size_t ip_block,
                           const uint8_t *middle, size_t n_middle, const uint8_t *src, size_t n_src)
@@ -147,8 +148,9 @@ static uint8_t *put_entry(uint8_t *p, const uint8_t *ip, size_t n_ip, size_t ip_
 static void put_page(const struct view *v, const struct page *pg, uint64_t w,
                      const struct entries *e, struct rk_buf *out)
 {
-    size_t one = 2 + 2 * PB_VARINT_MAX + 64 + e->longest + MIDDLE_FIXED + 32;
-    size_t max = (size_t)__builtin_popcountll(w) * e->n * 2 * one;
+    size_t n_peers = (size_t)__builtin_popcountll(w);
+    size_t max = n_peers * (e->total + e->n * (HEAD_MAX + FW_SRC4 + 8)) + OVERSHOOT +
+                 (v->ip6 ? n_peers * (e->total + e->n * (HEAD_MAX + FW_SRC6)) : 0);
     uint8_t *start = (uint8_t *)rk_buf_room(out, max), *p = start;
 
     if (!start)

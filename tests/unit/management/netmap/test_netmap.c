@@ -5,6 +5,7 @@
 
 #include "management/netmap/netmap.h"
 
+#include "management/push/affected.h"
 #include "schema/gen/management.pb-c.h"
 #include "schema/pb_arena.h"
 #include "tests/unit/management/netmap/fixture.h"
@@ -200,6 +201,37 @@ START_TEST(reach_is_what_the_map_lists)
 }
 END_TEST
 
+/* The affected set speaks in the indexes of the new snapshot, also when all peers got new ones. */
+START_TEST(affected_follows_renumbering)
+{
+    struct account_data *d = fx_account(mem, 300);
+    struct rk_str third = RK_STR("third");
+    struct bits affected = {0};
+    size_t renumbered = 0;
+    struct snapshot *s;
+
+    d->policies[0].rules[0].sources = (struct str_list){&third, 1};
+    d->policies[0].rules[0].destinations = (struct str_list){&third, 1};
+    s = snap_build(d, &FX_OPTS);
+    for (size_t i = 0; i < 240; i++) {
+        struct change c = {.kind = ENT_PEER, .id = d->peers[i].id};
+        struct snapshot *next = snap_apply(s, &c, 1, i + 2);
+
+        renumbered += snap_epoch(next) != snap_epoch(s);
+        netmap_affected(s, next, &c, 1, &affected);
+        if (i % 3 == 0)
+            ck_assert(bits_eq(&affected, snap_group_members(next, third)));
+        else
+            ck_assert(!bits_any(&affected));
+        snap_unref(s);
+        s = next;
+    }
+    ck_assert_uint_gt(renumbered, 0);
+    bits_done(&affected);
+    snap_unref(s);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("netmap");
@@ -212,5 +244,6 @@ int main(void)
     tcase_add_test(t, config_follows_the_meta_that_is_given);
     tcase_add_test(t, checks_list_process_paths);
     tcase_add_test(t, reach_is_what_the_map_lists);
+    tcase_add_test(t, affected_follows_renumbering);
     return vec_run(t, "netmap");
 }
