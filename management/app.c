@@ -293,6 +293,7 @@ static void *stop_main(void *arg)
     http_h1_stop(a->h1, H1_GRACE_MS);
     rk_pool_stop(a->rest_pool);
     rk_pool_stop(a->store);
+    mgmt_drain(a->mgmt); /* logins that wait for their commit answer on loops that still turn */
     hub_stop(a->hub);
     rk_pool_stop(a->build);
     a->stopped(a->stopped_arg);

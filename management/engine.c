@@ -402,9 +402,9 @@ enum rk_code mgmt_account_ids(struct mgmt *m, struct db *db, struct rk_arena *me
 
 /* ---- changing ---------------------------------------------------------------------------- */
 
-enum rk_code mgmt_submit(struct mgmt *m, struct mgmt_mutation *mut, struct rk_err *err)
+static enum rk_code lane_submit(struct lane *l, struct mgmt_mutation *mut, struct rk_err *err)
 {
-    struct lane *l = mgmt_lane_of(m, mut->account_id);
+    struct mgmt *m = l->m;
     enum rk_code rc = RK_OK;
 
     (void)pthread_mutex_lock(&l->lock);
@@ -419,6 +419,11 @@ enum rk_code mgmt_submit(struct mgmt *m, struct mgmt_mutation *mut, struct rk_er
     }
     (void)pthread_mutex_unlock(&l->lock);
     return rc;
+}
+
+enum rk_code mgmt_submit(struct mgmt *m, struct mgmt_mutation *mut, struct rk_err *err)
+{
+    return lane_submit(mgmt_lane_of(m, mut->account_id), mut, err);
 }
 
 /* A blocking mutation is the head of a struct around it. */
@@ -439,7 +444,7 @@ static void blocking_done(struct mgmt_mutation *mut)
     (void)pthread_mutex_unlock(&b->lock);
 }
 
-enum rk_code mgmt_run(struct mgmt *m, struct mgmt_mutation *mut, struct rk_err *err)
+static enum rk_code lane_run(struct lane *l, struct mgmt_mutation *mut, struct rk_err *err)
 {
     struct blocking b = {.mut = *mut};
     enum rk_code rc;
@@ -447,7 +452,7 @@ enum rk_code mgmt_run(struct mgmt *m, struct mgmt_mutation *mut, struct rk_err *
     b.mut.done = blocking_done;
     (void)pthread_mutex_init(&b.lock, NULL);
     (void)pthread_cond_init(&b.cond, NULL);
-    rc = mgmt_submit(m, &b.mut, err);
+    rc = lane_submit(l, &b.mut, err);
     if (rc == RK_OK) {
         (void)pthread_mutex_lock(&b.lock);
         while (!b.over)
@@ -459,6 +464,31 @@ enum rk_code mgmt_run(struct mgmt *m, struct mgmt_mutation *mut, struct rk_err *
     (void)pthread_cond_destroy(&b.cond);
     (void)pthread_mutex_destroy(&b.lock);
     return rc;
+}
+
+enum rk_code mgmt_run(struct mgmt *m, struct mgmt_mutation *mut, struct rk_err *err)
+{
+    return lane_run(mgmt_lane_of(m, mut->account_id), mut, err);
+}
+
+static enum rk_code nothing(struct tx *tx, void *arg, struct rk_err *err)
+{
+    (void)tx;
+    (void)arg;
+    (void)err;
+    return RK_OK;
+}
+
+void mgmt_drain(struct mgmt *m)
+{
+    for (size_t i = 0; i < m->n_lanes; i++) {
+        struct actor actor = ACTOR_SYSTEM;
+        struct mgmt_mutation mut = {.actor = &actor, .flags = MUT_PLAIN, .fn = nothing};
+        struct rk_err err = {0};
+
+        if (lane_run(&m->lanes[i], &mut, &err)) /* done or failed: what was before it is over */
+            rk_log(m->opts.log, RK_DEBUG, "drained with an error", KV_ERR(&err));
+    }
 }
 
 enum rk_code mgmt_mutate(struct mgmt *m, struct rk_str account_id, const struct actor *actor,

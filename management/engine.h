@@ -166,6 +166,10 @@ struct mgmt_mutation {
 enum rk_code mgmt_submit(struct mgmt *m, struct mgmt_mutation *mut, struct rk_err *err) RK_MUST;
 #define MGMT_QUEUE_MAX 20000 /* one per registering agent of a very large fleet */
 
+/** Wait until everything that was submitted before is over and its done() was called. For shutdown:
+ *  before the loops stop that done() posts to. Any thread that may block. */
+void mgmt_drain(struct mgmt *m);
+
 /* ---- inside a mutation ----------------------------------------------------------------------- */
 
 /**

@@ -47,19 +47,33 @@ static enum rk_code user_of_token(struct rpc_job *j, struct db *db, struct rk_st
 struct login {
     struct rpc_job job;
     struct peer_meta meta;
-    struct peer_login_req req;
+    struct peer_login_job login;
     struct rk_str jwt;
-    struct peer_login_res res;
 };
 
+/* Lane thread: an enrolment was committed, or failed. */
+static void login_enrolled(struct peer_login_job *done)
+{
+    struct login *l = rk_container_of(done, struct login, login);
+
+    l->job.err = l->login.err;
+    rpc_job_finish(&l->job);
+}
+
+/* An enrolment waits for its commit without keeping this thread, so that many share one. */
 static void login_run(struct rpc_job *j, struct db *db)
 {
     struct login *l = rk_container_of(j, struct login, job);
     struct rpc *r = rpc_of(j->call);
 
-    if (l->jwt.n && user_of_token(j, db, l->jwt, &l->req.user_id))
+    if (l->jwt.n && user_of_token(j, db, l->jwt, &l->login.req.user_id))
         return;
-    j->err.code = peer_login(r->o.mgmt, db, &l->req, &l->res, &j->err);
+    l->login.done = login_enrolled;
+    j->more = 2;
+    if (peer_login_begin(r->o.mgmt, db, &l->login))
+        return; /* everything may be over by now */
+    j->more = 1;
+    j->err = l->login.err;
 }
 
 /* Read from the very state that Sync will use: what differs makes an agent restart. */
@@ -67,7 +81,7 @@ static void login_reply(struct rpc_job *j)
 {
     struct login *l = rk_container_of(j, struct login, job);
     struct rpc *r = rpc_of(j->call);
-    const struct snapshot *s = l->res.snap;
+    const struct snapshot *s = l->login.res.snap;
     struct netmap_opts netmap = *r->o.netmap;
     struct rk_buf b;
     size_t at;
@@ -80,21 +94,21 @@ static void login_reply(struct rpc_job *j)
                    netmap.now_us / 1000000, &b);
     pb_end(&b, at);
     at = pb_begin(&b, F_PEER_CONFIG);
-    netmap_encode_peer_config(s, l->res.index, &netmap,
-                              netmap_ssh_by_policy(s, l->res.index, &netmap), &b);
+    netmap_encode_peer_config(s, l->login.res.index, &netmap,
+                              netmap_ssh_by_policy(s, l->login.res.index, &netmap), &b);
     pb_end(&b, at);
-    message_put_checks(&b, F_CHECKS, s, l->res.index, grpc_call_arena(j->call));
-    message_put_session(&b, F_SESSION, l->res.peer, snap_settings(s));
+    message_put_checks(&b, F_CHECKS, s, l->login.res.index, grpc_call_arena(j->call));
+    message_put_session(&b, F_SESSION, l->login.res.peer, snap_settings(s));
     if (b.full)
         rpc_fail_status(j->call, GRPC_INTERNAL, "the answer is too large");
     else
         rpc_reply_sealed(j->call, &j->peer.shared, rk_buf_str(&b));
     rk_buf_done(&b);
-    rk_log(r->o.log, l->res.registered ? RK_INFO : RK_DEBUG,
-           l->res.registered ? "peer registered" : "peer login", kv_str("peer", l->res.peer->id),
-           kv_str("name", l->res.peer->name));
+    rk_log(r->o.log, l->login.res.registered ? RK_INFO : RK_DEBUG,
+           l->login.res.registered ? "peer registered" : "peer login",
+           kv_str("peer", l->login.res.peer->id), kv_str("name", l->login.res.peer->name));
     rk_metric_add(r->logins, 1);
-    peer_login_done(&l->res);
+    peer_login_done(&l->login.res);
 }
 
 static struct str_list labels_of(struct rk_arena *mem, const Management__LoginRequest *req)
@@ -126,7 +140,7 @@ void rpc_login(struct grpc_call *c, struct rk_str body)
         return;
     }
     l->jwt = rk_str_z(req->jwttoken);
-    l->req = (struct peer_login_req){
+    l->login.req = (struct peer_login_req){
         .key = rk_str_z(l->job.peer.text),
         .setup_key = rk_str_z(req->setupkey),
         .meta = &l->meta,

@@ -57,10 +57,17 @@ struct rpc_job {
     enum grpc_status status; /* GRPC_OK: by err */
     void (*run)(struct rpc_job *j, struct db *db);
     void (*reply)(struct rpc_job *j); /* only when err.code is RK_OK */
+    /* A run that only begins something sets `more` to 2 before, and rpc_job_finish is called when
+     * that is over; back to 1 when nothing was begun. */
+    unsigned more;
+    struct rk_task later; /* private */
 };
 
 /** Hand over; rpc_fail(err) or reply() follow on the loop. */
 void rpc_job_submit(struct rpc_job *j, struct grpc_call *call);
+
+/** What run() began is over; j->err says how. Any thread, once. */
+void rpc_job_finish(struct rpc_job *j);
 
 /* One per file. */
 void rpc_login(struct grpc_call *c, struct rk_str body);

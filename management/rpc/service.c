@@ -82,13 +82,13 @@ static void job_run(struct rk_work *w, struct db *db)
     j->run(j, db);
 }
 
-static void job_done(struct rk_work *w, enum rk_code rc)
+/* Loop: once for the end of run, and once more when it began something. */
+static void job_step(struct rpc_job *j)
 {
-    struct rpc_job *j = rk_container_of(w, struct rpc_job, work);
     struct grpc_call *call = j->call;
 
-    if (rc)
-        (void)rk_fail(&j->err, RK_UNAVAILABLE, "the server is stopping");
+    if (--j->more > 0)
+        return;
     if (j->err.code == RK_OK)
         j->reply(j);
     else if (j->status != GRPC_OK)
@@ -99,12 +99,33 @@ static void job_done(struct rk_work *w, enum rk_code rc)
     grpc_call_unref(call);
 }
 
+static void job_done(struct rk_work *w, enum rk_code rc)
+{
+    struct rpc_job *j = rk_container_of(w, struct rpc_job, work);
+
+    if (rc)
+        (void)rk_fail(&j->err, RK_UNAVAILABLE, "the server is stopping");
+    job_step(j);
+}
+
+static void job_later(struct rk_task *t)
+{
+    job_step(rk_container_of(t, struct rpc_job, later));
+}
+
+void rpc_job_finish(struct rpc_job *j)
+{
+    j->later.run = job_later;
+    rk_loop_post(j->work.loop, &j->later);
+}
+
 void rpc_job_submit(struct rpc_job *j, struct grpc_call *call)
 {
     enum rk_code rc;
 
     j->work = (struct rk_work){.run = job_run, .done = job_done, .loop = grpc_call_loop(call)};
     j->call = grpc_call_ref(call);
+    j->more = 1;
     rc = rk_pool_submit(rpc_of(call)->o.store, &j->work);
     if (rc == RK_OK)
         return;
