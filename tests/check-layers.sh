@@ -28,7 +28,7 @@ BEGIN {
     may["management/domain"] = "lib/base lib/crypto lib/net"                    # no SQL, no I/O
     may["management/store"] = "lib/base lib/crypto lib/net schema management/domain"
     may["management/netmap"] = "lib/base lib/crypto lib/net schema management/domain"   # pure function
-    may["management/push"] = lib " schema management/domain management/store management/netmap"
+    may["management/push"] = lib " schema management management/domain management/store management/netmap"   # engine
     may["management"] = lib " schema management/domain management/store management/netmap management/push"
     may["signal"] = lib " schema"
     may["relay"] = lib
