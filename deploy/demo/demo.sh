@@ -20,12 +20,12 @@ row() { # WHAT VALUE
 }
 
 table() {
-    printf '\n+%s+%s+\n' "$(printf -- '-%.0s' {1..50})" "$(printf -- '-%.0s' {1..26})"
+    printf '\n+%s+%s+\n' "$(printf -- '-%.0s' {1..56})" "$(printf -- '-%.0s' {1..18})"
     local r
     for r in "${rows[@]}"; do
-        printf '| %-48s | %-24s |\n' "${r%%|*}" "${r#*|}"
+        printf '| %-54s | %-16s |\n' "${r%%|*}" "${r#*|}"
     done
-    printf '+%s+%s+\n' "$(printf -- '-%.0s' {1..50})" "$(printf -- '-%.0s' {1..26})"
+    printf '+%s+%s+\n' "$(printf -- '-%.0s' {1..56})" "$(printf -- '-%.0s' {1..18})"
 }
 
 fail() {
@@ -51,10 +51,10 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 
 throughput() { # ADDRESS: Mbit/s from a to b over the tunnel
-    topo_in lb iperf3 -s -1 -B "$1" >/dev/null 2>&1 &
+    (exec ip netns exec "$TOPO-lb" timeout 60 iperf3 -s -1 -B "$1") >/dev/null 2>&1 &
     local server=$!
     nodes_wait 5 topo_in lb sh -c "ss -tln | grep -q :5201" || return 1
-    topo_in la iperf3 -c "$1" -t "${DEMO_IPERF_SECONDS:-3}" -J >"$NODES_DIR/iperf.json" || return 1
+    topo_in la timeout 60 iperf3 -c "$1" -t "${DEMO_IPERF_SECONDS:-3}" -J >"$NODES_DIR/iperf.json" || return 1
     wait $server || true
     jq -r '.end.sum_received.bits_per_second / 1000000 | floor' "$NODES_DIR/iperf.json"
 }
@@ -63,9 +63,10 @@ rss_kb() { # PID
     awk '/^VmRSS/ {print $2}' "/proc/$1/status"
 }
 
-steady() { # FILE: longest gap in ms between answers of a running ping -D log
-    awk '/bytes from/ {t = substr($1, 2) * 1000; if (last && t - last > max) max = t - last; last = t}
-        END {printf "%d", max}' "$1"
+steady() { # FILE: longest gap in ms between answers in a ping -D log, the time until now included
+    awk -v now="$(nodes_now_ms)" '
+        /bytes from/ {t = substr($1, 2) * 1000; if (last && t - last > max) max = t - last; last = t}
+        END {if (now - last > max) max = now - last; printf "%d", max}' "$1"
 }
 
 echo "two LANs, each behind its own NAT router, and a server between them"
@@ -94,7 +95,7 @@ row "path" "direct"
 mbit=$(throughput "$b") || fail "iperf3 over the direct path"
 row "throughput, direct" "$mbit Mbit/s"
 
-topo_in la ping -D -i 0.2 "$b" >"$NODES_DIR/ping.log" 2>&1 &
+(exec ip netns exec "$TOPO-la" stdbuf -oL ping -D -i 0.2 "$b") >"$NODES_DIR/ping.log" 2>&1 &
 ping_pid=$!
 topo_udp_block
 t=$(nodes_now_ms)
@@ -111,9 +112,11 @@ nodes_wait 60 nodes_path_is P2P rook la a || fail "agent a did not return to a d
 nodes_wait 60 nodes_path_is P2P rook lb b || fail "agent b did not return to a direct path"
 row "UDP restored: direct again after" "$(($(nodes_now_ms) - t)) ms"
 nodes_wait 10 nodes_ping la "$b" || fail "no traffic after the return"
-kill -INT $ping_pid 2>/dev/null || true
+kill -TERM $ping_pid 2>/dev/null || true
 wait $ping_pid || true
 gap=$(steady "$NODES_DIR/ping.log")
+row "echoes lost of a steady ping, 5 a second" "$(awk '/bytes from/ {
+    n++; split($0, f, "icmp_seq="); seq = f[2] + 0} END {print seq - n " of " seq}' "$NODES_DIR/ping.log")"
 row "longest silence of a steady ping through all of it" "$gap ms"
 [ "$gap" -lt 10000 ] || fail "the tunnel was silent for $gap ms"
 row "server memory with two peers" "$(rss_kb "$NODES_SERVER_PID") kB"
