@@ -97,6 +97,7 @@ row "throughput, direct" "$mbit Mbit/s"
 
 (exec ip netns exec "$TOPO-la" stdbuf -oL ping -D -i 0.2 "$b") >"$NODES_DIR/ping.log" 2>&1 &
 ping_pid=$!
+nodes_wait 5 sh -c "[ \$(grep -c 'bytes from' '$NODES_DIR/ping.log') -ge 5 ]" || fail "no steady ping"
 topo_udp_block
 t=$(nodes_now_ms)
 nodes_wait 40 nodes_path_is Relayed rook la a || fail "agent a did not go to the relay"
