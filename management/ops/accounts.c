@@ -46,8 +46,7 @@ static void default_policy(struct rk_arena *mem, const struct account_data *d, s
         .public_id = rk_xid_new(mem),
         .seq = 1,
         .name = RK_STR("Default"),
-        .description =
-            RK_STR("This is a default policy that allows connections between all the resources"),
+        .description = r->description,
         .enabled = true,
         .rules = r,
         .n_rules = 1,

@@ -80,11 +80,9 @@ struct rk_str op_meta(struct rk_arena *mem, const struct op_kv *kv, size_t n)
 struct rk_str op_time(struct rk_arena *mem, int64_t unix_us)
 {
     char text[RK_TIME_TEXT];
-    struct rk_str t = unix_us ? rk_time_format_us(unix_us, text) : RK_STR("0001-01-01T00:00:00Z");
-    struct rk_str day, clock;
 
-    (void)rk_str_cut(rk_str_sub(t, 0, t.n - 1), 'T', &day, &clock);
-    return rk_arena_printf(mem, "%.*s %.*s +0000 UTC", RK_STR_ARG(day), RK_STR_ARG(clock));
+    return rk_arena_dup(mem, unix_us ? rk_time_format_us(unix_us, text)
+                                     : RK_STR("0001-01-01T00:00:00Z"));
 }
 
 struct rk_str op_list_text(struct rk_arena *mem, const struct str_list *l)
@@ -92,6 +90,8 @@ struct rk_str op_list_text(struct rk_arena *mem, const struct str_list *l)
     struct rk_str text;
     struct rk_buf b;
 
+    if (!l->v)
+        return RK_STR("<nil>");
     rk_buf_init(&b, META_MAX / 2);
     rk_buf_addc(&b, '[');
     for (size_t i = 0; i < l->n; i++) {

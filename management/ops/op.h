@@ -62,10 +62,10 @@ static inline struct rk_str op_bool(bool b)
     return b ? RK_STR("true") : RK_STR("false");
 }
 
-/** A time as the official server prints it in metas: "2026-01-02 03:04:05.12 +0000 UTC". arena */
+/** A time as metas have it: RFC 3339. arena */
 struct rk_str op_time(struct rk_arena *mem, int64_t unix_us);
 
-/** Texts as Go prints a list: "[a b]". arena */
+/** Texts as Go prints a list: "[a b]", or "<nil>" for one that was never given. arena */
 struct rk_str op_list_text(struct rk_arena *mem, const struct str_list *l);
 
 /** New list with one more text; without all texts equal to s. Shared texts. arena */

@@ -156,7 +156,7 @@ static enum rk_code check_references(struct tx *tx, struct rk_arena *mem, const 
     enum rk_code rc;
 
     if (!r->groups.n)
-        return rk_fail(err, RK_INVALID, "group IDs list should not be empty");
+        return rk_fail(err, RK_INVALID, "the list of group IDs should not be empty");
     rc = check_groups(tx, &r->groups, err);
     if (!rc)
         rc = check_groups(tx, &r->peer_groups, err);

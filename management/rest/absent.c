@@ -8,15 +8,32 @@
 
 #include "management/rest/absent.h"
 
+#include "lib/base/num.h"
 #include "management/rest/handlers.h"
 
-static void put_page(struct rk_buf *b)
+#define PAGE_SIZE     50
+#define PAGE_SIZE_MAX 100
+
+/* A wrong number counts as none, as with the official server. */
+static int64_t query_int(const struct http_req *req, const char *name, int64_t otherwise)
 {
+    struct rk_str text;
+    int64_t v;
+
+    if (!http_req_query(req, name, &text) || rk_parse_i64(text, 1, INT32_MAX, &v, NULL))
+        return otherwise;
+    return v;
+}
+
+static void put_page(const struct http_req *req, struct rk_buf *b)
+{
+    int64_t size = query_int(req, "page_size", PAGE_SIZE);
+
     jw_obj(b);
     jw_karr(b, "data");
     jw_arr_end(b);
-    jw_kint(b, "page", 1);
-    jw_kint(b, "page_size", 50);
+    jw_kint(b, "page", query_int(req, "page", 1));
+    jw_kint(b, "page_size", rk_min_i64(size, PAGE_SIZE_MAX));
     jw_kint(b, "total_records", 0);
     jw_kint(b, "total_pages", 0);
     jw_obj_end(b);
@@ -57,7 +74,7 @@ enum rk_code rest_absent(struct http_req *req, struct http_resp *resp, struct db
         jw_arr_end(&resp->body);
         return answer_done(resp);
     case ABSENT_PAGE:
-        put_page(&resp->body);
+        put_page(req, &resp->body);
         return answer_done(resp);
     case ABSENT_AGENT_SETTINGS:
         put_agent_settings(&resp->body);

@@ -8,7 +8,7 @@
 
 /* ---- nameserver groups ---- */
 
-static void put_ns(struct rk_buf *b, const struct ns_group *g, bool null_domains)
+static void put_ns(struct rk_buf *b, const struct ns_group *g)
 {
     jw_obj(b);
     jw_kstr(b, "id", g->id);
@@ -27,11 +27,7 @@ static void put_ns(struct rk_buf *b, const struct ns_group *g, bool null_domains
     jw_kbool(b, "enabled", g->enabled);
     put_kstrs(b, "groups", &g->groups);
     jw_kbool(b, "primary", g->primary);
-    jw_key(b, "domains");
-    if (null_domains && !g->domains.n)
-        jw_null(b);
-    else
-        put_strs(b, &g->domains);
+    put_kstrs(b, "domains", &g->domains);
     jw_kbool(b, "search_domains_enabled", g->search_domains);
     jw_obj_end(b);
 }
@@ -39,7 +35,7 @@ static void put_ns(struct rk_buf *b, const struct ns_group *g, bool null_domains
 static void put_row_ns(struct http_req *req, struct rk_buf *b, const void *row)
 {
     (void)req;
-    put_ns(b, row, true);
+    put_ns(b, row);
 }
 
 enum rk_code rest_ns_groups_list(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -73,7 +69,7 @@ enum rk_code rest_ns_groups_get(struct http_req *req, struct http_resp *resp, st
     (void)db;
     if (rc)
         return rc;
-    put_ns(&resp->body, g, true);
+    put_ns(&resp->body, g);
     return answer_done(resp);
 }
 
@@ -122,7 +118,7 @@ static enum rk_code save_ns(struct http_req *req, struct http_resp *resp, struct
     rc = ns_group_save(op_of(req), id, &g, &saved, err);
     if (rc)
         return rc;
-    put_ns(&resp->body, saved, id.n > 0); /* a new group answers [], later ones null */
+    put_ns(&resp->body, saved);
     return answer_done(resp);
 }
 

@@ -58,7 +58,7 @@ static void put_user(struct http_req *req, struct rk_buf *b, const struct user *
     jw_kbool(b, "is_blocked", u->blocked);
     jw_kbool(b, "pending_approval", u->pending_approval);
     jw_kstr(b, "issued", rk_str_z(issued_by_text(u->issued)));
-    if (!u->is_service && idp_subject_decode(req->mem, u->id, &local_id, &connector))
+    if (!u->is_service && !password.n && idp_subject_decode(req->mem, u->id, &local_id, &connector))
         jw_kstr(b, "idp_id", connector);
     if (with_permissions)
         put_permissions(op, b);
