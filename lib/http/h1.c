@@ -526,8 +526,15 @@ static enum MHD_Result on_head(struct call *c, const char *method)
         h1_not_allowed(&c->req, &c->resp, allow);
         return answer(c);
     }
-    if (http_req_header(&c->req, "Content-Length", &length) &&
-        (rk_parse_i64(length, 0, INT64_MAX, &n, NULL) || (uint64_t)n > c->h->o.max_body_bytes))
+    if (!http_req_header(&c->req, "Content-Length", &length))
+        return MHD_YES;
+    if (rk_parse_i64(length, 0, INT64_MAX, &n, NULL))
+        return refuse(c, RK_BAD_REQUEST, 0, "Content-Length is no number");
+    /* somewhat too large: read to the end, or most clients would see a broken pipe, not our answer;
+     * far too large, or asking first: say so at once */
+    c->body.full = (uint64_t)n > c->h->o.max_body_bytes;
+    if (c->body.full && ((uint64_t)n / DISCARD_FACTOR > c->h->o.max_body_bytes ||
+                         http_req_header(&c->req, "Expect", &length)))
         return refuse(c, RK_LIMIT, 413, "request body too large");
     return MHD_YES;
 }

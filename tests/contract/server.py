@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Starts tests/contract/restd on a fresh store, and speaks HTTP to it."""
+"""Starts tests/contract/restd on a fresh store, and speaks HTTP to it. With STORE=pg in the
+environment the store is a new database of the PostgreSQL that tests/lib/pg.sh started."""
 import http.client
 import json
 import os
@@ -21,7 +22,8 @@ class Server:
 
     def __init__(self, program, setup_token=None, env=None):
         self.dir = tempfile.TemporaryDirectory(prefix="rookery-contract-")
-        args = [program, "sqlite:" + os.path.join(self.dir.name, "store.db")]
+        self.database = None
+        args = [program, self.store_url()]
         if setup_token:
             args.append(setup_token)
         self.process = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -33,6 +35,16 @@ class Server:
         self.connection = None
         self.clients = 0
 
+    def store_url(self):
+        if os.environ.get("STORE") != "pg":
+            return "sqlite:" + os.path.join(self.dir.name, "store.db")
+        self.database = f"contract_{os.getpid()}"
+        self.psql("CREATE DATABASE " + self.database)
+        return f"{os.environ['RK_TEST_PG']} dbname={self.database}"
+
+    def psql(self, sql):
+        subprocess.run(["psql", "-qX", os.environ["RK_TEST_PG"], "-c", sql], check=True)
+
     def __enter__(self):
         return self
 
@@ -43,6 +55,8 @@ class Server:
         status = self.process.wait(30)
         self.process.stdout.close()
         self.dir.cleanup()
+        if self.database:
+            self.psql("DROP DATABASE " + self.database)
         if status != 0 and exc[0] is None:
             raise RuntimeError(f"restd ended with {status}")
 

@@ -255,14 +255,25 @@ END_TEST
 
 START_TEST(bodies_have_a_limit)
 {
-    char *a = ask("POST /open/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n" END);
+    char *a = ask("POST /open/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n" END);
     struct rk_buf b;
     int fd;
 
     HAS(a, " 413 ");
     HAS(a, "\"code\":413}");
     free(a);
+    a = ask("POST /open/x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+            "Content-Length: 1001\r\n" END);
+    HAS(a, " 413 ");
+    free(a);
     rk_buf_init(&b, 100000);
+    rk_buf_printf(&b, "POST /open/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n" END "%01001d",
+                  7); /* read to the end before it is refused */
+    rk_buf_addc(&b, '\0');
+    a = ask(b.p);
+    HAS(a, " 413 ");
+    free(a);
+    rk_buf_clear(&b);
     rk_buf_addz(&b, "POST /open/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" END);
     for (int i = 0; i < 12; i++)
         rk_buf_printf(&b, "64\r\n%0100d\r\n", i);
