@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "management/rest/credentials.h"
 #include "management/rest/geo.h"
 #include "management/rest/handlers.h"
 #include "management/rest/routes.h"
@@ -18,26 +19,6 @@
 static enum rk_code invalid_token(struct rk_err *err)
 {
     return rk_fail(err, RK_UNAUTHENTICATED, "token invalid");
-}
-
-/* The Authorization header: a personal access token, or another bearer token. */
-static enum rk_code credentials(const struct http_req *req, struct rk_str *token, bool *is_pat,
-                                struct rk_err *err)
-{
-    struct rk_str header, scheme, rest;
-    bool is_bearer;
-
-    if (!http_req_header(req, "Authorization", &header))
-        return rk_fail(err, RK_UNAUTHENTICATED, "no valid authentication provided");
-    (void)rk_str_cut(header, ' ', &scheme, &rest);
-    is_bearer = rk_str_ieq(scheme, RK_STR("Bearer"));
-    if (!is_bearer && !rk_str_ieq(scheme, RK_STR("Token")))
-        return rk_fail(err, RK_UNAUTHENTICATED, "no valid authentication provided");
-    if (!rest.n || rk_str_find_c(rest, ' ') < rest.n)
-        return invalid_token(err);
-    *token = rest;
-    *is_pat = !is_bearer || rk_str_starts(rest, RK_STR("nbp_"));
-    return RK_OK;
 }
 
 static bool is_terraform(const struct http_req *req)
@@ -73,7 +54,7 @@ static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct d
     struct pat_found found;
     struct rk_str token, user_id;
     bool is_pat;
-    enum rk_code rc = credentials(req, &token, &is_pat, err);
+    enum rk_code rc = rest_credentials(req, &token, &is_pat, err);
 
     (void)resp;
     if (rc)
@@ -99,7 +80,7 @@ static bool try_guard(struct http_req *req, enum rk_code *rc, struct rk_err *err
     struct rk_str token;
     bool is_pat;
 
-    *rc = credentials(req, &token, &is_pat, err);
+    *rc = rest_credentials(req, &token, &is_pat, err);
     if (*rc)
         return true;
     if (!is_pat || !pat_auth_try(r->pats, token, &found, rc, err))
