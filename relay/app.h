@@ -35,9 +35,9 @@
 #include "lib/http/edge.h"
 #include "lib/net/addr.h"
 
-#define RLY_MAX_PEERS                                                                              \
-    50000               /* default limit of connections: about 200 MB at a full queue each 4 KB */
-#define RLY_STUN_MAX 16 /* UDP addresses */
+/* Default limit of connections. Idle ones take some 5 KB each, so 250 MB. */
+#define RLY_MAX_PEERS 50000
+#define RLY_STUN_MAX  16 /* UDP addresses */
 
 struct rly_app;
 

@@ -201,9 +201,10 @@ def test_pages(port, health, metrics):
 def test_tls():
     folder = tempfile.mkdtemp(prefix="rookery-relay-")
     cert, key = certificate(folder)
-    port = free_port()
+    port, log = free_port(), os.path.join(folder, "relay.log")
     r = Program([RELAY, "-l", "127.0.0.1:%d" % port, "-e", "localhost:%d" % port, "-c", cert, "-k",
-                 key, "-H", "", "--metrics-port", "0"], port, clean_env(NB_AUTH_SECRET=SECRET))
+                 key, "-H", "", "--metrics-port", "0", "--log-file", log, "--log-format", "json"],
+                port, clean_env(NB_AUTH_SECRET=SECRET))
     tls = ssl.create_default_context(cafile=cert)
     a = join(port, SECRET, A, tls=tls)
     check("own TLS gives rels://", a.url == "rels://localhost:%d" % port, a.url)
@@ -212,6 +213,7 @@ def test_tls():
     a.send(transport(b.id, b"t" * 8000))
     check("TLS carries datagrams", b.message() == transport(a.id, b"t" * 8000))
     first = serial_of(port)
+    os.rename(log, log + ".1")
     new_cert, new_key = certificate(folder, "new")
     os.replace(new_cert, cert)
     os.replace(new_key, key)
@@ -222,6 +224,9 @@ def test_tls():
         time.sleep(0.05)
     check("SIGHUP reads the certificate again", serial_of(port) != first)
     b.send(transport(a.id, b"still here"))
+    check("and reopens the log", os.path.exists(log) and os.stat(log).st_mode & 0o777 == 0o600)
+    with open(log + ".1") as f:
+        check("whose lines are JSON", all(json.loads(line)["event"] for line in f))
     check("and keeps connections", a.message() == transport(b.id, b"still here"))
     a.close()
     b.close()

@@ -191,6 +191,39 @@ START_TEST(tasks_cross_threads)
 }
 END_TEST
 
+struct asked {
+    struct rk_loop *loop;
+    bool on_loop;
+    int calls;
+};
+
+static void answer(void *arg)
+{
+    struct asked *a = arg;
+
+    a->on_loop = rk_loop_here(a->loop);
+    a->calls++;
+}
+
+START_TEST(a_call_runs_on_the_loop_or_at_once)
+{
+    struct asked a = {0};
+
+    ck_assert_int_eq(rk_loop_new(&a.loop, NULL), RK_OK);
+    rk_loop_call(a.loop, answer, &a); /* does not run yet: right here */
+    ck_assert(a.calls == 1 && !a.on_loop);
+    ck_assert_int_eq(rk_loop_start(a.loop, "call", NULL), RK_OK);
+    for (int i = 0; i < 100; i++)
+        rk_loop_call(a.loop, answer, &a);
+    ck_assert(a.calls == 101 && a.on_loop);
+    rk_loop_stop(a.loop);
+    rk_loop_join(a.loop);
+    rk_loop_call(a.loop, answer, &a);
+    ck_assert(a.calls == 102 && !a.on_loop);
+    rk_loop_free(a.loop);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("loop");
@@ -202,6 +235,7 @@ int main(void)
     tcase_add_test(t, a_stopped_pool_cancels_what_waits_and_refuses_more);
     tcase_add_test(t, timers_clear_their_owner);
     tcase_add_test(t, tasks_cross_threads);
+    tcase_add_test(t, a_call_runs_on_the_loop_or_at_once);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
