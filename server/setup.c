@@ -304,7 +304,7 @@ int server_health_main(int argc, char **argv)
     struct rest_target t = {0};
     struct rk_err err = {0};
     json_t *answer = NULL;
-    const char *path = "/readyz";
+    const char *path = "/api/instance";
     long status = 0;
     enum rk_code rc = RK_OK;
     int ended;

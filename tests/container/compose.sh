@@ -17,9 +17,8 @@ compose_end() {
     (cd "$work/compose" 2>/dev/null && docker-compose -f docker-compose.yml down -v >/dev/null 2>&1
      docker-compose -f docker-compose.all-in-one.yml down -v >/dev/null 2>&1)
     containers_stop "$work/docker"
-    ip link del rkc0 2>/dev/null
-    ip link del rkc1 2>/dev/null
-    topo_down
+        topo_down
+    ip link del rkcbr 2>/dev/null
     rm -rf "$NODES_DIR" "$work"
     exit $status
 }
