@@ -101,30 +101,32 @@ static bool next_field(struct rk_rd *rd, uint64_t *tag, struct rk_str *whole, st
     return !rd->bad;
 }
 
+/* Append a copy of n bytes of the buffer itself, which may move while it grows. */
+static void copy_within(struct rk_buf *buf, size_t at, size_t n)
+{
+    char *room = rk_buf_room(buf, n);
+
+    if (room) {
+        memcpy(room, buf->p + at, n);
+        rk_buf_added(buf, n);
+    }
+}
+
 /* The deprecated copies outside the map. The field numbers 2, 3 and 4 are the same in NetworkMap
- * and SyncResponse, so whole fields are copied. Offsets, because `buf` may move while it grows. */
+ * and SyncResponse, so whole fields are copied. The map's fields are in ascending order. */
 static void copy_deprecated(struct rk_buf *buf, size_t map_at, size_t map_n, bool remote_peers)
 {
     for (size_t at = 0; at < map_n;) {
         struct rk_rd rd = rk_rd_of(rk_str_of(buf->p + map_at + at, map_n - at));
         struct rk_str whole, value;
         uint64_t tag;
-        bool wanted;
 
-        if (!next_field(&rd, &tag, &whole, &value))
+        if (!next_field(&rd, &tag, &whole, &value) || tag >> 3 > F_REMOTE_PEERS_EMPTY)
             return;
-        wanted = tag >> 3 == F_PEER_CONFIG || tag >> 3 == F_REMOTE_PEERS_EMPTY ||
-                 (remote_peers && tag >> 3 == F_REMOTE_PEERS);
-        if (!remote_peers && tag >> 3 > F_REMOTE_PEERS_EMPTY)
-            return; /* fields are in ascending order */
-        if (wanted) {
-            char *room = rk_buf_room(buf, whole.n);
-
-            if (!room)
-                return;
-            memcpy(room, buf->p + map_at + at, whole.n);
-            rk_buf_added(buf, whole.n);
-        }
+        if (tag >> 3 == F_REMOTE_PEERS && !remote_peers)
+            return; /* a list is not empty */
+        if (tag >> 3 >= F_PEER_CONFIG)
+            copy_within(buf, map_at + at, whole.n);
         at += whole.n;
     }
 }
