@@ -23,9 +23,6 @@ enum {
     F_VERSION = 9,
 };
 
-/* Linked when the component form is there; until then nobody gets it. */
-#pragma weak netmap_encode_envelope
-
 /* Room in front of the map for its tag and length, which are known only afterwards. */
 #define MAP_HEAD 16
 
@@ -203,7 +200,7 @@ static void build_map(enum message_kind kind, const struct message_in *in, struc
                       struct rk_buf *buf, struct message *out)
 {
     const struct peer *p = snap_peer_at(in->snap, in->index);
-    bool components = in->components && p->meta.sync_message_version == 1 && netmap_encode_envelope;
+    bool components = in->components && p->meta.sync_message_version == 1;
     size_t map_at = buf->n, map_n, skip, start, hashed;
 
     if (components)
