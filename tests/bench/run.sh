@@ -7,12 +7,13 @@
 #   --server-bin PATH   measure the official combined server (netbird-server) too, in the same run
 #   --vs URL            measure the server at URL too (fresh, its set-up open, or with --api-token)
 #   --perf FILE         record our server with perf into FILE
+# Scenario restart (ours only): kill -9 and start again with the agents in the store.
 # With a second server the line has its figures under "vs", and "ratio_wall", "ratio_cpu".
 #
 # Programs are taken from BUILD (the build folder; default: the current folder).
 set -u
 BUILD=${BUILD:-.}
-[ $# -ge 3 ] || { sed -n '3,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 3 ] || { sed -n '3,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 scenario=$1 shape=$2 agents=$3
 shift 3
 tls= vs_bin= vs_url= perf= flags=()
@@ -46,10 +47,10 @@ free_port() {
 
 wait_up() { # URL PID
     local i
-    for i in $(seq 600); do
+    for i in $(seq 3000); do
         curl -sfk "$1/api/instance" >/dev/null 2>&1 && return 0
         kill -0 "$2" 2>/dev/null || return 1
-        sleep 0.05
+        sleep 0.01
     done
     return 1
 }
@@ -65,9 +66,8 @@ fail() {
     exit 1
 }
 
-start_own() { # sets url and pid
-    local port
-    port=$(free_port)
+start_own() { # [PORT]: sets url, port and pid
+    port=${1:-$(free_port)}
     url=http${tls:+s}://127.0.0.1:$port
     "$BUILD/rookery-management" --listen-address "127.0.0.1:$port" --datadir "$dir/own" \
         --signal http://127.0.0.1:1 --relay rel://127.0.0.1:2 --relay-secret bench --setup-open \
@@ -114,10 +114,37 @@ END
     wait_up "$url" "$pid" || fail "the official server did not start" "$dir/official.log"
 }
 
+# Enrol the agents, kill the server, start it again on the same store: how long until it serves?
+run_restart() {
+    local t0 t1
+    scenario=register
+    start_own
+    own=$(swarm "$url" "$pid") || fail "swarm against our server" "$dir/own.log"
+    kill -9 "$pid"
+    wait "$pid" 2>/dev/null
+    pids=()
+    t0=$(date +%s%N)
+    start_own "$port"
+    t1=$(date +%s%N)
+    sleep 1
+    jq -nc --argjson n "$agents" --arg ns $((t1 - t0)) --argjson rss \
+        "$(awk '/VmRSS/{print $2}' "/proc/$pid/status")" --argjson cpu \
+        "$(awk '{print ($14 + $15) / 100}' "/proc/$pid/stat")" \
+        '{scenario: "restart", agents: $n, start_to_serving_s: ($ns | tonumber / 1e9),
+          rss_now_kb: $rss, server_cpu_s: $cpu}'
+    kill "$pid"
+    wait "$pid" || fail "our server did not end well" "$dir/own.log"
+    pids=()
+}
+
 [ -z "$tls" ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
     -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout "$dir/key.pem" \
     -out "$dir/cert.pem" 2>/dev/null || fail "openssl"
 
+if [ "$scenario" = restart ]; then
+    run_restart
+    exit
+fi
 start_own
 [ -z "$perf" ] || { perf record -q -g -o "$perf" -p "$pid" & perf_pid=$!; }
 own=$(swarm "$url" "$pid") || fail "swarm against our server" "$dir/own.log"

@@ -122,16 +122,12 @@ static void go_on(struct agent *a)
 
     if (!a->registered)
         rc = wire_agent_call(&a->w, "Login", meta_of(a, mem, true), false, NULL);
-    else if (a->f->goal == GOAL_LOGIN)
+    else if (a->lane->goal == GOAL_LOGIN)
         rc = RK_OK;
     else
         rc = wire_agent_sync(&a->w, meta_of(a, mem, false), NULL);
-    if (a->registered && a->f->goal == GOAL_LOGIN) {
-        wire_agent_close(&a->w);
-        reached(a);
-    }
-    if (rc)
-        wire_agent_close(&a->w);
+    if (rc || (a->registered && a->lane->goal == GOAL_LOGIN))
+        wire_agent_close(&a->w); /* enrolled: on_down() is the end */
 }
 
 static void on_again(void *arg)
@@ -189,8 +185,8 @@ static void on_update(struct wire_agent *w, struct rk_str plain, size_t wire_byt
     if (serial < atomic_load(&a->serial))
         atomic_fetch_add(&f->bad, 1); /* must never go backwards */
     atomic_store(&a->serial, serial);
-    if (!a->has_map) {
-        a->has_map = true;
+    if (!atomic_load(&a->has_map)) {
+        atomic_store(&a->has_map, true);
         reached(a);
     } else if (atomic_load(&f->round) && atomic_load(&a->wanted) &&
                serial > atomic_load(&f->base_serial)) {
@@ -203,7 +199,7 @@ static void on_sync_ended(struct wire_agent *w, int status, struct rk_str text)
     struct agent *a = agent_of(w);
 
     (void)text;
-    a->has_map = false;
+    atomic_store(&a->has_map, false);
     if (atomic_load(&a->f->stopping))
         return;
     atomic_fetch_add(status == GRPC_UNAVAILABLE && !a->w.channel ? &a->f->lost : &a->f->rejects, 1);
@@ -215,9 +211,13 @@ static void on_down(struct wire_agent *w, const struct rk_err *why)
     struct agent *a = agent_of(w);
 
     (void)why;
-    a->has_map = false;
+    atomic_store(&a->has_map, false);
     a->lane->n_down++;
-    if (atomic_load(&a->f->stopping) || (a->f->goal == GOAL_LOGIN && a->registered))
+    if (a->lane->goal == GOAL_LOGIN && a->registered) {
+        reached(a);
+        return;
+    }
+    if (atomic_load(&a->f->stopping))
         return;
     atomic_fetch_add(&a->f->lost, 1);
     later(a);
@@ -265,6 +265,7 @@ static void lane_fill(struct lane *l)
 
 struct order { /* what the main thread tells a lane */
     struct lane *l;
+    enum agent_goal goal;
     size_t from, end, parallel;
 };
 
@@ -273,6 +274,7 @@ static void lane_begin(void *arg)
     const struct order *o = arg;
     struct lane *l = o->l;
 
+    l->goal = o->goal;
     l->next = o->from + (l->index + l->f->n_lanes - o->from % l->f->n_lanes) % l->f->n_lanes;
     l->end = o->end;
     l->parallel = o->parallel;
@@ -289,10 +291,11 @@ bool fleet_wait(struct fleet *f, size_t n)
     return atomic_load(&f->done) >= n;
 }
 
-static void begin_lanes(struct fleet *f, size_t from, size_t to, size_t parallel)
+static void begin_lanes(struct fleet *f, enum agent_goal goal, size_t from, size_t to,
+                        size_t parallel)
 {
     for (size_t i = 0; i < f->n_lanes; i++) {
-        struct order o = {&f->lanes[i], from, to,
+        struct order o = {&f->lanes[i], goal, from, to,
                           parallel ? (parallel + f->n_lanes - 1) / f->n_lanes : 0};
 
         rk_loop_call(f->lanes[i].loop, lane_begin, &o);
@@ -301,20 +304,18 @@ static void begin_lanes(struct fleet *f, size_t from, size_t to, size_t parallel
 
 bool fleet_run(struct fleet *f, enum agent_goal goal, size_t from, size_t to, size_t parallel)
 {
-    f->goal = goal;
     atomic_store(&f->stopping, false);
     atomic_store(&f->done, 0);
     for (size_t i = from; i < to; i++)
         atomic_store(&f->agents[i].done_ns, 0);
     atomic_store(&f->start_ns, now_ns());
-    begin_lanes(f, from, to, parallel);
+    begin_lanes(f, goal, from, to, parallel);
     return fleet_wait(f, to - from);
 }
 
 void fleet_run_more(struct fleet *f, enum agent_goal goal, size_t from, size_t to)
 {
-    f->goal = goal;
-    begin_lanes(f, from, to, 0);
+    begin_lanes(f, goal, from, to, 0);
 }
 
 size_t fleet_round_begin(struct fleet *f, bool (*wanted)(const struct plan *p, size_t i))
@@ -324,7 +325,7 @@ size_t fleet_round_begin(struct fleet *f, bool (*wanted)(const struct plan *p, s
 
     for (size_t i = 0; i < f->n; i++) {
         struct agent *a = &f->agents[i];
-        bool yes = a->has_map && wanted(f->plan, i);
+        bool yes = atomic_load(&a->has_map) && wanted(f->plan, i);
 
         base = atomic_load(&a->serial) > base ? atomic_load(&a->serial) : base;
         atomic_store(&a->wanted, yes);

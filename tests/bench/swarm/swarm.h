@@ -87,7 +87,8 @@ struct agent {
     struct fleet *f;
     struct lane *lane;
     uint32_t i;
-    bool registered, active, has_map;
+    bool registered, active;
+    _Atomic bool has_map;
     _Atomic bool wanted;     /* takes part in the round */
     _Atomic uint64_t serial; /* of the newest map */
     _Atomic uint64_t bytes;  /* received on Sync */
@@ -95,7 +96,8 @@ struct agent {
     struct rk_timer *again;
 };
 
-struct lane { /* one loop */
+struct lane { /* one loop; its thread's own */
+    enum agent_goal goal;
     struct rk_loop *loop;
     struct fleet *f;
     size_t index;
@@ -114,7 +116,6 @@ struct fleet { /* open for reading */
     size_t n;
     struct lane lanes[LOOPS_MAX];
     size_t n_lanes;
-    enum agent_goal goal;
     _Atomic bool stopping; /* connections that go down stay down */
     _Atomic size_t done;
     _Atomic int64_t start_ns, last_ns; /* of the run or round; of the last message */
