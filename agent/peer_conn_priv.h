@@ -89,7 +89,7 @@ struct pconn {
     struct rk_addr probe_to; /* where the lost direct path went; family 0: nowhere */
     struct stun_txid probe_txid;
     int64_t probe_event_ms;
-    struct ice_cand early[PC_MAX_EARLY];
+    struct ice_cand *early; /* PC_MAX_EARLY of them once needed; owned */
     size_t n_early;
 
     /* relay */
@@ -97,6 +97,7 @@ struct pconn {
     struct rcl_stream *stream;
     char *stream_url; /* as opened; owned */
     bool uses_relay, relay_up;
+    bool told_relay; /* our newest offer or answer named our relay */
 };
 
 /* peer_conn.c */

@@ -36,6 +36,13 @@ void pconn_env_signal_ready(struct pconn_env *e)
 void pconn_env_relay_ready(struct pconn_env *e)
 {
     reconnected(e);
+    RK_LIST_FOR_EACH (it, &e->peers) {
+        struct pconn *p = rk_container_of(it, struct pconn, link);
+
+        /* an offer that went out before the relay was there: the remote would never learn of it */
+        if (p->open && !p->told_relay)
+            pc_send_offer(p);
+    }
 }
 
 void pconn_env_network_changed(struct pconn_env *e)

@@ -15,6 +15,7 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "agent/peer_conn_priv.h"
 #include "lib/base/num.h"
@@ -304,6 +305,13 @@ static void add_remote(struct pconn *p, const struct ice_cand *c)
     }
 }
 
+static void forget_early(struct pconn *p)
+{
+    free(p->early);
+    p->early = NULL;
+    p->n_early = 0;
+}
+
 static enum rk_code agent_start(struct pconn *p, const struct sigm *msg, struct rk_err *err)
 {
     struct ice_opts o = {
@@ -324,7 +332,7 @@ static enum rk_code agent_start(struct pconn *p, const struct sigm *msg, struct 
     memcpy(p->remote_session, msg->session_id, sizeof p->remote_session);
     for (size_t i = 0; i < p->n_early; i++)
         add_remote(p, &p->early[i]);
-    p->n_early = 0;
+    forget_early(p);
     imux_gather_start(p->env->mux, &p->gather);
     p->repeats = 0;
     rk_timer_start(p->env->loop, &p->repeat_timer, REPEAT_MS, on_repeat, p);
@@ -363,6 +371,8 @@ void pc_ice_on_candidate(struct pconn *p, struct rk_str line)
         add_remote(p, &c);
         arm(p);
     } else if (p->n_early < PC_MAX_EARLY) { /* may overtake the offer or answer it belongs to */
+        if (!p->early)
+            p->early = rk_calloc(PC_MAX_EARLY, sizeof *p->early);
         p->early[p->n_early++] = c;
     }
 }
@@ -373,7 +383,6 @@ void pc_ice_open(struct pconn *p)
     random_letters(p->pwd, PC_PWD_LEN);
     rk_secret_random(p->session_id, sizeof p->session_id);
     p->has_remote_session = false;
-    p->n_early = 0;
     p->ice_user.ops = &ICE_OPS;
     p->gather.ops = &GATHER_OPS;
     p->session.ops = &SESSION_OPS;
@@ -389,6 +398,7 @@ void pc_ice_close(struct pconn *p)
     pc_ice_stop_probing(p);
     if (p->agent)
         agent_drop(p);
+    forget_early(p);
     p->ice_up = false;
     wgp_set_direct(&p->proxy, NULL);
     if (p->in_mux)

@@ -25,6 +25,8 @@ static void send_terms(struct pconn *p, enum sigm_type type)
     (void)rcl_home(e->relay, &m.relay_url, &m.relay_ip);
     if (scl_send(e->signal, &p->key, &m, &err))
         rk_log(e->log, RK_DEBUG, "offer is not sent", kv_z("peer", p->key_text), KV_ERR(&err));
+    else
+        p->told_relay = m.relay_url.n != 0;
 }
 
 void pc_send_offer(struct pconn *p)

@@ -37,6 +37,7 @@ static void hold(struct wgp *p, struct rk_str d)
         return;
     memcpy(p->held, d.p, d.n);
     p->held_ms = rk_mono_ms();
+    p->held_rx = p->rx_bytes;
 }
 
 static void send_direct(struct wgp *p, const struct udp_in *v, size_t n)
@@ -66,10 +67,9 @@ static void on_wireguard(struct udp_user *u, const struct udp_in *v, size_t n)
     }
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0, m = udp_in_count(&v[i]); k < m; k++) {
+            hold(p, udp_in_at(&v[i], k));
             if (p->relay)
                 rcl_stream_send(p->relay, udp_in_at(&v[i], k));
-            else
-                hold(p, udp_in_at(&v[i], k));
         }
     if (!p->relay)
         p->user->stuck(p->user);
@@ -81,16 +81,15 @@ static void release_held(struct wgp *p)
 {
     struct udp_in in = {.bytes = rk_str_of(p->held, sizeof p->held)};
 
-    if (!p->held_ms)
+    if (!p->held_ms || p->rx_bytes != p->held_rx || rk_mono_ms() - p->held_ms > HELD_MS) {
+        wgp_drop_held(p);
         return;
-    if (rk_mono_ms() - p->held_ms <= HELD_MS) {
-        if (p->direct_on)
-            send_direct(p, &in, 1);
-        else
-            rcl_stream_send(p->relay, in.bytes);
-        p->released_ms = rk_mono_ms();
     }
-    wgp_drop_held(p);
+    if (p->direct_on)
+        send_direct(p, &in, 1);
+    else
+        rcl_stream_send(p->relay, in.bytes);
+    p->released_ms = rk_mono_ms();
 }
 
 bool wgp_just_released(const struct wgp *p)

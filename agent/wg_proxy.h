@@ -7,8 +7,9 @@
  *                                 +-> rcl_stream                   (relay)
  *
  * Packets from both ways reach WireGuard at any time; packets from WireGuard take the direct way if
- * there is one, else the relay. Without any, the newest handshake initiation is kept for 5 s and
- * sent as soon as there is a way. Loop thread.
+ * there is one, else the relay. The newest handshake initiation is kept for as long as WireGuard
+ * waits until it makes another (5 s): it is sent as soon as there is a way, and again over each
+ * better way until something comes back, for the relay may be up on one side only. Loop thread.
  */
 #ifndef RK_AGENT_WG_PROXY_H
 #define RK_AGENT_WG_PROXY_H
@@ -44,6 +45,7 @@ struct wgp { /* embed; use the functions */
     uint64_t rx_bytes, tx_bytes;
     int64_t rx_data_ms; /* last transport data that is not a keepalive; mono, 0: none */
     int64_t held_ms;    /* mono; 0: nothing is held */
+    uint64_t held_rx;   /* rx_bytes when it came */
     int64_t released_ms;
     uint8_t held[WGP_INITIATION_SIZE];
 };

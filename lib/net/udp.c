@@ -21,6 +21,12 @@
 #define UDP_GRO 104
 #endif
 
+#if defined(__has_attribute) && __has_attribute(uninitialized)
+#define NO_INIT __attribute__((uninitialized)) /* 14 KB that are filled as far as they are used */
+#else
+#define NO_INIT
+#endif
+
 #define RX_MAX_SLOTS 64
 #define RX_ROUNDS    4  /* receive calls per turn, so that other handles get theirs */
 #define TX_MSGS      32 /* messages per sendmmsg */
@@ -487,7 +493,7 @@ static bool flush(struct udp_sock *s, struct batch *b, struct cursor *at, size_t
 size_t udp_sendv(struct udp_sock *s, const struct udp_out *v, size_t n)
 {
     struct cursor at = {0, 0};
-    struct batch b;
+    NO_INIT struct batch b;
     size_t sent = 0;
 
     while (at.entry < n && s->fd >= 0) {

@@ -32,14 +32,15 @@ struct side {
     uint16_t wg_keepalive;
     int64_t wg_handshake;
     unsigned wg_forgets, initiations, responses, data;
+    uint8_t stamp, seen_stamp; /* of initiations: an old one is refused as a replay */
     bool shaken;
 };
 
 static struct rk_loop *mine;
-static struct servers servers;
+static struct servers servers, servers2; /* servers2: another relay, where a test wants one */
 static struct udp_scratch *scratch;
 static struct side side[2];
-static bool with_relay, force_relay;
+static bool with_relay, force_relay, two_relays;
 
 /* --- a WireGuard device of one peer --- */
 
@@ -48,6 +49,8 @@ static void wg_send(struct side *s, uint8_t type, size_t n)
     char bytes[WG_BYTES] = {0};
 
     bytes[0] = (char)type;
+    if (type == 1)
+        bytes[4] = (char)++s->stamp;
     if (s->wg_has_endpoint)
         (void)udp_send(s->wg, NULL, &s->wg_endpoint, rk_str_of(bytes, n));
 }
@@ -60,12 +63,13 @@ static void wg_received(struct udp_user *u, const struct udp_in *v, size_t n)
         for (size_t k = 0; k < udp_in_count(&v[i]); k++) {
             struct rk_str d = udp_in_at(&v[i], k);
 
-            if (!s->wg_has_peer)
+            if (!s->wg_has_peer || (d.p[0] == 1 && (uint8_t)d.p[4] <= s->seen_stamp))
                 continue;
             s->wg_endpoint = v[i].from; /* roaming */
             s->wg_has_endpoint = true;
             if (d.p[0] == 1) {
                 ck_assert_uint_eq(d.n, WG_INIT);
+                s->seen_stamp = (uint8_t)d.p[4];
                 s->initiations++;
                 wg_send(s, 2, WG_RESPONSE);
             }
@@ -180,7 +184,7 @@ static void open_side(struct side *s)
     struct scl_opts scl = {.loop = mine, .host = RK_STR("127.0.0.1"), .port = servers.port};
     struct rcl_opts rcl = {.loop = mine};
     struct pconn_env_opts env = {.loop = mine, .version = RK_STR("0.77.1"), .mtu = 1280};
-    struct rk_str url = rk_str_z(servers.url);
+    struct rk_str url = rk_str_z(two_relays && s == &side[1] ? servers2.url : servers.url);
     char key[RK_KEY_TEXT + 1];
 
     rk_key_generate(&s->private_key);
@@ -225,7 +229,10 @@ static void start(bool relay, bool force)
     memset(side, 0, sizeof side);
     with_relay = relay;
     force_relay = force;
+    memset(&servers2, 0, sizeof servers2);
     servers_start(&servers);
+    if (two_relays)
+        servers_start(&servers2);
     ck_assert_int_eq(rk_loop_new(&mine, NULL), RK_OK);
     scratch = udp_scratch_new(8, UDP_SCRATCH_GRO);
     for (size_t i = 0; i < 2; i++) {
@@ -255,6 +262,8 @@ static void finish(void)
     servers_end_loop(mine);
     udp_scratch_free(scratch);
     servers_stop(&servers);
+    servers_stop(&servers2);
+    two_relays = false;
 }
 
 /* --- waiting --- */
@@ -349,6 +358,24 @@ START_TEST(without_ice_everything_goes_over_the_relay)
     st = status(&side[0]);
     ck_assert(rk_str_eqz(st.relay_url, servers.url));
     ck_assert_uint_eq(st.remote_addr.ip.family, 0);
+    finish();
+}
+END_TEST
+
+START_TEST(peers_of_different_relays_meet_at_the_controllers)
+{
+    const char *url;
+
+    two_relays = true;
+    start(true, true);
+    for (size_t i = 0; i < 2; i++)
+        add_peer(&side[i]);
+    wait_path(PCONN_PATH_RELAY, WAIT_MS);
+    wait_handshake();
+    exchange(20);
+    url = side[0].peer->controller ? servers.url : servers2.url;
+    for (size_t i = 0; i < 2; i++)
+        ck_assert(rk_str_eqz(status(&side[i]).relay_url, url));
     finish();
 }
 END_TEST
@@ -523,6 +550,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_direct_path_is_found_within_a_second);
     tcase_add_test(t, without_ice_everything_goes_over_the_relay);
+    tcase_add_test(t, peers_of_different_relays_meet_at_the_controllers);
     tcase_add_test(t, without_a_relay_the_direct_path_does);
     tcase_add_test(t, a_lost_direct_path_is_replaced_and_comes_back);
     tcase_add_test(t, a_lost_relay_comes_back_with_a_new_session);
