@@ -156,7 +156,7 @@ write_config
 
 if use_systemd; then
     start_unit
-    "$prefix/bin/rookery" setup --config "$etc/config.yaml" --wait 30
+    "$prefix/bin/rookery" setup --config "$etc/config.yaml" --wait 30s
     exit 0
 fi
 
@@ -164,7 +164,7 @@ install -d -m 0700 "$data"
 "$prefix/bin/rookery" run --config "$etc/config.yaml" &
 pid=$!
 trap 'kill $pid 2>/dev/null; wait $pid' INT TERM
-"$prefix/bin/rookery" setup --config "$etc/config.yaml" --wait 30 || {
+"$prefix/bin/rookery" setup --config "$etc/config.yaml" --wait 30s || {
     kill "$pid" 2>/dev/null || true
     wait "$pid" || true
     die "the server did not become ready"
