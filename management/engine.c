@@ -33,6 +33,7 @@ static enum rk_code lane_start(struct mgmt *m, struct rk_err *err)
 
     if (rc)
         return rc;
+    db_set_lazy(l->db, true);
     l->m = m;
     l->mem = rk_arena_new(0);
     rk_list_init(&l->queue);

@@ -204,6 +204,8 @@ static enum rk_code run_fn(struct run *r, struct mgmt_mutation *mut, struct rk_e
         rc = mut->fn(&r->tx, mut->arg, err);
     if (rc == RK_OK)
         rc = run_journal(r, err);
+    if (rc == RK_OK) /* errors of what was sent belong to this mutation */
+        rc = db_sync(r->tx.db, err);
     if (rc == RK_OK && mut->flags & MUT_CREATE)
         rc = work_load(r->lane, r->w, err);
     return rc;
@@ -259,6 +261,8 @@ static enum rk_code plain_run(struct lane *l, struct mgmt_mutation *mut, struct 
     if (rc)
         return rc;
     rc = mut->fn(&tx, mut->arg, err);
+    if (rc == RK_OK)
+        rc = db_sync(l->db, err);
     if (rc == RK_OK) {
         l->plain_dirty = true;
         return db_savepoint_release(l->db, err);

@@ -244,12 +244,11 @@ enum rk_code tx_group_add_peer(struct tx *tx, struct rk_str group_id, struct rk_
     struct run *r = run_of(tx);
     struct store s = store_of(r);
     struct group_peer *gp;
-    bool changed = false;
     enum rk_code rc;
 
     if (tx_group_has_peer(tx, group_id, peer_id))
         return RK_OK;
-    rc = store_member_add(&s, tx->account_id, group_id, peer_id, &changed, err);
+    rc = store_member_add(&s, tx->account_id, group_id, peer_id, err);
     if (rc)
         return rc;
     gp = member_new(r, group_id, peer_id);
@@ -269,12 +268,11 @@ enum rk_code tx_group_del_peer(struct tx *tx, struct rk_str group_id, struct rk_
 {
     struct run *r = run_of(tx);
     struct store s = store_of(r);
-    bool changed = false;
     enum rk_code rc;
 
     if (!tx_group_has_peer(tx, group_id, peer_id))
         return RK_OK;
-    rc = store_member_del(&s, group_id, peer_id, &changed, err);
+    rc = store_member_del(&s, group_id, peer_id, err);
     if (rc == RK_OK)
         record_member_gone(r, group_id, peer_id);
     return rc;

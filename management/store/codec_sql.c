@@ -576,25 +576,16 @@ static const char SQL_MEMBER_ADD[] = "INSERT INTO grp_peer (group_id, peer_id, a
 static const char SQL_MEMBER_DEL[] = "DELETE FROM grp_peer WHERE group_id = $1 AND peer_id = $2";
 
 enum rk_code store_member_add(struct store *s, struct rk_str account_id, struct rk_str group_id,
-                              struct rk_str peer_id, bool *changed, struct rk_err *err)
+                              struct rk_str peer_id, struct rk_err *err)
 {
-    int64_t n = 0;
-    enum rk_code rc = db_exec(s->db, err, &n, SQL_MEMBER_ADD,
-                              DB_ARGS(db_text(group_id), db_text(peer_id), db_text(account_id)));
-
-    *changed = n > 0;
-    return rc;
+    return db_exec(s->db, err, NULL, SQL_MEMBER_ADD,
+                   DB_ARGS(db_text(group_id), db_text(peer_id), db_text(account_id)));
 }
 
 enum rk_code store_member_del(struct store *s, struct rk_str group_id, struct rk_str peer_id,
-                              bool *changed, struct rk_err *err)
+                              struct rk_err *err)
 {
-    int64_t n = 0;
-    enum rk_code rc =
-        db_exec(s->db, err, &n, SQL_MEMBER_DEL, DB_ARGS(db_text(group_id), db_text(peer_id)));
-
-    *changed = n > 0;
-    return rc;
+    return db_exec(s->db, err, NULL, SQL_MEMBER_DEL, DB_ARGS(db_text(group_id), db_text(peer_id)));
 }
 
 /* ---- JSON of whole entities -------------------------------------------------------------- */

@@ -105,8 +105,22 @@ static enum rk_code args_check(const struct db_val *args, size_t n_args, struct 
     return RK_OK;
 }
 
-static enum rk_code start(struct db *db, struct db_stmt **st, int64_t *changed, const char *sql,
-                          const struct db_val *args, size_t n_args, struct rk_err *err)
+void db_set_lazy(struct db *db, bool on)
+{
+    db->lazy = on;
+}
+
+enum rk_code db_sync(struct db *db, struct rk_err *err)
+{
+    if (db->n_sent == 0)
+        return RK_OK;
+    db->n_sent = 0;
+    return db->ops->sync(db, err);
+}
+
+/* The statement, with the connection in a state to run it. */
+static enum rk_code prepare(struct db *db, struct db_stmt **st, const char *sql,
+                            const struct db_val *args, size_t n_args, struct rk_err *err)
 {
     enum rk_code rc = args_check(args, n_args, err);
 
@@ -116,11 +130,19 @@ static enum rk_code start(struct db *db, struct db_stmt **st, int64_t *changed, 
         rc = rk_fail(err, RK_UNAVAILABLE, "database: transaction was lost");
     if (rc == RK_OK)
         rc = stmt_find(db, sql, st, err);
-    if (rc)
-        return rc;
-    if ((*st)->rows.open)
-        return rk_fail(err, RK_INTERNAL, "database: statement is open already");
-    return db->ops->run(db, *st, args, n_args, changed, err);
+    if (rc == RK_OK && (*st)->rows.open)
+        rc = rk_fail(err, RK_INTERNAL, "database: statement is open already");
+    return rc;
+}
+
+static enum rk_code start(struct db *db, struct db_stmt **st, int64_t *changed, const char *sql,
+                          const struct db_val *args, size_t n_args, struct rk_err *err)
+{
+    enum rk_code rc = prepare(db, st, sql, args, n_args, err);
+
+    if (rc == RK_OK)
+        rc = db_sync(db, err);
+    return rc ? rc : db->ops->run(db, *st, args, n_args, changed, err);
 }
 
 enum rk_code db_query(struct db *db, struct db_rows **rows, struct rk_err *err, const char *sql,
@@ -234,8 +256,13 @@ enum rk_code db_exec(struct db *db, struct rk_err *err, int64_t *changed, const 
 {
     struct db_stmt *st = NULL;
     int64_t n = 0;
-    enum rk_code rc = start(db, &st, &n, sql, args, n_args, err);
+    enum rk_code rc;
 
+    if (db->lazy && db->tx && !changed && db->ops->send) {
+        rc = prepare(db, &st, sql, args, n_args, err);
+        return rc ? rc : db->ops->send(db, st, args, n_args, err);
+    }
+    rc = start(db, &st, &n, sql, args, n_args, err);
     if (rc == RK_OK && changed)
         *changed = n;
     return rc;
@@ -298,14 +325,17 @@ enum rk_code db_begin(struct db *db, struct rk_err *err)
 void db_rollback(struct db *db)
 {
     struct rk_err ignored = {0};
+    int64_t none;
     bool retry = db->retry; /* the reason stays readable after the rollback */
 
     if (!db->tx)
         return;
+    if (db_sync(db, &ignored))
+        ignored = (struct rk_err){0}; /* it is undone anyway */
     for (size_t i = 0; i < DB_BUCKETS; i++)
         for (struct db_stmt *st = db->stmts[i]; st; st = st->next)
             db_rows_free(&st->rows);
-    if (db->ops->in_tx(db) && db_exec(db, &ignored, NULL, SQL_ROLLBACK, DB_NOARGS))
+    if (db->ops->in_tx(db) && db_exec(db, &ignored, &none, SQL_ROLLBACK, DB_NOARGS))
         db->broken = true; /* a connection that cannot roll back is closed before its next use */
     db->tx = false;
     db->depth = 0;
@@ -315,13 +345,14 @@ void db_rollback(struct db *db)
 enum rk_code db_commit(struct db *db, struct rk_err *err)
 {
     enum rk_code rc;
+    int64_t none; /* asks for an answer: a commit is never lazy */
 
     assert(db->tx);
     if (!db->ops->in_tx(db)) { /* an error ended it behind our back */
         db->tx = false;
         return rk_fail(err, RK_UNAVAILABLE, "database: transaction was lost");
     }
-    rc = db_exec(db, err, NULL, SQL_COMMIT, DB_NOARGS);
+    rc = db_exec(db, err, &none, SQL_COMMIT, DB_NOARGS);
     if (rc)
         db_rollback(db);
     db->tx = false;
@@ -350,13 +381,17 @@ enum rk_code db_savepoint_release(struct db *db, struct rk_err *err)
 enum rk_code db_savepoint_undo(struct db *db, struct rk_err *err)
 {
     enum rk_code rc;
-    bool retry = db->retry;
+    int64_t none;
+    bool retry;
 
     assert(db->depth > 0);
     db->depth--;
+    if (db_sync(db, err) && db->broken) /* other errors are undone with the rest */
+        return RK_UNAVAILABLE;
+    retry = db->retry;
     if (!db->ops->in_tx(db))
         return rk_fail(err, RK_UNAVAILABLE, "database: transaction was lost");
-    rc = db_exec(db, err, NULL, SQL_UNDO[db->depth], DB_NOARGS);
+    rc = db_exec(db, err, &none, SQL_UNDO[db->depth], DB_NOARGS);
     if (rc == RK_OK)
         rc = db_exec(db, err, NULL, SQL_RELEASE[db->depth], DB_NOARGS);
     db->retry = retry;

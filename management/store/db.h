@@ -137,6 +137,15 @@ struct rk_str db_col_blob_peek(struct db_rows *rows, int col);
 enum rk_code db_exec(struct db *db, struct rk_err *err, int64_t *changed, const char *sql,
                      const struct db_val *args, size_t n_args) RK_MUST;
 
+/**
+ * Lazy mode, for many small writes in one transaction: a db_exec that asks for no count may be sent
+ * without waiting for its answer (PostgreSQL; nothing changes on SQLite). Its error then comes from
+ * a later call of the same transaction, at the latest from db_sync, db_savepoint_undo excepted.
+ */
+void db_set_lazy(struct db *db, bool on);
+/** Wait for everything that was sent; the first error of it. */
+enum rk_code db_sync(struct db *db, struct rk_err *err) RK_MUST;
+
 /** A query of exactly one row and one number. Errors: RK_NOT_FOUND without a row. */
 enum rk_code db_get_i64(struct db *db, int64_t *out, struct rk_err *err, const char *sql,
                         const struct db_val *args, size_t n_args) RK_MUST;

@@ -35,6 +35,11 @@ struct db_ops {
     /* Bind and start; `changed` NULL: rows will be stepped, else run to the end. */
     enum rk_code (*run)(struct db *db, struct db_stmt *st, const struct db_val *args, size_t n_args,
                         int64_t *changed, struct rk_err *err);
+    /* Start a statement whose success is told later, by `sync`; NULL: the engine has no use for it.
+     */
+    enum rk_code (*send)(struct db *db, struct db_stmt *st, const struct db_val *args,
+                         size_t n_args, struct rk_err *err);
+    enum rk_code (*sync)(struct db *db, struct rk_err *err);
     enum rk_code (*step)(struct db *db, struct db_stmt *st, bool *row, struct rk_err *err);
     void (*reset)(struct db *db, struct db_stmt *st);
     /* Current row's column in its own type, borrowed until the next step. */
@@ -51,10 +56,12 @@ struct db_ops {
 struct db { /* first member of each engine's own struct */
     const struct db_ops *ops;
     enum db_engine engine;
-    bool retry;     /* the last error was a conflict */
-    bool broken;    /* the connection is gone */
-    bool tx;        /* between begin and commit/rollback */
-    unsigned depth; /* open savepoints */
+    bool retry;      /* the last error was a conflict */
+    bool broken;     /* the connection is gone */
+    bool tx;         /* between begin and commit/rollback */
+    bool lazy;       /* db_set_lazy */
+    unsigned n_sent; /* statements that wait for `sync` */
+    unsigned depth;  /* open savepoints */
     struct db_stmt *stmts[DB_BUCKETS];
 };
 

@@ -19,7 +19,9 @@
 
 #define BUSY_MS_DEFAULT   5000
 #define CONNECT_TIMEOUT_S "10"
-#define STMT_TIMEOUT_MS   60000 /* a server that hangs must not hang us for ever */
+/* Statements without an answer yet: their small results must fit the socket's buffers. */
+#define SENT_MAX        100
+#define STMT_TIMEOUT_MS 60000 /* a server that hangs must not hang us for ever */
 
 /* Types of result columns (pg_type.oid); stable since the beginnings. */
 enum { PG_BOOL = 16, PG_BYTEA = 17, PG_INT8 = 20, PG_INT2 = 21, PG_INT4 = 23, PG_TEXT = 25 };
@@ -118,6 +120,31 @@ static bool is_ok(const PGresult *res)
 
 /* ---- statements -------------------------------------------------------------------------- */
 
+/* Results of what was sent, then back to one statement at a time. */
+static enum rk_code pg_sync(struct db *db, struct rk_err *err)
+{
+    struct pg *p = pg_of(db);
+    enum rk_code rc = PQpipelineSync(p->c) ? RK_OK : pg_fail(p, NULL, "send", err);
+    bool more = rc == RK_OK;
+
+    while (more) {
+        PGresult *res = PQgetResult(p->c);
+        ExecStatusType t = PQresultStatus(res);
+
+        if (!res && PQstatus(p->c) == CONNECTION_OK)
+            continue; /* stands behind each statement's result */
+        more = res && t != PGRES_PIPELINE_SYNC;
+        if (rc == RK_OK && more && !is_ok(res) && t != PGRES_PIPELINE_ABORTED)
+            rc = pg_fail(p, res, "run", err);
+        else if (rc == RK_OK && !res)
+            rc = pg_fail(p, NULL, "run", err);
+        PQclear(res);
+    }
+    if (PQexitPipelineMode(p->c) == 0 && rc == RK_OK)
+        rc = pg_fail(p, NULL, "run", err);
+    return rc;
+}
+
 static enum rk_code pg_prepare(struct db *db, const char *sql, struct db_stmt **out,
                                struct rk_err *err)
 {
@@ -125,6 +152,10 @@ static enum rk_code pg_prepare(struct db *db, const char *sql, struct db_stmt **
     struct pg_stmt *s = rk_calloc(1, sizeof *s);
     PGresult *res;
 
+    if (db_sync(db, err)) {
+        free(s);
+        return err ? err->code : RK_UNAVAILABLE;
+    }
     (void)snprintf(s->name, sizeof s->name, "s%u", p->next_name++);
     res = PQprepare(p->c, s->name, sql, 0, NULL);
     if (!is_ok(res)) {
@@ -217,6 +248,26 @@ static enum rk_code pg_run(struct db *db, struct db_stmt *st, const struct db_va
     return rc;
 }
 
+static enum rk_code pg_send(struct db *db, struct db_stmt *st, const struct db_val *args,
+                            size_t n_args, struct rk_err *err)
+{
+    struct pg *p = pg_of(db);
+    struct pg_params pp;
+    enum rk_code rc = params_fill(&pp, args, n_args, err);
+
+    if (rc == RK_OK && db->n_sent >= SENT_MAX)
+        rc = db_sync(db, err);
+    if (rc)
+        return rc;
+    if (db->n_sent == 0 && PQenterPipelineMode(p->c) == 0)
+        return pg_fail(p, NULL, "send", err);
+    db->n_sent++;
+    return PQsendQueryPrepared(p->c, stmt_of(st)->name, (int)n_args, pp.value, pp.length, pp.format,
+                               1)
+               ? RK_OK
+               : pg_fail(p, NULL, "send", err);
+}
+
 static enum rk_code pg_step(struct db *db, struct db_stmt *st, bool *row, struct rk_err *err)
 {
     struct pg_stmt *s = stmt_of(st);
@@ -285,9 +336,13 @@ static enum rk_code pg_column(struct db_stmt *st, int col, struct db_val *out, s
 static enum rk_code pg_script(struct db *db, const char *sql, struct rk_err *err)
 {
     struct pg *p = pg_of(db);
-    PGresult *res = PQexec(p->c, sql);
-    enum rk_code rc = is_ok(res) ? RK_OK : pg_fail(p, res, "script", err);
+    PGresult *res;
+    enum rk_code rc = db_sync(db, err);
 
+    if (rc)
+        return rc;
+    res = PQexec(p->c, sql);
+    rc = is_ok(res) ? RK_OK : pg_fail(p, res, "script", err);
     PQclear(res);
     return rc;
 }
@@ -324,6 +379,7 @@ static enum rk_code pg_ready(struct db *db, struct rk_err *err)
             if (st->rows.open)
                 return rk_fail(err, RK_UNAVAILABLE, "database: connection is gone");
     db->broken = true;
+    db->n_sent = 0;
     db_stmts_drop(db);
     PQreset(p->c);
     if (PQstatus(p->c) != CONNECTION_OK)
@@ -353,6 +409,8 @@ static const struct db_ops OPS = {
     .prepare = pg_prepare,
     .stmt_free = pg_stmt_free,
     .run = pg_run,
+    .send = pg_send,
+    .sync = pg_sync,
     .step = pg_step,
     .reset = pg_reset,
     .column = pg_column,

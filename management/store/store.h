@@ -34,11 +34,11 @@ enum rk_code store_update(struct store *s, struct rk_str account_id, enum entity
 enum rk_code store_delete(struct store *s, enum entity_kind kind, const void *entity,
                           struct rk_err *err) RK_MUST;
 
-/** *changed: false when it was so already. */
+/** One membership; no error when it is so already. */
 enum rk_code store_member_add(struct store *s, struct rk_str account_id, struct rk_str group_id,
-                              struct rk_str peer_id, bool *changed, struct rk_err *err) RK_MUST;
+                              struct rk_str peer_id, struct rk_err *err) RK_MUST;
 enum rk_code store_member_del(struct store *s, struct rk_str group_id, struct rk_str peer_id,
-                              bool *changed, struct rk_err *err) RK_MUST;
+                              struct rk_err *err) RK_MUST;
 
 /** All tables of an account into s->mem. RK_NOT_FOUND. */
 enum rk_code store_load(struct store *s, struct rk_str account_id, struct account_data *out,

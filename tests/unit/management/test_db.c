@@ -205,6 +205,47 @@ START_TEST(savepoints_undo_a_part)
 }
 END_TEST
 
+START_TEST(lazy_statements_tell_their_errors_later)
+{
+    setup(_i);
+    db_set_lazy(db, true);
+    ck_ok(db_begin(db, err));
+    for (int i = 0; i < 1000; i++) { /* more than are ever on their way at once */
+        char id[8];
+
+        (void)snprintf(id, sizeof id, "%d", i);
+        ck_ok(insert(db, id, i, err));
+    }
+    ck_ok(db_sync(db, err));
+    ck_ok(db_savepoint(db, err));
+    ck_ok(insert(db, "x", 1, err));
+    {
+        struct rk_err why = {0};
+        enum rk_code rc = insert(db, "x", 2, &why);
+
+        if (rc == RK_OK)
+            rc = db_sync(db, &why);
+        ck_assert_int_eq(rc, RK_EXISTS);
+    }
+    ck_ok(db_savepoint_undo(db, err));
+    ck_ok(insert(db, "y", 1, err));
+    ck_assert_int_eq(count(), 1001);
+    ck_ok(db_commit(db, err));
+    ck_ok(db_begin(db, err));
+    ck_ok(insert(db, "z", 1, err));
+    if (insert(db, "z", 1, NULL) == RK_OK) /* the error comes with the commit, and undoes all */
+        ck_fails(db_commit(db, err), RK_EXISTS);
+    else
+        db_rollback(db);
+    ck_assert_int_eq(count(), 1001);
+    ck_ok(db_begin(db, err));
+    ck_ok(insert(db, "z", 1, err));
+    db_rollback(db);
+    ck_assert_int_eq(count(), 1001);
+    teardown();
+}
+END_TEST
+
 START_TEST(a_lock_that_stays_is_unavailable_and_can_be_retried)
 {
     struct db *other;
@@ -497,6 +538,7 @@ int main(void)
     tcase_add_loop_test(tc, two_statements_are_read_at_once, 0, engines);
     tcase_add_loop_test(tc, a_transaction_is_all_or_nothing, 0, engines);
     tcase_add_loop_test(tc, savepoints_undo_a_part, 0, engines);
+    tcase_add_loop_test(tc, lazy_statements_tell_their_errors_later, 0, engines);
     tcase_add_loop_test(tc, a_lock_that_stays_is_unavailable_and_can_be_retried, 0, engines);
     tcase_add_loop_test(tc, racing_transactions_lose_nothing, 0, engines);
     tcase_add_test(tc, a_full_disk_is_unavailable_and_heals);
