@@ -37,6 +37,10 @@ struct mgmt_app {
     struct servers *servers;
     struct netmap_opts netmap;
     struct hub *hub;
+    struct idp *idp; /* NULL: no embedded provider */
+    struct jwks_remote *remotes[BEARER_ISSUERS_MAX];
+    size_t n_remotes;
+    struct bearer *bearer; /* NULL: setup keys and access tokens only */
     struct rpc *rpc;
     struct rest *rest;
     struct rest_jobs rest_jobs;
@@ -121,6 +125,84 @@ static const char *keep_text(struct mgmt_app *a, const char *z)
     return z ? rk_arena_dupz(a->mem, rk_str_z(z)) : NULL;
 }
 
+/* ---- identity: whose tokens count, and where agents get them
+ * ------------------------------------- */
+
+static enum rk_code add_remote(struct mgmt_app *a, const struct mgmt_app_issuer *from,
+                               struct bearer_opts *b, struct rk_err *err)
+{
+    struct jwks_remote_opts r = {.issuer = from->issuer, .keys_url = from->keys_url, .log = a->log};
+    const char **audiences = rk_new_n(a->mem, const char *, from->n_audiences + 1);
+
+    if (b->n_issuers == BEARER_ISSUERS_MAX)
+        return rk_fail(err, RK_INVALID, "more than %d token issuers", BEARER_ISSUERS_MAX);
+    for (size_t i = 0; i < from->n_audiences; i++)
+        audiences[i] = keep_text(a, from->audiences[i]);
+    a->remotes[a->n_remotes] = jwks_remote_new(&r);
+    b->issuers[b->n_issuers++] =
+        (struct jwt_issuer){.issuer = keep_text(a, from->issuer),
+                            .audiences = audiences,
+                            .n_audiences = from->n_audiences,
+                            .keys = jwks_remote_source(a->remotes[a->n_remotes++])};
+    return RK_OK;
+}
+
+static enum rk_code open_identity(struct mgmt_app *a, const struct mgmt_app_opts *o,
+                                  struct rk_err *err)
+{
+    struct bearer_opts b = {.m = a->mgmt,
+                            .user_claim = keep_text(a, o->user_claim),
+                            .account_domain =
+                                a->account_domain ? a->account_domain : "netbird.selfhosted"};
+    struct idp_opts p = o->idp;
+    enum rk_code rc = RK_OK;
+
+    if (p.issuer) {
+        p.log = a->log;
+        p.local_auth_disabled = o->local_auth_disabled;
+        rc = idp_new(a->mgmt, &p, &a->idp, err);
+        if (rc)
+            return rc;
+        b.issuers[b.n_issuers++] = idp_issuer(a->idp);
+    }
+    for (size_t i = 0; i < o->n_issuers && rc == RK_OK; i++)
+        rc = add_remote(a, &o->issuers[i], &b, err);
+    if (rc == RK_OK && b.n_issuers) {
+        b.custom_audience = b.issuers[0].n_audiences ? b.issuers[0].audiences[0] : NULL;
+        a->bearer = bearer_new(&b);
+    }
+    return rc;
+}
+
+/* The embedded provider as agents are told of it; device and PKCE in one. */
+static struct rpc_flow embedded_flow(const struct mgmt_app *a)
+{
+    struct idp_list redirects = idp_cli_redirects(a->idp);
+
+    return (struct rpc_flow){.client_id = IDP_CLIENT_CLI,
+                             .audience = IDP_CLIENT_CLI,
+                             .device_auth_endpoint = idp_device_url(a->idp),
+                             .authorization_endpoint = idp_auth_url(a->idp),
+                             .token_endpoint = idp_token_url(a->idp),
+                             .scope = "openid profile email groups",
+                             .redirect_urls = redirects.v,
+                             .n_redirect_urls = redirects.n};
+}
+
+static void embedded_ssh_jwt(struct mgmt_app *a)
+{
+    struct netmap_jwt *to = &a->netmap.jwt;
+    struct jwt_issuer i = idp_issuer(a->idp);
+
+    to->issuer = rk_str_z(i.issuer);
+    to->audience = RK_STR(IDP_CLIENT_CLI);
+    to->keys_location = rk_str_z(idp_keys_url(a->idp));
+    to->audiences.n = i.n_audiences;
+    to->audiences.v = rk_new_n(a->mem, struct rk_str, i.n_audiences);
+    for (size_t k = 0; k < i.n_audiences; k++)
+        to->audiences.v[k] = rk_str_z(i.audiences[k]);
+}
+
 static void keep_netmap_opts(struct mgmt_app *a, const struct netmap_jwt *jwt)
 {
     struct netmap_jwt *to = &a->netmap.jwt;
@@ -145,7 +227,10 @@ static enum rk_code open_push(struct mgmt_app *a, const struct mgmt_app_opts *o,
         rc = rk_pool_new(&a->build, builders, BUILD_QUEUE, NULL, err);
     if (rc)
         return rc;
-    keep_netmap_opts(a, &o->ssh_jwt);
+    if (a->idp)
+        embedded_ssh_jwt(a);
+    else
+        keep_netmap_opts(a, &o->ssh_jwt);
     a->hub = hub_new(&(struct hub_opts){.mgmt = a->mgmt,
                                         .build = a->build,
                                         .builders = builders,
@@ -169,9 +254,9 @@ static enum rk_code open_rpc(struct mgmt_app *a, const struct mgmt_app_opts *o, 
                          .hub = a->hub,
                          .servers = a->servers,
                          .netmap = &a->netmap,
-                         .jwt = o->jwt,
-                         .device = o->device,
-                         .pkce = o->pkce,
+                         .jwt = a->bearer ? bearer_rpc(a->bearer) : NULL,
+                         .device = a->idp ? embedded_flow(a) : o->device,
+                         .pkce = a->idp ? embedded_flow(a) : o->pkce,
                          .log = o->log,
                          .metrics = o->metrics};
     enum rk_code rc = rpc_new(&r, &a->rpc, err);
@@ -187,7 +272,7 @@ static bool can_reach(struct rest_jobs *j, struct rk_str peer_id)
 static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o, struct rk_err *err)
 {
     struct rest_opts r = {.m = a->mgmt,
-                          .bearer = o->bearer,
+                          .bearer = a->bearer ? bearer_rest(a->bearer) : NULL,
                           .jobs = &a->rest_jobs,
                           .log = o->log,
                           .version = PACKAGE_VERSION,
@@ -211,6 +296,8 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
     h.router = a->router;
     h.pool = a->rest_pool;
     rest_attach(a->rest, a->router, &h);
+    if (a->idp)
+        idp_attach(a->idp, a->router);
     rc = http_h1_new(&h, &a->h1, err);
     if (rc == RK_OK)
         edge_set_http(o->edge, a->h1, http_h1_take_fd);
@@ -232,6 +319,8 @@ enum rk_code mgmt_app_new(const struct mgmt_app_opts *o, struct mgmt_app **out, 
         rc = open_engine(a, o, err);
     if (rc == RK_OK)
         rc = open_envelope(a, err);
+    if (rc == RK_OK)
+        rc = open_identity(a, o, err);
     if (rc == RK_OK)
         rc = open_push(a, o, err);
     if (rc == RK_OK)
@@ -322,6 +411,10 @@ void mgmt_app_free(struct mgmt_app *a)
     rk_pool_free(a->store);
     rk_pool_free(a->build);
     mgmt_close(a->mgmt);
+    bearer_free(a->bearer);
+    for (size_t i = 0; i < a->n_remotes; i++)
+        jwks_remote_free(a->remotes[i]);
+    idp_free(a->idp);
     rpc_free(a->rpc);
     hub_free(a->hub);
     servers_free(a->servers);

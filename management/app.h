@@ -33,11 +33,21 @@
 #include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/http/edge.h"
+#include "management/auth/bearer.h"
+#include "management/idp/provider.h"
 #include "management/push/servers.h"
 #include "management/rest/rest.h"
 #include "management/rpc/service.h"
 
 struct mgmt_app;
+
+/* An issuer of tokens besides the embedded provider. */
+struct mgmt_app_issuer { /* open; copied */
+    const char *issuer;
+    const char *keys_url; /* NULL: what its discovery document says */
+    const char *const *audiences;
+    size_t n_audiences;
+};
 
 struct mgmt_app_opts {            /* open; borrowed during mgmt_app_new; zero: the default in [] */
     struct rk_loop *const *loops; /* those of the edge; lent until mgmt_app_free */
@@ -51,11 +61,15 @@ struct mgmt_app_opts {            /* open; borrowed during mgmt_app_new; zero: t
     bool component_maps;         /* offer the component form of maps */
     struct servers_opts servers; /* signal, STUN, TURN, relay as agents are told */
 
+    /* Identity. With an issuer in `idp` the embedded provider runs and agents are sent to it; then
+     * the flows and ssh_jwt are filled in by us. */
+    struct idp_opts idp;
+    const struct mgmt_app_issuer *issuers; /* others whose tokens count */
+    size_t n_issuers;
+    const char *user_claim;       /* of theirs [sub] */
     struct rpc_flow device, pkce; /* where agents get tokens */
-    struct rpc_jwt *jwt;          /* NULL: setup keys only; lent */
     struct netmap_jwt ssh_jwt;    /* for SSH between peers */
 
-    struct rest_bearer *bearer;      /* how REST tells users by a JWT [only access tokens]; lent */
     bool embedded_idp;               /* local users exist */
     bool local_auth_disabled;        /* ... but may not log in */
     const char *setup_token;         /* the first owner must know it; NULL or "": setup is open */

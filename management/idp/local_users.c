@@ -17,8 +17,8 @@
 #define EMAIL_KEY_NAME "local_user.email_key"
 
 #define COLUMNS                                                                                    \
-    "SELECT id, subject, email_sealed, name_sealed, pw_hash, totp_sealed, totp_last, created_at "  \
-    "FROM local_user "
+    "SELECT id, subject, email_sealed, name_sealed, pw_hash, totp_sealed, totp_last, created_at, " \
+    "updated_at FROM local_user "
 
 static const char SQL_KEY_GET[] = "SELECT value FROM kv WHERE name = $1";
 static const char SQL_KEY_PUT[] =
@@ -146,7 +146,8 @@ static enum rk_code load(struct local_users *l, const char *sql, struct rk_str a
                                 .pw_hash = db_col_text(rows, 4, l->mem),
                                 .totp = db_col_text(rows, 5, l->mem),
                                 .totp_last = db_col_i64(rows, 6),
-                                .created_at_us = db_col_i64(rows, 7)};
+                                .created_at_us = db_col_i64(rows, 7),
+                                .changed_at_us = db_col_i64(rows, 8)};
     }
     if (!rc)
         rc = db_end(rows, err);

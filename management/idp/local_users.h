@@ -25,6 +25,7 @@ struct local_user {        /* open; arena */
     struct rk_str totp;    /* secret; empty: none */
     int64_t totp_last;     /* time step of the last accepted code */
     int64_t created_at_us;
+    int64_t changed_at_us; /* of the password; set by the calls below */
 };
 
 struct local_users { /* open; what each call needs */

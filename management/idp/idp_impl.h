@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of the identity provider share. Private to management/idp. */
+#ifndef MGMT_IDP_IMPL_H
+#define MGMT_IDP_IMPL_H
+
+#include <jansson.h>
+#include <pthread.h>
+
+#include "lib/base/ratelimit.h"
+#include "lib/crypto/hash.h"
+#include "management/idp/local_users.h"
+#include "management/idp/provider.h"
+
+#define IDP_SECRET_LEN     43 /* base64url characters of 32 random bytes */
+#define IDP_CODE_LIFE_S    600
+#define IDP_REQUEST_LIFE_S 3600
+#define IDP_SESSION_LIFE_S (24 * 3600)
+#define IDP_SESSION_IDLE_S 3600
+#define IDP_REFRESH_LIFE_S (30 * 24 * 3600) /* without use */
+#define IDP_DEVICE_LIFE_S  600
+#define IDP_DEVICE_WAIT_S  5
+#define IDP_DEVICES_MAX    10000 /* device codes that wait at a time: strangers make them */
+#define IDP_PARAM_MAX      2048  /* bytes of one parameter */
+#define IDP_COOKIE_SESSION "netbird-session"
+#define IDP_COOKIE_FORM    "netbird-form"
+#define IDP_SCOPE_OFFLINE  "offline_access"
+
+struct idp_client {
+    const char *id, *name;
+    struct idp_list redirects, logout_redirects;
+};
+
+enum { IDP_DASHBOARD, IDP_CLI, IDP_N_CLIENTS };
+#define IDP_ROUTES_MAX 24
+
+struct idp {
+    struct mgmt *m;
+    struct rk_arena *mem;
+    struct rk_log *log;
+    const char *issuer, *base; /* base: the issuer's origin */
+    const char *path;          /* the issuer's path: "/oauth2" */
+    const char *auth_url, *token_url, *device_url, *keys_url, *verify_url;
+    bool https;
+    bool lan; /* plain http on another host than this: browsers have no PKCE there */
+    bool local_auth_disabled;
+    int64_t token_life_s;
+    struct idp_client clients[IDP_N_CLIENTS];
+    const char *client_ids[IDP_N_CLIENTS];
+    struct keyring *keys;
+    struct http_route routes[IDP_ROUTES_MAX];
+    size_t n_routes;
+    struct mgmt_chore chore;
+    pthread_mutex_t lock; /* guards the limits */
+    struct rk_ratelimit *by_address, *by_name, *by_code;
+};
+
+static inline struct idp *idp_of(const struct http_req *req)
+{
+    return (struct idp *)(uintptr_t)req->route->arg;
+}
+
+int64_t idp_now_us(const struct idp *i);
+const struct idp_client *idp_client(const struct idp *i, struct rk_str id); /* NULL: none */
+bool idp_list_has(const struct idp_list *l, struct rk_str s);
+
+/* ---- request.c: parameters, secrets, and forms bound to a browser ---- */
+
+/** Parameter of a query or form body. false when absent; *bad when it stands there twice, is too
+ *  long or not UTF-8. Values without NUL bytes. arena */
+bool idp_param(struct rk_arena *mem, struct rk_str form, const char *name, struct rk_str *out,
+               bool *bad);
+/** Is a word in a list separated by blanks? */
+bool idp_has_word(struct rk_str list, const char *word);
+
+/** 32 random bytes as text. arena */
+struct rk_str idp_secret(struct rk_arena *mem);
+/** base64(SHA-256). arena */
+struct rk_str idp_hash(struct rk_arena *mem, struct rk_str secret);
+
+/* What a page waits for: who asked what. */
+struct idp_request { /* open; arena */
+    enum { IDP_FOR_AUTH, IDP_FOR_CODE, IDP_FOR_DEVICE, IDP_FOR_CONFIRM } what;
+    struct rk_str client_id, redirect_uri, state, scope, nonce, challenge, login_hint;
+    struct rk_str user_code; /* device */
+};
+
+/** The request sealed for a hidden field, bound to the browser's form cookie (which is set). arena
+ */
+enum rk_code idp_request_seal(struct http_req *req, struct http_resp *resp,
+                              const struct idp_request *r, struct rk_str *out,
+                              struct rk_err *err) RK_MUST;
+/** From the form field "request": RK_FORBIDDEN when it is not of this browser or too old. */
+enum rk_code idp_request_open(struct http_req *req, struct idp_request *out,
+                              struct rk_err *err) RK_MUST;
+
+void idp_cookie_set(struct http_req *req, struct http_resp *resp, const char *name,
+                    struct rk_str value, int64_t max_age_s);
+
+/* ---- pages.c ---- */
+
+/** Headers of every page: CSP and the like. form_to: another origin that the form may lead to, or
+ *  empty. */
+void idp_page_headers(struct http_req *req, struct http_resp *resp, struct rk_str form_to);
+enum rk_code idp_page_login(struct http_req *req, struct http_resp *resp,
+                            const struct idp_request *r, unsigned status, const char *problem,
+                            struct rk_str login, struct rk_err *err) RK_MUST;
+enum rk_code idp_page_code(struct http_req *req, struct http_resp *resp, unsigned status,
+                           const char *problem, struct rk_str code, struct rk_err *err) RK_MUST;
+enum rk_code idp_page_confirm(struct http_req *req, struct http_resp *resp,
+                              const struct idp_request *r, struct rk_str who,
+                              struct rk_err *err) RK_MUST;
+/** A last page with a headline and a sentence; icon: 'y' done, 'n' not done. */
+enum rk_code idp_page_end(struct http_req *req, struct http_resp *resp, unsigned status, char icon,
+                          const char *title, const char *text) RK_MUST;
+http_handler idp_style;
+
+/* ---- session.c ---- */
+
+struct idp_session { /* open; arena */
+    struct rk_str subject;
+    int64_t auth_time_s;
+    struct local_user user;
+};
+
+/** The browser's session and its user. RK_NOT_FOUND: none that is valid. */
+enum rk_code idp_session_find(struct http_req *req, struct db *db, struct idp_session *out,
+                              struct rk_err *err) RK_MUST;
+enum rk_code idp_session_start(struct http_req *req, struct http_resp *resp, struct db *db,
+                               const struct local_user *u, struct rk_err *err) RK_MUST;
+http_handler idp_userinfo, idp_logout;
+
+/* ---- login.c ---- */
+
+http_handler idp_login;
+/** One try from this address; RK_LIMIT. */
+enum rk_code idp_try_address(struct http_req *req, struct rk_err *err) RK_MUST;
+
+/* ---- authorize.c ---- */
+
+http_handler idp_authorize;
+/** Send the browser back with a code for this session. */
+enum rk_code idp_grant_code(struct http_req *req, struct http_resp *resp, struct db *db,
+                            const struct idp_request *r, const struct idp_session *s,
+                            struct rk_err *err) RK_MUST;
+enum rk_code idp_redirect(struct http_req *req, struct http_resp *resp, struct rk_str to);
+
+/* ---- device.c ---- */
+
+http_handler idp_device_code, idp_device_page, idp_device_entered, idp_device_answer;
+/** The page that asks to let the device in. */
+enum rk_code idp_device_ask(struct http_req *req, struct http_resp *resp, struct db *db,
+                            const struct idp_request *r, const struct idp_session *s,
+                            struct rk_err *err) RK_MUST;
+
+/* A grant that /token turns into tokens. */
+struct idp_grant { /* open; arena */
+    struct rk_str client_id, subject, scope, nonce, family;
+    int64_t auth_time_s;
+    const char *error; /* of RFC 6749 or 8628; NULL: granted */
+    const char *why;
+};
+
+/** A poll of a device. */
+enum rk_code idp_device_poll(struct idp *i, struct db *db, struct rk_arena *mem, struct rk_str code,
+                             struct rk_str client_id, struct idp_grant *out,
+                             struct rk_err *err) RK_MUST;
+
+/* ---- token.c ---- */
+
+http_handler idp_token;
+enum rk_code idp_oauth_error(struct http_resp *resp, unsigned status, const char *error,
+                             const char *why);
+/** RFC 6749 2.3.1 or client_id in the body; NULL: no such client. */
+const struct idp_client *idp_client_of(struct http_req *req);
+
+#endif

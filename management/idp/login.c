@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The password form. Whoever guesses learns nothing from text or time: an unknown name costs the
+ * same hash as a wrong password, and the limits count names that do not exist, too.
+ */
+#include "config.h"
+
+#include "lib/base/num.h"
+#include "lib/crypto/pwhash.h"
+#include "management/idp/idp_impl.h"
+
+#include <ctype.h>
+
+static const char WRONG[] = "Email or password is wrong.";
+static const char TOO_MANY[] = "Too many attempts. Wait a minute and try again.";
+
+enum rk_code idp_try_address(struct http_req *req, struct rk_err *err)
+{
+    struct idp *i = idp_of(req);
+    /* an IPv6 subscriber has a /64 */
+    struct rk_str key = rk_str_of(req->peer.ip.b, req->peer.ip.family == 6 ? 8 : 4);
+    bool ok;
+
+    (void)pthread_mutex_lock(&i->lock);
+    ok = rk_ratelimit_take(i->by_address, key, rk_mono_ms());
+    (void)pthread_mutex_unlock(&i->lock);
+    return ok ? RK_OK : rk_fail(err, RK_LIMIT, "too many attempts");
+}
+
+static bool try_name(struct http_req *req, struct rk_str login)
+{
+    struct idp *i = idp_of(req);
+    struct rk_str lower = rk_arena_dup(req->mem, login);
+    bool ok;
+
+    for (size_t k = 0; k < lower.n; k++)
+        ((char *)(uintptr_t)lower.p)[k] = (char)tolower((unsigned char)lower.p[k]);
+    lower = idp_hash(req->mem, lower); /* one size of key */
+    (void)pthread_mutex_lock(&i->lock);
+    ok = rk_ratelimit_take(i->by_name, lower, rk_mono_ms());
+    (void)pthread_mutex_unlock(&i->lock);
+    return ok;
+}
+
+/* An imported or cheaper hash is exchanged while the password is at hand. */
+static void improve(struct http_req *req, struct db *db, struct local_user *u,
+                    struct rk_str password)
+{
+    struct idp *i = idp_of(req);
+    struct local_users l = {db, mgmt_vault(i->m), req->mem};
+    char hash[PWHASH_TEXT_MAX + 1];
+    struct rk_err err = {0};
+
+    if (!pwhash_is_stale(PWHASH_COST_DEFAULT, u->pw_hash))
+        return;
+    if (pwhash_make(PWHASH_COST_DEFAULT, password, hash, &err) ||
+        local_user_set_password(&l, u->subject, rk_str_z(hash), u->changed_at_us, &err))
+        rk_log(i->log, RK_WARN, "a password hash stays as it is", KV_ERR(&err));
+}
+
+/* RK_UNAUTHENTICATED: no such pair, always after the same work. */
+static enum rk_code check(struct http_req *req, struct db *db, struct rk_str login,
+                          struct rk_str password, struct local_user *u, struct rk_err *err)
+{
+    struct local_users l = {db, mgmt_vault(idp_of(req)->m), req->mem};
+    enum rk_code rc = local_user_by_email(&l, login, u, err);
+
+    if (rc == RK_NOT_FOUND || password.n > PWHASH_PASSWORD_MAX) {
+        pwhash_burn(PWHASH_COST_DEFAULT, rk_str_sub(password, 0, PWHASH_PASSWORD_MAX));
+        return rk_fail(err, RK_UNAUTHENTICATED, "no such user");
+    }
+    rc = rc ? rc : pwhash_verify(u->pw_hash, password, err);
+    if (rc == RK_OK)
+        improve(req, db, u, password);
+    return rc;
+}
+
+static enum rk_code go_on(struct http_req *req, struct http_resp *resp, struct db *db,
+                          const struct idp_request *r, const struct local_user *u,
+                          struct rk_err *err)
+{
+    struct idp_session s = {
+        .subject = u->subject, .auth_time_s = idp_now_us(idp_of(req)) / 1000000, .user = *u};
+    enum rk_code rc = idp_session_start(req, resp, db, u, err);
+
+    if (rc)
+        return rc;
+    return r->what == IDP_FOR_AUTH ? idp_grant_code(req, resp, db, r, &s, err)
+                                   : idp_device_ask(req, resp, db, r, &s, err);
+}
+
+enum rk_code idp_login(struct http_req *req, struct http_resp *resp, struct db *db,
+                       struct rk_err *err)
+{
+    struct idp *i = idp_of(req);
+    struct idp_request r;
+    struct rk_str login = {0}, password = {0};
+    struct local_user u;
+    bool bad = false;
+    enum rk_code rc;
+
+    if (idp_request_open(req, &r, err) || (r.what != IDP_FOR_AUTH && r.what != IDP_FOR_DEVICE))
+        return idp_page_end(req, resp, 403, 'n', "This page is too old",
+                            "Go back to the application and sign in again.");
+    if (!idp_param(req->mem, req->body, "login", &login, &bad) ||
+        !idp_param(req->mem, req->body, "password", &password, &bad) || !login.n || !password.n)
+        return idp_page_login(req, resp, &r, 400, "Enter email and password.", RK_STR(""), err);
+    if (i->local_auth_disabled)
+        return idp_page_login(req, resp, &r, 403, "Signing in by password is switched off here.",
+                              login, err);
+    if (idp_try_address(req, err) || !try_name(req, login)) {
+        rk_log(i->log, RK_WARN, "too many login attempts", kv_z("request", req->id));
+        return idp_page_login(req, resp, &r, 429, TOO_MANY, login, err);
+    }
+    rc = check(req, db, login, password, &u, err);
+    if (rc == RK_UNAUTHENTICATED) {
+        rk_log(i->log, RK_INFO, "login refused", kv_z("request", req->id));
+        return idp_page_login(req, resp, &r, 401, WRONG, login, err);
+    }
+    return rc ? rc : go_on(req, resp, db, &r, &u, err);
+}
