@@ -69,6 +69,7 @@ static const struct key keys[] = {
     {"server.x.defaultPolicy", BOOL, AT(default_policy), "true", NULL, 0, 0},
     {"server.x.componentMaps", BOOL, AT(component_maps), "false", NULL, 0, 0},
     {"server.x.eventRetentionDays", INT, AT(event_retention_days), "180", NULL, 0, 36500},
+    {"server.x.loginTries", INT, AT(login_tries), "10", NULL, 1, 10000},
     {"server.x.loops", INT, AT(loops), "0", NULL, 0, 64},
     {"server.x.logFormat", STR, AT(log_format), "text", "NB_LOG_FORMAT", 0, 0},
     /* Accepted so that an official file works, without effect here. */
@@ -480,6 +481,22 @@ static enum rk_code check_listen(const char *key, struct rk_str s, struct rk_err
 
 /* Bring exposedAddress to scheme://host:port; without a scheme it is https, without a port 443/80.
  */
+/* The issuer always ends in /oauth2, as with the official server; a default port is not written. */
+static void normalise_issuer(struct load *l)
+{
+    struct rk_str s = l->c.auth_issuer.n ? l->c.auth_issuer : l->c.exposed_address;
+
+    while (rk_str_ends(s, RK_STR("/")))
+        s.n--;
+    if (rk_str_starts(s, RK_STR("https://")) && rk_str_ends(s, RK_STR(":443")))
+        s.n -= 4;
+    else if (rk_str_starts(s, RK_STR("http://")) && rk_str_ends(s, RK_STR(":80")))
+        s.n -= 3;
+    l->c.auth_issuer = rk_str_ends(s, RK_STR("/oauth2"))
+                           ? s
+                           : rk_arena_printf(l->mem, "%.*s/oauth2", RK_STR_ARG(s));
+}
+
 static enum rk_code normalise_exposed(struct load *l)
 {
     struct rk_str s = l->c.exposed_address, scheme = RK_STR("https"), rest = s;
@@ -542,8 +559,8 @@ static enum rk_code check_all(struct load *l)
     if (c->dns_domain.n > 192 || c->dns_domain.n == 0)
         return rk_fail(l->err, RK_INVALID, "server.x.dnsDomain: 1 to 192 characters");
     rc = normalise_exposed(l);
-    if (rc == RK_OK && !c->auth_issuer.n)
-        c->auth_issuer = rk_arena_printf(l->mem, "%.*s/oauth2", RK_STR_ARG(c->exposed_address));
+    if (rc == RK_OK)
+        normalise_issuer(l);
     return rc;
 }
 

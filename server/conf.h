@@ -51,6 +51,7 @@ struct server_config {             /* open, all text arena; defaults filled in *
     int64_t metrics_port;      /* 0: none */
     int64_t relay_ttl_ms;
     int64_t event_retention_days; /* 0: for ever */
+    int64_t login_tries;          /* a minute, per address and per user name */
     int64_t loops;                /* event loop threads; 0: one per core */
     int64_t trusted_hops;         /* trustedHTTPProxiesCount */
     bool setup_open;              /* first visitor may become the owner without the token */

@@ -149,6 +149,11 @@ static const char **texts_of(struct rk_arena *mem, const struct cfg_strs *list)
     return out;
 }
 
+static struct idp_list list_of(struct rk_arena *mem, const struct cfg_strs *list)
+{
+    return (struct idp_list){texts_of(mem, list), list->n};
+}
+
 static enum rk_code make_management(struct server *s, struct rk_err *err)
 {
     struct mgmt_app_opts o = {
@@ -168,6 +173,11 @@ static enum rk_code make_management(struct server *s, struct rk_err *err)
                     .relay_secret = s->w.relay_secret,
                     .relay_ttl_s = s->c.relay_ttl_ms / 1000},
         .setup_token = s->c.setup_open ? NULL : rk_arena_dupz(s->mem, s->w.setup_token),
+        .idp = {.issuer = rk_arena_dupz(s->mem, s->c.auth_issuer),
+                .dashboard_redirects = list_of(s->mem, &s->c.dashboard_redirects),
+                .cli_redirects = list_of(s->mem, &s->c.cli_redirects),
+                .logout_redirects = list_of(s->mem, &s->c.logout_redirects),
+                .tries_per_minute = (unsigned)s->c.login_tries},
         .embedded_idp = true,
         .local_auth_disabled = s->c.local_auth_disabled,
         .setup_pat = s->c.setup_pat,
