@@ -49,6 +49,7 @@ struct mgmt_opts {
     const char *dns_domain;    /* of peers, where an account has none; NULL: "netbird.selfhosted" */
     bool no_default_policy;    /* new accounts start without the policy All <-> All */
     int64_t (*now_us)(void);   /* wall clock; NULL: rk_unix_us */
+    int64_t journal_keep_us;   /* journal rows that are older are dropped; 0: kept for ever */
     size_t lanes;              /* PostgreSQL: parallel writers; 0: 2. SQLite always has one */
 };
 

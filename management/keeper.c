@@ -14,10 +14,11 @@
 #include "management/engine_impl.h"
 #include "management/presence.h"
 
-#define TICK_MS       1000
-#define NODE_EVERY_MS 10000
-#define NODE_DEAD_US  ((int64_t)30 * 1000000)
-#define LOG_EVERY_MS  60000
+#define TICK_MS        1000
+#define NODE_EVERY_MS  10000
+#define NODE_DEAD_US   ((int64_t)30 * 1000000)
+#define PRUNE_EVERY_MS 3600000
+#define LOG_EVERY_MS   60000
 
 static const char SQL_NODE_SEEN[] = "INSERT INTO node (id, seen_at) VALUES ($1, $2) "
                                     "ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at";
@@ -32,7 +33,7 @@ struct keeper {
     pthread_t thread;
     int wake_fd;   /* eventfd: stop */
     struct db *db; /* keeper thread; listens on PostgreSQL */
-    int64_t node_next_ms;
+    int64_t node_next_ms, prune_next_ms;
     struct rk_log_gate gate;
 };
 
@@ -146,6 +147,18 @@ static void complain(struct keeper *k, const char *what, const struct rk_err *er
     rk_log_every(&k->gate, LOG_EVERY_MS, k->m->opts.log, RK_WARN, what, KV_ERR(err));
 }
 
+static enum rk_code journals_prune(struct keeper *k, struct rk_err *err)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    int64_t before_us = mgmt_now_us(k->m) - k->m->opts.journal_keep_us, dropped;
+    struct str_list ids = {0};
+    enum rk_code rc = mgmt_account_ids(k->m, k->db, mem, &ids, err);
+
+    for (size_t i = 0; rc == RK_OK && i < ids.n; i++)
+        rc = journal_prune(k->db, ids.v[i], before_us, &dropped, err);
+    return rc;
+}
+
 /* Chores are only added, and at the end, so the walk needs the lock for each step only. */
 static struct mgmt_chore *chore_next(struct mgmt *m, struct mgmt_chore *c)
 {
@@ -181,6 +194,11 @@ static void tick(struct keeper *k)
         k->node_next_ms = now + NODE_EVERY_MS;
         if (alive_say(k, false, &err))
             complain(k, "sign of life was not stored", &err);
+    }
+    if (k->m->opts.journal_keep_us > 0 && now >= k->prune_next_ms) {
+        k->prune_next_ms = now + PRUNE_EVERY_MS;
+        if (journals_prune(k, &err))
+            complain(k, "old journal rows were not dropped", &err);
     }
     chores_do(k);
 }

@@ -211,7 +211,7 @@ START_TEST(lazy_statements_tell_their_errors_later)
     db_set_lazy(db, true);
     ck_ok(db_begin(db, err));
     for (int i = 0; i < 1000; i++) { /* more than are ever on their way at once */
-        char id[8];
+        char id[16];
 
         (void)snprintf(id, sizeof id, "%d", i);
         ck_ok(insert(db, id, i, err));

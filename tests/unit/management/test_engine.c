@@ -608,6 +608,27 @@ START_TEST(presence_left_by_a_crash_is_cleared_at_start)
 }
 END_TEST
 
+START_TEST(old_journal_rows_are_dropped)
+{
+    struct mgmt_opts o;
+    int64_t rows = 0;
+
+    setup(_i);
+    ck_ok(put("grp-a", err));
+    ck_ok(put("grp-b", err));
+    rows = sql("SELECT count(*) FROM journal");
+    mgmt_close(m);
+    o = (struct mgmt_opts){.store_url = e.url, .vault = vault, .journal_keep_us = 1};
+    ck_ok(mgmt_open(&m, &o, err));
+    for (int i = 0; i < 500 && sql("SELECT count(*) FROM journal") == rows; i++)
+        (void)usleep(10000);
+    ck_assert_int_eq(sql("SELECT count(*) FROM journal"), 1); /* the last one anchors the chain */
+    ck_ok(put("grp-c", err));
+    ck_assert_int_eq(sql("SELECT count(*) FROM journal"), 2);
+    teardown(); /* verifies */
+}
+END_TEST
+
 /* ---- other processes --------------------------------------------------------------------- */
 
 START_TEST(two_processes_share_one_database)
@@ -834,6 +855,7 @@ int main(void)
     tcase_add_loop_test(tc, an_account_is_deleted_with_everything, 0, engines);
     tcase_add_loop_test(tc, presence_counts_the_newest_stream, 0, engines);
     tcase_add_loop_test(tc, presence_left_by_a_crash_is_cleared_at_start, 0, engines);
+    tcase_add_loop_test(tc, old_journal_rows_are_dropped, 0, engines);
     tcase_add_loop_test(tc, two_processes_share_one_database, 0, engines);
     tcase_add_loop_test(tc, two_processes_race_and_lose_nothing, 0, engines);
     tcase_add_loop_test(tc, a_locked_database_is_unavailable_then_works, 0, engines);
