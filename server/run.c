@@ -201,6 +201,10 @@ static enum rk_code serve(struct server *s, struct rk_err *err)
     if (rc == RK_OK)
         rc = make_relay(s, err);
     if (rc == RK_OK)
+        rc = edge_add_ws_proxy(s->svc->edge, "/ws-proxy/management", err);
+    if (rc == RK_OK && s->w.own_signal)
+        rc = edge_add_ws_proxy(s->svc->edge, "/ws-proxy/signal", err);
+    if (rc == RK_OK)
         rc = svc_run(s->svc, &s->user, STOP_GRACE_MS, err);
     rly_app_free(s->rly);
     sig_app_free(s->sig);

@@ -73,7 +73,7 @@ void rk_log_write(struct rk_log *log, enum rk_log_level level, const char *event
                  sizeof((const struct rk_kv[]){{0}, ##__VA_ARGS__}) / sizeof(struct rk_kv) - 1)
 
 /** For repeats: at most one line per every_ms for this gate; the next one says how many were held
- *  back ("suppressed="). */
+ *  back ("suppressed="). At debug level nothing is held back. */
 struct rk_log_gate {
     _Atomic int64_t next_mono_ms;
     _Atomic int64_t held;
@@ -81,8 +81,8 @@ struct rk_log_gate {
 bool rk_log_gate_open(struct rk_log_gate *g, int64_t every_ms, int64_t *suppressed);
 #define rk_log_every(gate, every_ms, log, level, event, ...)                                       \
     do {                                                                                           \
-        int64_t rk_held_;                                                                          \
-        if (rk_log_gate_open((gate), (every_ms), &rk_held_))                                       \
+        int64_t rk_held_ = 0;                                                                      \
+        if (rk_log_gate_open((gate), (every_ms), &rk_held_) || rk_log_enabled((log), RK_DEBUG))    \
             rk_log((log), (level), (event), kv_i64("suppressed", rk_held_), ##__VA_ARGS__);        \
     } while (0)
 

@@ -219,10 +219,14 @@ void grpc_call_fail(struct grpc_call *c, const struct rk_err *err)
 static void fail_status(struct grpc_call *c, enum rk_code result, enum grpc_status status,
                         struct rk_str text)
 {
+    char peer[RK_ADDR_TEXT];
+
     if (c->over)
         return;
-    rk_log(c->log, RK_DEBUG, "grpc call refused", kv_z("path", grpc_call_path(c)),
-           kv_z("status", grpc_status_name((int)status)), kv_str("error", text));
+    (void)rk_addr_format(&c->client, peer);
+    rk_log_every(&c->ep->gate, CLIENT_FAULT_LOG_MS, c->log, RK_INFO, "grpc call refused",
+                 kv_z("path", grpc_call_path(c)), kv_z("peer", peer),
+                 kv_z("status", grpc_status_name((int)status)), kv_str("error", text));
     end(c, result, (int)status, text, false);
 }
 

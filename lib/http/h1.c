@@ -37,7 +37,8 @@ struct conn { /* one per socket; guarded by http_h1.lock but for what never chan
     int fd;
     bool https;
     struct rk_addr peer;
-    int64_t since_mono_ms; /* start, or end of the last request */
+    int64_t since_mono_ms; /* start, begin or end of a request */
+    bool begun;            /* the first bytes of a request are there, or come at once */
     bool busy;             /* a complete request is with us: no deadline */
 };
 
@@ -172,6 +173,7 @@ enum rk_code http_h1_take_fd(struct http_h1 *h, int fd, const struct rk_addr *pe
     c = rk_calloc(1, sizeof *c);
     *c = (struct conn){.h = h, .fd = fd, .https = https, .peer = *peer};
     c->since_mono_ms = rk_mono_ms();
+    c->begun = true; /* the edge has seen them */
     rk_list_push_back(&h->conns, &c->link);
     by_fd_set(h, fd, c);
     pthread_cond_broadcast(&h->changed); /* the reaper may be asleep for want of connections */
@@ -218,7 +220,8 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **socket_c
 static void *reap(void *arg)
 {
     struct http_h1 *h = arg;
-    int64_t limit_ms = 1000 * ((int64_t)h->o.idle_timeout_s + h->o.request_timeout_s);
+    int64_t request_ms = 1000 * (int64_t)h->o.request_timeout_s;
+    int64_t idle_ms = 1000 * (int64_t)h->o.idle_timeout_s + request_ms;
 
     pthread_mutex_lock(&h->lock);
     while (!h->stopping) {
@@ -237,7 +240,7 @@ static void *reap(void *arg)
         RK_LIST_FOR_EACH (it, &h->conns) {
             struct conn *c = rk_container_of(it, struct conn, link);
 
-            if (!c->busy && now - c->since_mono_ms > limit_ms)
+            if (!c->busy && now - c->since_mono_ms > (c->begun ? request_ms : idle_ms))
                 (void)shutdown(c->fd, SHUT_RDWR);
         }
     }
@@ -246,6 +249,17 @@ static void *reap(void *arg)
 }
 
 /* ---- one request ---- */
+
+static void begun(struct call *c, bool on)
+{
+    if (!c->conn)
+        return;
+    pthread_mutex_lock(&c->h->lock);
+    if (!on || !c->conn->begun) /* the first request of a connection began with it */
+        c->conn->since_mono_ms = rk_mono_ms();
+    c->conn->begun = on;
+    pthread_mutex_unlock(&c->h->lock);
+}
 
 static void *on_uri(void *arg, const char *uri, struct MHD_Connection *mhd)
 {
@@ -258,6 +272,7 @@ static void *on_uri(void *arg, const char *uri, struct MHD_Connection *mhd)
 
     *c = (struct call){.h = h, .mhd = mhd, .mem = mem, .state = CALL_HEAD};
     c->conn = info ? info->socket_context : NULL;
+    begun(c, true);
     c->start_ms = rk_mono_ms();
     (void)rk_str_cut(text, '?', &c->req.path, &c->req.query);
     c->req.mem = mem;
@@ -279,6 +294,7 @@ static void busy(struct call *c, bool on)
     h->n_busy += on ? 1 : (size_t)-1;
     if (c->conn) {
         c->conn->busy = on;
+        c->conn->begun = false;
         c->conn->since_mono_ms = rk_mono_ms();
     }
     if (!h->n_busy)
@@ -298,6 +314,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **con_cls,
         return;
     *con_cls = NULL;
     busy(c, false);
+    begun(c, false); /* also of one that never was busy */
     rk_buf_done(&c->body);
     rk_buf_done(&c->resp.body);
     rk_arena_free(c->mem);

@@ -60,9 +60,12 @@ bool h1_send(struct MHD_Connection *mhd, const struct http_req *req, struct http
 void h1_log_failure(struct rk_log *log, const struct http_req *req, const struct rk_err *err)
 {
     bool ours = err->code == RK_INTERNAL || err->code == RK_UNAVAILABLE;
+    char peer[RK_ADDR_TEXT];
 
+    (void)rk_addr_format(&req->peer, peer);
     rk_log(log, ours ? RK_ERROR : RK_DEBUG, "http request failed", kv_z("request", req->id),
-           kv_z("method", http_method_name(req->method)), kv_str("path", req->path), KV_ERR(err));
+           kv_z("peer", peer), kv_z("method", http_method_name(req->method)),
+           kv_str("path", req->path), KV_ERR(err));
 }
 
 void h1_error_status(struct http_resp *resp, unsigned status, const char *text)

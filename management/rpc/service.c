@@ -48,7 +48,9 @@ void *rpc_open(struct grpc_call *c, struct rk_arena *mem, struct rk_str wire,
         rpc_fail_status(c, GRPC_INVALID_ARGUMENT, "provided wgPubKey %.*s is invalid",
                         RK_STR_ARG(sender));
         return NULL;
-    case ENVELOPE_BAD_FORM:
+    case ENVELOPE_BAD_FORM: /* before any handler sees it, so by the number of the transport */
+        rpc_fail_status(c, GRPC_INTERNAL, "malformed message");
+        return NULL;
     case ENVELOPE_BAD_BODY:
         break;
     }
