@@ -4,6 +4,7 @@
 
 #include "management/app.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -304,10 +305,21 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
     return rc;
 }
 
+/* Large messages from the heap, not from mappings of their own, and freed ones kept for the next:
+ * the hub gives memory back when a push is over. Concerns the whole process, and no other part of
+ * it badly. */
+static void keep_large_blocks(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 32 << 20);
+}
+
 enum rk_code mgmt_app_new(const struct mgmt_app_opts *o, struct mgmt_app **out, struct rk_err *err)
 {
     struct mgmt_app *a = rk_calloc(1, sizeof *a);
     enum rk_code rc;
+
+    keep_large_blocks();
 
     a->mem = rk_arena_new_wiping(0);
     a->log = o->log;

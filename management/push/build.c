@@ -2,13 +2,12 @@
 /* The hub's builders: from (newest snapshot, peer) to sealed bytes, on build threads. See hub.h. */
 #include "config.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "lib/base/num.h"
 #include "management/push/hub_impl.h"
 
-/* Scratch memory that a builder keeps while it has nothing to do. */
-#define KEEP_BYTES ((size_t)256 << 10)
 /* Agents before 0.74.2 refuse larger messages. */
 #define OLD_AGENT_MAX ((size_t)4 << 20)
 
@@ -174,6 +173,12 @@ static void builder_run(struct rk_work *w, struct db *none)
     unsigned want;
 
     (void)none;
+    if (me->trim) {
+        me->trim = false; /* set and read by whoever has the builder */
+        rk_buf_done(&me->buf);
+        (void)malloc_trim(0);
+        return;
+    }
     hub_lock(h);
     while ((s = hub_take(h, &want))) {
         /* The account's id is copied: the stream may be replaced while we build. */
@@ -193,8 +198,6 @@ static void builder_run(struct rk_work *w, struct db *none)
         hub_lock(h);
     }
     hub_unlock(h);
-    if (me->buf.cap > KEEP_BYTES)
-        rk_buf_done(&me->buf);
 }
 
 static void builder_done(struct rk_work *w, enum rk_code rc)

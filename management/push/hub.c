@@ -14,6 +14,7 @@
 #define GAP_MS        1000
 #define QUIET_MS      200
 #define MAX_WAIT_MS   2000
+#define FRESH_BYTES   ((size_t)12 << 20) /* of a third-level cache */
 #define BUDGET_BYTES  ((size_t)48 << 20)
 #define SLOW_BYTES    ((size_t)128 << 20)
 #define SLOW_AFTER_MS 3000
@@ -226,7 +227,7 @@ void hub_drained(struct hub_stream *s)
     struct hub *h = s->hub;
 
     hub_lock(h);
-    if (s->under_way && !s->out) {
+    if (s->way && !s->out) {
         hub_way_del(s);
         hub_schedule(s, rk_mono_ms());
         hub_kick(h);
@@ -286,7 +287,8 @@ void hub_stats(struct hub *h, struct hub_stats *out)
                               .sent = h->n_sent,
                               .skipped = h->n_skipped,
                               .cut_off = h->n_cut_off,
-                              .bytes_under_way = h->fast_bytes + h->slow_bytes};
+                              .bytes_under_way = h->way_bytes[HUB_FRESH] + h->way_bytes[HUB_FAST] +
+                                                 h->way_bytes[HUB_SLOW]};
     hub_unlock(h);
 }
 
@@ -428,6 +430,7 @@ struct hub *hub_new(const struct hub_opts *o)
     h->coalesce = o->coalesce;
     if (!h->coalesce.gap_ms)
         h->coalesce = (struct coalesce_rule){GAP_MS, QUIET_MS, MAX_WAIT_MS};
+    h->fresh_max_bytes = FRESH_BYTES;
     h->budget_bytes = o->budget_bytes ? o->budget_bytes : BUDGET_BYTES;
     h->slow_max_bytes = o->slow_bytes ? o->slow_bytes : SLOW_BYTES;
     h->slow_after_ms = o->slow_after_ms ? o->slow_after_ms : SLOW_AFTER_MS;
@@ -437,8 +440,8 @@ struct hub *hub_new(const struct hub_opts *o)
     rk_map_init(&h->accounts, true);
     rk_heap_init(&h->ready);
     rk_heap_init(&h->waiting);
-    rk_list_init(&h->fast);
-    rk_list_init(&h->slow);
+    for (int i = 0; i < HUB_WAYS; i++)
+        rk_list_init(&h->way[i]);
     rk_list_init(&h->refresh);
     rk_list_init(&h->posts);
     hub_builders_init(h, rk_min_size(o->builders, HUB_BUILDERS_MAX));

@@ -29,6 +29,15 @@ enum hub_need {              /* of a waiting map, most urgent first */
                 HUB_OTHER,
 };
 
+/* Where a message is that was given to a stream's loop and has not left for the socket. */
+enum hub_way {
+    HUB_NO_WAY, /* there is none */
+    HUB_FRESH,  /* a moment ago: few, so that their bytes are still in the processor's cache */
+    HUB_FAST,
+    HUB_SLOW, /* the reader had its time and makes room for others */
+    HUB_WAYS
+};
+
 struct hub_account {
     struct rk_str id;      /* owned */
     struct rk_map streams; /* by peer id, the newest of each peer */
@@ -67,10 +76,10 @@ struct hub_stream {
     uint64_t hash;     /* of the last map sent; the builder's while building */
     size_t last_bytes; /* of the last map sent */
 
-    bool under_way, slow;
+    enum hub_way way; /* of the message on its way */
     size_t under_way_bytes;
     int64_t sent_at_ms;
-    struct rk_list way_link; /* in fast or slow */
+    struct rk_list way_link;
 
     int64_t refresh_at_ms;
     struct rk_list refresh_link;
@@ -85,6 +94,7 @@ struct hub_builder {
     struct hub *hub;
     struct rk_work work;
     bool busy;   /* out at the pool */
+    bool trim;   /* to give freed memory back, not to build */
     bool submit; /* hub_unlock hands it to the pool */
     struct rk_buf buf;
     struct rk_arena *mem;
@@ -103,15 +113,18 @@ struct hub {
     void *seal_arg;
     const struct hub_sink_ops *sink;
     struct coalesce_rule coalesce;
-    size_t budget_bytes, slow_max_bytes;
+    size_t fresh_max_bytes, budget_bytes, slow_max_bytes;
     int64_t slow_after_ms, refresh_ms;
     struct rk_log *log;
 
     bool stopping;
     struct rk_map accounts;        /* struct hub_account by id */
     struct rk_heap ready, waiting; /* by virtual deadline; by time */
-    struct rk_list fast, slow;     /* messages on their way, oldest first */
-    size_t fast_bytes, slow_bytes;
+    struct rk_list way[HUB_WAYS];  /* messages on their way, oldest first */
+    size_t way_bytes[HUB_WAYS];
+    bool starved;           /* builders stopped for want of room */
+    size_t untrimmed;       /* bytes of messages made since freed memory went back to the system */
+    int64_t trim_at_ms;     /* when it shall, if nothing else is done then; 0: not planned */
     struct rk_list refresh; /* streams by the time their credentials are due */
     size_t n_streams;
     uint64_t n_sent, n_skipped, n_cut_off;

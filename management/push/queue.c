@@ -11,6 +11,13 @@
 #define WAIT_SIZE_US_MAX 250000
 #define SIZE_PER_US      16 /* a megabyte waits 65 ms longer than a small map */
 
+/* After large pushes freed memory is kept for a moment, since page faults cost a tenth of a push.
+ */
+#define TRIM_BYTES    ((size_t)16 << 20)
+#define TRIM_AFTER_MS 2000
+
+#define FRESH_MS 30 /* a message that was not taken by then is out of the cache anyway */
+
 /* Streams that are ready are served by virtual deadline: later for what can wait and for large
  * maps, but everybody's comes. */
 static int64_t ready_key(const struct hub_stream *s, int64_t now_ms)
@@ -32,16 +39,44 @@ void hub_post(struct hub *h, struct hub_post *p, struct rk_loop *loop,
     rk_list_push_back(&h->posts, &p->link);
 }
 
-static bool budget_left(const struct hub *h)
+static struct hub_stream *way_first(const struct hub *h, enum hub_way way)
 {
-    return h->fast_bytes < h->budget_bytes;
+    const struct rk_list *head = &h->way[way];
+
+    return rk_list_empty(head) ? NULL : rk_container_of(head->next, struct hub_stream, way_link);
+}
+
+static void way_move(struct hub_stream *s, enum hub_way to)
+{
+    struct hub *h = s->hub;
+
+    if (s->way)
+        h->way_bytes[s->way] -= s->under_way_bytes;
+    rk_list_remove(&s->way_link);
+    s->way = to;
+    if (to) {
+        h->way_bytes[to] += s->under_way_bytes;
+        rk_list_push_back(&h->way[to], &s->way_link);
+    }
+}
+
+/* Room for one more message: few fresh ones, and not too many in all. */
+static bool budget_left(struct hub *h, int64_t now_ms)
+{
+    struct hub_stream *s;
+
+    while ((s = way_first(h, HUB_FRESH)) && s->sent_at_ms + FRESH_MS <= now_ms)
+        way_move(s, HUB_FAST);
+    h->starved = h->way_bytes[HUB_FRESH] >= h->fresh_max_bytes ||
+                 h->way_bytes[HUB_FRESH] + h->way_bytes[HUB_FAST] >= h->budget_bytes;
+    return !h->starved;
 }
 
 void hub_kick(struct hub *h)
 {
     size_t wanted = h->ready.n;
 
-    if (h->stopping || !budget_left(h))
+    if (h->stopping || !wanted || !budget_left(h, rk_mono_ms()))
         return;
     for (size_t i = 0; i < h->n_builders && wanted; i++) {
         struct hub_builder *b = &h->builders[i];
@@ -98,7 +133,7 @@ void hub_schedule(struct hub_stream *s, int64_t now_ms)
     struct hub *h = s->hub;
     int64_t due = now_ms;
 
-    if (!s->want || s->building || s->under_way || s->detached || s->ended)
+    if (!s->want || s->building || s->way || s->detached || s->ended)
         return;
     if (s->want == HUB_WANT_MAP && s->where != HUB_READY)
         due = coalesce_mark(&s->coalesce, &h->coalesce, now_ms);
@@ -126,27 +161,21 @@ void hub_way_add(struct hub_stream *s, size_t bytes, int64_t now_ms)
 {
     struct hub *h = s->hub;
 
-    s->under_way = true;
     s->under_way_bytes = bytes;
     s->sent_at_ms = now_ms;
-    s->slow = false;
-    h->fast_bytes += bytes;
-    rk_list_push_back(&h->fast, &s->way_link);
+    way_move(s, HUB_FRESH);
     arm(h, now_ms + h->slow_after_ms);
+    h->untrimmed += bytes;
+    if (h->untrimmed >= TRIM_BYTES) {
+        if (!h->trim_at_ms)
+            arm(h, now_ms + TRIM_AFTER_MS);
+        h->trim_at_ms = now_ms + TRIM_AFTER_MS;
+    }
 }
 
 void hub_way_del(struct hub_stream *s)
 {
-    if (!s->under_way)
-        return;
-    s->under_way = false;
-    *(s->slow ? &s->hub->slow_bytes : &s->hub->fast_bytes) -= s->under_way_bytes;
-    rk_list_remove(&s->way_link);
-}
-
-static struct hub_stream *way_first(const struct rk_list *head)
-{
-    return rk_list_empty(head) ? NULL : rk_container_of(head->next, struct hub_stream, way_link);
+    way_move(s, HUB_NO_WAY);
 }
 
 /* Readers that had their time make room for others; too many of them, and the oldest go. */
@@ -154,14 +183,10 @@ static void check_slow(struct hub *h, int64_t now_ms)
 {
     struct hub_stream *s;
 
-    while ((s = way_first(&h->fast)) && s->sent_at_ms + h->slow_after_ms <= now_ms) {
-        rk_list_remove(&s->way_link);
-        rk_list_push_back(&h->slow, &s->way_link);
-        h->fast_bytes -= s->under_way_bytes;
-        h->slow_bytes += s->under_way_bytes;
-        s->slow = true;
-    }
-    while (h->slow_bytes > h->slow_max_bytes && (s = way_first(&h->slow))) {
+    (void)budget_left(h, now_ms); /* moves what is no longer fresh */
+    while ((s = way_first(h, HUB_FAST)) && s->sent_at_ms + h->slow_after_ms <= now_ms)
+        way_move(s, HUB_SLOW);
+    while (h->way_bytes[HUB_SLOW] > h->slow_max_bytes && (s = way_first(h, HUB_SLOW))) {
         hub_way_del(s);
         s->cut_off = true;
         h->n_cut_off++;
@@ -204,14 +229,31 @@ static void check_refresh(struct hub *h, int64_t now_ms)
 
 static int64_t next_time(const struct hub *h)
 {
-    const struct hub_stream *r = refresh_first(h), *f = way_first(&h->fast);
+    const struct hub_stream *r = refresh_first(h), *f = way_first(h, HUB_FAST);
+    const struct hub_stream *fresh = way_first(h, HUB_FRESH);
     int64_t at = h->waiting.n ? rk_heap_min(&h->waiting)->key : INT64_MAX;
 
     if (r)
         at = rk_min_i64(at, r->refresh_at_ms);
     if (f)
         at = rk_min_i64(at, f->sent_at_ms + h->slow_after_ms);
+    if (fresh)
+        at = rk_min_i64(at, fresh->sent_at_ms +
+                                (h->starved && h->ready.n ? FRESH_MS : h->slow_after_ms));
+    if (h->trim_at_ms)
+        at = rk_min_i64(at, h->trim_at_ms);
     return h->stopping ? INT64_MAX : at;
+}
+
+static void check_trim(struct hub *h, int64_t now_ms)
+{
+    struct hub_builder *b = &h->builders[0];
+
+    if (!h->trim_at_ms || h->trim_at_ms > now_ms || b->busy)
+        return;
+    h->trim_at_ms = 0;
+    h->untrimmed = 0;
+    b->busy = b->submit = b->trim = h->submit_any = true;
 }
 
 static void fire(void *arg)
@@ -224,6 +266,7 @@ static void fire(void *arg)
         make_ready(rk_container_of(rk_heap_min(&h->waiting), struct hub_stream, node), now_ms);
     check_refresh(h, now_ms);
     check_slow(h, now_ms);
+    check_trim(h, now_ms);
     hub_kick(h);
     h->armed_at_ms = 0;
     hub_tick_now(h);
@@ -251,11 +294,16 @@ static void tick_on_loop(struct rk_task *t)
 
 struct hub_stream *hub_take(struct hub *h, unsigned *want)
 {
+    struct rk_heap_node *first = rk_heap_min(&h->ready);
     struct hub_stream *s;
 
-    if (h->stopping || !h->ready.n || !budget_left(h))
+    if (h->stopping || !first)
         return NULL;
-    s = rk_container_of(rk_heap_min(&h->ready), struct hub_stream, node);
+    if (!budget_left(h, rk_mono_ms())) {
+        arm(h, rk_mono_ms() + FRESH_MS); /* unless a reader makes room before */
+        return NULL;
+    }
+    s = rk_container_of(first, struct hub_stream, node);
     hub_unschedule(s);
     *want = s->want;
     s->want = 0;
