@@ -232,13 +232,14 @@ static bool tidy(struct rk_arena *mem, struct rk_str in, struct rk_str *out)
 enum rk_code idp_device_page(struct http_req *req, struct http_resp *resp, struct db *db,
                              struct rk_err *err)
 {
-    struct rk_str given, code = RK_STR("");
+    struct rk_str given, code = RK_STR(""), hint = RK_STR("");
     bool bad = false;
 
     (void)db;
     if (idp_param(req->mem, req->query, "user_code", &given, &bad) && !tidy(req->mem, given, &code))
         code = RK_STR("");
-    return idp_page_code(req, resp, 200, NULL, code, err);
+    (void)idp_param(req->mem, req->query, "login_hint", &hint, &bad);
+    return idp_page_code(req, resp, 200, NULL, code, bad ? RK_STR("") : hint, err);
 }
 
 static enum rk_code is_waiting(struct http_req *req, struct db *db, struct rk_str code, bool *out,
@@ -270,7 +271,7 @@ enum rk_code idp_device_ask(struct http_req *req, struct http_resp *resp, struct
         return rc;
     if (!waiting)
         return idp_page_code(req, resp, 400, "This code is not valid, or no longer.", RK_STR(""),
-                             err);
+                             RK_STR(""), err);
     return idp_page_confirm(req, resp, &next, s->user.email, err);
 }
 
@@ -287,7 +288,7 @@ enum rk_code idp_device_entered(struct http_req *req, struct http_resp *resp, st
         return too_old(req, resp);
     if (idp_try_address(req, err))
         return idp_page_code(req, resp, 429, "Too many attempts. Wait a minute and try again.",
-                             RK_STR(""), err);
+                             RK_STR(""), RK_STR(""), err);
     if (idp_param(req->mem, req->body, "user_code", &given, &bad) && tidy(req->mem, given, &code)) {
         rc = is_waiting(req, db, code, &waiting, err);
         if (rc)
@@ -295,12 +296,12 @@ enum rk_code idp_device_entered(struct http_req *req, struct http_resp *resp, st
     }
     if (!waiting)
         return idp_page_code(req, resp, 400, "This code is not valid, or no longer.", RK_STR(""),
-                             err);
+                             RK_STR(""), err);
     r.what = IDP_FOR_DEVICE;
     r.user_code = code;
     rc = idp_session_find(req, db, &s, err);
     if (rc == RK_NOT_FOUND)
-        return idp_page_login(req, resp, &r, 200, NULL, RK_STR(""), err);
+        return idp_page_login(req, resp, &r, 200, NULL, r.login_hint, err);
     return rc ? rc : idp_device_ask(req, resp, db, &r, &s, err);
 }
 
@@ -332,7 +333,7 @@ enum rk_code idp_device_answer(struct http_req *req, struct http_resp *resp, str
         return rc;
     if (!n)
         return idp_page_code(req, resp, 400, "This code is not valid, or no longer.", RK_STR(""),
-                             err);
+                             RK_STR(""), err);
     rk_log(i->log, RK_INFO, allow ? "device allowed" : "device refused", kv_str("user", s.subject));
     return allow ? idp_page_end(req, resp, 200, 'y', "Device connected",
                                 "You can close this page and go back to your device.")

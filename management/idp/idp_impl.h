@@ -105,7 +105,8 @@ enum rk_code idp_page_login(struct http_req *req, struct http_resp *resp,
                             const struct idp_request *r, unsigned status, const char *problem,
                             struct rk_str login, struct rk_err *err) RK_MUST;
 enum rk_code idp_page_code(struct http_req *req, struct http_resp *resp, unsigned status,
-                           const char *problem, struct rk_str code, struct rk_err *err) RK_MUST;
+                           const char *problem, struct rk_str code, struct rk_str login_hint,
+                           struct rk_err *err) RK_MUST;
 enum rk_code idp_page_confirm(struct http_req *req, struct http_resp *resp,
                               const struct idp_request *r, struct rk_str who,
                               struct rk_err *err) RK_MUST;

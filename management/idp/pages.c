@@ -173,9 +173,10 @@ enum rk_code idp_page_login(struct http_req *req, struct http_resp *resp,
 }
 
 enum rk_code idp_page_code(struct http_req *req, struct http_resp *resp, unsigned status,
-                           const char *problem, struct rk_str code, struct rk_err *err)
+                           const char *problem, struct rk_str code, struct rk_str login_hint,
+                           struct rk_err *err)
 {
-    struct idp_request r = {.what = IDP_FOR_CODE};
+    struct idp_request r = {.what = IDP_FOR_CODE, .login_hint = login_hint};
     struct rk_buf *b = &resp->body;
     struct rk_str sealed;
     enum rk_code rc = idp_request_seal(req, resp, &r, &sealed, err);
