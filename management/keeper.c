@@ -13,8 +13,10 @@
 #include "lib/base/num.h"
 #include "management/engine_impl.h"
 #include "management/presence.h"
+#include "management/presence_impl.h"
 
 #define TICK_MS        1000
+#define LOOK_EVERY_MS  3000
 #define NODE_EVERY_MS  10000
 #define NODE_DEAD_US   ((int64_t)30 * 1000000)
 #define PRUNE_EVERY_MS 3600000
@@ -33,7 +35,7 @@ struct keeper {
     pthread_t thread;
     int wake_fd;   /* eventfd: stop */
     struct db *db; /* keeper thread; listens on PostgreSQL */
-    int64_t node_next_ms, prune_next_ms;
+    int64_t node_next_ms, prune_next_ms, look_next_ms;
     struct rk_log_gate gate;
 };
 
@@ -190,6 +192,11 @@ static void tick(struct keeper *k)
 
     if (presence_flush(k->m, &err))
         complain(k, "presence was not stored", &err);
+    if (db_engine_of(k->db) == DB_PG && now >= k->look_next_ms) {
+        k->look_next_ms = now + LOOK_EVERY_MS;
+        if (presence_look(k->m, k->db, &err))
+            complain(k, "presence of other processes was not read", &err);
+    }
     if (now >= k->node_next_ms) {
         k->node_next_ms = now + NODE_EVERY_MS;
         if (alive_say(k, false, &err))

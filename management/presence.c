@@ -19,8 +19,10 @@ static const char SQL_PAT[] = "UPDATE pat SET last_used = $2 WHERE id = $1 AND "
                               "(last_used IS NULL OR last_used < $2)";
 
 struct entry {
-    struct rk_str id; /* owned */
-    struct presence p;
+    struct rk_str id;       /* owned */
+    struct presence p;      /* streams of this process */
+    struct presence remote; /* of the others, as of the last look */
+    int64_t remote_round;
     int64_t last_token;   /* newest stream ever seen here: bounds what the row may hold */
     struct rk_list dirty; /* linked while it waits for a batch */
 };
@@ -38,6 +40,7 @@ struct presences {
     struct rk_list dirty;
     size_t n_dirty_pats;
     size_t n_connected;
+    int64_t round;                 /* of looks at other processes */
     struct mgmt_observer observer; /* forgets deleted peers */
 };
 
@@ -194,7 +197,9 @@ struct presence presence_of(struct mgmt *m, const struct peer *p)
 
     (void)pthread_mutex_lock(&ps->lock);
     e = rk_map_get(&ps->peers, p->id);
-    if (e && (e->p.connected || e->p.last_seen_us >= out.last_seen_us))
+    if (e && e->remote_round)
+        out = e->remote;
+    if (e && (e->p.connected || (!e->remote.connected && e->p.last_seen_us >= out.last_seen_us)))
         out = e->p;
     (void)pthread_mutex_unlock(&ps->lock);
     return out;
@@ -208,6 +213,49 @@ size_t presence_connected_count(struct mgmt *m)
     n = m->presences->n_connected;
     (void)pthread_mutex_unlock(&m->presences->lock);
     return n;
+}
+
+/* ---- other processes --------------------------------------------------------------------- */
+
+static const char SQL_REMOTE[] = "SELECT id, last_seen, session_token FROM peer_status WHERE "
+                                 "connected = 1 AND node IS NOT NULL AND node <> $1";
+
+/* Locked. Whoever was connected elsewhere and is not in the list any more is gone. */
+static void remote_sweep(struct presences *ps)
+{
+    struct rk_str key;
+    void *value;
+
+    for (size_t pos = 0; rk_map_next(&ps->peers, &pos, &key, &value);) {
+        struct entry *e = value;
+
+        if (e->remote_round && e->remote_round != ps->round)
+            e->remote.connected = false;
+    }
+}
+
+enum rk_code presence_look(struct mgmt *m, struct db *db, struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    struct presences *ps = m->presences;
+    enum rk_code rc = db_query(db, &rows, err, SQL_REMOTE, DB_ARGS(db_textz(m->node)));
+
+    if (rc)
+        return rc;
+    (void)pthread_mutex_lock(&ps->lock);
+    ps->round++;
+    while (db_next(rows)) {
+        struct entry *e = entry_get(ps, db_col_text_peek(rows, 0));
+
+        e->remote = (struct presence){
+            .connected = true, .last_seen_us = db_col_i64(rows, 1), .token = db_col_i64(rows, 2)};
+        e->remote_round = ps->round;
+    }
+    rc = db_end(rows, err);
+    if (rc == RK_OK)
+        remote_sweep(ps);
+    (void)pthread_mutex_unlock(&ps->lock);
+    return rc;
 }
 
 /* ---- tokens ------------------------------------------------------------------------------ */

@@ -667,6 +667,46 @@ START_TEST(two_processes_share_one_database)
 }
 END_TEST
 
+static bool shown_as(const struct peer *p, bool connected)
+{
+    for (int i = 0; i < 800; i++) {
+        if (presence_of(m, p).connected == connected)
+            return true;
+        (void)usleep(10000);
+    }
+    return false;
+}
+
+START_TEST(a_stream_on_another_process_is_seen)
+{
+    struct mgmt_opts o;
+    struct mgmt *other = NULL;
+    const struct snapshot *s;
+    const struct peer *p;
+
+    if (_i == 0)
+        return; /* SQLite is for one process */
+    setup(_i);
+    o = (struct mgmt_opts){.store_url = e.url, .vault = vault};
+    engine_reopen(); /* the sample's peer was stored as connected by nobody */
+    ck_ok(mgmt_open(&other, &o, err));
+    s = snap();
+    p = snap_peer(s, RK_STR("peer-1"));
+    ck_assert(!presence_of(m, p).connected);
+    ck_assert(presence_connect(other, p->id, 10));
+    ck_assert(shown_as(p, true));
+    ck_assert(presence_disconnect(other, p->id, 10));
+    ck_assert(shown_as(p, false));
+    ck_assert_int_gt(presence_of(m, p).last_seen_us, 1000000);
+    ck_assert(presence_connect(other, p->id, 20));
+    ck_assert(shown_as(p, true));
+    mgmt_close(other); /* says good-bye */
+    ck_assert(shown_as(p, false));
+    snap_unref(s);
+    teardown();
+}
+END_TEST
+
 static void *race(void *arg)
 {
     struct mgmt *mine = arg;
@@ -857,6 +897,7 @@ int main(void)
     tcase_add_loop_test(tc, presence_left_by_a_crash_is_cleared_at_start, 0, engines);
     tcase_add_loop_test(tc, old_journal_rows_are_dropped, 0, engines);
     tcase_add_loop_test(tc, two_processes_share_one_database, 0, engines);
+    tcase_add_loop_test(tc, a_stream_on_another_process_is_seen, 0, engines);
     tcase_add_loop_test(tc, two_processes_race_and_lose_nothing, 0, engines);
     tcase_add_loop_test(tc, a_locked_database_is_unavailable_then_works, 0, engines);
     tcase_add_loop_test(tc, a_full_disk_is_unavailable_then_works, 0, engines);
