@@ -233,6 +233,15 @@ static const struct wg_peer_state *peer_of(const struct wg_state *s, const struc
     return NULL;
 }
 
+static const struct wg_peer_state *known_peer(const struct wg_state *s, const struct rk_key *k)
+{
+    const struct wg_peer_state *p = peer_of(s, k);
+
+    if (!p)
+        ck_abort_msg("no such peer");
+    return p;
+}
+
 static struct rk_key public_key(void)
 {
     struct rk_key priv, pub;
@@ -265,26 +274,26 @@ START_TEST(wishes_reach_the_device)
     ck_assert_int_eq(wg_peers_flush(t, o.dev, NULL), RK_OK);
     s = read_state(&o, mem);
     ck_assert_uint_eq(s.n_peers, 2);
-    ck_assert_uint_eq(peer_of(&s, &a)->n_allowed, 2);
-    ck_assert_int_eq(peer_of(&s, &a)->keepalive_s, 25);
-    ck_assert(rk_key_eq(&peer_of(&s, &a)->psk, &psk));
-    ck_assert(rk_addr_eq(&peer_of(&s, &a)->endpoint, &to));
+    ck_assert_uint_eq(known_peer(&s, &a)->n_allowed, 2);
+    ck_assert_int_eq(known_peer(&s, &a)->keepalive_s, 25);
+    ck_assert(rk_key_eq(&known_peer(&s, &a)->psk, &psk));
+    ck_assert(rk_addr_eq(&known_peer(&s, &a)->endpoint, &to));
 
     wg_peers_allow(t, &b, &p2); /* moves */
     wg_peers_forget(t, &a);
     wg_peers_endpoint(t, &b, &other);
     ck_assert_int_eq(wg_peers_flush(t, o.dev, NULL), RK_OK);
     s = read_state(&o, mem);
-    ck_assert_uint_eq(peer_of(&s, &a)->n_allowed, 1);
-    ck_assert_uint_eq(peer_of(&s, &a)->endpoint.ip.family, 0);
-    ck_assert(rk_key_eq(&peer_of(&s, &a)->psk, &psk));
-    ck_assert_uint_eq(peer_of(&s, &b)->n_allowed, 1);
-    ck_assert(rk_addr_eq(&peer_of(&s, &b)->endpoint, &other));
+    ck_assert_uint_eq(known_peer(&s, &a)->n_allowed, 1);
+    ck_assert_uint_eq(known_peer(&s, &a)->endpoint.ip.family, 0);
+    ck_assert(rk_key_eq(&known_peer(&s, &a)->psk, &psk));
+    ck_assert_uint_eq(known_peer(&s, &b)->n_allowed, 1);
+    ck_assert(rk_addr_eq(&known_peer(&s, &b)->endpoint, &other));
 
     wg_peers_disallow(t, &b, &p2);
     ck_assert_int_eq(wg_peers_flush(t, o.dev, NULL), RK_OK);
     s = read_state(&o, mem);
-    ck_assert_uint_eq(peer_of(&s, &b)->n_allowed, 0);
+    ck_assert_uint_eq(known_peer(&s, &b)->n_allowed, 0);
 
     /* somebody else adds one peer and we lose one: reconcile heals both */
     ck_assert_int_eq(wg_device_apply(o.dev, &c, NULL), RK_OK);
@@ -294,7 +303,7 @@ START_TEST(wishes_reach_the_device)
     ck_assert_uint_eq(fixed, 2);
     s = read_state(&o, mem);
     ck_assert_ptr_null(peer_of(&s, &stranger));
-    ck_assert_uint_eq(peer_of(&s, &a)->n_allowed, 1);
+    ck_assert_uint_eq(known_peer(&s, &a)->n_allowed, 1);
     ck_assert_int_eq(wg_peers_reconcile(t, o.dev, &fixed, NULL), RK_OK);
     ck_assert_uint_eq(fixed, 0);
 
@@ -304,8 +313,8 @@ START_TEST(wishes_reach_the_device)
     ck_assert_int_eq(wg_peers_flush(t, o.dev, NULL), RK_OK);
     s = read_state(&o, mem);
     ck_assert_uint_eq(s.n_peers, 1);
-    ck_assert_uint_eq(peer_of(&s, &b)->endpoint.ip.family, 0);
-    ck_assert_int_eq(peer_of(&s, &b)->keepalive_s, 25);
+    ck_assert_uint_eq(known_peer(&s, &b)->endpoint.ip.family, 0);
+    ck_assert_int_eq(known_peer(&s, &b)->keepalive_s, 25);
     wg_peers_free(t);
     close_device(&o);
     owner_done(&o);
