@@ -20,7 +20,7 @@ struct worker {
 };
 
 struct rk_pool {
-    pthread_mutex_t lock; /* guards queue, queued, stopping */
+    pthread_mutex_t lock; /* guards queue, queued, n_waiting, n_started, stopping */
     pthread_cond_t ready;
     pthread_cond_t closed; /* wakes threads that wait to open a connection: stopping */
     struct rk_list queue;
@@ -28,7 +28,8 @@ struct rk_pool {
     bool stopping;
     struct rk_pool_ops ops;
     struct worker *workers;
-    size_t n;
+    size_t n, n_started; /* threads at most, and those that there are */
+    size_t n_waiting;    /* for work, woken ones included until they run */
 };
 
 static void finish_on_loop(struct rk_task *t)
@@ -59,8 +60,10 @@ static bool wait_for_work(struct worker *me)
         struct timespec until;
         struct db *db = NULL;
 
+        p->n_waiting++;
         while (rk_list_empty(&p->queue) && !p->stopping)
             (void)pthread_cond_wait(&p->ready, &p->lock);
+        p->n_waiting--;
         if (p->stopping || me->db || !p->ops.open)
             return !p->stopping;
         (void)pthread_mutex_unlock(&p->lock);
@@ -101,21 +104,18 @@ static void *worker_main(void *arg)
     }
 }
 
-static enum rk_code worker_start(struct rk_pool *p, struct worker *me, struct rk_err *err)
+/* The next thread. Locked, or before anybody else knows the pool. */
+static enum rk_code worker_start(struct rk_pool *p, struct rk_err *err)
 {
+    struct worker *me = &p->workers[p->n_started];
     int rc;
 
     me->pool = p;
-    if (p->ops.open && me == p->workers) { /* the others follow when there is work for them */
-        enum rk_code code = p->ops.open(p->ops.arg, &me->db, err);
-
-        if (code)
-            return code;
-    }
     rc = pthread_create(&me->thread, NULL, worker_main, me);
     if (rc)
         return rk_fail_errno(err, RK_INTERNAL, rc, "start pool thread");
     me->running = true;
+    p->n_started++;
     return RK_OK;
 }
 
@@ -123,6 +123,7 @@ enum rk_code rk_pool_new(struct rk_pool **out, size_t n_threads, size_t max_queu
                          const struct rk_pool_ops *ops, struct rk_err *err)
 {
     struct rk_pool *p = rk_calloc(1, sizeof *p);
+    enum rk_code rc = RK_OK;
 
     (void)pthread_mutex_init(&p->lock, NULL);
     (void)pthread_cond_init(&p->ready, NULL);
@@ -132,14 +133,15 @@ enum rk_code rk_pool_new(struct rk_pool **out, size_t n_threads, size_t max_queu
     if (ops)
         p->ops = *ops;
     p->workers = rk_calloc(n_threads, sizeof *p->workers);
-    for (p->n = 0; p->n < n_threads; p->n++) {
-        enum rk_code rc = worker_start(p, &p->workers[p->n], err);
-
-        if (rc) {
-            p->n++; /* the failed one may hold a connection */
-            rk_pool_free(p);
-            return rc;
-        }
+    p->n = n_threads;
+    /* one, to see that it works; the others follow when there is work for them */
+    if (p->ops.open)
+        rc = p->ops.open(p->ops.arg, &p->workers[0].db, err);
+    if (rc == RK_OK)
+        rc = worker_start(p, err);
+    if (rc) {
+        rk_pool_free(p);
+        return rc;
     }
     *out = p;
     return RK_OK;
@@ -157,6 +159,8 @@ enum rk_code rk_pool_submit(struct rk_pool *p, struct rk_work *w)
     } else {
         rk_list_push_back(&p->queue, &w->link);
         p->queued++;
+        if (p->queued > p->n_waiting && p->n_started < p->n)
+            (void)worker_start(p, NULL); /* else those that run will get to it */
         (void)pthread_cond_signal(&p->ready);
     }
     (void)pthread_mutex_unlock(&p->lock);

@@ -38,7 +38,8 @@ struct rk_pool_ops { /* both NULL for a pool without connections */
 
 struct rk_pool;
 
-/** n threads; max_queued bounds the waiting line (submit refuses past it). Owned: rk_pool_free. */
+/** At most n threads, of which all but the first start when work waits for them; max_queued bounds
+ * the waiting line (submit refuses past it). Owned: rk_pool_free. */
 enum rk_code rk_pool_new(struct rk_pool **out, size_t n_threads, size_t max_queued,
                          const struct rk_pool_ops *ops, struct rk_err *err) RK_MUST;
 

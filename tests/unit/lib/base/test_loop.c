@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <check.h>
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -114,6 +115,55 @@ START_TEST(a_stopped_pool_cancels_what_waits_and_refuses_more)
     ck_assert_int_le(ran, 1);
     ck_assert_int_eq(ran, done_ok);
     ck_assert_int_ge(done_cancelled, N - 1);
+    rk_pool_free(pool);
+    rk_loop_free(loop);
+}
+END_TEST
+
+static pthread_barrier_t together;
+
+static void meet_run(struct rk_work *w, struct db *db)
+{
+    (void)w;
+    (void)db;
+    (void)pthread_barrier_wait(&together); /* hangs unless all jobs run at once */
+    ran++;
+}
+
+static size_t n_threads(void)
+{
+    DIR *d = opendir("/proc/self/task");
+    size_t n = 0;
+
+    ck_assert_ptr_nonnull(d);
+    while (readdir(d))
+        n++;
+    (void)closedir(d);
+    return n - 2; /* . and .. */
+}
+
+START_TEST(a_pool_starts_its_threads_when_work_waits)
+{
+    enum { N = 5 };
+    static struct job jobs[N];
+    size_t before = n_threads();
+    struct rk_loop *loop;
+    struct rk_pool *pool;
+
+    ck_assert_int_eq(rk_loop_new(&loop, NULL), RK_OK);
+    ck_assert_int_eq(rk_pool_new(&pool, N, N, NULL, NULL), RK_OK);
+    ck_assert_uint_eq(n_threads(), before + 1);
+    (void)pthread_barrier_init(&together, NULL, N);
+    ran = done_ok = done_cancelled = 0;
+    for (int i = 0; i < N; i++)
+        jobs[i] = (struct job){
+            .work = {.run = meet_run, .done = job_done, .loop = loop}, .loop = loop, .left = N};
+    for (int i = 0; i < N; i++)
+        ck_assert_int_eq(rk_pool_submit(pool, &jobs[i].work), RK_OK);
+    rk_loop_run(loop);
+    ck_assert_int_eq(ran, N);
+    ck_assert_uint_eq(n_threads(), before + N);
+    (void)pthread_barrier_destroy(&together);
     rk_pool_free(pool);
     rk_loop_free(loop);
 }
@@ -233,6 +283,7 @@ int main(void)
 
     tcase_add_test(t, work_runs_on_a_pool_thread_and_ends_on_the_loop);
     tcase_add_test(t, a_stopped_pool_cancels_what_waits_and_refuses_more);
+    tcase_add_test(t, a_pool_starts_its_threads_when_work_waits);
     tcase_add_test(t, timers_clear_their_owner);
     tcase_add_test(t, tasks_cross_threads);
     tcase_add_test(t, a_call_runs_on_the_loop_or_at_once);
