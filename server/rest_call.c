@@ -4,10 +4,10 @@
 
 #include "server/rest_call.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 
 #include "lib/base/buf.h"
+#include "lib/http/curl_dl.h"
 
 enum { ANSWER_MAX = 4 * 1024 * 1024, TIMEOUT_MS = 10000 };
 
@@ -49,10 +49,11 @@ struct call {
 
 static void call_done(struct call *c)
 {
-    curl_slist_free_all(c->headers);
-    curl_slist_free_all(c->connect_to);
-    if (c->curl)
-        curl_easy_cleanup(c->curl);
+    if (c->curl) {
+        curl.slist_free_all(c->headers);
+        curl.slist_free_all(c->connect_to);
+        curl.easy_cleanup(c->curl);
+    }
     free(c->url);
     free(c->ca);
     free(c->body);
@@ -65,31 +66,31 @@ static void call_prepare(struct call *c, const struct rest_target *t, const char
     char line[600];
 
     (void)snprintf(line, sizeof line, "::%.*s", RK_STR_ARG(t->connect_to));
-    c->connect_to = curl_slist_append(NULL, line);
-    c->headers = curl_slist_append(NULL, "Content-Type: application/json");
+    c->connect_to = curl.slist_append(NULL, line);
+    c->headers = curl.slist_append(NULL, "Content-Type: application/json");
     if (header.n) {
         (void)snprintf(line, sizeof line, "%.*s", RK_STR_ARG(header));
-        c->headers = curl_slist_append(c->headers, line);
+        c->headers = curl.slist_append(c->headers, line);
         explicit_bzero(line, sizeof line);
     }
-    (void)curl_easy_setopt(c->curl, CURLOPT_URL, c->url);
-    (void)curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(c->curl, CURLOPT_PROXY, "");
-    (void)curl_easy_setopt(c->curl, CURLOPT_CONNECT_TO, c->connect_to);
-    (void)curl_easy_setopt(c->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    (void)curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
-    (void)curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
-    (void)curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
-    (void)curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
-    (void)curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, &c->answer);
+    (void)curl.easy_setopt(c->curl, CURLOPT_URL, c->url);
+    (void)curl.easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl.easy_setopt(c->curl, CURLOPT_PROXY, "");
+    (void)curl.easy_setopt(c->curl, CURLOPT_CONNECT_TO, c->connect_to);
+    (void)curl.easy_setopt(c->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    (void)curl.easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
+    (void)curl.easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
+    (void)curl.easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
+    (void)curl.easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl.easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
+    (void)curl.easy_setopt(c->curl, CURLOPT_WRITEDATA, &c->answer);
     if (t->ca_file.n) {
         c->ca = rk_str_dupz(t->ca_file);
-        (void)curl_easy_setopt(c->curl, CURLOPT_CAINFO, c->ca);
+        (void)curl.easy_setopt(c->curl, CURLOPT_CAINFO, c->ca);
     }
     if (body) {
         c->body = json_dumps(body, JSON_COMPACT);
-        (void)curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, c->body);
+        (void)curl.easy_setopt(c->curl, CURLOPT_POSTFIELDS, c->body);
     }
 }
 
@@ -97,10 +98,13 @@ enum rk_code rest_call(const struct rest_target *t, const char *method, const ch
                        struct rk_str header, const json_t *body, long *status, json_t **answer,
                        struct rk_err *err)
 {
-    RK_CLEANUP(call_done) struct call c = {.curl = curl_easy_init()};
+    RK_CLEANUP(call_done) struct call c = {0};
     CURLcode rc;
     size_t len;
 
+    if (curl_dl_load(err))
+        return RK_UNAVAILABLE;
+    c.curl = curl.easy_init();
     if (!c.curl)
         return rk_fail(err, RK_INTERNAL, "HTTP client");
     rk_buf_init(&c.answer, ANSWER_MAX);
@@ -108,14 +112,14 @@ enum rk_code rest_call(const struct rest_target *t, const char *method, const ch
     c.url = rk_malloc(len);
     (void)snprintf(c.url, len, "%.*s%s", RK_STR_ARG(t->base), path);
     call_prepare(&c, t, method, header, body);
-    rc = curl_easy_perform(c.curl);
+    rc = curl.easy_perform(c.curl);
     if (rc != CURLE_OK && c.answer.full)
         return rk_fail(err, RK_LIMIT, "%s %s: the answer is larger than %d bytes", method, c.url,
                        ANSWER_MAX);
     if (rc != CURLE_OK)
         return rk_fail(err, RK_UNAVAILABLE, "%s %s at %.*s: %s", method, c.url,
-                       RK_STR_ARG(t->connect_to), curl_easy_strerror(rc));
-    (void)curl_easy_getinfo(c.curl, CURLINFO_RESPONSE_CODE, status);
+                       RK_STR_ARG(t->connect_to), curl.easy_strerror(rc));
+    (void)curl.easy_getinfo(c.curl, CURLINFO_RESPONSE_CODE, status);
     *answer = c.answer.n ? json_loadb(c.answer.p, c.answer.n, JSON_DECODE_ANY, NULL) : NULL;
     return RK_OK;
 }

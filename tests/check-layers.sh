@@ -46,7 +46,7 @@ BEGIN {
     from = layer(path); to = layer(target)
     if (target == "uv.h" && path !~ uv)
         bad(path " includes <uv.h>, which only loop, pool, tcp, udp, edge and listeners may")
-    if (target == "libpq-fe.h" && path != "management/store/db_pg.c" && path !~ /^tests\//)
+    if (target == "libpq-fe.h" && path !~ /^management\/store\/(db_pg[.]c|pq_dl[.]h)$/ && path !~ /^tests\//)
         bad(path " includes <" target ">: SQL is behind management/store/db")
     if (target == "sqlite3.h" && path != "management/store/db_sqlite.c" && path !~ /^tests\//)
         bad(path " includes <" target ">: SQL is behind management/store/db")

@@ -4,21 +4,12 @@
 
 #include "lib/http/client.h"
 
-#include <curl/curl.h>
-#include <pthread.h>
-
 #include "lib/base/buf.h"
 #include "lib/base/num.h"
+#include "lib/http/curl_dl.h"
 
 #define TIMEOUT_MS 10000L
 #define MAX_BYTES  ((size_t)1 << 20)
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void init(void)
-{
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 struct answer {
     struct rk_buf body;
@@ -69,31 +60,31 @@ static enum rk_code curl_code(CURLcode c)
 static void prepare(CURL *c, const struct http_fetch *f, struct answer *a,
                     struct curl_slist **headers, struct rk_arena *mem)
 {
-    (void)curl_easy_setopt(c, CURLOPT_URL, f->url);
-    (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
-    (void)curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, f->timeout_ms ? f->timeout_ms : TIMEOUT_MS);
-    (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-    (void)curl_easy_setopt(c, CURLOPT_WRITEDATA, a);
-    (void)curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
-    (void)curl_easy_setopt(c, CURLOPT_HEADERDATA, a);
+    (void)curl.easy_setopt(c, CURLOPT_URL, f->url);
+    (void)curl.easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl.easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    (void)curl.easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl.easy_setopt(c, CURLOPT_TIMEOUT_MS, f->timeout_ms ? f->timeout_ms : TIMEOUT_MS);
+    (void)curl.easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+    (void)curl.easy_setopt(c, CURLOPT_WRITEDATA, a);
+    (void)curl.easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+    (void)curl.easy_setopt(c, CURLOPT_HEADERDATA, a);
     if (f->ca_file)
-        (void)curl_easy_setopt(c, CURLOPT_CAINFO, f->ca_file);
+        (void)curl.easy_setopt(c, CURLOPT_CAINFO, f->ca_file);
     if (f->form.p) {
-        (void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, f->form.p);
-        (void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->form.n);
+        (void)curl.easy_setopt(c, CURLOPT_POSTFIELDS, f->form.p);
+        (void)curl.easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->form.n);
     }
     if (f->user) {
-        (void)curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        (void)curl_easy_setopt(c, CURLOPT_USERNAME, f->user);
-        (void)curl_easy_setopt(c, CURLOPT_PASSWORD, f->password ? f->password : "");
+        (void)curl.easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        (void)curl.easy_setopt(c, CURLOPT_USERNAME, f->user);
+        (void)curl.easy_setopt(c, CURLOPT_PASSWORD, f->password ? f->password : "");
     }
-    *headers = curl_slist_append(*headers, "Accept: application/json");
+    *headers = curl.slist_append(*headers, "Accept: application/json");
     if (f->bearer)
-        *headers = curl_slist_append(*headers,
+        *headers = curl.slist_append(*headers,
                                      rk_arena_printf(mem, "Authorization: Bearer %s", f->bearer).p);
-    (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, *headers);
+    (void)curl.easy_setopt(c, CURLOPT_HTTPHEADER, *headers);
 }
 
 enum rk_code http_fetch(const struct http_fetch *f, struct rk_arena *mem, struct http_fetched *out,
@@ -106,22 +97,23 @@ enum rk_code http_fetch(const struct http_fetch *f, struct rk_arena *mem, struct
     CURLcode rc;
     CURL *c;
 
-    (void)pthread_once(&once, init);
-    c = curl_easy_init();
+    if (curl_dl_load(err))
+        return RK_UNAVAILABLE;
+    c = curl.easy_init();
     if (!c)
         return rk_fail(err, RK_UNAVAILABLE, "no memory for a request");
     rk_buf_init(&a.body, f->max_bytes ? f->max_bytes : MAX_BYTES);
-    (void)curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
+    (void)curl.easy_setopt(c, CURLOPT_ERRORBUFFER, why);
     prepare(c, f, &a, &headers, mem);
-    rc = curl_easy_perform(c);
-    (void)curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(c);
+    rc = curl.easy_perform(c);
+    (void)curl.easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+    curl.slist_free_all(headers);
+    curl.easy_cleanup(c);
     if (rc == CURLE_OK)
         *out = (struct http_fetched){(unsigned)status, rk_arena_dup(mem, rk_buf_str(&a.body)),
                                      a.max_age_s};
     rk_buf_done(&a.body);
     return rc == CURLE_OK
                ? RK_OK
-               : rk_fail(err, curl_code(rc), "%s: %s", f->url, *why ? why : curl_easy_strerror(rc));
+               : rk_fail(err, curl_code(rc), "%s: %s", f->url, *why ? why : curl.easy_strerror(rc));
 }

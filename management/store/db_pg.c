@@ -9,13 +9,13 @@
 
 #include "management/store/db.h"
 
-#include <libpq-fe.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/num.h"
 #include "management/store/db_impl.h"
+#include "management/store/pq_dl.h"
 
 #define BUSY_MS_DEFAULT   5000
 #define CONNECT_TIMEOUT_S "10"
@@ -97,23 +97,23 @@ static enum rk_code fail_text(enum rk_code code, const char *what, const char *t
 
 static enum rk_code pg_fail(struct pg *p, const PGresult *res, const char *what, struct rk_err *err)
 {
-    const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
-    const char *text = res ? PQresultErrorMessage(res) : PQerrorMessage(p->c);
+    const char *state = res ? pq.PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
+    const char *text = res ? pq.PQresultErrorMessage(res) : pq.PQerrorMessage(p->c);
     bool retry;
     enum rk_code code = code_of(state, &retry);
 
-    if (PQstatus(p->c) != CONNECTION_OK) {
+    if (pq.PQstatus(p->c) != CONNECTION_OK) {
         p->db.broken = true;
         code = RK_UNAVAILABLE;
     }
     if (retry)
         p->db.retry = true;
-    return fail_text(code, what, text && text[0] ? text : PQerrorMessage(p->c), err);
+    return fail_text(code, what, text && text[0] ? text : pq.PQerrorMessage(p->c), err);
 }
 
 static bool is_ok(const PGresult *res)
 {
-    ExecStatusType t = PQresultStatus(res);
+    ExecStatusType t = pq.PQresultStatus(res);
 
     return t == PGRES_COMMAND_OK || t == PGRES_TUPLES_OK;
 }
@@ -124,23 +124,23 @@ static bool is_ok(const PGresult *res)
 static enum rk_code pg_sync(struct db *db, struct rk_err *err)
 {
     struct pg *p = pg_of(db);
-    enum rk_code rc = PQpipelineSync(p->c) ? RK_OK : pg_fail(p, NULL, "send", err);
+    enum rk_code rc = pq.PQpipelineSync(p->c) ? RK_OK : pg_fail(p, NULL, "send", err);
     bool more = rc == RK_OK;
 
     while (more) {
-        PGresult *res = PQgetResult(p->c);
-        ExecStatusType t = PQresultStatus(res);
+        PGresult *res = pq.PQgetResult(p->c);
+        ExecStatusType t = pq.PQresultStatus(res);
 
-        if (!res && PQstatus(p->c) == CONNECTION_OK)
+        if (!res && pq.PQstatus(p->c) == CONNECTION_OK)
             continue; /* stands behind each statement's result */
         more = res && t != PGRES_PIPELINE_SYNC;
         if (rc == RK_OK && more && !is_ok(res) && t != PGRES_PIPELINE_ABORTED)
             rc = pg_fail(p, res, "run", err);
         else if (rc == RK_OK && !res)
             rc = pg_fail(p, NULL, "run", err);
-        PQclear(res);
+        pq.PQclear(res);
     }
-    if (PQexitPipelineMode(p->c) == 0 && rc == RK_OK)
+    if (pq.PQexitPipelineMode(p->c) == 0 && rc == RK_OK)
         rc = pg_fail(p, NULL, "run", err);
     return rc;
 }
@@ -157,15 +157,15 @@ static enum rk_code pg_prepare(struct db *db, const char *sql, struct db_stmt **
         return err ? err->code : RK_UNAVAILABLE;
     }
     (void)snprintf(s->name, sizeof s->name, "s%u", p->next_name++);
-    res = PQprepare(p->c, s->name, sql, 0, NULL);
+    res = pq.PQprepare(p->c, s->name, sql, 0, NULL);
     if (!is_ok(res)) {
         enum rk_code rc = pg_fail(p, res, "prepare", err);
 
-        PQclear(res);
+        pq.PQclear(res);
         free(s);
         return rc;
     }
-    PQclear(res);
+    pq.PQclear(res);
     *out = &s->st;
     return RK_OK;
 }
@@ -174,7 +174,7 @@ static enum rk_code pg_prepare(struct db *db, const char *sql, struct db_stmt **
 static void pg_stmt_free(struct db *db, struct db_stmt *st)
 {
     (void)db;
-    PQclear(stmt_of(st)->res);
+    pq.PQclear(stmt_of(st)->res);
     free(stmt_of(st));
 }
 
@@ -226,25 +226,25 @@ static enum rk_code pg_run(struct db *db, struct db_stmt *st, const struct db_va
 
     if (rc)
         return rc;
-    res = PQexecPrepared(p->c, s->name, (int)n_args, pp.value, pp.length, pp.format, 1);
+    res = pq.PQexecPrepared(p->c, s->name, (int)n_args, pp.value, pp.length, pp.format, 1);
     if (!is_ok(res)) {
         rc = pg_fail(p, res, "run", err);
-        PQclear(res);
+        pq.PQclear(res);
         return rc;
     }
     if (!changed) {
-        PQclear(s->res);
+        pq.PQclear(s->res);
         s->res = res;
         s->row = -1;
         return RK_OK;
     }
     /* COMMIT of a transaction that an error had broken answers ROLLBACK, as a success. */
-    if (rk_str_eqz(rk_str_z(PQcmdStatus(res)), "ROLLBACK") &&
+    if (rk_str_eqz(rk_str_z(pq.PQcmdStatus(res)), "ROLLBACK") &&
         rk_str_starts(rk_str_z(st->sql), RK_STR("COMMIT")))
         rc = rk_fail(err, RK_UNAVAILABLE, "database: transaction was rolled back");
-    else if (PQcmdTuples(res)[0])
-        rc = rk_parse_i64(rk_str_z(PQcmdTuples(res)), 0, INT64_MAX, changed, err);
-    PQclear(res);
+    else if (pq.PQcmdTuples(res)[0])
+        rc = rk_parse_i64(rk_str_z(pq.PQcmdTuples(res)), 0, INT64_MAX, changed, err);
+    pq.PQclear(res);
     return rc;
 }
 
@@ -259,11 +259,11 @@ static enum rk_code pg_send(struct db *db, struct db_stmt *st, const struct db_v
         rc = db_sync(db, err);
     if (rc)
         return rc;
-    if (db->n_sent == 0 && PQenterPipelineMode(p->c) == 0)
+    if (db->n_sent == 0 && pq.PQenterPipelineMode(p->c) == 0)
         return pg_fail(p, NULL, "send", err);
     db->n_sent++;
-    return PQsendQueryPrepared(p->c, stmt_of(st)->name, (int)n_args, pp.value, pp.length, pp.format,
-                               1)
+    return pq.PQsendQueryPrepared(p->c, stmt_of(st)->name, (int)n_args, pp.value, pp.length,
+                                  pp.format, 1)
                ? RK_OK
                : pg_fail(p, NULL, "send", err);
 }
@@ -274,7 +274,7 @@ static enum rk_code pg_step(struct db *db, struct db_stmt *st, bool *row, struct
 
     (void)db;
     (void)err;
-    *row = s->row + 1 < PQntuples(s->res);
+    *row = s->row + 1 < pq.PQntuples(s->res);
     if (*row)
         s->row++;
     return RK_OK;
@@ -283,7 +283,7 @@ static enum rk_code pg_step(struct db *db, struct db_stmt *st, bool *row, struct
 static void pg_reset(struct db *db, struct db_stmt *st)
 {
     (void)db;
-    PQclear(stmt_of(st)->res);
+    pq.PQclear(stmt_of(st)->res);
     stmt_of(st)->res = NULL;
 }
 
@@ -301,14 +301,14 @@ static enum rk_code pg_column(struct db_stmt *st, int col, struct db_val *out, s
     struct pg_stmt *s = stmt_of(st);
     struct rk_str v;
 
-    if (col < 0 || col >= PQnfields(s->res))
+    if (col < 0 || col >= pq.PQnfields(s->res))
         return rk_fail(err, RK_INTERNAL, "database: no column %d", col);
-    if (PQgetisnull(s->res, s->row, col)) {
+    if (pq.PQgetisnull(s->res, s->row, col)) {
         *out = db_null();
         return RK_OK;
     }
-    v = rk_str_of(PQgetvalue(s->res, s->row, col), (size_t)PQgetlength(s->res, s->row, col));
-    switch (PQftype(s->res, col)) {
+    v = rk_str_of(pq.PQgetvalue(s->res, s->row, col), (size_t)pq.PQgetlength(s->res, s->row, col));
+    switch (pq.PQftype(s->res, col)) {
     case PG_BOOL:
     case PG_INT2:
     case PG_INT4:
@@ -329,7 +329,7 @@ static enum rk_code pg_column(struct db_stmt *st, int col, struct db_val *out, s
         return RK_OK;
     default:
         return rk_fail(err, RK_INTERNAL, "database: column %d has type %u", col,
-                       PQftype(s->res, col));
+                       pq.PQftype(s->res, col));
     }
 }
 
@@ -341,9 +341,9 @@ static enum rk_code pg_script(struct db *db, const char *sql, struct rk_err *err
 
     if (rc)
         return rc;
-    res = PQexec(p->c, sql);
+    res = pq.PQexec(p->c, sql);
     rc = is_ok(res) ? RK_OK : pg_fail(p, res, "script", err);
-    PQclear(res);
+    pq.PQclear(res);
     return rc;
 }
 
@@ -359,7 +359,7 @@ static enum rk_code session_setup(struct pg *p, struct rk_err *err)
 {
     char sql[240];
 
-    (void)PQsetNoticeReceiver(p->c, notice_ignore, NULL);
+    (void)pq.PQsetNoticeReceiver(p->c, notice_ignore, NULL);
     (void)snprintf(sql, sizeof sql,
                    "SET lock_timeout = %d; SET statement_timeout = %d;"
                    "SET idle_in_transaction_session_timeout = %d; SET client_encoding = 'UTF8'",
@@ -372,7 +372,7 @@ static enum rk_code pg_ready(struct db *db, struct rk_err *err)
     struct pg *p = pg_of(db);
     enum rk_code rc;
 
-    if (!db->broken && PQstatus(p->c) == CONNECTION_OK)
+    if (!db->broken && pq.PQstatus(p->c) == CONNECTION_OK)
         return RK_OK;
     for (size_t i = 0; i < DB_BUCKETS; i++)
         for (struct db_stmt *st = db->stmts[i]; st; st = st->next)
@@ -381,9 +381,9 @@ static enum rk_code pg_ready(struct db *db, struct rk_err *err)
     db->broken = true;
     db->n_sent = 0;
     db_stmts_drop(db);
-    PQreset(p->c);
-    if (PQstatus(p->c) != CONNECTION_OK)
-        return fail_text(RK_UNAVAILABLE, "connect", PQerrorMessage(p->c), err);
+    pq.PQreset(p->c);
+    if (pq.PQstatus(p->c) != CONNECTION_OK)
+        return fail_text(RK_UNAVAILABLE, "connect", pq.PQerrorMessage(p->c), err);
     rc = session_setup(p, err);
     db->broken = rc != RK_OK;
     return rc;
@@ -391,7 +391,7 @@ static enum rk_code pg_ready(struct db *db, struct rk_err *err)
 
 static bool pg_in_tx(struct db *db)
 {
-    PGTransactionStatusType t = PQtransactionStatus(pg_of(db)->c);
+    PGTransactionStatusType t = pq.PQtransactionStatus(pg_of(db)->c);
 
     return t == PQTRANS_INTRANS || t == PQTRANS_INERROR || t == PQTRANS_ACTIVE;
 }
@@ -400,7 +400,7 @@ static void pg_close(struct db *db)
 {
     struct pg *p = pg_of(db);
 
-    PQfinish(p->c);
+    pq.PQfinish(p->c);
     free(p->url);
     free(p);
 }
@@ -426,15 +426,18 @@ enum rk_code db_pg_open(struct db **out, const struct db_opts *opts, struct rk_e
     static const char *const keys[] = {"connect_timeout", "application_name", "dbname", NULL};
     const char *values[] = {CONNECT_TIMEOUT_S, "rookery", opts->url, NULL};
     RK_CLEANUP(db_closep) struct db *db = NULL;
-    struct pg *p = rk_calloc(1, sizeof *p);
-    enum rk_code rc;
+    struct pg *p;
+    enum rk_code rc = pq_dl_load(err);
 
+    if (rc)
+        return rc;
+    p = rk_calloc(1, sizeof *p);
     db = &p->db;
     *db = (struct db){.ops = &OPS, .engine = DB_PG};
     p->busy_ms = opts->busy_ms > 0 ? opts->busy_ms : BUSY_MS_DEFAULT;
-    p->c = PQconnectdbParams(keys, values, 1);
-    if (PQstatus(p->c) != CONNECTION_OK)
-        return fail_text(RK_UNAVAILABLE, "connect", PQerrorMessage(p->c), err);
+    p->c = pq.PQconnectdbParams(keys, values, 1);
+    if (pq.PQstatus(p->c) != CONNECTION_OK)
+        return fail_text(RK_UNAVAILABLE, "connect", pq.PQerrorMessage(p->c), err);
     rc = session_setup(p, err);
     if (rc == RK_OK) {
         *out = db;
@@ -451,20 +454,20 @@ enum rk_code db_pg_wait(struct db *db, int timeout_ms, int wake_fd, struct rk_ar
 
     *got = false;
     for (;;) {
-        struct pollfd fds[2] = {{.fd = PQsocket(p->c), .events = POLLIN},
+        struct pollfd fds[2] = {{.fd = pq.PQsocket(p->c), .events = POLLIN},
                                 {.fd = wake_fd, .events = POLLIN}};
         int64_t left = until - rk_mono_ms();
         PGnotify *n;
 
-        if (PQconsumeInput(p->c) == 0) {
+        if (pq.PQconsumeInput(p->c) == 0) {
             db->broken = true;
-            return fail_text(RK_UNAVAILABLE, "wait", PQerrorMessage(p->c), err);
+            return fail_text(RK_UNAVAILABLE, "wait", pq.PQerrorMessage(p->c), err);
         }
-        n = PQnotifies(p->c);
+        n = pq.PQnotifies(p->c);
         if (n) {
             *payload = rk_arena_dup(mem, rk_str_z(n->extra));
             *got = true;
-            PQfreemem(n);
+            pq.PQfreemem(n);
             return RK_OK;
         }
         if (left <= 0)
