@@ -18,6 +18,7 @@
 #include "agent/runloop.h"
 #include "agent/version.h"
 #include "lib/base/num.h"
+#include "lib/base/trim.h"
 #include "lib/grpc/status.h"
 
 #define UP_TIMEOUT_MS  50000
@@ -222,8 +223,10 @@ static void on_run_changed(struct runloop_user *u)
 {
     struct app *a = rk_container_of(u, struct app, run_user);
 
-    if (a->job.kind == JOB_UP && a->job.step == STEP_RUN && a->run &&
-        runloop_status(a->run) == AGENT_CONNECTED)
+    if (!a->run || runloop_status(a->run) != AGENT_CONNECTED)
+        return;
+    rk_trim();
+    if (a->job.kind == JOB_UP && a->job.step == STEP_RUN)
         job_done(a, NULL);
 }
 
@@ -592,6 +595,7 @@ enum rk_code app_run(const struct app_opts *opts, struct rk_err *err)
         rk_log(a.log, RK_INFO, "daemon started", kv_z("version", PACKAGE_VERSION),
                kv_str("socket", a.o->daemon_addr));
         auto_connect(&a, opts->connect);
+        rk_trim();
     } else if (a.loop) {
         rk_loop_stop(a.loop);
     }

@@ -10,6 +10,7 @@
 
 #include "lib/base/num.h"
 #include "lib/base/proc.h"
+#include "lib/base/trim.h"
 #include "lib/http/ops.h"
 
 struct svc_priv {
@@ -365,6 +366,7 @@ enum rk_code svc_run(struct svc *s, struct svc_user *user, int64_t grace_ms, str
     }
     rk_log(s->log, RK_INFO, "serving", kv_z("program", s->name), kv_z("version", PACKAGE_VERSION),
            kv_i64("port", edge_port(s->edge, 0)), kv_i64("loops", (int64_t)s->n_loops));
+    rk_trim();
     while ((e = rk_proc_wait(p->proc, -1)) != RK_PROC_TERMINATE)
         if (e == RK_PROC_RELOAD)
             reload(s);

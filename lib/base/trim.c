@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Memory after the start; see trim.h. */
+#include "config.h"
+
+#include "lib/base/trim.h"
+
+#include <link.h>
+#include <malloc.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/base/num.h"
+
+/* Text that the loader has changed would be lost; x86-64 and arm64 libraries have none. */
+static bool has_text_relocations(const struct dl_phdr_info *o)
+{
+    for (size_t i = 0; i < o->dlpi_phnum; i++) {
+        const ElfW(Phdr) *ph = &o->dlpi_phdr[i];
+
+        if (ph->p_type != PT_DYNAMIC)
+            continue;
+        for (const ElfW(Dyn) *d = (const void *)(o->dlpi_addr + ph->p_vaddr); d->d_tag != DT_NULL;
+             d++)
+            if (d->d_tag == DT_TEXTREL || (d->d_tag == DT_FLAGS && d->d_un.d_val & DF_TEXTREL))
+                return true;
+    }
+    return false;
+}
+
+/* Segments that are never written: what is relocated and then protected is part of a writable one,
+ * and its pages are ours alone. */
+static int trim_object(struct dl_phdr_info *o, size_t size, void *arg)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+    (void)size;
+    (void)arg;
+    if (has_text_relocations(o))
+        return 0;
+    for (size_t i = 0; i < o->dlpi_phnum; i++) {
+        const ElfW(Phdr) *ph = &o->dlpi_phdr[i];
+        uintptr_t at = o->dlpi_addr + ph->p_vaddr, end = at + ph->p_memsz;
+
+        if (ph->p_type != PT_LOAD || ph->p_flags & PF_W)
+            continue;
+        at &= ~(page - 1);
+        (void)madvise((void *)at, end - at, MADV_DONTNEED); /* refused: they stay */
+    }
+    return 0;
+}
+
+void rk_trim(void)
+{
+#ifndef RK_SANITIZE /* they keep their own books of what is where */
+    (void)malloc_trim(0);
+    (void)dl_iterate_phdr(trim_object, NULL);
+#endif
+}

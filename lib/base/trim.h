@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Give back what only the start of a program needed. */
+#ifndef RK_BASE_TRIM_H
+#define RK_BASE_TRIM_H
+
+/**
+ * Return free heap to the system, and unmap the pages of code and constants that have been read so
+ * far: they are clean pages of files, so those that are used again come back from the page cache at
+ * the cost of a minor fault, and those that only the start used (relocation, symbol tables,
+ * initialisation of libraries) do not. Call it once when everything is up. Any thread.
+ */
+void rk_trim(void);
+
+#endif
