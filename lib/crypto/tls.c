@@ -7,6 +7,7 @@
 #include "lib/crypto/tls.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -14,8 +15,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { ALPN_MAX = 64, RECORD_MAX = 16384 };
+enum {
+    ALPN_MAX = 64,
+    RECORD_MAX = 16384,
+    HASHED_CERTS_MIN = 16, /* fewer are somebody's own, beside a bundle */
+};
 
 struct tls_ctx {
     _Atomic unsigned refs; /* owner and sessions */
@@ -182,9 +188,34 @@ static enum rk_code load_server(struct tls_ctx *ctx, SSL_CTX *ssl, struct rk_err
     return RK_OK;
 }
 
+/* A folder of certificates under the hashes of their names: OpenSSL then reads the one root that a
+ * server needs, when it needs it, where the bundle would put all 140 (a megabyte) in memory. */
+static bool has_hashed_certs(const char *folder)
+{
+    DIR *d = opendir(folder);
+    const struct dirent *e;
+    size_t n = 0;
+
+    if (!d)
+        return false;
+    while (n < HASHED_CERTS_MIN && (e = readdir(d)))
+        n += strlen(e->d_name) == sizeof "01234567.0" - 1 && strcmp(e->d_name + 8, ".0") == 0 &&
+             strspn(e->d_name, "0123456789abcdef") == 8;
+    (void)closedir(d);
+    return n >= HASHED_CERTS_MIN;
+}
+
+static bool load_system_roots(SSL_CTX *ssl)
+{
+    if (!getenv(X509_get_default_cert_dir_env()) && !getenv(X509_get_default_cert_file_env()) &&
+        has_hashed_certs(X509_get_default_cert_dir()))
+        return SSL_CTX_set_default_verify_dir(ssl) == 1;
+    return SSL_CTX_set_default_verify_paths(ssl) == 1;
+}
+
 static enum rk_code load_client(struct tls_ctx *ctx, SSL_CTX *ssl, struct rk_err *err)
 {
-    if (!ctx->no_system_roots && SSL_CTX_set_default_verify_paths(ssl) != 1)
+    if (!ctx->no_system_roots && !load_system_roots(ssl))
         return rk_fail(err, RK_INVALID, "system certificates: %s", reason());
     if (ctx->ca_file && SSL_CTX_load_verify_file(ssl, ctx->ca_file) != 1)
         return rk_fail(err, RK_INVALID, "CA file %s: %s", ctx->ca_file, reason());
