@@ -16,16 +16,20 @@
 #include "agent/os/route.h"
 #include "agent/recover.h"
 #include "agent/runloop.h"
+#include "agent/sso.h"
 #include "agent/version.h"
 #include "lib/base/num.h"
 #include "lib/base/trim.h"
 #include "lib/grpc/status.h"
+#include "schema/pb_arena.h"
 
 #define UP_TIMEOUT_MS  50000
 #define LOGIN_RETRY_MS 30000
 #define SETUP_KEY_MAX  128
+#define TOKEN_MAX      ((size_t)64 << 10)
+#define FLOW_MAX       ((size_t)1 << 20)
 
-enum job_kind { JOB_NONE, JOB_UP, JOB_LOGIN, JOB_DOWN, JOB_LOGOUT };
+enum job_kind { JOB_NONE, JOB_UP, JOB_LOGIN, JOB_DOWN, JOB_LOGOUT, JOB_SSO };
 enum job_step { STEP_STOP, STEP_ENROL, STEP_RUN };
 
 struct job {
@@ -33,6 +37,7 @@ struct job {
     enum job_step step;
     struct ctl_req *req; /* NULL: nobody waits for the answer (any more) */
     char *setup_key;     /* wiped; NULL: none */
+    char *token;         /* of a person; wiped; NULL: none */
     int64_t timeout_ms;
     struct rk_timer *timer;
 };
@@ -65,6 +70,13 @@ static void job_advance(struct app *a);
 
 /* ---- jobs ---- */
 
+static void wipe_text(char *s)
+{
+    if (s)
+        rk_secret_wipe(s, strlen(s));
+    free(s);
+}
+
 static void job_clear(struct app *a)
 {
     struct job *j = &a->job;
@@ -76,9 +88,8 @@ static void job_clear(struct app *a)
     a->call = NULL;
     mgc_close(a->mgc);
     a->mgc = NULL;
-    if (j->setup_key)
-        rk_secret_wipe(j->setup_key, strlen(j->setup_key));
-    free(j->setup_key);
+    wipe_text(j->setup_key);
+    wipe_text(j->token);
     *j = (struct job){0};
 }
 
@@ -167,6 +178,7 @@ static void start_login(struct app *a)
                               .route = a->route,
                               .profile = a->profile,
                               .setup_key = rk_str_z(a->job.setup_key),
+                              .token = rk_str_z(a->job.token),
                               .retry_ms = LOGIN_RETRY_MS};
     struct rk_err err = {0};
 
@@ -209,6 +221,51 @@ static void start_logout(struct app *a)
     }
     a->call_user.ops = &LOGOUT_OPS;
     a->call = mgc_call(a->mgc, MGC_LOGOUT, &none.base, &a->call_user);
+}
+
+/* ---- where people log in ---- */
+
+static void on_flow(struct mgc_call_user *u, int status, struct rk_str plain,
+                    const struct rk_err *err)
+{
+    struct app *a = rk_container_of(u, struct app, call_user);
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(FLOW_MAX);
+    const Management__DeviceAuthorizationFlow *f;
+    struct rk_err bad = {0};
+
+    a->call = NULL;
+    if (status == GRPC_NOT_FOUND || status == GRPC_UNIMPLEMENTED) {
+        (void)rk_fail(&bad, RK_NOT_FOUND, "this server has no login for people: use --setup-key");
+        job_fail(a, &bad);
+        return;
+    }
+    if (status != GRPC_OK) {
+        job_fail(a, err);
+        return;
+    }
+    f = pb_unpack(mem, &management__device_authorization_flow__descriptor, plain, &bad);
+    if (!f || !f->providerconfig) {
+        (void)rk_fail(&bad, RK_BAD_REQUEST, "management's answer about the login is malformed");
+        job_fail(a, &bad);
+        return;
+    }
+    job_done(a, sso_flow_json(f->providerconfig, a->o->ca_file));
+}
+
+static const struct mgc_call_ops FLOW_OPS = {.done = on_flow};
+
+static void start_flow(struct app *a)
+{
+    Management__DeviceAuthorizationFlowRequest req =
+        MANAGEMENT__DEVICE_AUTHORIZATION_FLOW_REQUEST__INIT;
+    struct rk_err err = {0};
+
+    if (dial(a, &err)) {
+        job_fail(a, &err);
+        return;
+    }
+    a->call_user.ops = &FLOW_OPS;
+    a->call = mgc_call(a->mgc, MGC_DEVICE_FLOW, &req.base, &a->call_user);
 }
 
 /* ---- the run loop ---- */
@@ -391,6 +448,7 @@ static enum rk_code apply_settings(struct app *a, const json_t *settings, bool *
 static void begin_job(struct app *a, struct ctl_req *r, enum job_kind kind, const json_t *args)
 {
     const char *key = json_string_value(json_object_get(args, "setup_key"));
+    const char *token = json_string_value(json_object_get(args, "token"));
     const json_t *timeout = json_object_get(args, "timeout_ms");
     bool connected = a->run && runloop_status(a->run) == AGENT_CONNECTED;
     struct rk_err err = {0};
@@ -408,7 +466,7 @@ static void begin_job(struct app *a, struct ctl_req *r, enum job_kind kind, cons
         ctl_fail(r, &err);
         return;
     }
-    if ((kind == JOB_UP || kind == JOB_LOGIN) &&
+    if ((kind == JOB_UP || kind == JOB_LOGIN || kind == JOB_SSO) &&
         apply_settings(a, json_object_get(args, "settings"), &changed, &err)) {
         ctl_fail(r, &err);
         return;
@@ -420,11 +478,15 @@ static void begin_job(struct app *a, struct ctl_req *r, enum job_kind kind, cons
     a->job = (struct job){.kind = kind, .req = r, .timeout_ms = UP_TIMEOUT_MS};
     if (key && *key && strlen(key) <= SETUP_KEY_MAX)
         a->job.setup_key = rk_str_dupz(rk_str_z(key));
+    if (token && *token && strlen(token) <= TOKEN_MAX)
+        a->job.token = rk_str_dupz(rk_str_z(token));
     if (json_is_integer(timeout))
         a->job.timeout_ms =
             rk_max_i64(100, rk_min_i64(json_integer_value(timeout), 24 * 3600 * 1000));
     if (kind == JOB_LOGOUT)
         start_logout(a);
+    else if (kind == JOB_SSO)
+        start_flow(a);
     else
         job_advance(a);
 }
@@ -457,7 +519,11 @@ static void do_call(struct app *a, struct ctl_req *r, const char *call, const js
     static const struct {
         const char *name;
         enum job_kind kind;
-    } jobs[] = {{"up", JOB_UP}, {"login", JOB_LOGIN}, {"down", JOB_DOWN}, {"logout", JOB_LOGOUT}};
+    } jobs[] = {{"up", JOB_UP},
+                {"login", JOB_LOGIN},
+                {"down", JOB_DOWN},
+                {"logout", JOB_LOGOUT},
+                {"sso", JOB_SSO}};
     struct rk_err err = {0};
 
     for (size_t i = 0; i < RK_ARRAY_LEN(jobs); i++)

@@ -13,6 +13,7 @@
 #include "agent/cli_status.h"
 #include "agent/control/client.h"
 #include "agent/options.h"
+#include "agent/sso.h"
 #include "agent/version.h"
 
 struct cli {
@@ -146,7 +147,7 @@ static json_t *text_json(struct rk_str s)
     return json_stringn(s.p ? s.p : "", s.n);
 }
 
-static json_t *up_args(struct cli *c)
+static json_t *up_args(struct cli *c, struct rk_str token)
 {
     json_t *settings = json_object(), *args = json_object();
     struct rk_str flag, value;
@@ -157,6 +158,8 @@ static json_t *up_args(struct cli *c)
     (void)json_object_set_new(args, "settings", settings);
     if (c->v.cli.setup_key.n)
         (void)json_object_set_new(args, "setup_key", text_json(c->v.cli.setup_key));
+    if (token.n)
+        (void)json_object_set_new(args, "token", text_json(token));
     (void)json_object_set_new(args, "timeout_ms", json_integer(c->v.cli.timeout_ms));
     return args;
 }
@@ -169,6 +172,38 @@ static int64_t patience(const struct cli *c)
     return c->v.cli.timeout_ms + 45000;
 }
 
+/* ---- people log in by a browser ---- */
+
+static void show_prompt(struct sso_user *u RK_UNUSED, const struct sso_prompt *p)
+{
+    (void)printf("Open this address in a browser to log in:\n\n  %.*s\n\n", RK_STR_ARG(p->url));
+    if (p->code.n)
+        (void)printf("The page must show the code %.*s. Waiting ...\n", RK_STR_ARG(p->code));
+    (void)fflush(stdout);
+}
+
+/* `up` or `login`; when a person has to log in, that first. */
+static enum rk_code connect_daemon(struct cli *c, const char *call, json_t **result,
+                                   struct rk_err *err)
+{
+    struct sso_user user = {.show = show_prompt};
+    struct rk_str addr = c->v.cli.daemon_addr, none = RK_STR(""), token;
+    json_t *flow = NULL;
+    struct rk_err why = {0};
+    enum rk_code rc = ctl_call(addr, call, up_args(c, none), patience(c), result, err);
+
+    if (rc != RK_FORBIDDEN || c->v.cli.setup_key.n)
+        return rc;
+    rc = ctl_call(addr, "sso", NULL, patience(c), &flow, &why);
+    if (rc == RK_NOT_FOUND)
+        return RK_FORBIDDEN; /* with the first text: it says what is missing */
+    if (rc)
+        return rk_fail(err, rc, "%s", why.msg);
+    rc = sso_device(c->mem, flow, &user, &token, err);
+    json_decref(flow);
+    return rc ? rc : ctl_call(addr, call, up_args(c, token), patience(c), result, err);
+}
+
 static int cmd_up(struct cli *c)
 {
     json_t *result = NULL;
@@ -177,7 +212,7 @@ static int cmd_up(struct cli *c)
 
     if (c->v.cli.foreground)
         return run_daemon(c, true);
-    if (ctl_call(c->v.cli.daemon_addr, "up", up_args(c), patience(c), &result, &err))
+    if (connect_daemon(c, "up", &result, &err))
         return complain(&err);
     already = json_is_true(json_object_get(result, "already"));
     (void)printf(already ? "Already connected\n" : "Connected\n");
@@ -200,7 +235,14 @@ static int simple(struct cli *c, const char *call, json_t *args, int64_t timeout
 
 static int cmd_login(struct cli *c)
 {
-    return simple(c, "login", up_args(c), patience(c), "Logged in");
+    json_t *result = NULL;
+    struct rk_err err = {0};
+
+    if (connect_daemon(c, "login", &result, &err))
+        return complain(&err);
+    json_decref(result);
+    (void)printf("Logged in\n");
+    return 0;
 }
 
 static int cmd_down(struct cli *c)

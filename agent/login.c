@@ -17,10 +17,10 @@
 struct login {
     struct login_opts o;
     struct login_user *user;
-    struct rk_arena *mem; /* wiping: the setup key */
+    struct rk_arena *mem; /* wiping: setup key and token */
     struct mgc_call_user cu;
     struct mgc_call *call;
-    bool with_key; /* the running call carries the setup key */
+    bool with_key; /* the running call carries setup key or token */
     struct backoff wait;
     int64_t give_up_ms;
     struct rk_timer *timer;
@@ -48,7 +48,8 @@ static void ask(void *arg)
     struct login *l = arg;
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
     struct rk_str key = l->with_key ? l->o.setup_key : RK_STR("");
-    const Management__LoginRequest *req = meta_login(mem, l->o.route, l->o.profile, key);
+    struct rk_str token = l->with_key ? l->o.token : RK_STR("");
+    const Management__LoginRequest *req = meta_login(mem, l->o.route, l->o.profile, key, token);
 
     l->cu.ops = &CALL_OPS;
     l->call = mgc_call(l->o.mgc, MGC_LOGIN, &req->base, &l->cu);
@@ -82,7 +83,7 @@ static void fail(struct login *l, int status, const struct rk_err *why)
     int64_t wait;
 
     if ((status == GRPC_PERMISSION_DENIED || status == GRPC_INVALID_ARGUMENT) && !l->with_key) {
-        if (l->o.setup_key.n) { /* not known yet: register */
+        if (l->o.setup_key.n || l->o.token.n) { /* not known yet: register */
             l->with_key = true;
             ask(l);
             return;
@@ -133,6 +134,7 @@ struct login *login_start(const struct login_opts *opts, struct login_user *user
     l->user = user;
     l->mem = rk_arena_new_wiping(0);
     l->o.setup_key = rk_arena_dup(l->mem, opts->setup_key);
+    l->o.token = rk_arena_dup(l->mem, opts->token);
     l->wait = (struct backoff){
         .first_ms = 500, .max_ms = 10000, .factor_permille = 1500, .spread_permille = 500};
     l->give_up_ms = rk_loop_now_ms(opts->loop) + opts->retry_ms;

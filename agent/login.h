@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Logging in: a plain Login first; if management does not know us and there is a setup key, a Login
- * with it. Loop thread.
+ * Logging in: a plain Login first; if management does not know us (or the session is over) and
+ * there is a setup key or a person's token, a Login with it. Loop thread.
  */
 #ifndef RK_AGENT_LOGIN_H
 #define RK_AGENT_LOGIN_H
@@ -33,6 +33,7 @@ struct login_opts { /* borrowed for the call, handles until done */
     struct nl_sock *route;
     const struct profile *profile;
     struct rk_str setup_key; /* empty: none */
+    struct rk_str token;     /* of a person; empty: none */
     int64_t retry_ms;        /* go on after temporary errors for so long; 0: one attempt */
 };
 

@@ -95,7 +95,8 @@ Management__PeerSystemMeta *meta_build(struct rk_arena *mem, struct nl_sock *rou
 }
 
 Management__LoginRequest *meta_login(struct rk_arena *mem, struct nl_sock *route,
-                                     const struct profile *p, struct rk_str setup_key)
+                                     const struct profile *p, struct rk_str setup_key,
+                                     struct rk_str token)
 {
     Management__LoginRequest *r = rk_new(mem, Management__LoginRequest);
     const struct rk_strs *labels = &p->settings.dns_labels;
@@ -106,6 +107,7 @@ Management__LoginRequest *meta_login(struct rk_arena *mem, struct nl_sock *route
     r->setupkey = pb_text(mem, setup_key);
     for (char *c = r->setupkey; setup_key.n && *c; c++)
         *c = (char)tolower((unsigned char)*c);
+    r->jwttoken = pb_text(mem, token);
     r->meta = meta_build(mem, route, p, NULL, 0);
     r->peerkeys = rk_new(mem, Management__PeerKeys);
     management__peer_keys__init(r->peerkeys);

@@ -13,8 +13,9 @@ Management__PeerSystemMeta *meta_build(struct rk_arena *mem, struct nl_sock *rou
                                        const struct profile *p, const struct rk_str *files,
                                        size_t n);
 
-/** A login request; setup_key empty for a plain one. arena */
+/** A login request; setup_key and token empty for a plain one. arena */
 Management__LoginRequest *meta_login(struct rk_arena *mem, struct nl_sock *route,
-                                     const struct profile *p, struct rk_str setup_key);
+                                     const struct profile *p, struct rk_str setup_key,
+                                     struct rk_str token);
 
 #endif

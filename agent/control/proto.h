@@ -6,7 +6,7 @@
  *   > {"call": "up", "args": {"settings": {"mtu": "1280"}, "setup_key": "…"}}
  *   < {"ok": true, "result": {…}}          or {"ok": false, "code": "not_found", "error": "…"}
  *
- * Calls: version, status, networks (everybody); up, login, down, logout, networks_select,
+ * Calls: version, status, networks (everybody); up, login, sso, down, logout, networks_select,
  * networks_deselect (root, or everybody with --allow-users). `settings` has the flags of `up` as
  * names and their values as texts.
  */
