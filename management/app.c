@@ -92,7 +92,9 @@ static enum rk_code open_engine(struct mgmt_app *a, const struct mgmt_app_opts *
                           .vault = a->vault,
                           .log = o->log,
                           .dns_domain = o->dns_domain,
-                          .no_default_policy = o->no_default_policy};
+                          .no_default_policy = o->no_default_policy,
+                          .journal_keep_us = o->journal_keep_us,
+                          .event_keep_us = o->event_keep_us};
     enum rk_code rc = mgmt_open(&a->mgmt, &m, err);
     struct rk_pool_ops ops;
 

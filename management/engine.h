@@ -50,6 +50,7 @@ struct mgmt_opts {
     bool no_default_policy;    /* new accounts start without the policy All <-> All */
     int64_t (*now_us)(void);   /* wall clock; NULL: rk_unix_us */
     int64_t journal_keep_us;   /* journal rows that are older are dropped; 0: kept for ever */
+    int64_t event_keep_us;     /* the same for activity events */
     size_t lanes;              /* PostgreSQL: parallel writers; 0: 2. SQLite always has one */
 };
 

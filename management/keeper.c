@@ -149,15 +149,24 @@ static void complain(struct keeper *k, const char *what, const struct rk_err *er
     rk_log_every(&k->gate, LOG_EVERY_MS, k->m->opts.log, RK_WARN, what, KV_ERR(err));
 }
 
-static enum rk_code journals_prune(struct keeper *k, struct rk_err *err)
+static const char SQL_OLD_EVENTS[] = "DELETE FROM event WHERE account_id = $1 AND at < $2";
+
+/* Drop what is older than its kind is kept, account by account. */
+static enum rk_code history_prune(struct keeper *k, struct rk_err *err)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-    int64_t before_us = mgmt_now_us(k->m) - k->m->opts.journal_keep_us, dropped;
+    const struct mgmt_opts *o = &k->m->opts;
+    int64_t now = mgmt_now_us(k->m), dropped;
     struct str_list ids = {0};
     enum rk_code rc = mgmt_account_ids(k->m, k->db, mem, &ids, err);
 
-    for (size_t i = 0; rc == RK_OK && i < ids.n; i++)
-        rc = journal_prune(k->db, ids.v[i], before_us, &dropped, err);
+    for (size_t i = 0; rc == RK_OK && i < ids.n; i++) {
+        if (o->journal_keep_us > 0)
+            rc = journal_prune(k->db, ids.v[i], now - o->journal_keep_us, &dropped, err);
+        if (rc == RK_OK && o->event_keep_us > 0)
+            rc = db_exec(k->db, err, &dropped, SQL_OLD_EVENTS,
+                         DB_ARGS(db_text(ids.v[i]), db_i64(now - o->event_keep_us)));
+    }
     return rc;
 }
 
@@ -202,10 +211,11 @@ static void tick(struct keeper *k)
         if (alive_say(k, false, &err))
             complain(k, "sign of life was not stored", &err);
     }
-    if (k->m->opts.journal_keep_us > 0 && now >= k->prune_next_ms) {
+    if ((k->m->opts.journal_keep_us > 0 || k->m->opts.event_keep_us > 0) &&
+        now >= k->prune_next_ms) {
         k->prune_next_ms = now + PRUNE_EVERY_MS;
-        if (journals_prune(k, &err))
-            complain(k, "old journal rows were not dropped", &err);
+        if (history_prune(k, &err))
+            complain(k, "old journal rows and events were not dropped", &err);
     }
     chores_do(k);
 }

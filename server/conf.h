@@ -45,25 +45,23 @@ struct server_config {             /* open, all text arena; defaults filled in *
     struct rk_str store_file;  /* relative to data_dir */
     struct rk_str store_key;   /* base64 of 32 bytes; created in data_dir when empty */
     struct rk_str auth_issuer; /* default: exposed_address + "/oauth2" */
-    struct rk_str owner_email, owner_password;
     struct rk_str dns_domain;
     struct rk_str setup_token; /* one-time token for the first owner; created when empty */
     int64_t metrics_port;      /* 0: none */
     int64_t relay_ttl_ms;
-    int64_t event_retention_days; /* 0: for ever */
-    int64_t login_tries;          /* a minute, per address and per user name */
-    int64_t loops;                /* event loop threads; 0: one per core */
-    int64_t trusted_hops;         /* trustedHTTPProxiesCount */
-    bool setup_open;              /* first visitor may become the owner without the token */
-    bool setup_pat;               /* /api/setup may return a token */
-    bool default_policy;          /* new accounts get the allow-all policy */
+    int64_t journal_retention_days; /* 0: for ever */
+    int64_t event_retention_days;   /* 0: for ever */
+    int64_t login_tries;            /* a minute, per address and per user name */
+    int64_t loops;                  /* event loop threads; 0: one per core */
+    bool setup_open;                /* first visitor may become the owner without the token */
+    bool setup_pat;                 /* /api/setup may return a token */
+    bool default_policy;            /* new accounts get the allow-all policy */
     bool local_auth_disabled;
     bool component_maps; /* offer the component form of maps to clients that know it */
     struct cfg_ints stun_ports;
     struct cfg_strs stuns;           /* external STUN/TURN URIs */
     struct cfg_strs relays;          /* external relay URLs */
     struct cfg_strs trusted_proxies; /* prefixes or addresses */
-    struct cfg_strs trusted_peers;
     struct cfg_strs dashboard_redirects, cli_redirects, logout_redirects;
 };
 

@@ -22,6 +22,8 @@ enum {
     MAX_PER_ADDRESS = 20000, /* a whole office behind one address */
 };
 
+#define DAY_US (INT64_C(86400) * 1000000)
+
 struct server {
     struct svc_user user;
     struct rk_arena *mem;
@@ -165,6 +167,8 @@ static enum rk_code make_management(struct server *s, struct rk_err *err)
         .dns_domain = rk_arena_dupz(s->mem, s->c.dns_domain),
         .no_default_policy = !s->c.default_policy,
         .component_maps = s->c.component_maps,
+        .journal_keep_us = s->c.journal_retention_days * DAY_US,
+        .event_keep_us = s->c.event_retention_days * DAY_US,
         .servers = {.stuns = texts_of(s->mem, &s->w.stun_urls),
                     .n_stuns = s->w.stun_urls.n,
                     .signal_uri = rk_arena_dupz(s->mem, s->w.signal_url),

@@ -629,6 +629,31 @@ START_TEST(old_journal_rows_are_dropped)
 }
 END_TEST
 
+static enum rk_code put_with_event(struct tx *tx, void *arg, struct rk_err *err)
+{
+    enum rk_code rc = put_group(tx, arg, err);
+
+    return rc ? rc : tx_event(tx, 0, RK_STR("grp"), RK_STR("{}"), err);
+}
+
+START_TEST(old_events_are_dropped)
+{
+    struct mgmt_opts o;
+
+    setup(_i);
+    ck_ok(
+        mgmt_mutate(m, RK_STR("acc-1"), &sys, 0, put_with_event, (void *)(uintptr_t) "grp-a", err));
+    ck_assert_int_ge(sql("SELECT count(*) FROM event"), 1);
+    mgmt_close(m);
+    o = (struct mgmt_opts){.store_url = e.url, .vault = vault, .event_keep_us = 1};
+    ck_ok(mgmt_open(&m, &o, err));
+    for (int i = 0; i < 500 && sql("SELECT count(*) FROM event") > 0; i++)
+        (void)usleep(10000);
+    ck_assert_int_eq(sql("SELECT count(*) FROM event"), 0);
+    teardown();
+}
+END_TEST
+
 /* ---- other processes --------------------------------------------------------------------- */
 
 START_TEST(two_processes_share_one_database)
@@ -896,6 +921,7 @@ int main(void)
     tcase_add_loop_test(tc, presence_counts_the_newest_stream, 0, engines);
     tcase_add_loop_test(tc, presence_left_by_a_crash_is_cleared_at_start, 0, engines);
     tcase_add_loop_test(tc, old_journal_rows_are_dropped, 0, engines);
+    tcase_add_loop_test(tc, old_events_are_dropped, 0, engines);
     tcase_add_loop_test(tc, two_processes_share_one_database, 0, engines);
     tcase_add_loop_test(tc, a_stream_on_another_process_is_seen, 0, engines);
     tcase_add_loop_test(tc, two_processes_race_and_lose_nothing, 0, engines);

@@ -72,7 +72,7 @@ START_TEST(mistakes_name_file_line_and_key)
         {"server:\n  exposedAddress: ftp://x\n", "exposedAddress"},
         {"server:\n  tls: {certFile: a}\n", "both"},
         {"server:\n  store: {engine: mysql}\n", "neither sqlite nor postgres"},
-        {"server:\n  reverseProxy: {trustedPeers: [nonsense]}\n", "neither an address nor"},
+        {"server:\n  reverseProxy: {trustedHTTPProxies: [nonsense]}\n", "neither an address nor"},
         {"server:\n  listenAddress: nope\n", "server.listenAddress"},
     };
 
