@@ -117,7 +117,7 @@ for variant in docker-compose.yml docker-compose.all-in-one.yml; do
     if [ -n "${NETBIRD_BIN-}" ]; then
         nodes_agent_stop a; nodes_agent_stop b
         rm -rf "$NODES_DIR/a" "$NODES_DIR/b"
-        two_agents netbird || { docker-compose -f $variant logs --tail=30; fail "$variant: official clients do not connect"; }
+        two_agents netbird || { nodes_status netbird la a | jq -c '{peers, relays, management, signal}'; docker-compose -f $variant logs --tail=30; fail "$variant: official clients do not connect"; }
         nodes_log "$variant: two official clients connected"
     fi
     nodes_agent_stop a; nodes_agent_stop b
