@@ -314,7 +314,8 @@ static struct rk_str take_bytes(struct grpc_call *c, struct rk_str in)
     }
     if (c->over)
         return forget(c);
-    count_held(c, grpc_reader_held(&c->reader));
+    /* a kept message waits for the end of the request, which the client may never send */
+    count_held(c, c->got_message ? c->body.n : grpc_reader_held(&c->reader));
     if (c->counted && c->info->recv_bytes > c->info->limits->max_conn_recv_bytes) {
         fail_status(c, RK_LIMIT, GRPC_RESOURCE_EXHAUSTED,
                     RK_STR("too many unfinished messages on this connection"));

@@ -289,6 +289,18 @@ static void peek_closed(struct tcp_watch *w)
     }
 }
 
+/* More bytes are needed than the n that are there. Readable again with no more of them is the end
+ * of the stream, which stays readable: without this look the loop would spin on it. */
+static void peek_more(struct edge_conn *c, size_t n)
+{
+    if (n == c->peeked) {
+        edge_conn_drop(c, NULL);
+        return;
+    }
+    c->peeked = n;
+    tcp_set_low_water(c->watch.fd, n + 1); /* or the loop would spin on these bytes */
+}
+
 /* A PROXY header in front is taken off. false: wait for more, or dropped. */
 static bool proxy_header(struct edge_conn *c, const char *buf, size_t n, bool *again)
 {
@@ -303,7 +315,7 @@ static bool proxy_header(struct edge_conn *c, const char *buf, size_t n, bool *a
     case HTTP_PROXY_NONE:
         return true;
     case HTTP_PROXY_MORE:
-        tcp_set_low_water(c->watch.fd, n + 1);
+        peek_more(c, n);
         return false;
     case HTTP_PROXY_BAD:
         edge_conn_drop(c, "broken PROXY header");
@@ -316,6 +328,7 @@ static bool proxy_header(struct edge_conn *c, const char *buf, size_t n, bool *a
         return false;
     }
     tcp_set_low_water(c->watch.fd, 1);
+    c->peeked = 0;
     c->proxied = true;
     c->peer = src;
     *again = true;
@@ -329,7 +342,7 @@ static void peek_decide(struct edge_conn *c, const char *buf, size_t n)
     enum edge_kind kind = edge_sniff(rk_str_of(buf, n), e->ws_paths, e->n_ws, &i);
 
     if (kind == EDGE_MORE && n < PEEK_BYTES) {
-        tcp_set_low_water(c->watch.fd, n + 1); /* or the loop would spin on these bytes */
+        peek_more(c, n);
         return;
     }
     if (kind == EDGE_MORE || kind == EDGE_GARBAGE) {

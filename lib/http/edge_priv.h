@@ -111,6 +111,7 @@ struct edge_conn {
     bool proxied;           /* a PROXY header was taken */
     bool answered;          /* 101 was sent by lib/http/h1 */
     struct tcp_watch watch; /* EC_PEEK */
+    size_t peeked;          /* bytes that were there at the last look */
     enum edge_kind next;    /* what to do once the watch has let go of the socket */
     struct net_conn *conn;
     struct net_conn_user user;

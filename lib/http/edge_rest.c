@@ -33,10 +33,29 @@ struct edge_rest {
     struct edge_loop *el;
     struct rk_addr peer;
     bool https;
+    size_t counted;    /* bytes of buf in edge_h2_info.recv_bytes */
     bool answered;     /* response headers are sent */
     bool held;         /* conn is paused */
     struct rk_buf buf; /* request body, then response head */
 };
+
+/* The request's bytes count against what its connection may keep us from freeing. */
+static void count(struct edge_rest *r, size_t now)
+{
+    struct edge_h2_info *info = edge_h2_info(r->stream);
+
+    info->recv_bytes += now;
+    info->recv_bytes -= r->counted;
+    r->counted = now;
+}
+
+/* What has been read of the request is of no use any more. */
+static void forget_body(struct edge_rest *r)
+{
+    count(r, 0);
+    rk_buf_done(&r->buf);
+    rk_buf_init(&r->buf, HEAD_MAX);
+}
 
 static void answer(struct edge_rest *r, const char *status)
 {
@@ -44,6 +63,7 @@ static void answer(struct edge_rest *r, const char *status)
                             {RK_STR("content-length"), RK_STR("0")}};
 
     r->answered = true;
+    forget_body(r);
     h2_stream_respond(r->stream, v, RK_ARRAY_LEN(v), true);
 }
 
@@ -206,8 +226,7 @@ static enum rk_code start_exchange(struct edge_rest *r, struct rk_str head, stru
     }
     net_conn_send(r->conn, head);
     net_conn_send(r->conn, rk_buf_str(&r->buf));
-    rk_buf_done(&r->buf);
-    rk_buf_init(&r->buf, HEAD_MAX);
+    forget_body(r);
     return RK_OK;
 }
 
@@ -219,8 +238,11 @@ static void stream_data(struct h2_stream_user *u, struct h2_stream *s, struct rk
     if (r->answered)
         return;
     rk_buf_add(&r->buf, in);
+    count(r, r->buf.n);
     if (r->buf.full)
         answer(r, "413");
+    else if (edge_h2_info(s)->recv_bytes > r->edge->limits.max_conn_recv_bytes)
+        answer(r, "429");
 }
 
 static void stream_end(struct h2_stream_user *u, struct h2_stream *s)
@@ -255,6 +277,7 @@ static void stream_closed(struct h2_stream_user *u, struct h2_stream *s, const s
 
     (void)s;
     (void)why;
+    count(r, 0);
     r->stream = NULL;
     if (r->conn)
         net_conn_close(r->conn);

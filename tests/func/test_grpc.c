@@ -3,8 +3,10 @@
 #include "config.h"
 
 #include <check.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/base/num.h"
@@ -600,6 +602,132 @@ START_TEST(unfinished_messages_have_a_budget)
 }
 END_TEST
 
+/* A whole message is not used before the end of the request, so it counts until then. */
+START_TEST(messages_without_an_end_have_a_budget)
+{
+    struct edge_limits limits = {.max_conn_recv_bytes = 1000 * 1000};
+    struct channel ch = {0};
+    struct call c[2] = {{.user = {&call_ops}}, {.user = {&call_ops}}};
+    struct rk_bytes *body = rk_bytes_new(900 * 1000);
+
+    memset(body->p, 'b', body->n);
+    start_limited(&ch, _i, &limits);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(
+            grpc_client_call(ch.ch, "/t.S/Unary", NULL, 0, 0, &c[i].user, &c[i].call, NULL), RK_OK);
+        grpc_client_send(c[i].call, rk_bytes_str(body));
+        for (int k = 0; k < 5000 && !c[1].done && grpc_client_queued(c[i].call); k++)
+            run_ms(1); /* one behind the other, or two halves would be too much already */
+    }
+    run_until(&c[1].done);
+    ck_assert_int_eq(c[1].status, GRPC_RESOURCE_EXHAUSTED);
+    ck_assert(!c[0].done);
+    rk_bytes_unref(body);
+    stop(&ch);
+}
+END_TEST
+
+/* ---- without a client of ours ---- */
+
+static int dial_raw(void)
+{
+    struct rk_addr a = {.ip = rk_ip4(127, 0, 0, 1), .port = edge_port(srv.edge, 0)};
+    struct sockaddr_storage ss;
+    socklen_t len = rk_addr_to_sa(&a, &ss);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(connect(fd, (const struct sockaddr *)&ss, len), 0);
+    return fd;
+}
+
+/* The kernel shows the end of a stream as "readable" for ever: the edge must not wait for more. */
+START_TEST(unfinished_heads_that_end_are_dropped)
+{
+    struct pollfd p = {.events = POLLIN};
+    char byte;
+
+    server_start(NULL);
+    p.fd = dial_raw();
+    ck_assert_int_eq(write(p.fd, "GE", 2), 2);
+    (void)usleep(50000);
+    ck_assert_int_eq(poll(&p, 1, 0), 0); /* more may come */
+    ck_assert_int_eq(shutdown(p.fd, SHUT_WR), 0);
+    ck_assert_int_eq(poll(&p, 1, 3000), 1); /* long before the time for a head is over */
+    ck_assert_int_le(read(p.fd, &byte, 1), 0);
+    (void)close(p.fd);
+    server_stop();
+}
+END_TEST
+
+static enum rk_code never_take(struct http_h1 *h1, int fd, const struct rk_addr *peer, bool https,
+                               struct rk_err *err)
+{
+    (void)h1;
+    (void)peer;
+    (void)https;
+    (void)close(fd);
+    return rk_fail(err, RK_LIMIT, "not here");
+}
+
+static void send_frame(int fd, unsigned type, unsigned flags, unsigned stream, const char *p,
+                       size_t n)
+{
+    char head[9] = {0, (char)(n >> 8), (char)n, (char)type, (char)flags, 0, 0, 0, (char)stream};
+
+    ck_assert_int_eq(write(fd, head, sizeof head), sizeof head);
+    if (n)
+        ck_assert_int_eq(write(fd, p, n), (ssize_t)n);
+}
+
+static void read_all(int fd, char *to, size_t n)
+{
+    for (size_t got = 0; got < n;) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        ssize_t r;
+
+        ck_assert_int_eq(poll(&p, 1, 5000), 1);
+        r = read(fd, to + got, n - got);
+        ck_assert_int_gt(r, 0);
+        got += (size_t)r;
+    }
+}
+
+/* Bodies of requests that never end: those of one connection share the budget. */
+START_TEST(unfinished_bodies_have_a_budget)
+{
+    static const char post[] = {'\x83', '\x86', '\x84', 'A', 1, 'x'}; /* POST http / x */
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    struct edge_limits limits = {.max_conn_recv_bytes = 100 * 1000};
+    static char body[16000];
+    unsigned type = 0, stream = 0;
+    int fd;
+
+    server_start(&limits);
+    edge_set_http(srv.edge, NULL, never_take);
+    fd = dial_raw();
+    ck_assert_int_eq(write(fd, preface, sizeof preface - 1), sizeof preface - 1);
+    send_frame(fd, 4, 0, 0, NULL, 0);
+    for (unsigned i = 1; i <= 3; i += 2) {
+        send_frame(fd, 1, 4, i, post, sizeof post);
+        for (int k = 0; k < 5; k++)
+            send_frame(fd, 0, 0, i, body, sizeof body);
+    }
+    while (type != 1) { /* the first answer */
+        char head[9], payload[16384];
+        size_t n;
+
+        read_all(fd, head, sizeof head);
+        n = (size_t)(uint8_t)head[1] << 8 | (uint8_t)head[2];
+        read_all(fd, payload, n);
+        type = (uint8_t)head[3];
+        stream = (uint8_t)head[8];
+    }
+    ck_assert_uint_eq(stream, 3);
+    (void)close(fd);
+    server_stop();
+}
+END_TEST
+
 START_TEST(live_peers_answer_pings)
 {
     struct edge_limits limits = {.ping_after_ms = 50, .ping_timeout_ms = 2000};
@@ -786,6 +914,9 @@ int main(void)
     tcase_add_loop_test(t, streams_above_the_limit_wait, 0, 2);
     tcase_add_loop_test(t, connections_above_the_limit_are_closed, 0, 2);
     tcase_add_loop_test(t, unfinished_messages_have_a_budget, 0, 2);
+    tcase_add_loop_test(t, messages_without_an_end_have_a_budget, 0, 2);
+    tcase_add_test(t, unfinished_heads_that_end_are_dropped);
+    tcase_add_test(t, unfinished_bodies_have_a_budget);
     tcase_add_loop_test(t, live_peers_answer_pings, 0, 2);
     tcase_add_loop_test(t, dead_peers_are_noticed, 0, 2);
     tcase_add_loop_test(t, idle_connections_are_sent_away, 0, 2);
