@@ -139,6 +139,13 @@ static struct work *work_find(struct lane *l, struct rk_str account_id)
     return NULL;
 }
 
+/* Another process deleted it: what is published here must go, too. */
+static void account_vanished(struct lane *l, struct work *w)
+{
+    publish(l, w, NULL);
+    observers_call(l, w->old, NULL, NULL, 0);
+}
+
 static enum rk_code work_get(struct lane *l, struct mgmt_mutation *mut, struct work **out,
                              struct rk_err *err)
 {
@@ -160,6 +167,8 @@ static enum rk_code work_get(struct lane *l, struct mgmt_mutation *mut, struct w
     l->work = w;
     rc = mut->flags & MUT_CREATE ? RK_OK : work_touch(l, w, err);
     if (rc) { /* nothing may use it: a later mutation of the batch tries again */
+        if (rc == RK_NOT_FOUND && w->old)
+            account_vanished(l, w);
         l->work = w->next;
         for (size_t i = 0; i < w->n_snaps; i++)
             snap_unref(w->snaps[i]);

@@ -425,6 +425,7 @@ static const char SQL_NOTIFY[] = "SELECT pg_notify($1, $2)";
 enum rk_code db_listen(struct db *db, const char *channel, struct rk_err *err)
 {
     char sql[80];
+    enum rk_code rc;
 
     if (db->engine != DB_PG)
         return RK_OK;
@@ -432,7 +433,9 @@ enum rk_code db_listen(struct db *db, const char *channel, struct rk_err *err)
         assert((*c >= 'a' && *c <= 'z') || *c == '_');
     if ((size_t)snprintf(sql, sizeof sql, "LISTEN %s", channel) >= sizeof sql)
         return rk_fail(err, RK_INTERNAL, "channel name is too long");
-    return db_script(db, sql, err);
+    rc = db_script(db, sql, err);
+    db->listens = rc == RK_OK;
+    return rc;
 }
 
 enum rk_code db_notify(struct db *db, const char *channel, struct rk_str payload,

@@ -181,13 +181,14 @@ bool db_is_broken(const struct db *db);
 
 /* ---- PostgreSQL notifications (no-ops that succeed on SQLite) ------------------------------ */
 
-/** Subscribe to a channel on this connection (again after a reconnect: see db_is_broken). */
+/** Subscribe to a channel on this connection; again after db_wait_notify has failed. */
 enum rk_code db_listen(struct db *db, const char *channel, struct rk_err *err) RK_MUST;
 /** Notify with the current transaction (delivered at commit). */
 enum rk_code db_notify(struct db *db, const char *channel, struct rk_str payload,
                        struct rk_err *err) RK_MUST;
 /** Wait up to timeout_ms for one notification; wake_fd (or -1) readable ends the wait early.
- *  *got false when none came. payload is a copy in mem. */
+ *  *got false when none came. payload is a copy in mem. RK_UNAVAILABLE also when the connection was
+ *  renewed since db_listen: news may be lost. */
 enum rk_code db_wait_notify(struct db *db, int timeout_ms, int wake_fd, struct rk_arena *mem,
                             bool *got, struct rk_str *payload, struct rk_err *err) RK_MUST;
 

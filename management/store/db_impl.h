@@ -62,6 +62,7 @@ struct db { /* first member of each engine's own struct */
     bool lazy;       /* db_set_lazy */
     unsigned n_sent; /* statements that wait for `sync` */
     unsigned depth;  /* open savepoints */
+    bool listens;    /* this very session was told to; a new one does not know of it */
     struct db_stmt *stmts[DB_BUCKETS];
 };
 

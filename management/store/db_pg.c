@@ -380,6 +380,7 @@ static enum rk_code pg_ready(struct db *db, struct rk_err *err)
                 return rk_fail(err, RK_UNAVAILABLE, "database: connection is gone");
     db->broken = true;
     db->n_sent = 0;
+    db->listens = false;
     db_stmts_drop(db);
     pq.PQreset(p->c);
     if (pq.PQstatus(p->c) != CONNECTION_OK)
@@ -453,6 +454,8 @@ enum rk_code db_pg_wait(struct db *db, int timeout_ms, int wake_fd, struct rk_ar
     int64_t until = rk_mono_ms() + timeout_ms;
 
     *got = false;
+    if (!db->listens) /* another use of the connection has renewed it meanwhile */
+        return rk_fail(err, RK_UNAVAILABLE, "database: a new connection, which does not listen");
     for (;;) {
         struct pollfd fds[2] = {{.fd = pq.PQsocket(p->c), .events = POLLIN},
                                 {.fd = wake_fd, .events = POLLIN}};

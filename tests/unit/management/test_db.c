@@ -414,6 +414,31 @@ START_TEST(a_server_that_cuts_the_connection_is_survived)
 }
 END_TEST
 
+/* Who waits for news must hear that some may be lost, also when another use of the connection was
+ * the one to renew it. */
+START_TEST(a_renewed_connection_does_not_listen)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct rk_str news;
+    int64_t n = 0;
+    bool got = true;
+
+    if (_i == 0)
+        return; /* SQLite has no news */
+    setup(_i);
+    ck_ok(db_listen(db, "news", err));
+    ck_ok(db_wait_notify(db, 1, -1, mem, &got, &news, err));
+    ck_fails(db_script(db, "SELECT pg_terminate_backend(pg_backend_pid())", err), RK_UNAVAILABLE);
+    ck_ok(db_get_i64(db, &n, err, "SELECT 1", DB_NOARGS)); /* connected again */
+    ck_fails(db_wait_notify(db, 1, -1, mem, &got, &news, err), RK_UNAVAILABLE);
+    ck_ok(db_listen(db, "news", err));
+    ck_ok(db_notify(db, "news", RK_STR("hello"), err));
+    ck_ok(db_wait_notify(db, 5000, -1, mem, &got, &news, err));
+    ck_assert(got && rk_str_eqz(news, "hello"));
+    teardown();
+}
+END_TEST
+
 START_TEST(files_are_private)
 {
     struct stat st;
@@ -544,6 +569,7 @@ int main(void)
     tcase_add_test(tc, a_full_disk_is_unavailable_and_heals);
     tcase_add_test(tc, a_database_that_goes_away_is_noticed);
     tcase_add_loop_test(tc, a_server_that_cuts_the_connection_is_survived, 0, engines);
+    tcase_add_loop_test(tc, a_renewed_connection_does_not_listen, 0, engines);
     tcase_add_test(tc, files_are_private);
     tcase_add_test(tc, urls_are_told_apart);
     tcase_add_loop_test(tc, migrations_run_once_and_in_order, 0, engines);

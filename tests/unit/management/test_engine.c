@@ -732,6 +732,32 @@ START_TEST(a_stream_on_another_process_is_seen)
 }
 END_TEST
 
+START_TEST(an_account_that_another_process_deletes_goes_here_too)
+{
+    struct mgmt_opts o;
+    struct mgmt *other = NULL;
+    const struct snapshot *s;
+    bool gone = false;
+
+    setup(_i);
+    o = (struct mgmt_opts){.store_url = e.url, .vault = vault};
+    ck_ok(mgmt_open(&other, &o, err));
+    snap_unref(snap()); /* loaded here */
+    ck_ok(mgmt_account_delete(other, &sys, RK_STR("acc-1"), err));
+    if (!e.pg) /* no news: the next mutation notices */
+        ck_fails(put("grp-late", err), RK_NOT_FOUND);
+    for (int i = 0; i < 300 && !gone; i++) {
+        s = mgmt_snapshot_try(m, RK_STR("acc-1"));
+        gone = !s;
+        snap_unref(s);
+        (void)usleep(10000);
+    }
+    ck_assert(gone);
+    mgmt_close(other);
+    teardown();
+}
+END_TEST
+
 static void *race(void *arg)
 {
     struct mgmt *mine = arg;
@@ -924,6 +950,7 @@ int main(void)
     tcase_add_loop_test(tc, old_events_are_dropped, 0, engines);
     tcase_add_loop_test(tc, two_processes_share_one_database, 0, engines);
     tcase_add_loop_test(tc, a_stream_on_another_process_is_seen, 0, engines);
+    tcase_add_loop_test(tc, an_account_that_another_process_deletes_goes_here_too, 0, engines);
     tcase_add_loop_test(tc, two_processes_race_and_lose_nothing, 0, engines);
     tcase_add_loop_test(tc, a_locked_database_is_unavailable_then_works, 0, engines);
     tcase_add_loop_test(tc, a_full_disk_is_unavailable_then_works, 0, engines);
