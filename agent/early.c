@@ -8,8 +8,9 @@
 
 #include "lib/base/num.h"
 
-#define EARLY_MAX    512  /* of all peers */
-#define EARLY_AGE_MS 5000 /* older ones are repeated by their senders anyway */
+#define EARLY_MAX         512                /* of all peers */
+#define EARLY_MESSAGE_MAX ((size_t)16 << 10) /* bytes of one: strangers can send these */
+#define EARLY_AGE_MS      5000               /* older ones are repeated by their senders anyway */
 
 struct kept {
     struct rk_list link;
@@ -52,19 +53,28 @@ static void expire(struct early *q)
     }
 }
 
+static size_t size_of(const struct sigm *m)
+{
+    return m->ufrag.n + m->pwd.n + m->candidate.n + m->version.n + m->relay_url.n;
+}
+
 void early_put(struct early *q, const struct rk_key *from, const struct sigm *msg)
 {
+    struct sigm lean = *msg;
     struct kept *k;
 
     if (msg->type != SIGM_OFFER && msg->type != SIGM_ANSWER && msg->type != SIGM_CANDIDATE)
         return;
+    lean.rosenpass_key = lean.rosenpass_addr = (struct rk_str){0}; /* half a megabyte, not used */
+    if (size_of(&lean) > EARLY_MESSAGE_MAX)
+        return;
     k = rk_calloc(1, sizeof *k);
     k->from = *from;
-    k->mem = rk_arena_new(1 << 20);
+    k->mem = rk_arena_new(0);
     k->at_ms = rk_mono_ms();
     rk_list_push_back(&q->msgs, &k->link);
     q->n++;
-    if (sigm_encode(k->mem, msg, &k->body, NULL))
+    if (sigm_encode(k->mem, &lean, &k->body, NULL))
         drop(q, k);
     expire(q);
 }
