@@ -12,20 +12,27 @@
 #include "lib/base/num.h"
 #include "lib/base/rd.h"
 
-#define DEPTH_MAX 32 /* levels of messages; ours have fewer than ten and none contains itself */
+/* Left in an arena with a ceiling for those who look at the message: they may use rk_arena_alloc,
+ * and a message must not be able to bring them to the ceiling. */
+#define RESERVE_MAX ((size_t)8 << 20)
+#define DEPTH_MAX   32 /* levels of messages; ours have fewer than ten and none contains itself */
 
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_LEN = 2, WIRE_32 = 5 };
 
 struct pool { /* allocator data; full is sticky, so decoding ends soon after the first refusal */
     struct rk_arena *arena;
+    size_t reserve; /* bytes of the arena that are not for the message */
     bool full;
 };
 
 static void *pool_alloc(void *data, size_t size)
 {
     struct pool *pool = data;
-    void *p = pool->full ? NULL : rk_arena_try(pool->arena, size);
+    size_t left = rk_arena_left(pool->arena);
+    void *p = NULL;
 
+    if (!pool->full && left > pool->reserve && size <= left - pool->reserve)
+        p = rk_arena_try(pool->arena, size);
     if (!p)
         pool->full = true;
     return p;
@@ -134,7 +141,7 @@ static enum rk_code check(const ProtobufCMessageDescriptor *type, struct rk_str 
 void *pb_unpack(struct rk_arena *a, const ProtobufCMessageDescriptor *type, struct rk_str in,
                 struct rk_err *err)
 {
-    struct pool pool = {.arena = a};
+    struct pool pool = {.arena = a, .reserve = rk_min_size(rk_arena_left(a) / 2, RESERVE_MAX)};
     ProtobufCAllocator allocator = {
         .alloc = pool_alloc, .free = pool_free, .allocator_data = &pool};
     ProtobufCMessage *msg;

@@ -21,7 +21,9 @@
  *          pb_unpack(mem, &management__login_request__descriptor, plain, &err);
  *  Every string is valid UTF-8 without a NUL inside (so nothing hides behind a C string's end);
  *  bytes fields may hold anything; enums may hold values that we do not know. Never free it.
- *  NULL on failure, with RK_BAD_REQUEST (not this message) or RK_LIMIT (arena ceiling). arena */
+ *  NULL on failure, with RK_BAD_REQUEST (not this message) or RK_LIMIT (arena ceiling). The message
+ *  takes what is left of the arena but for half of it, at most 8 MiB: that is for the caller, who
+ *  may rk_arena_alloc amounts of its own choosing from it. arena */
 void *pb_unpack(struct rk_arena *a, const ProtobufCMessageDescriptor *type, struct rk_str in,
                 struct rk_err *err) RK_MUST;
 

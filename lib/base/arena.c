@@ -104,12 +104,13 @@ static size_t aligned(size_t size)
 void *rk_arena_try(struct rk_arena *a, size_t size)
 {
     struct block *b = a->head;
-    size_t need;
+    /* thousands of empty pieces are not free */
+    size_t need, counted = size < alignof(max_align_t) ? alignof(max_align_t) : size;
     void *p;
 
-    if (size > SIZE_MAX / 4 || (a->ceiling && size > a->ceiling - a->used))
+    if (size > SIZE_MAX / 4 || counted > rk_arena_left(a))
         return NULL;
-    need = aligned(size ? size : 1);
+    need = aligned(counted);
     if (!b || need > b->size - b->used) {
         size_t next = b ? b->size * 2 : FIRST_BLOCK;
 
@@ -126,7 +127,7 @@ void *rk_arena_try(struct rk_arena *a, size_t size)
     }
     p = b->data + b->used;
     b->used += need;
-    a->used += size;
+    a->used += counted;
     return p;
 }
 
@@ -187,6 +188,11 @@ struct rk_str rk_arena_printf(struct rk_arena *a, const char *fmt, ...)
 size_t rk_arena_used(const struct rk_arena *a)
 {
     return a->used;
+}
+
+size_t rk_arena_left(const struct rk_arena *a)
+{
+    return a->ceiling ? a->ceiling - a->used : SIZE_MAX;
 }
 
 void *rk_arena_grow(struct rk_arena *a, void *items, size_t n, size_t *cap, size_t size)

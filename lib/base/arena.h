@@ -48,8 +48,11 @@ char *rk_arena_dupz(struct rk_arena *a, struct rk_str s);
 struct rk_str rk_arena_printf(struct rk_arena *a, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/** Bytes handed out since creation or reset. */
+/** Bytes handed out since creation or reset; each piece counts for what it occupies at least. */
 size_t rk_arena_used(const struct rk_arena *a);
+
+/** Bytes until the ceiling; SIZE_MAX without one. */
+size_t rk_arena_left(const struct rk_arena *a);
 
 /** Grow an array of n elements in an arena so that one more fits: returns the (maybe moved) array.
  *  cap doubles. For building lists of unknown length. */

@@ -152,6 +152,35 @@ START_TEST(a_small_message_cannot_unfold)
 }
 END_TEST
 
+/* However a message is cut to the ceiling, who reads it finds memory left for its own needs: going
+ * past the ceiling there would end the process. */
+START_TEST(a_message_leaves_room_for_its_reader)
+{
+    enum { MAX_FILES = 12000 };
+    RK_CLEANUP(rk_freep) uint8_t *bomb = rk_malloc(4 + MAX_FILES * 3);
+    size_t taken = 0, refused = 0;
+
+    for (size_t files = 500; files <= MAX_FILES; files += 17) {
+        RK_CLEANUP(rk_arena_freep) struct rk_arena *a = rk_arena_new(1 << 20);
+        size_t body = files * 3;
+
+        memcpy(bomb, "\x0a", 1);
+        bomb[1] = (uint8_t)((body & 0x7f) | 0x80);
+        bomb[2] = (uint8_t)((body >> 7 & 0x7f) | 0x80);
+        bomb[3] = (uint8_t)(body >> 14);
+        for (size_t i = 4; i < 4 + body; i += 3)
+            memcpy(bomb + i, "\x82\x01\x00", 3);
+        if (pb_unpack(a, &management__sync_request__descriptor, rk_str_of(bomb, 4 + body), NULL))
+            taken++;
+        else
+            refused++;
+        ck_assert_ptr_nonnull(rk_arena_try(a, 400 << 10));
+    }
+    ck_assert_uint_gt(taken, 0);
+    ck_assert_uint_gt(refused, 0);
+}
+END_TEST
+
 START_TEST(repeated_merges_meet_the_ceiling)
 {
     /* The same submessage again and again: protobuf merges them, which is quadratic. */
@@ -259,6 +288,7 @@ int main(void)
     tcase_add_test(t, envelope_vector_decodes_and_leaves_room);
     tcase_add_test(t, every_truncation_is_clean);
     tcase_add_test(t, a_small_message_cannot_unfold);
+    tcase_add_test(t, a_message_leaves_room_for_its_reader);
     tcase_add_test(t, repeated_merges_meet_the_ceiling);
     tcase_add_test(t, every_ceiling_is_survived);
     tcase_add_loop_test(t, broken_messages_are_refused_with_a_reason, 0, RK_ARRAY_LEN(BROKEN));

@@ -89,6 +89,11 @@ START_TEST(arena_keeps_a_ceiling)
     ck_assert_ptr_nonnull(rk_arena_try(a, 400));
     ck_assert_ptr_null(rk_arena_try(a, 1));
     rk_arena_reset(a);
+    ck_assert_uint_eq(rk_arena_left(a), 1000);
+    for (int i = 0; i < 62; i++)
+        ck_assert_ptr_nonnull(rk_arena_try(a, 0));
+    ck_assert_ptr_null(rk_arena_try(a, 0)); /* nothing is not for nothing */
+    rk_arena_reset(a);
     ck_assert_ptr_null(rk_arena_try(a, SIZE_MAX - 4));
     p = rk_arena_alloc(a, 3);
     memset(p, 'x', 3);
