@@ -87,7 +87,7 @@ start_official() { # sets url and pid
 server:
   listenAddress: "127.0.0.1:$port"
   exposedAddress: "$url"
-  stunPorts: []
+  stunPorts: [$(free_port)]
   metricsPort: $(free_port)
   healthcheckAddress: "127.0.0.1:$(free_port)"
   logLevel: error
