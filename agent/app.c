@@ -63,6 +63,7 @@ struct app {
     struct login *login;
     struct mgc_call_user call_user;
     struct mgc_call *call;
+    struct rk_timer *trim; /* until the start or a connection has settled */
     bool quitting;
 };
 
@@ -270,8 +271,22 @@ static void start_flow(struct app *a)
 
 /* ---- the run loop ---- */
 
+static void on_settled(void *arg)
+{
+    (void)arg;
+    rk_trim();
+}
+
+static void trim_later(struct app *a)
+{
+    if (!a->quitting)
+        rk_timer_start(a->loop, &a->trim, RK_TRIM_AFTER_MS, on_settled, NULL);
+}
+
 static void quit_if_done(struct app *a)
 {
+    if (a->quitting)
+        rk_timer_cancel(&a->trim);
     if (a->quitting && !a->run)
         rk_loop_stop(a->loop);
 }
@@ -282,7 +297,7 @@ static void on_run_changed(struct runloop_user *u)
 
     if (!a->run || runloop_status(a->run) != AGENT_CONNECTED)
         return;
-    rk_trim();
+    trim_later(a);
     if (a->job.kind == JOB_UP && a->job.step == STEP_RUN)
         job_done(a, NULL);
 }
@@ -661,7 +676,7 @@ enum rk_code app_run(const struct app_opts *opts, struct rk_err *err)
         rk_log(a.log, RK_INFO, "daemon started", kv_z("version", PACKAGE_VERSION),
                kv_str("socket", a.o->daemon_addr));
         auto_connect(&a, opts->connect);
-        rk_trim();
+        trim_later(&a);
     } else if (a.loop) {
         rk_loop_stop(a.loop);
     }

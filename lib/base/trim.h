@@ -3,11 +3,13 @@
 #ifndef RK_BASE_TRIM_H
 #define RK_BASE_TRIM_H
 
+#define RK_TRIM_AFTER_MS 5000 /* what follows a start in the background is over by then */
+
 /**
  * Return free heap to the system, and unmap the pages of code and constants that have been read so
  * far: they are clean pages of files, so those that are used again come back from the page cache at
  * the cost of a minor fault, and those that only the start used (relocation, symbol tables,
- * initialisation of libraries) do not. Call it once when everything is up. Any thread.
+ * initialisation of libraries) do not. Call it when things have settled, not in a loop. Any thread.
  */
 void rk_trim(void);
 

@@ -354,6 +354,7 @@ static void end(struct svc *s, enum stage at, int64_t grace_ms)
 enum rk_code svc_run(struct svc *s, struct svc_user *user, int64_t grace_ms, struct rk_err *err)
 {
     struct svc_priv *p = s->priv;
+    int64_t trim_ms = RK_TRIM_AFTER_MS;
     enum rk_proc_event e;
     enum stage at;
     enum rk_code rc;
@@ -366,10 +367,14 @@ enum rk_code svc_run(struct svc *s, struct svc_user *user, int64_t grace_ms, str
     }
     rk_log(s->log, RK_INFO, "serving", kv_z("program", s->name), kv_z("version", PACKAGE_VERSION),
            kv_i64("port", edge_port(s->edge, 0)), kv_i64("loops", (int64_t)s->n_loops));
-    rk_trim();
-    while ((e = rk_proc_wait(p->proc, -1)) != RK_PROC_TERMINATE)
+    while ((e = rk_proc_wait(p->proc, trim_ms)) != RK_PROC_TERMINATE) {
         if (e == RK_PROC_RELOAD)
             reload(s);
+        if (e == RK_PROC_TIMEOUT) {
+            rk_trim();
+            trim_ms = -1;
+        }
+    }
     rk_log(s->log, RK_INFO, "stopping", kv_z("program", s->name));
     end(s, at, grace_ms);
     rk_log(s->log, RK_INFO, "stopped", kv_z("program", s->name));

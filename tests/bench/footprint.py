@@ -9,6 +9,7 @@ on loopback in a folder of its own, asked once over TCP, left alone for N second
 
   start_ms     fork to the first complete answer (rookery: GET /api/instance), median and worst of
                --starts runs on an empty folder; restart_ms: the same on a folder already in use
+  idle_s       how long it is left alone, after some seconds in which the start settles
   rss_kb       memory in use after the idle time; anon_kb is what no file backs, so what it costs
                the machine, file_kb the pages of programs, libraries and the database that it shares
   floor_kb     memory of a program that is linked to the same libraries and only sleeps, and what
@@ -20,6 +21,7 @@ import argparse, json, os, shutil, signal, socket, statistics, subprocess, sys, 
 
 PROGRAMS = ["rookery", "rookery-management", "rookery-signal", "rookery-relay", "rook"]
 LIMIT_S = 20.0
+SETTLE_S = 7.0  # what follows a start: first keys, and the trim of lib/base/trim.h
 
 
 def free_port():
@@ -145,7 +147,7 @@ def measure(build, name, seconds, starts, top):
         first.append(ms)
         if i < starts - 1:
             stop(proc)
-    time.sleep(1)
+    time.sleep(SETTLE_S)
     before = ticks(proc.pid)
     time.sleep(seconds)
     out = {"program": name, **status_kb(proc.pid), "cpu_ticks": ticks(proc.pid) - before}
