@@ -136,11 +136,27 @@ static enum rk_code expire(struct keyring *k, struct db *db, struct one *v, size
     return rc;
 }
 
+/* Our copy becomes v, which it takes. */
+static void adopt(struct keyring *k, struct one *v, size_t n)
+{
+    struct one old[KEYS_MAX];
+    size_t n_old;
+
+    (void)pthread_mutex_lock(&k->lock);
+    n_old = k->n;
+    memcpy(old, k->v, n_old * sizeof *old);
+    memcpy(k->v, v, n * sizeof *v);
+    k->n = n;
+    k->read_s = now_s(k);
+    (void)pthread_mutex_unlock(&k->lock);
+    drop_all(old, n_old);
+}
+
 /* Make the table and our copy of it as they should be. The caller has `reading`. */
 static enum rk_code sync_keys(struct keyring *k, struct db *db, struct rk_err *err)
 {
-    struct one v[KEYS_MAX], old[KEYS_MAX];
-    size_t n, n_old;
+    struct one v[KEYS_MAX];
+    size_t n;
     enum rk_code rc = read_all(k, db, v, &n, err);
 
     if (rc)
@@ -158,14 +174,7 @@ static enum rk_code sync_keys(struct keyring *k, struct db *db, struct rk_err *e
         drop_all(v, n);
         return rc;
     }
-    (void)pthread_mutex_lock(&k->lock);
-    n_old = k->n;
-    memcpy(old, k->v, n_old * sizeof *old);
-    memcpy(k->v, v, n * sizeof *v);
-    k->n = n;
-    k->read_s = now_s(k);
-    (void)pthread_mutex_unlock(&k->lock);
-    drop_all(old, n_old);
+    adopt(k, v, n);
     return RK_OK;
 }
 
@@ -230,9 +239,41 @@ struct jwks_source *keyring_source(struct keyring *k)
     return &k->source;
 }
 
+static bool is_empty(struct keyring *k)
+{
+    bool empty;
+
+    (void)pthread_mutex_lock(&k->lock);
+    empty = k->n == 0;
+    (void)pthread_mutex_unlock(&k->lock);
+    return empty;
+}
+
+/* Who asks before the first key is made makes it, or waits for who does. */
+static enum rk_code need_key(struct keyring *k, struct rk_err *err)
+{
+    RK_CLEANUP(db_closep) struct db *db = NULL;
+    enum rk_code rc = RK_OK;
+
+    if (!is_empty(k))
+        return RK_OK;
+    (void)pthread_mutex_lock(&k->reading);
+    if (is_empty(k)) {
+        rc = mgmt_db_open(k->m, &db, err);
+        if (rc == RK_OK)
+            rc = sync_keys(k, db, err);
+    }
+    (void)pthread_mutex_unlock(&k->reading);
+    return rc;
+}
+
 enum rk_code keyring_signer(struct keyring *k, struct jwk **out, char kid[KEYRING_ID_LEN + 1],
                             struct rk_err *err)
 {
+    enum rk_code rc = need_key(k, err);
+
+    if (rc)
+        return rc;
     (void)pthread_mutex_lock(&k->lock);
     *out = k->n ? jwk_ref(k->v[0].key) : NULL;
     if (*out)
@@ -244,10 +285,13 @@ enum rk_code keyring_signer(struct keyring *k, struct jwk **out, char kid[KEYRIN
 enum rk_code keyring_json(struct keyring *k, struct rk_arena *mem, struct rk_str *out,
                           int64_t *max_age_s, struct rk_err *err)
 {
-    json_t *keys = json_array();
+    json_t *keys;
     char *text;
-    enum rk_code rc = RK_OK;
+    enum rk_code rc = need_key(k, err);
 
+    if (rc)
+        return rc;
+    keys = json_array();
     (void)pthread_mutex_lock(&k->lock);
     *max_age_s = k->n ? k->v[0].created_s + k->rotate_s - now_s(k) : 0;
     for (size_t i = 0; i < k->n && rc == RK_OK; i++) {
@@ -274,6 +318,8 @@ enum rk_code keyring_open(struct mgmt *m, const struct keyring_opts *o, struct k
 {
     RK_CLEANUP(db_closep) struct db *db = NULL;
     struct keyring *k = rk_calloc(1, sizeof *k);
+    struct one v[KEYS_MAX];
+    size_t n;
     enum rk_code rc = mgmt_db_open(m, &db, err);
 
     k->m = m;
@@ -283,14 +329,15 @@ enum rk_code keyring_open(struct mgmt *m, const struct keyring_opts *o, struct k
     (void)pthread_mutex_init(&k->reading, NULL);
     (void)pthread_mutex_init(&k->lock, NULL);
     if (rc == RK_OK)
-        rc = sync_keys(k, db, err);
+        rc = read_all(k, db, v, &n, err);
     if (rc) {
         keyring_free(k);
         return rk_wrap(err, "signing keys of the identity provider");
     }
+    adopt(k, v, n);
     k->chore = (struct mgmt_chore){.what = "signing keys were not kept up",
                                    .run = chore_run,
-                                   .first_ms = CHORE_MS,
+                                   .first_ms = n ? CHORE_MS : 0, /* a key costs 0.1 s and more */
                                    .every_ms = CHORE_MS};
     mgmt_chore_add(m, &k->chore);
     *out = k;

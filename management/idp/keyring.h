@@ -19,8 +19,8 @@ struct keyring_opts { /* open; zero: the default in [] */
 
 #define KEYRING_ID_LEN 40 /* hex digits */
 
-/** Reads the keys, makes the first one. m is borrowed. Owned: keyring_free. Errors: RK_INTERNAL (a
- *  key does not open), RK_UNAVAILABLE. */
+/** Reads the keys. The first one is made in the background, or by who needs it before. m is
+ * borrowed. Owned: keyring_free. Errors: RK_INTERNAL (a key does not open), RK_UNAVAILABLE. */
 enum rk_code keyring_open(struct mgmt *m, const struct keyring_opts *opts, struct keyring **out,
                           struct rk_err *err) RK_MUST;
 void keyring_free(struct keyring *k); /* accepts NULL */
