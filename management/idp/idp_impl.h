@@ -82,6 +82,8 @@ struct idp_request { /* open; arena */
     enum { IDP_FOR_AUTH, IDP_FOR_CODE, IDP_FOR_DEVICE, IDP_FOR_CONFIRM } what;
     struct rk_str client_id, redirect_uri, state, scope, nonce, challenge, login_hint;
     struct rk_str user_code; /* device */
+    /* Whose password was right and whose second factor is awaited; the secret to be set up. */
+    struct rk_str subject, secret;
 };
 
 /** The request sealed for a hidden field, bound to the browser's form cookie (which is set). arena
@@ -110,6 +112,10 @@ enum rk_code idp_page_code(struct http_req *req, struct http_resp *resp, unsigne
 enum rk_code idp_page_confirm(struct http_req *req, struct http_resp *resp,
                               const struct idp_request *r, struct rk_str who,
                               struct rk_err *err) RK_MUST;
+/** r->secret: show it, for the app to learn. */
+enum rk_code idp_page_totp(struct http_req *req, struct http_resp *resp,
+                           const struct idp_request *r, unsigned status, const char *problem,
+                           struct rk_str email, struct rk_err *err) RK_MUST;
 /** A last page with a headline and a sentence; icon: 'y' done, 'n' not done. */
 enum rk_code idp_page_end(struct http_req *req, struct http_resp *resp, unsigned status, char icon,
                           const char *title, const char *text) RK_MUST;
@@ -135,6 +141,20 @@ http_handler idp_userinfo, idp_logout;
 http_handler idp_login;
 /** One try from this address; RK_LIMIT. */
 enum rk_code idp_try_address(struct http_req *req, struct rk_err *err) RK_MUST;
+
+/** The user is who they say: start a session and go on with the request. */
+enum rk_code idp_login_done(struct http_req *req, struct http_resp *resp, struct db *db,
+                            const struct idp_request *r, const struct local_user *u,
+                            struct rk_err *err) RK_MUST;
+
+/* ---- second.c ---- */
+
+http_handler idp_second;
+enum rk_code idp_second_needed(struct http_req *req, struct db *db, const struct local_user *u,
+                               bool *out, struct rk_err *err) RK_MUST;
+enum rk_code idp_second_ask(struct http_req *req, struct http_resp *resp,
+                            const struct idp_request *r, const struct local_user *u,
+                            struct rk_err *err) RK_MUST;
 
 /* ---- authorize.c ---- */
 

@@ -33,6 +33,8 @@ static const char SQL_PASSWORD[] =
     "UPDATE local_user SET pw_hash = $2, updated_at = $3 WHERE subject = $1";
 static const char SQL_TOTP[] =
     "UPDATE local_user SET totp_sealed = $2, totp_last = $3 WHERE subject = $1";
+static const char SQL_TOTP_USE[] =
+    "UPDATE local_user SET totp_last = $2 WHERE subject = $1 AND totp_last < $2";
 static const char SQL_DELETE[] = "DELETE FROM local_user WHERE subject = $1";
 static const char SQL_COUNT[] = "SELECT count(*) FROM local_user";
 
@@ -198,6 +200,17 @@ enum rk_code local_user_set_totp(struct local_users *l, struct rk_str subject, s
     return rc ? rc
               : db_exec(l->db, err, NULL, SQL_TOTP,
                         DB_ARGS(db_text(subject), db_text(sealed), db_i64(last_step)));
+}
+
+enum rk_code local_user_use_totp(struct local_users *l, struct rk_str subject, int64_t step,
+                                 bool *first, struct rk_err *err)
+{
+    int64_t n = 0;
+    enum rk_code rc =
+        db_exec(l->db, err, &n, SQL_TOTP_USE, DB_ARGS(db_text(subject), db_i64(step)));
+
+    *first = rc == RK_OK && n == 1;
+    return rc;
 }
 
 enum rk_code local_user_delete(struct local_users *l, struct rk_str subject, struct rk_err *err)

@@ -52,6 +52,10 @@ enum rk_code local_user_set_password(struct local_users *l, struct rk_str subjec
 enum rk_code local_user_set_totp(struct local_users *l, struct rk_str subject, struct rk_str secret,
                                  int64_t last_step, struct rk_err *err) RK_MUST;
 
+/** Note that the code of a step was used; *first is false when it or a later one was already. */
+enum rk_code local_user_use_totp(struct local_users *l, struct rk_str subject, int64_t step,
+                                 bool *first, struct rk_err *err) RK_MUST;
+
 /** Harmless when there is none. */
 enum rk_code local_user_delete(struct local_users *l, struct rk_str subject,
                                struct rk_err *err) RK_MUST;

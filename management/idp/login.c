@@ -75,9 +75,9 @@ static enum rk_code check(struct http_req *req, struct db *db, struct rk_str log
     return rc;
 }
 
-static enum rk_code go_on(struct http_req *req, struct http_resp *resp, struct db *db,
-                          const struct idp_request *r, const struct local_user *u,
-                          struct rk_err *err)
+enum rk_code idp_login_done(struct http_req *req, struct http_resp *resp, struct db *db,
+                            const struct idp_request *r, const struct local_user *u,
+                            struct rk_err *err)
 {
     struct idp_session s = {
         .subject = u->subject, .auth_time_s = idp_now_us(idp_of(req)) / 1000000, .user = *u};
@@ -87,6 +87,18 @@ static enum rk_code go_on(struct http_req *req, struct http_resp *resp, struct d
         return rc;
     return r->what == IDP_FOR_AUTH ? idp_grant_code(req, resp, db, r, &s, err)
                                    : idp_device_ask(req, resp, db, r, &s, err);
+}
+
+static enum rk_code second_or_done(struct http_req *req, struct http_resp *resp, struct db *db,
+                                   const struct idp_request *r, const struct local_user *u,
+                                   struct rk_err *err)
+{
+    bool second;
+    enum rk_code rc = idp_second_needed(req, db, u, &second, err);
+
+    if (rc)
+        return rc;
+    return second ? idp_second_ask(req, resp, r, u, err) : idp_login_done(req, resp, db, r, u, err);
 }
 
 enum rk_code idp_login(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -99,7 +111,8 @@ enum rk_code idp_login(struct http_req *req, struct http_resp *resp, struct db *
     bool bad = false;
     enum rk_code rc;
 
-    if (idp_request_open(req, &r, err) || (r.what != IDP_FOR_AUTH && r.what != IDP_FOR_DEVICE))
+    if (idp_request_open(req, &r, err) || r.subject.n ||
+        (r.what != IDP_FOR_AUTH && r.what != IDP_FOR_DEVICE))
         return idp_page_end(req, resp, 403, 'n', "This page is too old",
                             "Go back to the application and sign in again.");
     if (!idp_param(req->mem, req->body, "login", &login, &bad) ||
@@ -117,5 +130,5 @@ enum rk_code idp_login(struct http_req *req, struct http_resp *resp, struct db *
         rk_log(i->log, RK_INFO, "login refused", kv_z("request", req->id));
         return idp_page_login(req, resp, &r, 401, WRONG, login, err);
     }
-    return rc ? rc : go_on(req, resp, db, &r, &u, err);
+    return rc ? rc : second_or_done(req, resp, db, &r, &u, err);
 }

@@ -5,6 +5,10 @@
 
 #include "management/idp/idp_impl.h"
 
+#include <qrencode.h>
+
+#include "lib/base/enc.h"
+
 static const char STYLE[] =
     ":root{color-scheme:light dark;--bg:#f3f5f8;--card:#fff;--text:#16202e;--soft:#5b6878;"
     "--line:#d5dce6;--main:#c2410c;--main2:#9a3412;--bad:#b42318;--badbg:#fef3f2;--good:#067647}"
@@ -39,6 +43,9 @@ static const char STYLE[] =
     ".big{font-family:ui-monospace,monospace;font-size:1.6rem;letter-spacing:.14em;"
     "text-align:center;color:var(--text);border:1px dashed var(--line);border-radius:9px;"
     "padding:12px}"
+    ".qr{display:block;width:220px;height:220px;margin:0 auto 16px;background:#fff;"
+    "border-radius:9px}.key{font-family:ui-monospace,monospace;overflow-wrap:anywhere;"
+    "text-align:center;color:var(--text)}"
     ".icon{font-size:2.4rem;line-height:1;margin:0 0 10px}.y{color:var(--good)}.n{color:var(--bad)}"
     "footer{margin-top:22px;font-size:.83rem;color:var(--soft)}";
 
@@ -220,6 +227,73 @@ enum rk_code idp_page_confirm(struct http_req *req, struct http_resp *resp,
                    "</button><button class=\"other\" type=\"submit\" name=\"answer\" "
                    "value=\"deny\" id=\"deny\">Refuse</button></form>");
     end(b, "If somebody sent you here, refuse.");
+    return RK_OK;
+}
+
+#define QR_EDGE 4 /* modules of white around it, as scanners want */
+
+/* One path of an inline SVG: needs no image, so the CSP stays closed. */
+static void qr(struct rk_buf *b, const char *text)
+{
+    QRcode *q = QRcode_encodeString8bit(text, 0, QR_ECLEVEL_M);
+
+    if (!q)
+        return; /* the text is below it */
+    rk_buf_printf(b,
+                  "<svg class=\"qr\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"QR code\">"
+                  "<path fill=\"#000\" d=\"",
+                  q->width + 2 * QR_EDGE, q->width + 2 * QR_EDGE);
+    for (int y = 0; y < q->width; y++)
+        for (int x = 0; x < q->width; x++)
+            if (q->data[y * q->width + x] & 1)
+                rk_buf_printf(b, "M%d %dh1v1h-1z", x + QR_EDGE, y + QR_EDGE);
+    rk_buf_addz(b, "\"/></svg>");
+    QRcode_free(q);
+}
+
+static void secret_lines(struct http_req *req, struct rk_buf *b, struct rk_str secret,
+                         struct rk_str email)
+{
+    struct rk_str host = rk_str_z(idp_of(req)->base), uri;
+
+    host = rk_str_sub(host, rk_str_find(host, RK_STR("://")) + 3, host.n);
+    uri = rk_arena_printf(req->mem, "otpauth://totp/%.*s:%.*s?secret=%.*s&issuer=%.*s",
+                          RK_STR_ARG(rk_percent_encode(req->mem, host)),
+                          RK_STR_ARG(rk_percent_encode(req->mem, email)), RK_STR_ARG(secret),
+                          RK_STR_ARG(rk_percent_encode(req->mem, host)));
+    rk_buf_addz(b, "<p>Your organisation asks for a second factor. Scan this with an "
+                   "authenticator app, or enter the key by hand.</p>");
+    qr(b, uri.p);
+    rk_buf_addz(b, "<p class=\"key\" id=\"secret\">");
+    esc(b, secret);
+    rk_buf_addz(b, "</p>");
+}
+
+enum rk_code idp_page_totp(struct http_req *req, struct http_resp *resp,
+                           const struct idp_request *r, unsigned status, const char *problem,
+                           struct rk_str email, struct rk_err *err)
+{
+    struct rk_buf *b = &resp->body;
+    struct rk_str sealed;
+    enum rk_code rc = idp_request_seal(req, resp, r, &sealed, err);
+
+    if (rc)
+        return rc;
+    resp->status = status;
+    idp_page_headers(req, resp, r->what == IDP_FOR_AUTH ? origin_of(r->redirect_uri) : RK_STR(""));
+    begin(req, b, "Second factor");
+    rk_buf_addz(b, r->secret.n ? "<h1>Set up your second factor</h1>"
+                               : "<h1>Second factor</h1><p>Enter the code that your authenticator "
+                                 "app shows.</p>");
+    if (r->secret.n)
+        secret_lines(req, b, r->secret, email);
+    problem_line(b, problem);
+    form(req, b, "/totp/verify", sealed);
+    rk_buf_addz(b, "<label for=\"totp\">Code</label><input class=\"code\" type=\"text\" "
+                   "id=\"totp\" name=\"totp\" inputmode=\"numeric\" autocomplete="
+                   "\"one-time-code\" pattern=\"[0-9]{6}\" maxlength=\"6\" required autofocus>"
+                   "<button type=\"submit\" id=\"submit\">Continue</button></form>");
+    end(b, NULL);
     return RK_OK;
 }
 

@@ -155,6 +155,7 @@ static const struct {
     {HTTP_GET, "/auth", idp_authorize, false},
     {HTTP_POST, "/auth", idp_authorize, false},
     {HTTP_POST, "/login", idp_login, false},
+    {HTTP_POST, "/totp/verify", idp_second, false},
     {HTTP_POST, "/token", idp_token, true},
     {HTTP_POST, "/device/token", idp_token, true},
     {HTTP_GET, "/userinfo", idp_userinfo, true},

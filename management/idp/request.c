@@ -97,6 +97,8 @@ static const struct {
     {"challenge", offsetof(struct idp_request, challenge)},
     {"hint", offsetof(struct idp_request, login_hint)},
     {"code", offsetof(struct idp_request, user_code)},
+    {"subject", offsetof(struct idp_request, subject)},
+    {"secret", offsetof(struct idp_request, secret)},
 };
 
 static struct rk_str *field_of(struct idp_request *r, size_t k)
