@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """rookery's identity provider, seen from outside: idp.py ./rookery"""
 import base64
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -298,8 +300,6 @@ def bad_tokens(s, t):
 
     kid = json.loads(unb64(head))["kid"]
     n = b.get(O + "/keys").json()["keys"][0]["n"]
-    import hashlib
-    import hmac
     hs = doc(alg="HS256", kid=kid, typ="JWT") + "." + body
     mac = b64(hmac.new(n.encode(), hs.encode(), hashlib.sha256).digest())
     c = claims(good)
@@ -339,6 +339,46 @@ def restart(s, t):
     check("the key survives a restart", b.get(O + "/keys").json() == before)
     me = b.send("GET", "/api/users/current", headers={"Authorization": "Bearer " + t["access_token"]})
     check("and so do tokens", me.status == 200)
+
+
+def totp(secret, step):
+    mac = hmac.new(base64.b32decode(secret), step.to_bytes(8, "big"), "sha1").digest()
+    at = mac[-1] & 15
+    return "%06d" % ((int.from_bytes(mac[at:at + 4], "big") & 0x7fffffff) % 1000000)
+
+
+def second_factor(program):
+    s = Server(program, ROOKERY_LOGIN_TRIES="1000")
+    s.setup()
+    b, f = Browser(s.port), Flow()
+    token = f.redeem(b, log_in(b, f).query()["code"]).json()["access_token"]
+    h = {"Authorization": "Bearer " + token, "Content-Type": "application/json"}
+    account = b.send("GET", "/api/accounts", headers=h).json()[0]
+    a = b.send("PUT", "/api/accounts/" + account["id"], json.dumps(
+        {"settings": dict(account["settings"], local_mfa_enabled=True)}), h)
+    check("the account demands a second factor", a.status == 200, a.body)
+    page = log_in(b, f, prompt="login")
+    secret = re.search('id="secret">([A-Z2-7]{32})<', page.body)
+    check("the first login sets it up, with a picture", page.status == 200 and secret and
+          "<svg" in page.body and "Content-Security-Policy" in page.headers, page.body)
+    secret = secret.group(1)
+    now = int(time.time()) // 30
+    wrong = b.submit(page, totp="000000" if totp(secret, now) != "000000" else "111111")
+    check("a wrong code", wrong.status == 401 and secret in wrong.body)
+    page2 = b.send("POST", O + "/login", {**page.fields(), "login": EMAIL, "password": PASSWORD})
+    check("its form is not a login form", page2.status == 403)
+    now = int(time.time()) // 30
+    done = b.submit(wrong, totp=totp(secret, now))
+    check("the right code leads back", done.status == 303 and "code" in done.query(), done.body)
+    other = Browser(s.port)
+    page = log_in(other, f)
+    check("from now on only the code is asked", page.status == 200 and "svg" not in page.body and
+          secret not in page.body and 'name="totp"' in page.body)
+    check("the password alone opens nothing", "netbird-session" not in other.jar)
+    again = other.submit(page, totp=totp(secret, now))
+    check("a code works once", again.status == 401, again.status)
+    done = other.submit(again, totp=totp(secret, now + 1))
+    check("the next one works", done.status == 303, done.body)
 
 
 def guessing(program):
@@ -395,6 +435,7 @@ def main():
     bad_tokens(s, t)
     restart(s, t)
     hashes_only(s, t)
+    second_factor(program)
     guessing(program)
     lan(program)
     finish()
