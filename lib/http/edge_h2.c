@@ -14,7 +14,6 @@
 enum {
     WS_MESSAGE_MAX = 32768,       /* both ways, as official servers have it */
     WS_OUT_MAX = 8 * 1024 * 1024, /* above H2_IO_HIGH and any control frames */
-    FORWARDED_MAX = 2048,         /* X-Forwarded-For headers joined */
 };
 
 struct edge_h2_conn {
@@ -61,10 +60,11 @@ struct rk_addr edge_client_addr(const struct h2_stream *s)
 
     if (!e->n_trusted || !edge_trusts(e, &info->peer))
         return a;
-    rk_buf_init(&forwarded, FORWARDED_MAX);
+    rk_buf_init(&forwarded, e->limits.max_header_bytes); /* all of them fit */
     join_headers(s, "x-forwarded-for", &forwarded);
-    a = http_real_addr(&(struct http_proxies){e->trusted, e->n_trusted}, &info->peer,
-                       rk_buf_str(&forwarded), h2_stream_header(s, "x-real-ip"));
+    if (!forwarded.full) /* the end, which the proxies wrote, would be missing: do not guess */
+        a = http_real_addr(&(struct http_proxies){e->trusted, e->n_trusted}, &info->peer,
+                           rk_buf_str(&forwarded), h2_stream_header(s, "x-real-ip"));
     rk_buf_done(&forwarded);
     return a;
 }

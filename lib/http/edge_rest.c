@@ -188,7 +188,10 @@ static bool request_text(struct edge_rest *r, struct rk_buf *out)
 
     if (!target_ok(method) || !target_ok(path))
         return false;
-    rk_buf_printf(out, "%.*s %.*s HTTP/1.0\r\n", RK_STR_ARG(method), RK_STR_ARG(path));
+    rk_buf_add(out, method);
+    rk_buf_addc(out, ' ');
+    rk_buf_add(out, path); /* printf would cut it */
+    rk_buf_addz(out, " HTTP/1.0\r\n");
     if (h2_stream_header(s, ":authority").n)
         add_header(out, RK_STR("host"), h2_stream_header(s, ":authority"));
     for (size_t i = 0; i < h2_stream_first_trailer(s); i++) {

@@ -342,19 +342,25 @@ static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind, const char 
 static void forwarded(struct call *c)
 {
     struct http_req *req = &c->req;
-    struct rk_str list = {0}, real = {0}, proto;
+    struct rk_str real = {0}, proto;
+    struct rk_buf list;
 
-    if (!http_proxies_trust(&c->h->trusted, &req->peer.ip))
-        return;
+    if (!http_proxies_trust(&c->h->trusted, &req->peer.ip) || req->n_headers == MAX_HEADERS)
+        return; /* of too many headers the last are missing, which the proxies wrote */
     if (http_req_header(req, "X-Forwarded-Proto", &proto))
         req->https = rk_str_ieq(proto, RK_STR("https"));
-    for (size_t i = 0; i < req->n_headers; i++)
-        if (rk_str_ieq(req->headers[i].name, RK_STR("X-Forwarded-For")))
-            list = list.n ? rk_arena_printf(c->mem, "%.*s,%.*s", RK_STR_ARG(list),
-                                            RK_STR_ARG(req->headers[i].value))
-                          : req->headers[i].value;
+    rk_buf_init(&list, c->h->o.max_header_bytes);
+    for (size_t i = 0; i < req->n_headers; i++) {
+        if (!rk_str_ieq(req->headers[i].name, RK_STR("X-Forwarded-For")))
+            continue;
+        if (list.n)
+            rk_buf_addc(&list, ',');
+        rk_buf_add(&list, req->headers[i].value);
+    }
     (void)http_req_header(req, "X-Real-IP", &real);
-    req->peer = http_real_addr(&c->h->trusted, &req->peer, list, real);
+    if (!list.full)
+        req->peer = http_real_addr(&c->h->trusted, &req->peer, rk_buf_str(&list), real);
+    rk_buf_done(&list);
 }
 
 static void read_head(struct call *c, const char *method)

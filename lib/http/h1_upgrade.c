@@ -39,9 +39,12 @@ static struct rk_str head_text(const struct http_req *req)
     struct rk_str text = {0};
 
     rk_buf_init(&b, WS_HEAD_MAX);
-    rk_buf_printf(&b, "%s %.*s", http_method_name(req->method), RK_STR_ARG(req->path));
-    if (req->query.n)
-        rk_buf_printf(&b, "?%.*s", RK_STR_ARG(req->query));
+    rk_buf_printf(&b, "%s ", http_method_name(req->method));
+    rk_buf_add(&b, req->path);
+    if (req->query.n) {
+        rk_buf_addc(&b, '?');
+        rk_buf_add(&b, req->query);
+    }
     rk_buf_addz(&b, " HTTP/1.1\r\n");
     for (size_t i = 0; i < req->n_headers; i++) {
         rk_buf_add(&b, req->headers[i].name);

@@ -106,6 +106,9 @@ def meta(ch, tag):
     head = dict(info.initial_metadata())
     check(tag + " metadata", head.get("x-answer") == "42", head)
     check(tag + " trusted proxy", body == b"why 203.0.113.9:0", body)
+    body = call(b"", metadata=(("x-question", "why"), ("x-forwarded-for", "6.6.6.6"),
+                               ("x-forwarded-for", "127.0.0.1," * 300 + " 203.0.113.9")))
+    check(tag + " trusted proxy, long list", body == b"why 203.0.113.9:0", body)
 
 
 def recv_all(s, timeout=3.0):

@@ -363,6 +363,35 @@ START_TEST(trusted_proxies_name_the_client)
 }
 END_TEST
 
+/* What a client writes cannot push out of sight what the proxies write behind it. */
+START_TEST(long_lists_of_proxies_name_the_client)
+{
+    struct rk_buf b;
+    char *a;
+
+    rk_buf_init(&b, 1 << 20);
+    rk_buf_addz(&b, "GET /open/x HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6\r\n"
+                    "X-Forwarded-For: ");
+    for (int i = 0; i < 500; i++)
+        rk_buf_addz(&b, "198.51.100.1, ");
+    rk_buf_addz(&b, "192.0.2.7\r\n" END);
+    rk_buf_addc(&b, '\0');
+    a = ask(b.p);
+    HAS(a, "\"peer\":\"192.0.2.7\"");
+    free(a);
+    rk_buf_clear(&b);
+    rk_buf_addz(&b, "GET /open/x HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6\r\n");
+    for (int i = 0; i < 200; i++)
+        rk_buf_addz(&b, "X-Junk: x\r\n");
+    rk_buf_addz(&b, "X-Forwarded-For: 192.0.2.7\r\n" END);
+    rk_buf_addc(&b, '\0');
+    a = ask(b.p);
+    HAS(a, "\"peer\":\"10.0.0.1\""); /* the proxy itself, rather than 6.6.6.6 */
+    free(a);
+    rk_buf_done(&b);
+}
+END_TEST
+
 START_TEST(connections_have_limits)
 {
     struct rk_addr stranger = {.ip = rk_ip4(203, 0, 113, 1)};
@@ -472,6 +501,7 @@ int main(void)
     tcase_add_test(t, large_bodies_are_compressed);
     tcase_add_test(t, connections_are_kept_and_pipelined);
     tcase_add_test(t, trusted_proxies_name_the_client);
+    tcase_add_test(t, long_lists_of_proxies_name_the_client);
     tcase_add_test(t, connections_have_limits);
     tcase_add_test(t, slow_senders_are_cut);
     tcase_add_test(t, garbage_is_refused);
