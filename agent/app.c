@@ -460,6 +460,25 @@ static enum rk_code apply_settings(struct app *a, const json_t *settings, bool *
     return rc;
 }
 
+/* One job at a time. false: it was refused, and the command has its answer. */
+static bool may_begin(struct app *a, struct ctl_req *r, enum job_kind kind)
+{
+    struct rk_err err = {0};
+
+    if (kind == JOB_DOWN && a->job.kind != JOB_NONE) { /* down ends what is under way */
+        (void)rk_fail(&err, RK_CANCELLED, "cancelled by another command");
+        job_fail(a, &err);
+        return true;
+    }
+    if (a->job.kind != JOB_NONE)
+        (void)rk_fail(&err, RK_PRECONDITION, "another command is under way, try again later");
+    else if (kind == JOB_DOWN && !a->run)
+        (void)rk_fail(&err, RK_PRECONDITION, "not connected");
+    if (err.code)
+        ctl_fail(r, &err);
+    return !err.code;
+}
+
 static void begin_job(struct app *a, struct ctl_req *r, enum job_kind kind, const json_t *args)
 {
     const char *key = json_string_value(json_object_get(args, "setup_key"));
@@ -469,18 +488,8 @@ static void begin_job(struct app *a, struct ctl_req *r, enum job_kind kind, cons
     struct rk_err err = {0};
     bool changed = false;
 
-    if (kind == JOB_DOWN && a->job.kind != JOB_NONE) { /* down ends what is under way */
-        (void)rk_fail(&err, RK_CANCELLED, "cancelled by another command");
-        job_fail(a, &err);
-    } else if (a->job.kind != JOB_NONE) {
-        (void)rk_fail(&err, RK_PRECONDITION, "another command is under way, try again later");
-        ctl_fail(r, &err);
+    if (!may_begin(a, r, kind))
         return;
-    } else if (kind == JOB_DOWN && !a->run) {
-        (void)rk_fail(&err, RK_PRECONDITION, "not connected");
-        ctl_fail(r, &err);
-        return;
-    }
     if ((kind == JOB_UP || kind == JOB_LOGIN || kind == JOB_SSO) &&
         apply_settings(a, json_object_get(args, "settings"), &changed, &err)) {
         ctl_fail(r, &err);
