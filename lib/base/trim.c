@@ -13,6 +13,8 @@
 
 #include "lib/base/num.h"
 
+#ifndef RK_SANITIZE /* sanitizers keep their own books of what is where */
+
 /* Text that the loader has changed would be lost; x86-64 and arm64 libraries have none. */
 static bool has_text_relocations(const struct dl_phdr_info *o)
 {
@@ -53,8 +55,14 @@ static int trim_object(struct dl_phdr_info *o, size_t size, void *arg)
 
 void rk_trim(void)
 {
-#ifndef RK_SANITIZE /* they keep their own books of what is where */
     (void)malloc_trim(0);
     (void)dl_iterate_phdr(trim_object, NULL);
-#endif
 }
+
+#else
+
+void rk_trim(void)
+{
+}
+
+#endif
