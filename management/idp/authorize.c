@@ -24,22 +24,14 @@ enum rk_code idp_redirect(struct http_req *req, struct http_resp *resp, struct r
     return RK_OK;
 }
 
-static struct rk_str with(struct rk_arena *mem, struct rk_str uri, const char *name,
-                          struct rk_str value)
-{
-    return rk_arena_printf(mem, "%.*s%c%s=%.*s", RK_STR_ARG(uri),
-                           rk_str_find_c(uri, '?') < uri.n ? '&' : '?', name,
-                           RK_STR_ARG(rk_percent_encode(mem, value)));
-}
-
 static enum rk_code refuse(struct http_req *req, struct http_resp *resp,
                            const struct idp_request *r, const char *error, const char *why)
 {
-    struct rk_str to = with(req->mem, r->redirect_uri, "error", rk_str_z(error));
+    struct rk_str to = idp_uri_with(req->mem, r->redirect_uri, "error", rk_str_z(error));
 
-    to = with(req->mem, to, "error_description", rk_str_z(why));
+    to = idp_uri_with(req->mem, to, "error_description", rk_str_z(why));
     if (r->state.n)
-        to = with(req->mem, to, "state", r->state);
+        to = idp_uri_with(req->mem, to, "state", r->state);
     return idp_redirect(req, resp, to);
 }
 
@@ -58,9 +50,9 @@ enum rk_code idp_grant_code(struct http_req *req, struct http_resp *resp, struct
 
     if (rc)
         return rc;
-    to = with(req->mem, r->redirect_uri, "code", code);
+    to = idp_uri_with(req->mem, r->redirect_uri, "code", code);
     if (r->state.n)
-        to = with(req->mem, to, "state", r->state);
+        to = idp_uri_with(req->mem, to, "state", r->state);
     return idp_redirect(req, resp, to);
 }
 

@@ -69,6 +69,9 @@ bool idp_list_has(const struct idp_list *l, struct rk_str s);
  *  long or not UTF-8. Values without NUL bytes. arena */
 bool idp_param(struct rk_arena *mem, struct rk_str form, const char *name, struct rk_str *out,
                bool *bad);
+/** The URI with one more parameter in its query; value is encoded. arena */
+struct rk_str idp_uri_with(struct rk_arena *mem, struct rk_str uri, const char *name,
+                           struct rk_str value);
 /** Is a word in a list separated by blanks? */
 bool idp_has_word(struct rk_str list, const char *word);
 

@@ -186,8 +186,6 @@ enum rk_code idp_logout(struct http_req *req, struct http_resp *resp, struct db 
         return idp_page_end(req, resp, 400, 'y', "Signed out",
                             "The address to go on to is not registered for the application.");
     if (state.n)
-        to = rk_arena_printf(req->mem, "%.*s%cstate=%.*s", RK_STR_ARG(to),
-                             rk_str_find_c(to, '?') < to.n ? '&' : '?',
-                             RK_STR_ARG(rk_percent_encode(req->mem, state)));
+        to = idp_uri_with(req->mem, to, "state", state);
     return idp_redirect(req, resp, to);
 }

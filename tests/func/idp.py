@@ -77,6 +77,9 @@ def code_flow(s, user_id):
     check("login leads back", back.status == 303 and
           back.headers["Location"].startswith(f.redirect + "?code="), back.body)
     check("state comes back", back.query()["state"] == f.state)
+    f.state = "/+&=" * 500
+    again = b.get(O + "/auth", **f.params())
+    check("a long state comes back whole", again.query().get("state") == f.state, again.headers)
     code = back.query()["code"]
     a = f.redeem(b, code)
     t = a.json()
