@@ -67,7 +67,13 @@ struct addr_count {
     size_t n;
 };
 
-enum call_state { CALL_HEAD, CALL_BODY, CALL_OUT, CALL_READY };
+enum call_state {
+    CALL_HEAD,
+    CALL_BODY,
+    CALL_DECIDED, /* the answer is known; the body is only read away */
+    CALL_OUT,     /* with the pool */
+    CALL_READY
+};
 
 struct call { /* one request; con_cls of MHD; first in its own arena */
     struct http_h1 *h;
@@ -523,43 +529,66 @@ static enum MHD_Result upgrade(struct call *c)
     return answer(c);
 }
 
-/* Head complete: what needs no body is refused here. */
+/* MHD closes a connection that is answered before its request has ended, so what is decided by the
+ * head alone waits for the (mostly empty) body. */
+static enum MHD_Result decided(struct call *c, int64_t length)
+{
+    c->state = CALL_DECIDED;
+    return length > (int64_t)c->h->o.max_body_bytes ? answer(c) : MHD_YES;
+}
+
+/* Head complete: what needs no body is decided here. */
 static enum MHD_Result on_head(struct call *c, const char *method)
 {
     unsigned allow = 0;
     enum http_match m;
-    struct rk_str length;
-    int64_t n;
+    struct rk_str text;
+    int64_t length = 0;
 
     read_head(c, method);
     c->state = CALL_BODY;
     if (c->h->upgrade && c->conn && c->req.method == HTTP_GET &&
         c->h->upgrade->wants(c->h->upgrade->arg, c->req.path))
         return upgrade(c);
+    if (http_req_header(&c->req, "Content-Length", &text) &&
+        rk_parse_i64(text, 0, INT64_MAX, &length, NULL))
+        return refuse(c, RK_BAD_REQUEST, 0, "Content-Length is no number");
     m = http_router_find(c->h->o.router, &c->req, &allow);
     if (c->req.method == HTTP_OPTIONS && m != HTTP_MATCH && allow) {
         h1_options(c->h->o.router, &c->req, &c->resp, allow);
-        return answer(c);
+        return decided(c, length);
     }
     if (m == HTTP_NO_PATH) {
         h1_not_found(&c->req, &c->resp, c->h->o.api_prefix);
-        return answer(c);
+        return decided(c, length);
     }
     if (m == HTTP_NO_METHOD) {
         h1_not_allowed(&c->req, &c->resp, allow);
-        return answer(c);
+        return decided(c, length);
     }
-    if (!http_req_header(&c->req, "Content-Length", &length))
-        return MHD_YES;
-    if (rk_parse_i64(length, 0, INT64_MAX, &n, NULL))
-        return refuse(c, RK_BAD_REQUEST, 0, "Content-Length is no number");
     /* somewhat too large: read to the end, or most clients would see a broken pipe, not our answer;
      * far too large, or asking first: say so at once */
-    c->body.full = (uint64_t)n > c->h->o.max_body_bytes;
-    if (c->body.full && ((uint64_t)n / DISCARD_FACTOR > c->h->o.max_body_bytes ||
-                         http_req_header(&c->req, "Expect", &length)))
+    c->body.full = (uint64_t)length > c->h->o.max_body_bytes;
+    if (c->body.full && ((uint64_t)length / DISCARD_FACTOR > c->h->o.max_body_bytes ||
+                         http_req_header(&c->req, "Expect", &text)))
         return refuse(c, RK_LIMIT, 413, "request body too large");
     return MHD_YES;
+}
+
+static enum MHD_Result on_body(struct call *c, const char *data, size_t *data_size)
+{
+    if (*data_size) {
+        c->body_seen += *data_size;
+        if (c->body_seen / DISCARD_FACTOR > c->h->o.max_body_bytes)
+            return MHD_NO;
+        if (c->state == CALL_BODY)
+            rk_buf_add(&c->body, rk_str_of(data, *data_size));
+        *data_size = 0;
+        return MHD_YES;
+    }
+    if (c->state == CALL_DECIDED)
+        return answer(c);
+    return c->body.full ? refuse(c, RK_LIMIT, 413, "request body too large") : dispatch(c);
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const char *url,
@@ -578,14 +607,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     case CALL_HEAD:
         return on_head(c, method);
     case CALL_BODY:
-        if (!*data_size)
-            return c->body.full ? refuse(c, RK_LIMIT, 413, "request body too large") : dispatch(c);
-        c->body_seen += *data_size;
-        if (c->body_seen / DISCARD_FACTOR > c->h->o.max_body_bytes)
-            return MHD_NO;
-        rk_buf_add(&c->body, rk_str_of(data, *data_size));
-        *data_size = 0;
-        return MHD_YES;
+    case CALL_DECIDED:
+        return on_body(c, data, data_size);
     case CALL_OUT:
         return MHD_YES; /* not resumed yet */
     case CALL_READY:

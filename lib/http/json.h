@@ -42,6 +42,9 @@ void jw_key_str(struct rk_buf *b, struct rk_str key);
 /** Quoted text that needs no escaping (ids, numbers, times made by us). */
 void jw_plain(struct rk_buf *b, struct rk_str s);
 
+/** One text of two parts with a character between them (no quote or backslash). */
+void jw_joined(struct rk_buf *b, struct rk_str head, char between, struct rk_str tail);
+
 /** RFC 3339 time; 0 is written as never set: "0001-01-01T00:00:00Z". */
 void jw_time(struct rk_buf *b, int64_t unix_us);
 

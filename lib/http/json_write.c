@@ -8,11 +8,16 @@
 #include "lib/http/json.h"
 
 /* A value or key follows another one unless the text so far ends in an opener or a colon. */
-static void comma(struct rk_buf *b)
+static bool needs_comma(const struct rk_buf *b)
 {
     char last = b->n ? b->p[b->n - 1] : '[';
 
-    if (last != '[' && last != '{' && last != ':')
+    return last != '[' && last != '{' && last != ':';
+}
+
+static void comma(struct rk_buf *b)
+{
+    if (needs_comma(b))
         rk_buf_addc(b, ',');
 }
 
@@ -63,24 +68,26 @@ void jw_key_n(struct rk_buf *b, const char *key, size_t n)
 
 void jw_plain(struct rk_buf *b, struct rk_str s)
 {
-    char *p;
+    char *p = rk_buf_room(b, s.n + 3);
+    size_t at = 0;
 
-    comma(b);
-    p = rk_buf_room(b, s.n + 2);
     if (!p)
         return;
-    p[0] = '"';
+    if (needs_comma(b))
+        p[at++] = ',';
+    p[at++] = '"';
     if (s.n)
-        memcpy(p + 1, s.p, s.n);
-    p[s.n + 1] = '"';
-    rk_buf_added(b, s.n + 2);
+        memcpy(p + at, s.p, s.n);
+    at += s.n;
+    p[at++] = '"';
+    rk_buf_added(b, at);
 }
 
-/* Bytes that can be copied as they are. */
-static bool is_safe(unsigned char c)
-{
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
-}
+/* Bytes that can be copied as they are: printable ASCII but for " \\ < > &. */
+static const bool SAFE[256] = {
+    [' '] = true, ['!'] = true,         ['#' ... '%'] = true, ['\'' ... ';'] = true,
+    ['='] = true, ['?' ... '['] = true, [']' ... '~'] = true,
+};
 
 /* Length of the well-formed UTF-8 sequence at p, or 0. */
 static size_t utf8_len(const unsigned char *p, size_t left)
@@ -168,15 +175,13 @@ static size_t write_special(struct rk_buf *b, const unsigned char *p, size_t lef
     return n;
 }
 
-void jw_str(struct rk_buf *b, struct rk_str s)
+static void escaped(struct rk_buf *b, struct rk_str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;
     size_t from = 0, i = 0;
 
-    comma(b);
-    rk_buf_addc(b, '"');
     while (i < s.n) {
-        if (is_safe(p[i])) {
+        if (SAFE[p[i]]) {
             i++;
             continue;
         }
@@ -185,6 +190,31 @@ void jw_str(struct rk_buf *b, struct rk_str s)
         from = i;
     }
     rk_buf_add(b, rk_str_sub(s, from, s.n - from));
+}
+
+void jw_str(struct rk_buf *b, struct rk_str s)
+{
+    size_t i = 0;
+
+    while (i < s.n && SAFE[(unsigned char)s.p[i]])
+        i++;
+    if (i == s.n) { /* nearly always */
+        jw_plain(b, s);
+        return;
+    }
+    comma(b);
+    rk_buf_addc(b, '"');
+    escaped(b, s);
+    rk_buf_addc(b, '"');
+}
+
+void jw_joined(struct rk_buf *b, struct rk_str head, char between, struct rk_str tail)
+{
+    comma(b);
+    rk_buf_addc(b, '"');
+    escaped(b, head);
+    rk_buf_addc(b, between);
+    escaped(b, tail);
     rk_buf_addc(b, '"');
 }
 

@@ -53,11 +53,30 @@ void put_ref(struct rk_buf *b, const struct resource_ref *r)
     jw_obj_end(b);
 }
 
+static char *put_byte(char *p, unsigned v)
+{
+    if (v >= 100)
+        *p++ = (char)('0' + v / 100);
+    if (v >= 10)
+        *p++ = (char)('0' + v / 10 % 10);
+    *p++ = (char)('0' + v % 10);
+    return p;
+}
+
 void put_ip(struct rk_buf *b, const struct rk_ip *ip)
 {
-    char text[RK_ADDR_TEXT];
+    char text[RK_ADDR_TEXT], *p = text;
 
-    jw_plain(b, rk_ip_format(ip, text));
+    if (ip->family != 4) {
+        jw_plain(b, rk_ip_format(ip, text));
+        return;
+    }
+    for (int i = 0; i < 4; i++) { /* thousands of times per list */
+        if (i)
+            *p++ = '.';
+        p = put_byte(p, ip->b[i]);
+    }
+    jw_plain(b, rk_str_of(text, (size_t)(p - text)));
 }
 
 void put_prefix(struct rk_buf *b, const struct rk_prefix *p)

@@ -46,13 +46,52 @@ static void put_flags(struct rk_buf *b, uint32_t flags)
     jw_obj_end(b);
 }
 
-static void put_groups(struct http_req *req, struct rk_buf *b, const struct peer *p)
+/* A list names the same few groups over and over: their text is made once. */
+#define TEXTS_MAX 256
+
+struct shown {
+    struct http_req *req;
+    const struct snapshot *snap;
+    struct rk_str domain;
+    struct {
+        const struct group *group;
+        struct rk_str json;
+    } texts[TEXTS_MAX]; /* by address of the group */
+};
+
+static struct shown *shown_new(struct http_req *req)
 {
-    const struct op *op = op_of(req);
+    struct shown *s = rk_new(req->mem, struct shown);
+
+    s->req = req;
+    s->snap = op_of(req)->snap;
+    s->domain = snap_dns_domain(s->snap);
+    return s;
+}
+
+static void put_group(struct shown *s, struct rk_buf *b, const struct group *g)
+{
+    size_t slot = ((uintptr_t)g >> 4) % TEXTS_MAX, from;
+
+    if (s->texts[slot].group == g) {
+        jw_raw(b, s->texts[slot].json);
+        return;
+    }
+    from = b->n;
+    put_group_min(b, s->snap, g, false);
+    if (b->full)
+        return;
+    from += b->p[from] == ','; /* which is not part of the text */
+    s->texts[slot].group = g;
+    s->texts[slot].json = rk_arena_dup(s->req->mem, rk_str_of(b->p + from, b->n - from));
+}
+
+static void put_groups(struct shown *s, struct rk_buf *b, const struct peer *p)
+{
     const struct group **groups;
     size_t n;
 
-    groups = snap_peer_groups(op->snap, snap_index_of(op->snap, p->id), req->mem, &n);
+    groups = snap_peer_groups(s->snap, snap_index_of(s->snap, p->id), s->req->mem, &n);
     jw_key(b, "groups");
     if (!n) {
         jw_null(b);
@@ -60,41 +99,32 @@ static void put_groups(struct http_req *req, struct rk_buf *b, const struct peer
     }
     jw_arr(b);
     for (size_t i = 0; i < n; i++)
-        put_group_min(b, op->snap, groups[i], false);
+        put_group(s, b, groups[i]);
     jw_arr_end(b);
 }
 
-/* Text and a suffix without a copy of either: label and domain, system and version. */
-static void put_joined(struct rk_buf *b, struct rk_arena *mem, struct rk_str head, char between,
-                       struct rk_str tail)
+static void put_labels(struct rk_buf *b, struct rk_str domain, const struct peer *p)
 {
-    jw_str(b, rk_arena_printf(mem, "%.*s%c%.*s", RK_STR_ARG(head), between, RK_STR_ARG(tail)));
-}
-
-static void put_labels(struct http_req *req, struct rk_buf *b, const struct peer *p)
-{
-    struct rk_str domain = snap_dns_domain(op_of(req)->snap);
-
     jw_key(b, "dns_label");
     if (domain.n)
-        put_joined(b, req->mem, p->dns_label, '.', domain);
+        jw_joined(b, p->dns_label, '.', domain);
     else
         jw_str(b, p->dns_label);
     jw_karr(b, "extra_dns_labels");
     for (size_t i = 0; i < p->extra_dns_labels.n; i++)
         if (domain.n)
-            put_joined(b, req->mem, p->extra_dns_labels.v[i], '.', domain);
+            jw_joined(b, p->extra_dns_labels.v[i], '.', domain);
         else
             jw_str(b, p->extra_dns_labels.v[i]);
     jw_arr_end(b);
 }
 
-static void put_system(struct http_req *req, struct rk_buf *b, const struct peer *p)
+static void put_system(struct rk_buf *b, const struct peer *p)
 {
     const struct peer_meta *m = &p->meta;
 
     jw_key(b, "os");
-    put_joined(b, req->mem, m->os, ' ', m->os_version.n ? m->os_version : m->core);
+    jw_joined(b, m->os, ' ', m->os_version.n ? m->os_version : m->core);
     jw_kstr(b, "kernel_version", m->kernel_version);
     jw_kstr(b, "version", m->version);
     jw_kstr(b, "ui_version", m->ui_version);
@@ -125,24 +155,24 @@ static void put_addresses(struct rk_buf *b, const struct peer *p)
     }
 }
 
-static void put_presence(struct http_req *req, struct rk_buf *b, const struct peer *p)
+static void put_presence(struct mgmt *m, struct rk_buf *b, const struct peer *p)
 {
-    struct presence now = presence_of(op_of(req)->m, p);
+    struct presence now = presence_of(m, p);
 
     jw_kbool(b, "connected", now.connected);
     jw_ktime(b, "last_seen", now.last_seen_us);
 }
 
-static void put_peer_members(struct http_req *req, struct rk_buf *b, const struct peer *p)
+static void put_peer_members(struct shown *s, struct rk_buf *b, const struct peer *p)
 {
     jw_kstr(b, "id", p->id);
     jw_kstr(b, "name", p->name);
     put_addresses(b, p);
-    put_presence(req, b, p);
-    put_system(req, b, p);
+    put_presence(op_of(s->req)->m, b, p);
+    put_system(b, p);
     put_place(b, &p->location);
-    put_groups(req, b, p);
-    put_labels(req, b, p);
+    put_groups(s, b, p);
+    put_labels(b, s->domain, p);
     jw_kbool(b, "ssh_enabled", p->ssh_enabled);
     jw_kstr(b, "user_id", p->user_id);
     jw_kbool(b, "login_expiration_enabled", p->login_expiration_enabled);
@@ -177,6 +207,7 @@ enum rk_code rest_peers_list(struct http_req *req, struct http_resp *resp, struc
 {
     const struct op *op = op_of(req);
     const struct bits *all = snap_peers(op->snap);
+    struct shown *s = shown_new(req);
     struct rk_str name = {0}, ip = {0};
     enum peer_scope scope;
     enum rk_code rc = peer_scope_of(op, &scope, err);
@@ -196,7 +227,7 @@ enum rk_code rest_peers_list(struct http_req *req, struct http_resp *resp, struc
             (ip.n && !ip_contains(p, ip)))
             continue;
         jw_obj(&resp->body);
-        put_peer_members(req, &resp->body, p);
+        put_peer_members(s, &resp->body, p);
         jw_kint(&resp->body, "accessible_peers_count", 0); /* counted by its own endpoint */
         jw_obj_end(&resp->body);
     }
@@ -207,7 +238,7 @@ enum rk_code rest_peers_list(struct http_req *req, struct http_resp *resp, struc
 static enum rk_code answer_peer(struct http_req *req, struct http_resp *resp, const struct peer *p)
 {
     jw_obj(&resp->body);
-    put_peer_members(req, &resp->body, p);
+    put_peer_members(shown_new(req), &resp->body, p);
     jw_obj_end(&resp->body);
     return answer_done(resp);
 }
@@ -266,13 +297,13 @@ static void put_accessible(struct http_req *req, struct rk_buf *b, const struct 
     jw_kstr(b, "name", p->name);
     put_addresses(b, p);
     jw_key(b, "dns_label");
-    put_joined(b, req->mem, p->dns_label, '.', domain);
+    jw_joined(b, p->dns_label, '.', domain);
     jw_kstr(b, "user_id", p->user_id);
     jw_kstr(b, "os", p->meta.os);
     jw_kstr(b, "country_code", p->location.country_code);
     jw_kstr(b, "city_name", p->location.city_name);
     jw_kint(b, "geoname_id", (int64_t)p->location.geoname_id);
-    put_presence(req, b, p);
+    put_presence(op_of(req)->m, b, p);
     jw_obj_end(b);
 }
 

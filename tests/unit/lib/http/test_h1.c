@@ -332,6 +332,8 @@ START_TEST(connections_are_kept_and_pipelined)
     char *a;
     int n = 0;
 
+    say(fd, "GET /api/nowhere HTTP/1.1\r\nHost: x\r\n\r\n"); /* neither do refusals close it */
+    say(fd, "DELETE /open/a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
     for (int i = 0; i < 10; i++)
         say(fd, i % 2 ? "GET /open/b HTTP/1.1\r\nHost: x\r\n\r\n"
                       : "POST /open/a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
