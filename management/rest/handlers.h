@@ -123,7 +123,7 @@ http_handler rest_invites_list, rest_invites_create, rest_invites_regenerate, re
     rest_invites_look, rest_invites_accept;
 http_handler rest_absent, rest_proxy_callback;
 http_handler rest_accounts_list, rest_accounts_update, rest_accounts_delete;
-http_handler rest_instance_get, rest_instance_version, rest_setup;
+http_handler rest_instance_get, rest_instance_version, rest_setup, rest_openapi;
 http_handler rest_users_list, rest_users_create, rest_users_current, rest_users_update,
     rest_users_delete, rest_users_invite, rest_users_approve, rest_users_reject,
     rest_users_password;

@@ -9,6 +9,7 @@
 #include "management/ops/accounts.h"
 #include "management/ops/tokens.h"
 #include "management/rest/handlers.h"
+#include "schema/openapi.h"
 
 #define PASSWORD_MIN 8
 #define PASSWORD_MAX 72 /* what bcrypt reads: the official server's limit */
@@ -219,5 +220,17 @@ enum rk_code rest_setup(struct http_req *req, struct http_resp *resp, struct db 
     if (plain.n)
         jw_kstr(&resp->body, "personal_access_token", plain);
     jw_obj_end(&resp->body);
+    return answer_done(resp);
+}
+
+enum rk_code rest_openapi(struct http_req *req, struct http_resp *resp, struct db *db,
+                          struct rk_err *err)
+{
+    (void)req;
+    (void)db;
+    (void)err;
+    resp->content_type = "application/json";
+    http_resp_header(resp, "Cache-Control", RK_STR("max-age=3600"));
+    rk_buf_add(&resp->body, rk_str_of(SCHEMA_OPENAPI, SCHEMA_OPENAPI_SIZE));
     return answer_done(resp);
 }

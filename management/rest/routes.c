@@ -20,6 +20,7 @@
 
 /* clang-format off */
 const struct http_route REST_ROUTES[] = {
+    {HTTP_GET,    "/api/openapi.json",                                       rest_openapi,               OPEN | HTTP_INLINE, NULL},
     {HTTP_GET,    "/api/instance",                                           rest_instance_get,          OPEN,  NULL},
     {HTTP_GET,    "/api/instance/version",                                   rest_instance_version,      READ,  NULL},
     {HTTP_POST,   "/api/setup",                                              rest_setup,                 OPEN,  NULL},

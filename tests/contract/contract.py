@@ -4,6 +4,8 @@ fits the schema, and calls without login, with the wrong role, with an unknown i
 JSON. Usage: contract.py RESTD CONTRACT.json"""
 import collections
 import copy
+import json
+import os
 import re
 import sys
 
@@ -182,10 +184,24 @@ def call_bad(server, op, call, fx, fail):
         is_error(answer, call.get("unknown", 404), name + " with an unknown id", fail)
 
 
+def check_document(server, by_key, fail):
+    """/api/openapi.json names every operation, and nothing else but itself."""
+    answer = server.request("GET", "/api/openapi.json")
+    fail.check(answer.status == 200, f"openapi.json: {answer.status}")
+    document = answer.json()
+    named = {(m.upper(), p) for p, ops in document["paths"].items() for m in ops}
+    fail.check(named - set(by_key) == {("GET", "/api/openapi.json")} and not set(by_key) - named,
+               f"openapi.json: {named ^ set(by_key)}")
+    text = json.dumps(document)
+    for ref in set(re.findall(r'"\$ref": "#/components/(\w+)/(\w+)"', text)):
+        fail.check(ref[1] in document["components"].get(ref[0], {}), f"openapi.json: {ref}")
+    for name, schema in document["components"]["schemas"].items():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
 def main():
     restd, contract = sys.argv[1:3]
     with open(contract, encoding="utf-8") as f:
-        import json
         operations = json.load(f)
     by_key = {(o["method"], o["path"]): o for o in operations}
     fail, done = Failures(), collections.Counter()
@@ -201,6 +217,7 @@ def main():
                 if "then" in call and value is not None:
                     call["then"](value)
                 done[key] += 1
+        check_document(server, by_key, fail)
     missing = sorted(set(by_key) - set(done))
     for key in missing:
         fail.check(False, f"{key[0]} {key[1]}: no scenario")
@@ -215,7 +232,6 @@ def main():
 
 
 def fx_geo():
-    import os
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), "places.csv")
 
 
