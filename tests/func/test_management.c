@@ -577,6 +577,80 @@ START_TEST(job_streams_stay_open_and_are_replaced)
 }
 END_TEST
 
+/* A job goes to the agent that has its stream open, and its answer into the store; a job that an
+ * agent leaves behind has failed. */
+START_TEST(jobs_reach_the_agent_and_come_back)
+{
+    struct agent *a = &agents[0];
+    Management__JobRequest hello = MANAGEMENT__JOB_REQUEST__INIT;
+    Management__JobResponse resp = MANAGEMENT__JOB_RESPONSE__INIT;
+    Management__BundleResult result = MANAGEMENT__BUNDLE_RESULT__INIT;
+    const Management__JobRequest *req;
+    const char *path;
+    struct rk_str plain;
+    json_t *body, *job = NULL, *list = NULL;
+
+    connect_agent(a);
+    (void)login(a, mgmt_setup_key(&server, "reusable"));
+    path = rk_arena_printf(mem, "/api/peers/%s/jobs", peer_id("agent-0")).p;
+    body = json_pack("{s:{s:s,s:{s:b,s:i,s:i,s:b}}}", "workload", "type", "bundle", "parameters",
+                     "bundle_for", 0, "bundle_for_time", 1, "log_file_count", 3, "anonymize", 1);
+    ck_assert_int_eq(mgmt_rest(&server, "POST", path, body, NULL), 400); /* no stream yet */
+    hello.id = pb_bytes_of(RK_STR("ignored"));
+    ck_assert_int_eq(pb_pack(mem, &hello.base, &plain, NULL), RK_OK);
+    act((struct todo){.a = a, .what = DO_JOB, .plain = plain});
+    (void)usleep(300000);
+    ck_assert_int_eq(mgmt_rest(&server, "POST", path, body, &job), 200);
+    WAIT_FOR(a, a->job != NULL);
+    req = pb_unpack(mem, &management__job_request__descriptor, rk_bytes_str(a->job), NULL);
+    ck_assert_ptr_nonnull(req);
+    ck_assert_int_eq(req->workload_parameters_case,
+                     MANAGEMENT__JOB_REQUEST__WORKLOAD_PARAMETERS_BUNDLE);
+    ck_assert(req->bundle->anonymize && req->bundle->log_file_count == 3);
+    resp.id = req->id;
+    resp.status = MANAGEMENT__JOB_STATUS__succeeded;
+    resp.workload_results_case = MANAGEMENT__JOB_RESPONSE__WORKLOAD_RESULTS_BUNDLE;
+    result.upload_key = (char *)(uintptr_t) "key-1";
+    resp.bundle = &result;
+    ck_assert_int_eq(pb_pack(mem, &resp.base, &plain, NULL), RK_OK);
+    act((struct todo){.a = a, .what = DO_ANSWER, .plain = plain});
+    for (int i = 0; i < 500; i++) {
+        const char *status;
+
+        json_decref(list);
+        list = NULL;
+        ck_assert_int_eq(mgmt_rest(&server, "GET", path, NULL, &list), 200);
+        status = json_string_value(json_object_get(json_array_get(list, 0), "status"));
+        if (status && !strcmp(status, "succeeded"))
+            break;
+        ck_assert_msg(i < 499, "the job stayed %s", status);
+        (void)usleep(10000);
+    }
+    /* Left behind: */
+    json_decref(job);
+    ck_assert_int_eq(mgmt_rest(&server, "POST", path, body, &job), 200);
+    disconnect(a);
+    for (int i = 0; i < 500; i++) {
+        json_t *j;
+        size_t k;
+        bool failed = false;
+
+        json_decref(list);
+        list = NULL;
+        ck_assert_int_eq(mgmt_rest(&server, "GET", path, NULL, &list), 200);
+        json_array_foreach(list, k, j) failed |=
+            !strcmp(json_string_value(json_object_get(j, "status")), "failed");
+        if (failed)
+            break;
+        ck_assert_msg(i < 499, "the job that was left behind did not fail");
+        (void)usleep(10000);
+    }
+    json_decref(list);
+    json_decref(job);
+    json_decref(body);
+}
+END_TEST
+
 START_TEST(old_agents_get_what_they_read)
 {
     struct agent *a = &agents[0], *b = &agents[1];
@@ -626,6 +700,7 @@ int main(void)
     tcase_add_test(t, a_restart_is_invisible);
     tcase_add_test(t, logout_deletes_the_peer);
     tcase_add_test(t, job_streams_stay_open_and_are_replaced);
+    tcase_add_test(t, jobs_reach_the_agent_and_come_back);
     tcase_add_test(t, old_agents_get_what_they_read);
     suite_add_tcase(s, t);
     r = srunner_create(s);
