@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Memory, start time, idle CPU and size of our programs with nobody connected, as JSON.
 
-footprint.py [--build BUILD] [--seconds N] [--starts N] [PROGRAM...]
+footprint.py [--build BUILD] [--seconds N] [--starts N] [--official DIR] [PROGRAM...]
 
-Programs are taken from BUILD (default: $BUILD, or the current folder); nothing is built there. Each is started
+Programs are taken from BUILD (default: $BUILD, or the current folder); nothing is built there. With
+--official the official servers in DIR (netbird-server, -signal, -relay) are measured too. Each is started
 on loopback in a folder of its own, asked once over TCP, left alone for N seconds and stopped.
 
   start_ms     fork to the first complete answer (rookery: GET /api/instance), median and worst of
@@ -17,8 +18,9 @@ on loopback in a folder of its own, asked once over TCP, left alone for N second
   cpu_ticks    1/100 s used during the idle time by all threads
   size         stripped, in bytes
 """
-import argparse, json, os, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
+import argparse, base64, json, os, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
+OFFICIAL = ["netbird-server", "netbird-signal", "netbird-relay"]
 PROGRAMS = ["rookery", "rookery-management", "rookery-signal", "rookery-relay", "rook"]
 LIMIT_S = 20.0
 SETTLE_S = 7.0  # what follows a start: first keys, and the trim of lib/base/trim.h
@@ -28,6 +30,30 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def official_config(folder, addr):
+    path = os.path.join(folder, "config.yaml")
+    with open(path, "w") as f:
+        f.write(f"""server:
+  listenAddress: "{addr}"
+  exposedAddress: "http://{addr}"
+  stunPorts: [{free_port()}]
+  metricsPort: {free_port()}
+  healthcheckAddress: "127.0.0.1:{free_port()}"
+  logLevel: error
+  logFile: console
+  authSecret: "only-for-this-run"
+  dataDir: "{folder}"
+  disableAnonymousMetrics: true
+  disableGeoliteUpdate: true
+  auth:
+    issuer: "http://{addr}/oauth2"
+  store:
+    engine: sqlite
+    encryptionKey: "{base64.b64encode(os.urandom(32)).decode()}"
+""")
+    return path
 
 
 def command(build, name, folder, port):
@@ -48,6 +74,16 @@ def command(build, name, folder, port):
     if name == "rookery-relay":
         return [path] + alone + ["--exposed-address", "rel://" + addr,
                                  "--auth-secret", "only-for-this-run"], env, "/"
+    if name == "netbird-signal":
+        return [path, "run", "--port", str(port), "--metrics-port", str(free_port()),
+                "--log-file", "console"], env, "/"
+    if name == "netbird-relay":
+        return [path, "--listen-address", addr, "--exposed-address", "rel://" + addr,
+                "--auth-secret", "only-for-this-run", "--metrics-port", str(free_port()),
+                "--health-listen-address", f"127.0.0.1:{free_port()}"], env, "/"
+    if name == "netbird-server":
+        return [path, "--config", official_config(folder, addr)], \
+            dict(env, NB_DISABLE_GEOLOCATION="true"), "/api/instance"
     sock = os.path.join(folder, "rook.sock")
     return [path, "service", "run", "--daemon-addr", "unix://" + sock, "--state-dir", folder,
             "--disable-auto-connect"], env, sock
@@ -115,6 +151,8 @@ def floor_kb(path, folder):
         return None
     dyn = subprocess.run(["readelf", "-d", path], capture_output=True, text=True).stdout
     libs = [l.split("[")[1].split("]")[0] for l in dyn.splitlines() if "(NEEDED)" in l]
+    if not libs:
+        return None
     exe = os.path.join(folder, "floor")
     code = "#include <unistd.h>\nint main(void) { return write(1, \"\\n\", 1) + pause(); }\n"
     made = subprocess.run([cc, "-O2", "-fPIE", "-pie", "-Wl,-z,relro,-z,now", "-Wl,--no-as-needed",
@@ -170,11 +208,14 @@ def main():
     p.add_argument("--seconds", type=float, default=20)
     p.add_argument("--starts", type=int, default=5)
     p.add_argument("--build", default=os.environ.get("BUILD", "."))
+    p.add_argument("--official", metavar="DIR")
     p.add_argument("programs", nargs="*", default=PROGRAMS)
     o = p.parse_args()
     with tempfile.TemporaryDirectory(prefix="rookery-footprint.") as top:
         for name in o.programs or PROGRAMS:
             print(json.dumps(measure(o.build, name, o.seconds, o.starts, top)), flush=True)
+        for name in OFFICIAL if o.official else []:
+            print(json.dumps(measure(o.official, name, o.seconds, o.starts, top)), flush=True)
 
 
 main()
