@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -55,7 +56,8 @@ struct http_h1 {
     size_t n_fd;
     struct rk_map by_addr; /* address bytes → struct addr_count */
     size_t n_conns;
-    size_t n_busy; /* requests between dispatch and answer */
+    size_t n_busy;               /* requests between dispatch and answer */
+    _Atomic size_t bodies_bytes; /* held by all calls */
     bool stopping;
     pthread_t reaper;
     bool reaper_runs;
@@ -85,6 +87,8 @@ struct call { /* one request; con_cls of MHD; first in its own arena */
     struct http_resp resp;
     struct rk_buf body;
     size_t body_seen;
+    size_t counted; /* of http_h1.bodies_bytes */
+    bool no_room;   /* for this body, among those of all requests */
     bool gzip;
     bool busy; /* counted in n_busy */
     struct rk_work work;
@@ -308,6 +312,13 @@ static void busy(struct call *c, bool on)
     pthread_mutex_unlock(&h->lock);
 }
 
+static void forget_body(struct call *c)
+{
+    rk_buf_done(&c->body);
+    (void)atomic_fetch_sub(&c->h->bodies_bytes, c->counted);
+    c->counted = 0;
+}
+
 static void on_completed(void *arg, struct MHD_Connection *mhd, void **con_cls,
                          enum MHD_RequestTerminationCode why)
 {
@@ -321,7 +332,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **con_cls,
     *con_cls = NULL;
     busy(c, false);
     begun(c, false); /* also of one that never was busy */
-    rk_buf_done(&c->body);
+    forget_body(c);
     rk_buf_done(&c->resp.body);
     rk_arena_free(c->mem);
 }
@@ -575,20 +586,40 @@ static enum MHD_Result on_head(struct call *c, const char *method)
     return MHD_YES;
 }
 
+/* Also past a limit the rest is read, so that the answer is heard. */
+static enum MHD_Result take_body(struct call *c, struct rk_str in)
+{
+    struct http_h1 *h = c->h;
+
+    c->body_seen += in.n;
+    if (c->body_seen / DISCARD_FACTOR > h->o.max_body_bytes)
+        return MHD_NO;
+    if (c->no_room || c->state != CALL_BODY)
+        return MHD_YES;
+    rk_buf_add(&c->body, in);
+    (void)atomic_fetch_add(&h->bodies_bytes, c->body.n - c->counted);
+    c->counted = c->body.n;
+    c->no_room = atomic_load(&h->bodies_bytes) > h->o.max_bodies_bytes;
+    if (c->no_room)
+        forget_body(c);
+    return MHD_YES;
+}
+
 static enum MHD_Result on_body(struct call *c, const char *data, size_t *data_size)
 {
     if (*data_size) {
-        c->body_seen += *data_size;
-        if (c->body_seen / DISCARD_FACTOR > c->h->o.max_body_bytes)
-            return MHD_NO;
-        if (c->state == CALL_BODY)
-            rk_buf_add(&c->body, rk_str_of(data, *data_size));
+        struct rk_str in = rk_str_of(data, *data_size);
+
         *data_size = 0;
-        return MHD_YES;
+        return take_body(c, in);
     }
     if (c->state == CALL_DECIDED)
         return answer(c);
-    return c->body.full ? refuse(c, RK_LIMIT, 413, "request body too large") : dispatch(c);
+    if (c->body.full)
+        return refuse(c, RK_LIMIT, 413, "request body too large");
+    if (c->no_room)
+        return refuse(c, RK_UNAVAILABLE, 0, "too many requests are being read");
+    return dispatch(c);
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const char *url,
@@ -647,6 +678,7 @@ static void defaults(struct http_h1_opts *o)
     DEFAULT(max_connections, 4096);
     DEFAULT(max_per_address, 512);
     DEFAULT(max_body_bytes, (size_t)1 << 20);
+    DEFAULT(max_bodies_bytes, (size_t)256 << 20);
     DEFAULT(max_header_bytes, (size_t)32 << 10);
     DEFAULT(idle_timeout_s, 60);
     DEFAULT(request_timeout_s, 30);

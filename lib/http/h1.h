@@ -39,6 +39,8 @@ struct http_h1_opts { /* open; zero means the default in brackets; borrowed unti
     size_t max_connections;      /* [4096] in total */
     size_t max_per_address;      /* [512] from one address, except trusted proxies */
     size_t max_body_bytes;       /* [1 MiB] of one request */
+    size_t max_bodies_bytes;     /* [256 MiB] of all requests that are held: nobody has shown who
+                                    they are before their body is complete */
     size_t max_header_bytes;     /* [32 KiB] head of one request */
     unsigned idle_timeout_s;     /* [60] a connection without progress is closed */
     unsigned request_timeout_s;  /* [30] from the first byte of a request to its last */

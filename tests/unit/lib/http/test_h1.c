@@ -95,6 +95,7 @@ static void setup(void)
                              .max_connections = 20,
                              .max_per_address = 5,
                              .max_body_bytes = 1000,
+                             .max_bodies_bytes = 1600,
                              .idle_timeout_s = 1,
                              .request_timeout_s = 1};
 
@@ -294,6 +295,29 @@ START_TEST(bodies_have_a_limit)
     close(fd);
     free(a);
     rk_buf_done(&b);
+}
+END_TEST
+
+START_TEST(all_bodies_share_a_limit)
+{
+    char half[900], whole[1200];
+    int fd = dial(1);
+    char *a;
+
+    (void)snprintf(half, sizeof half,
+                   "POST /open/x HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n%0800d", 7);
+    (void)snprintf(whole, sizeof whole,
+                   "POST /open/x HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n" END "%0900d", 7);
+    say(fd, half);
+    (void)usleep(100000);
+    a = ask(whole); /* 800 are held for the other one */
+    HAS(a, " 503 ");
+    free(a);
+    close(fd); /* gives up */
+    (void)usleep(100000);
+    a = ask(whole);
+    HAS(a, " 200 ");
+    free(a);
 }
 END_TEST
 
@@ -500,6 +524,7 @@ int main(void)
     tcase_add_test(t, refusals_have_their_shapes);
     tcase_add_test(t, preflights);
     tcase_add_test(t, bodies_have_a_limit);
+    tcase_add_test(t, all_bodies_share_a_limit);
     tcase_add_test(t, large_bodies_are_compressed);
     tcase_add_test(t, connections_are_kept_and_pipelined);
     tcase_add_test(t, trusted_proxies_name_the_client);
