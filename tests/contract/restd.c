@@ -57,7 +57,6 @@ static void check(enum rk_code rc, const struct rk_err *err)
 
 static bool can_reach(struct rest_jobs *j, struct rk_str peer_id)
 {
-    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
     struct peer p = {.id = peer_id};
 
     (void)j;

@@ -383,7 +383,7 @@ START_TEST(a_peer_that_starts_five_seconds_later_is_still_met)
         int64_t t0 = s->now;
         struct ice_cand c;
 
-        start(s, !late, !late == 0);
+        start(s, !late, (!late) == 0);
         trickle(s, !late, false, true);
         trickle(s, late, true, true); /* its candidates were signalled */
         sim_run(s, t0 + 5 * S);

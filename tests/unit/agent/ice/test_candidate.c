@@ -111,8 +111,8 @@ START_TEST(bad_lines_are_refused)
         "1 1 udp 5 1.2.3.4 9 typ srflx raddr 1.2.3.4 rport 70000",
         "1 1 udp 5 1.2.3.4 9 typ host cid",
         "1 1 udp 5 1.2.3.4 9 typ host cid a:b",
-        "1 1 udp 5 1.2.3.4 9 typ host cid "
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ("1 1 udp 5 1.2.3.4 9 typ host cid "
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
     };
     struct ice_cand c = {.priority = 77};
 

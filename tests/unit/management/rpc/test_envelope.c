@@ -154,7 +154,7 @@ START_TEST(meta_is_taken_over_and_bounded)
     Management__NetworkAddress good = MANAGEMENT__NETWORK_ADDRESS__INIT, bad = good;
     Management__NetworkAddress *addrs[] = {&bad, &good};
     Management__Flags flags = MANAGEMENT__FLAGS__INIT;
-    Management__PeerCapability caps[] = {1, 2, 77, -1};
+    Management__PeerCapability caps[] = {1, 2, 77, (Management__PeerCapability)-1};
     struct peer_meta out;
     struct rk_err err = {0};
     char *text = rk_arena_alloc(a, META_TEXT_MAX + 2);
