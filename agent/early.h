@@ -20,8 +20,8 @@ struct early { /* embed */
 void early_init(struct early *q);
 void early_done(struct early *q);
 
-/** Keep a copy, without the Rosenpass key that we do not use; the oldest go when there are too many,
- *  and a message of more than 16 KiB is none. Not for messages that mean nothing later. */
+/** Keep a copy, without the Rosenpass key that we do not use; the oldest go when there are too
+ * many, and a message of more than 16 KiB is none. Not for messages that mean nothing later. */
 void early_put(struct early *q, const struct rk_key *from, const struct sigm *msg);
 
 /** Hand over what a peer sent, in order, to give(arg, message), and forget it. */
