@@ -9,10 +9,10 @@
 
 struct mgmt_options { /* open */
     struct svc_common common;
-    struct rk_str listen_address;
+    struct rk_str config, listen_address;
     int64_t port; /* 0: what listen_address says */
     struct rk_str data_dir, store_url, store_key;
-    struct rk_str dns_domain, account_domain;
+    struct rk_str exposed_address, dns_domain, account_domain;
     bool no_default_policy, component_maps;
     struct rk_str signal;
     struct rk_strs stuns, turns, relays;
