@@ -165,5 +165,5 @@ enum rk_code idp_authorize(struct http_req *req, struct http_resp *resp, struct 
         return idp_grant_code(req, resp, db, &r, &s, err);
     if (idp_has_word(x.prompt, "none"))
         return refuse(req, resp, &r, "login_required", "nobody is signed in");
-    return idp_page_login(req, resp, &r, 200, NULL, r.login_hint, err);
+    return idp_page_login(req, resp, db, &r, 200, NULL, r.login_hint, err);
 }

@@ -284,7 +284,7 @@ enum rk_code idp_device_entered(struct http_req *req, struct http_resp *resp, st
     bool bad = false, waiting = false;
     enum rk_code rc;
 
-    if (idp_request_open(req, &r, err) || r.what != IDP_FOR_CODE)
+    if (idp_request_open(req, "request", &r, err) || r.what != IDP_FOR_CODE)
         return too_old(req, resp);
     if (idp_try_address(req, err))
         return idp_page_code(req, resp, 429, "Too many attempts. Wait a minute and try again.",
@@ -301,7 +301,7 @@ enum rk_code idp_device_entered(struct http_req *req, struct http_resp *resp, st
     r.user_code = code;
     rc = idp_session_find(req, db, &s, err);
     if (rc == RK_NOT_FOUND)
-        return idp_page_login(req, resp, &r, 200, NULL, r.login_hint, err);
+        return idp_page_login(req, resp, db, &r, 200, NULL, r.login_hint, err);
     return rc ? rc : idp_device_ask(req, resp, db, &r, &s, err);
 }
 
@@ -316,7 +316,7 @@ enum rk_code idp_device_answer(struct http_req *req, struct http_resp *resp, str
     int64_t n = 0;
     enum rk_code rc;
 
-    if (idp_request_open(req, &r, err) || r.what != IDP_FOR_CONFIRM)
+    if (idp_request_open(req, "request", &r, err) || r.what != IDP_FOR_CONFIRM)
         return too_old(req, resp);
     rc = idp_session_find(req, db, &s, err);
     if (rc == RK_NOT_FOUND)

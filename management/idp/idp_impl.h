@@ -87,6 +87,8 @@ struct idp_request { /* open; arena */
     struct rk_str user_code; /* device */
     /* Whose password was right and whose second factor is awaited; the secret to be set up. */
     struct rk_str subject, secret;
+    /* While at an external provider: which, and what its answer must fit. */
+    struct rk_str connector, ext_nonce, ext_verifier;
 };
 
 /** The request sealed for a hidden field, bound to the browser's form cookie (which is set). arena
@@ -94,8 +96,9 @@ struct idp_request { /* open; arena */
 enum rk_code idp_request_seal(struct http_req *req, struct http_resp *resp,
                               const struct idp_request *r, struct rk_str *out,
                               struct rk_err *err) RK_MUST;
-/** From the form field "request": RK_FORBIDDEN when it is not of this browser or too old. */
-enum rk_code idp_request_open(struct http_req *req, struct idp_request *out,
+/** From a field of the form (POST) or query (GET): RK_FORBIDDEN when it is not of this browser or
+ * too old. */
+enum rk_code idp_request_open(struct http_req *req, const char *name, struct idp_request *out,
                               struct rk_err *err) RK_MUST;
 
 void idp_cookie_set(struct http_req *req, struct http_resp *resp, const char *name,
@@ -106,7 +109,7 @@ void idp_cookie_set(struct http_req *req, struct http_resp *resp, const char *na
 /** Headers of every page: CSP and the like. form_to: another origin that the form may lead to, or
  *  empty. */
 void idp_page_headers(struct http_req *req, struct http_resp *resp, struct rk_str form_to);
-enum rk_code idp_page_login(struct http_req *req, struct http_resp *resp,
+enum rk_code idp_page_login(struct http_req *req, struct http_resp *resp, struct db *db,
                             const struct idp_request *r, unsigned status, const char *problem,
                             struct rk_str login, struct rk_err *err) RK_MUST;
 enum rk_code idp_page_code(struct http_req *req, struct http_resp *resp, unsigned status,
@@ -123,6 +126,19 @@ enum rk_code idp_page_totp(struct http_req *req, struct http_resp *resp,
 enum rk_code idp_page_end(struct http_req *req, struct http_resp *resp, unsigned status, char icon,
                           const char *title, const char *text) RK_MUST;
 http_handler idp_style;
+
+/* ---- identity.c: local users, and others as their provider described them last ---- */
+
+/** groups: JSON array or empty; may be NULL. RK_NOT_FOUND. */
+enum rk_code idp_identity(struct http_req *req, struct db *db, struct rk_str subject,
+                          struct local_user *u, struct rk_str *groups, struct rk_err *err) RK_MUST;
+/** Keep subject, email, name and groups. */
+enum rk_code idp_external_put(struct http_req *req, struct db *db, const struct local_user *u,
+                              struct rk_str groups, struct rk_err *err) RK_MUST;
+
+/* ---- external.c ---- */
+
+http_handler idp_external_start, idp_external_back;
 
 /* ---- session.c ---- */
 
@@ -179,6 +195,7 @@ enum rk_code idp_device_ask(struct http_req *req, struct http_resp *resp, struct
 /* A grant that /token turns into tokens. */
 struct idp_grant { /* open; arena */
     struct rk_str client_id, subject, scope, nonce, family;
+    struct rk_str groups; /* JSON array or empty */
     int64_t auth_time_s;
     const char *error; /* of RFC 6749 or 8628; NULL: granted */
     const char *why;

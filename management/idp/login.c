@@ -111,24 +111,24 @@ enum rk_code idp_login(struct http_req *req, struct http_resp *resp, struct db *
     bool bad = false;
     enum rk_code rc;
 
-    if (idp_request_open(req, &r, err) || r.subject.n ||
+    if (idp_request_open(req, "request", &r, err) || r.subject.n ||
         (r.what != IDP_FOR_AUTH && r.what != IDP_FOR_DEVICE))
         return idp_page_end(req, resp, 403, 'n', "This page is too old",
                             "Go back to the application and sign in again.");
     if (!idp_param(req->mem, req->body, "login", &login, &bad) ||
         !idp_param(req->mem, req->body, "password", &password, &bad) || !login.n || !password.n)
-        return idp_page_login(req, resp, &r, 400, "Enter email and password.", RK_STR(""), err);
+        return idp_page_login(req, resp, db, &r, 400, "Enter email and password.", RK_STR(""), err);
     if (i->local_auth_disabled)
-        return idp_page_login(req, resp, &r, 403, "Signing in by password is switched off here.",
-                              login, err);
+        return idp_page_login(req, resp, db, &r, 403,
+                              "Signing in by password is switched off here.", login, err);
     if (idp_try_address(req, err) || !try_name(req, login)) {
         rk_log(i->log, RK_WARN, "too many login attempts", kv_z("request", req->id));
-        return idp_page_login(req, resp, &r, 429, TOO_MANY, login, err);
+        return idp_page_login(req, resp, db, &r, 429, TOO_MANY, login, err);
     }
     rc = check(req, db, login, password, &u, err);
     if (rc == RK_UNAUTHENTICATED) {
         rk_log(i->log, RK_INFO, "login refused", kv_z("request", req->id));
-        return idp_page_login(req, resp, &r, 401, WRONG, login, err);
+        return idp_page_login(req, resp, db, &r, 401, WRONG, login, err);
     }
     return rc ? rc : second_or_done(req, resp, db, &r, &u, err);
 }

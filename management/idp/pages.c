@@ -8,6 +8,7 @@
 #include <qrencode.h>
 
 #include "lib/base/enc.h"
+#include "management/idp/connectors.h"
 
 static const char STYLE[] =
     ":root{color-scheme:light dark;--bg:#f3f5f8;--card:#fff;--text:#16202e;--soft:#5b6878;"
@@ -46,6 +47,9 @@ static const char STYLE[] =
     ".qr{display:block;width:220px;height:220px;margin:0 auto 16px;background:#fff;"
     "border-radius:9px}.key{font-family:ui-monospace,monospace;overflow-wrap:anywhere;"
     "text-align:center;color:var(--text)}"
+    "a.button{display:block;margin-top:10px;padding:11px 14px;border:1px solid var(--line);"
+    "border-radius:9px;text-align:center;font-weight:600;color:var(--text);text-decoration:none}"
+    "a.button:hover{border-color:var(--main)}"
     ".icon{font-size:2.4rem;line-height:1;margin:0 0 10px}.y{color:var(--good)}.n{color:var(--bad)}"
     "footer{margin-top:22px;font-size:.83rem;color:var(--soft)}";
 
@@ -146,24 +150,26 @@ static struct rk_str origin_of(struct rk_str uri)
     return rk_str_sub(uri, 0, at + 3 + rk_str_find_c(rest, '/'));
 }
 
-enum rk_code idp_page_login(struct http_req *req, struct http_resp *resp,
-                            const struct idp_request *r, unsigned status, const char *problem,
-                            struct rk_str login, struct rk_err *err)
+/* Links, not forms: form-action would have to name every provider. */
+static void connector_links(struct http_req *req, struct rk_buf *b,
+                            const struct idp_connector_list *l, struct rk_str sealed)
 {
-    struct rk_buf *b = &resp->body;
-    struct rk_str sealed;
-    enum rk_code rc = idp_request_seal(req, resp, r, &sealed, err);
+    for (size_t i = 0; i < l->n; i++) {
+        rk_buf_printf(
+            b, "<a class=\"button\" id=\"connector-%zu\" href=\"%s/auth/external?connector=", i,
+            idp_of(req)->path);
+        esc(b, rk_percent_encode(req->mem, l->v[i].id));
+        rk_buf_addz(b, "&amp;request=");
+        esc(b, rk_percent_encode(req->mem, sealed));
+        rk_buf_addz(b, "\">Continue with ");
+        esc(b, l->v[i].name);
+        rk_buf_addz(b, "</a>");
+    }
+}
 
-    if (rc)
-        return rc;
-    resp->status = status;
-    idp_page_headers(req, resp, r->what == IDP_FOR_AUTH ? origin_of(r->redirect_uri) : RK_STR(""));
-    begin(req, b, "Sign in");
-    rk_buf_addz(b, "<h1>Sign in</h1><p>");
-    rk_buf_addz(b, r->what == IDP_FOR_AUTH ? "Use your account to continue."
-                                           : "Sign in to connect your device.");
-    rk_buf_addz(b, "</p>");
-    problem_line(b, problem);
+static void password_form(struct http_req *req, struct rk_buf *b, struct rk_str sealed,
+                          struct rk_str login)
+{
     form(req, b, "/login", sealed);
     rk_buf_addz(b, "<label for=\"login\">Email</label><input type=\"email\" id=\"login\" "
                    "name=\"login\" autocomplete=\"username\" required maxlength=\"254\" "
@@ -175,6 +181,33 @@ enum rk_code idp_page_login(struct http_req *req, struct http_resp *resp,
                   "maxlength=\"128\"%s><button type=\"submit\" id=\"submit\">Sign in</button>"
                   "</form>",
                   login.n ? "" : " autofocus", login.n ? " autofocus" : "");
+}
+
+enum rk_code idp_page_login(struct http_req *req, struct http_resp *resp, struct db *db,
+                            const struct idp_request *r, unsigned status, const char *problem,
+                            struct rk_str login, struct rk_err *err)
+{
+    struct rk_buf *b = &resp->body;
+    struct idp_connectors t = {db, mgmt_vault(idp_of(req)->m), req->mem};
+    struct idp_connector_list others = {0};
+    struct rk_str sealed;
+    enum rk_code rc = idp_request_seal(req, resp, r, &sealed, err);
+
+    if (rc == RK_OK)
+        rc = idp_connectors_list(&t, &others, err);
+    if (rc)
+        return rc;
+    resp->status = status;
+    idp_page_headers(req, resp, r->what == IDP_FOR_AUTH ? origin_of(r->redirect_uri) : RK_STR(""));
+    begin(req, b, "Sign in");
+    rk_buf_addz(b, "<h1>Sign in</h1><p>");
+    rk_buf_addz(b, r->what == IDP_FOR_AUTH ? "Use your account to continue."
+                                           : "Sign in to connect your device.");
+    rk_buf_addz(b, "</p>");
+    problem_line(b, problem);
+    if (!idp_of(req)->local_auth_disabled)
+        password_form(req, b, sealed, login);
+    connector_links(req, b, &others, sealed);
     end(b, NULL);
     return RK_OK;
 }

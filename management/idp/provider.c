@@ -154,6 +154,8 @@ static const struct {
     {HTTP_GET, "/keys", keys, true},
     {HTTP_GET, "/auth", idp_authorize, false},
     {HTTP_POST, "/auth", idp_authorize, false},
+    {HTTP_GET, "/auth/external", idp_external_start, false},
+    {HTTP_GET, "/callback", idp_external_back, false},
     {HTTP_POST, "/login", idp_login, false},
     {HTTP_POST, "/totp/verify", idp_second, false},
     {HTTP_POST, "/token", idp_token, true},

@@ -120,6 +120,9 @@ static const struct {
     {"code", offsetof(struct idp_request, user_code)},
     {"subject", offsetof(struct idp_request, subject)},
     {"secret", offsetof(struct idp_request, secret)},
+    {"connector", offsetof(struct idp_request, connector)},
+    {"ext_nonce", offsetof(struct idp_request, ext_nonce)},
+    {"ext_verifier", offsetof(struct idp_request, ext_verifier)},
 };
 
 static struct rk_str *field_of(struct idp_request *r, size_t k)
@@ -183,15 +186,17 @@ static bool read_request(const struct idp *i, struct rk_arena *mem, struct rk_st
     return ok;
 }
 
-enum rk_code idp_request_open(struct http_req *req, struct idp_request *out, struct rk_err *err)
+enum rk_code idp_request_open(struct http_req *req, const char *name, struct idp_request *out,
+                              struct rk_err *err)
 {
     const struct idp *i = idp_of(req);
+    struct rk_str from = req->method == HTTP_POST ? req->body : req->query;
     struct rk_str sealed, text, cookie, k;
     size_t pos = 0;
     bool found = false;
 
-    while (!found && http_form_next(req->mem, req->body, &pos, &k, &sealed))
-        found = rk_str_eqz(k, "request");
+    while (!found && http_form_next(req->mem, from, &pos, &k, &sealed))
+        found = rk_str_eqz(k, name);
     if (!found || !http_req_cookie(req, IDP_COOKIE_FORM, &cookie) ||
         vault_open(mgmt_vault(i->m), req->mem, SEAL_CONTEXT, sealed, &text, NULL) ||
         !read_request(i, req->mem, text, cookie, out))

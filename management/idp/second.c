@@ -84,7 +84,7 @@ enum rk_code idp_second(struct http_req *req, struct http_resp *resp, struct db 
     bool bad = false, ok = false;
     enum rk_code rc;
 
-    if (idp_request_open(req, &r, err) || !r.subject.n)
+    if (idp_request_open(req, "request", &r, err) || !r.subject.n)
         return idp_page_end(req, resp, 403, 'n', "This page is too old",
                             "Go back to the application and sign in again.");
     rc = local_user_by_subject(&l, r.subject, &u, err);

@@ -37,7 +37,6 @@ enum rk_code idp_session_find(struct http_req *req, struct db *db, struct idp_se
                               struct rk_err *err)
 {
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
-    struct local_users l = {db, mgmt_vault(idp_of(req)->m), req->mem};
     int64_t now = now_of(req), seen = 0, until = 0;
     struct rk_str hash;
     struct idp_session s = {0};
@@ -58,7 +57,7 @@ enum rk_code idp_session_find(struct http_req *req, struct db *db, struct idp_se
         return rc;
     if (!s.subject.n || until < now || seen + IDP_SESSION_IDLE_S < now)
         return rk_fail(err, RK_NOT_FOUND, "no session");
-    rc = local_user_by_subject(&l, s.subject, &s.user, err);
+    rc = idp_identity(req, db, s.subject, &s.user, NULL, err);
     /* a new password ends the sessions of the old one */
     if (rc == RK_OK && s.user.changed_at_us / 1000000 > s.auth_time_s)
         rc = rk_fail(err, RK_NOT_FOUND, "no session");
@@ -101,7 +100,6 @@ enum rk_code idp_userinfo(struct http_req *req, struct http_resp *resp, struct d
     static const char *const SHOWN[] = {"sub", "email", "email_verified", "name",
                                         "preferred_username"};
     struct idp *i = idp_of(req);
-    struct local_users l = {db, mgmt_vault(i->m), req->mem};
     struct jwt_issuer by = idp_issuer(i);
     struct local_user u;
     struct rk_str header, scheme, token;
@@ -113,7 +111,7 @@ enum rk_code idp_userinfo(struct http_req *req, struct http_resp *resp, struct d
         !rk_str_cut(header, ' ', &scheme, &token) || !rk_str_ieq(scheme, RK_STR("Bearer")) ||
         jwt_verify(&by, 1, req->mem, token, now_of(req), &t, err))
         return unauthorized(resp);
-    if (local_user_by_subject(&l, jwt_text(t.claims, "sub"), &u, err)) {
+    if (idp_identity(req, db, jwt_text(t.claims, "sub"), &u, NULL, err)) {
         jwt_done(&t);
         return unauthorized(resp);
     }

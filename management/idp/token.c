@@ -244,6 +244,8 @@ static json_t *claims_of(const struct idp *i, const struct idp_grant *g, const s
         put_text(o, "name", u->name);
         put_text(o, "preferred_username", u->email);
     }
+    if (g->groups.n && idp_has_word(g->scope, "groups"))
+        (void)json_object_set_new(o, "groups", json_loadb(g->groups.p, g->groups.n, 0, NULL));
     return o;
 }
 
@@ -320,11 +322,10 @@ static enum rk_code answer(struct http_req *req, struct http_resp *resp, struct 
 }
 
 /* The user as of now: gone, or with another password since, means no tokens. */
-static enum rk_code user_of(struct http_req *req, struct db *db, const struct idp_grant *g,
+static enum rk_code user_of(struct http_req *req, struct db *db, struct idp_grant *g,
                             struct local_user *u, struct rk_err *err)
 {
-    struct local_users l = {db, mgmt_vault(idp_of(req)->m), req->mem};
-    enum rk_code rc = local_user_by_subject(&l, g->subject, u, err);
+    enum rk_code rc = idp_identity(req, db, g->subject, u, &g->groups, err);
 
     if (rc == RK_OK && u->changed_at_us / 1000000 > g->auth_time_s)
         rc = rk_fail(err, RK_NOT_FOUND, "the password was changed");
