@@ -149,7 +149,8 @@ START_TEST(no_other_header_will_do)
         "[]",
         "x",
     };
-    char *text = json_dumps(claims(), JSON_COMPACT);
+    json_t *c = claims();
+    char *text = json_dumps(c, JSON_COMPACT);
     struct rk_str body = rk_base64url_encode(mem, rk_str_z(text));
 
     for (size_t i = 0; i < RK_ARRAY_LEN(HEADERS); i++) {
@@ -162,6 +163,7 @@ START_TEST(no_other_header_will_do)
                       "%s", HEADERS[i]);
     }
     free(text);
+    json_decref(c);
 }
 END_TEST
 
