@@ -94,8 +94,7 @@ struct rk_str rk_str_trim(struct rk_str s)
     return s;
 }
 
-/* Length of the well-formed sequence at p (RFC 3629 table), 0 when there is none. */
-static size_t utf8_len(const unsigned char *p, size_t left)
+size_t rk_utf8_len(const unsigned char *p, size_t left)
 {
     unsigned char lo = 0x80, hi = 0xbf;
     size_t n;
@@ -133,7 +132,7 @@ bool rk_str_utf8_ok(struct rk_str s)
     const unsigned char *p = (const unsigned char *)s.p;
 
     for (size_t i = 0; i < s.n;) {
-        size_t n = utf8_len(p + i, s.n - i);
+        size_t n = rk_utf8_len(p + i, s.n - i);
 
         if (!n)
             return false;

@@ -64,6 +64,9 @@ struct rk_str rk_str_trim(struct rk_str s);
 
 /** Well-formed UTF-8 (no surrogates, no overlong forms). */
 bool rk_str_utf8_ok(struct rk_str s);
+/** Bytes of the well-formed UTF-8 sequence (table of RFC 3629) at p, which has left > 0 bytes; 0
+ *  when there is none. */
+size_t rk_utf8_len(const unsigned char *p, size_t left);
 
 /** Fast non-cryptographic 64-bit hash (for tables keyed by trusted or already authenticated data;
  *  seeded per process). */

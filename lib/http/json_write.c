@@ -89,35 +89,6 @@ static const bool SAFE[256] = {
     ['='] = true, ['?' ... '['] = true, [']' ... '~'] = true,
 };
 
-/* Length of the well-formed UTF-8 sequence at p, or 0. */
-static size_t utf8_len(const unsigned char *p, size_t left)
-{
-    unsigned lo = 0x80, hi = 0xbf;
-    size_t n;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (n > left)
-        return 0;
-    if (p[0] == 0xe0)
-        lo = 0xa0;
-    else if (p[0] == 0xed)
-        hi = 0x9f;
-    else if (p[0] == 0xf0)
-        lo = 0x90;
-    else if (p[0] == 0xf4)
-        hi = 0x8f;
-    if (p[1] < lo || p[1] > hi)
-        return 0;
-    for (size_t i = 2; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return n;
-}
-
 static void unicode_escape(struct rk_buf *b, unsigned c)
 {
     static const char HEX[] = "0123456789abcdef";
@@ -160,7 +131,7 @@ static void escape_ascii(struct rk_buf *b, unsigned char c)
 /* One character that is not safe; returns the bytes it took. */
 static size_t write_special(struct rk_buf *b, const unsigned char *p, size_t left)
 {
-    size_t n = utf8_len(p, left);
+    size_t n = rk_utf8_len(p, left);
 
     if (n == 1) {
         escape_ascii(b, p[0]);
