@@ -212,15 +212,29 @@ static int by_wish_key(const void *a, const void *b)
     return memcmp((*x)->key.b, (*y)->key.b, RK_KEY_SIZE);
 }
 
-static struct wish **sorted(const struct wg_peers *t, struct rk_arena *mem)
+/* Something that the device was not told. */
+static bool has_news(const struct wish *w)
+{
+    if (!w->known || w->forget || w->new_conf || w->new_endpoint || w->fewer_allowed)
+        return true;
+    for (size_t i = 0; i < w->n_allowed; i++)
+        if (!w->allowed[i].told)
+            return true;
+    return false;
+}
+
+static struct wish **sorted(const struct wg_peers *t, struct rk_arena *mem, bool only_news,
+                            size_t *n_out)
 {
     struct wish **all = rk_new_n(mem, struct wish *, t->by_key.n ? t->by_key.n : 1);
     size_t pos = 0, n = 0;
     void *w;
 
     while (rk_map_next(&t->by_key, &pos, NULL, &w))
-        all[n++] = w;
+        if (!only_news || has_news(w))
+            all[n++] = w;
     qsort(all, n, sizeof(struct wish *), by_wish_key);
+    *n_out = n;
     return all;
 }
 
@@ -262,8 +276,6 @@ static void put_news(struct building *b, const struct wish *w)
         put_whole(b, w);
         return;
     }
-    if (!more && !w->new_conf && !w->new_endpoint && !w->fewer_allowed)
-        return;
     c = add(b, &w->key);
     c->update_only = true; /* it is known: a missing peer is reconcile's matter */
     if (w->new_conf) {
@@ -306,13 +318,15 @@ enum rk_code wg_peers_flush(struct wg_peers *t, struct wg_device *d, struct rk_e
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
     struct building b = {.mem = mem};
-    struct wish **all = sorted(t, mem);
+    size_t n;
+    /* a map adds its peers one by one: sorting all of them each time would take minutes */
+    struct wish **all = sorted(t, mem, true, &n);
     struct wg_change c = {0};
     enum rk_code rc;
 
     for (size_t i = 0; i < t->n_gone; i++)
         add(&b, &t->gone[i])->remove = true;
-    for (size_t i = 0; i < t->by_key.n; i++)
+    for (size_t i = 0; i < n; i++)
         put_news(&b, all[i]);
     if (!b.n)
         return RK_OK;
@@ -378,7 +392,8 @@ void wg_peers_diff(struct wg_peers *t, const struct wg_state *have, struct rk_ar
                    struct wg_change *out)
 {
     struct building b = {.mem = mem};
-    struct wish **want = sorted(t, mem);
+    size_t n_want;
+    struct wish **want = sorted(t, mem, false, &n_want);
     const struct wg_peer_state **is =
         rk_new_n(mem, const struct wg_peer_state *, have->n_peers ? have->n_peers : 1);
     size_t i = 0, j = 0;
@@ -387,12 +402,12 @@ void wg_peers_diff(struct wg_peers *t, const struct wg_state *have, struct rk_ar
         is[k] = &have->peers[k];
     qsort(is, have->n_peers, sizeof(const struct wg_peer_state *), by_state_key);
     for (size_t k = 0; k < have->n_peers; k++) { /* removals first: they free prefixes */
-        while (i < t->by_key.n && memcmp(want[i]->key.b, is[k]->key.b, RK_KEY_SIZE) < 0)
+        while (i < n_want && memcmp(want[i]->key.b, is[k]->key.b, RK_KEY_SIZE) < 0)
             i++;
-        if (i == t->by_key.n || memcmp(want[i]->key.b, is[k]->key.b, RK_KEY_SIZE) != 0)
+        if (i == n_want || memcmp(want[i]->key.b, is[k]->key.b, RK_KEY_SIZE) != 0)
             add(&b, &is[k]->key)->remove = true;
     }
-    for (i = 0; i < t->by_key.n; i++) {
+    for (i = 0; i < n_want; i++) {
         while (j < have->n_peers && memcmp(is[j]->key.b, want[i]->key.b, RK_KEY_SIZE) < 0)
             j++;
         if (j < have->n_peers && memcmp(is[j]->key.b, want[i]->key.b, RK_KEY_SIZE) == 0)
