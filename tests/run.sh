@@ -190,6 +190,14 @@ suite_clang() {
 
 suite_dist() {
     need_plain || return
+    # shellcheck disable=SC2016
+    run dist/complete bash -c 'cd "$1" && git rev-parse >/dev/null 2>&1 || { echo "skip: no git"; exit 77; }
+        make -s -C "$2" distdir && cd "$2"/rookery-*/ || exit 1
+        missing=$(comm -23 <(git -C "$1" ls-files | grep -v "^\.gitignore$" | sort) \
+            <(find . -type f | sed "s|^\./||" | sort))
+        cd .. && chmod -R u+w rookery-*/ && rm -rf rookery-*/
+        [ -z "$missing" ] || { echo "not in the tarball:"; echo "$missing"; exit 1; }' \
+        x "$top" "$build/plain"
     TEST_TIMEOUT=1200 run dist/distcheck make -C "$build/plain" -j"$(nproc)" distcheck \
         DISTCHECK_CONFIGURE_FLAGS="CC='$(cc gcc)' CFLAGS='-O0'" RK_QUICK=1
 }
