@@ -75,13 +75,16 @@ owner() { # CONTAINER: the first owner by the setup token in its data folder
     NODES_TOKEN=$(jq -r .personal_access_token <<<"$answer")
 }
 
+peer_connected() { # KIND: does agent a have a peer that is connected?
+    nodes_status "$1" la a | jq -e 'any(.peers.details[]; .status == "Connected")'
+}
+
 two_agents() { # KIND: enrol two and ping; the engine's firewall rules may leave them only the relay
     local key b
     key=$(nodes_setup_key)
     nodes_agent_start "$1" la a "$key" && nodes_agent_start "$1" lb b "$key" || return 1
     b=$(nodes_ip "$1" lb b)
-    nodes_wait 30 nodes_ping la "$b" &&
-        nodes_status "$1" la a | jq -e 'any(.peers.details[]; .status == "Connected")' >/dev/null
+    nodes_wait 30 nodes_ping la "$b" && nodes_wait 10 peer_connected "$1"
 }
 
 containers_start "$work/docker" || skip "the container engine does not start here"
