@@ -178,17 +178,21 @@ static enum rk_code sync_keys(struct keyring *k, struct db *db, struct rk_err *e
     return RK_OK;
 }
 
-static enum rk_code chore_run(struct mgmt_chore *c, struct mgmt *m, struct db *db,
-                              struct rk_err *err)
+enum rk_code keyring_tend(struct keyring *k, struct db *db, struct rk_err *err)
 {
-    struct keyring *k = rk_container_of(c, struct keyring, chore);
     enum rk_code rc;
 
-    (void)m;
     (void)pthread_mutex_lock(&k->reading);
     rc = sync_keys(k, db, err);
     (void)pthread_mutex_unlock(&k->reading);
     return rc;
+}
+
+static enum rk_code chore_run(struct mgmt_chore *c, struct mgmt *m, struct db *db,
+                              struct rk_err *err)
+{
+    (void)m;
+    return keyring_tend(rk_container_of(c, struct keyring, chore), db, err);
 }
 
 /* ---- use ---- */

@@ -25,6 +25,9 @@ enum rk_code keyring_open(struct mgmt *m, const struct keyring_opts *opts, struc
                           struct rk_err *err) RK_MUST;
 void keyring_free(struct keyring *k); /* accepts NULL */
 
+/** Make what is missing or due, drop what has expired; every half minute by itself. */
+enum rk_code keyring_tend(struct keyring *k, struct db *db, struct rk_err *err) RK_MUST;
+
 struct jwks_source *keyring_source(struct keyring *k);
 
 /** The key to sign with: one reference, the caller's, and its id. */
