@@ -4,7 +4,7 @@
 set -eu
 src=${srcdir:-.}
 exec "$src/tests/lib/pg.sh" sh -c '
-    for t in tests/unit/management/test_* tests/unit/management/idp/test_*; do
+    for t in tests/unit/management/test_* tests/unit/management/*/test_*; do
         case $t in *.o | *.log | *.trs | *.sh | *.c) continue ;; esac
         if [ -f "$t" ] && [ -x "$t" ] && grep -q RK_TEST_PG "$t"; then
             echo "== $t on PostgreSQL"
