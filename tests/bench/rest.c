@@ -330,7 +330,7 @@ static void fill(const struct options *o, const struct server *s, char token[64]
 {
     char key[64], line[200];
     struct rk_buf b;
-    int fd = dial(s->port), n;
+    int fd, n;
 
     rk_buf_init(&b, (size_t)256 << 20);
     post(s, "/api/setup", NULL,
@@ -346,6 +346,7 @@ static void fill(const struct options *o, const struct server *s, char token[64]
     if (write(s->to, line, (size_t)n) != n)
         die("restd");
     read_line(s, line, sizeof line);
+    fd = dial(s->port); /* not before: the server closes what is idle that long */
     (void)ask(fd, get(line, sizeof line, "/api/peers", token), &b);
     pick(&b, "{\"id", peer, 64);
     rk_buf_done(&b);
