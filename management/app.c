@@ -29,7 +29,7 @@
 
 struct mgmt_app {
     struct rk_arena *mem; /* wiping; what the options lent: texts */
-    const char *account_domain, *setup_token, *geo_path;
+    const char *account_domain, *setup_token, *geo_path, *geo_names_path;
     struct rk_log *log;
     struct vault *vault;
     struct mgmt *mgmt;
@@ -284,7 +284,9 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
                           .setup_pat = o->setup_pat,
                           .embedded_idp = o->embedded_idp,
                           .local_auth_disabled = o->local_auth_disabled,
-                          .geo_path = a->geo_path};
+                          .geo_path = a->geo_path,
+                          .geo_names_path = a->geo_names_path,
+                          .pat_limits = o->pat_limits};
     struct http_h1_opts h = {
         .trusted = {o->trusted, o->n_trusted}, .log = o->log, .metrics = o->metrics};
     struct rk_pool_ops ops = mgmt_pool_ops(a->mgmt);
@@ -328,6 +330,7 @@ enum rk_code mgmt_app_new(const struct mgmt_app_opts *o, struct mgmt_app **out, 
     a->account_domain = keep_text(a, o->account_domain);
     a->setup_token = keep_text(a, o->setup_token);
     a->geo_path = keep_text(a, o->geo_path);
+    a->geo_names_path = keep_text(a, o->geo_names_path);
     rc = open_vault(a, o->vault_key, err);
     if (rc == RK_OK)
         rc = open_engine(a, o, err);

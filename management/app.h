@@ -34,6 +34,7 @@
 #include "lib/base/str.h"
 #include "lib/http/edge.h"
 #include "management/auth/bearer.h"
+#include "management/auth/pat.h"
 #include "management/idp/provider.h"
 #include "management/push/servers.h"
 #include "management/rest/rest.h"
@@ -78,6 +79,8 @@ struct mgmt_app_opts {            /* open; borrowed during mgmt_app_new; zero: t
     bool setup_pat;                  /* POST /api/setup may return a token */
     const char *account_domain;      /* of the one account [dns_domain] */
     const char *geo_path;            /* MaxMind city database [none] */
+    const char *geo_names_path;      /* its names as CSV, for /api/locations [none] */
+    struct pat_auth_opts pat_limits; /* requests of one API token [no limit] */
     const struct rk_prefix *trusted; /* proxies, as of the edge */
     size_t n_trusted;
 

@@ -49,13 +49,16 @@ struct server_config {             /* open, all text arena; defaults filled in *
     struct rk_str setup_token; /* one-time token for the first owner; created when empty */
     int64_t metrics_port;      /* 0: none */
     int64_t relay_ttl_ms;
-    int64_t journal_retention_days; /* 0: for ever */
-    int64_t event_retention_days;   /* 0: for ever */
-    int64_t login_tries;            /* a minute, per address and per user name */
-    int64_t loops;                  /* event loop threads; 0: one per core */
-    bool setup_open;                /* first visitor may become the owner without the token */
-    bool setup_pat;                 /* /api/setup may return a token */
-    bool default_policy;            /* new accounts get the allow-all policy */
+    int64_t journal_retention_days;              /* 0: for ever */
+    int64_t event_retention_days;                /* 0: for ever */
+    struct rk_str geo_database, geo_names;       /* MaxMind city database and its CSV of names */
+    int64_t api_rate_per_minute, api_rate_burst; /* of one API token */
+    bool api_rate_limit;
+    int64_t login_tries; /* a minute, per address and per user name */
+    int64_t loops;       /* event loop threads; 0: one per core */
+    bool setup_open;     /* first visitor may become the owner without the token */
+    bool setup_pat;      /* /api/setup may return a token */
+    bool default_policy; /* new accounts get the allow-all policy */
     bool local_auth_disabled;
     bool component_maps; /* offer the component form of maps to clients that know it */
     struct cfg_ints stun_ports;
