@@ -222,6 +222,23 @@ static struct idp_list copy(struct idp *i, const struct idp_list *l, const struc
     return (struct idp_list){v, from->n};
 }
 
+/* Each with and without a slash at the end, as the official server does. */
+static struct idp_list logout_list(struct idp *i, const struct idp_list *l)
+{
+    const char **v = rk_new_n(i->mem, const char *, 2 * (l->n + 1));
+    size_t n = 0;
+
+    for (size_t k = 0; k <= l->n; k++) {
+        struct rk_str s = rk_str_z(k < l->n ? l->v[k] : i->base);
+
+        while (rk_str_ends(s, RK_STR("/")))
+            s.n--;
+        v[n++] = rk_arena_dupz(i->mem, s);
+        v[n++] = rk_arena_printf(i->mem, "%.*s/", RK_STR_ARG(s)).p;
+    }
+    return (struct idp_list){v, n};
+}
+
 static const char *below(struct idp *i, const char *base, const char *path)
 {
     return rk_arena_printf(i->mem, "%s%s", base, path).p;
@@ -259,13 +276,12 @@ static void make_clients(struct idp *i, const struct idp_opts *o)
 {
     const char *dash[] = {below(i, i->base, "/nb-auth"), below(i, i->base, "/nb-silent-auth")};
     static const char *const CLI[] = {"http://localhost:53000/", "http://localhost:54000/"};
-    const char *out[] = {i->base, below(i, i->base, "/")};
 
     i->clients[IDP_DASHBOARD] = (struct idp_client){
         .id = IDP_CLIENT_DASHBOARD,
         .name = "Dashboard",
         .redirects = copy(i, &o->dashboard_redirects, &(struct idp_list){dash, 2}),
-        .logout_redirects = copy(i, &o->logout_redirects, &(struct idp_list){out, 2})};
+        .logout_redirects = logout_list(i, &o->logout_redirects)};
     i->clients[IDP_CLI] =
         (struct idp_client){.id = IDP_CLIENT_CLI,
                             .name = "Agent",
