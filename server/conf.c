@@ -75,6 +75,10 @@ static const struct key keys[] = {
     {"server.x.eventRetentionDays", INT, AT(event_retention_days), "180", NULL, 0, 36500},
     {"server.x.loginTries", INT, AT(login_tries), "10", NULL, 1, 10000},
     {"server.x.journalRetentionDays", INT, AT(journal_retention_days), "0", NULL, 0, 36500},
+    {"server.x.oidcIssuer", STR, AT(oidc_issuer), "", NULL, 0, 0},
+    {"server.x.oidcAudiences[]", STRS, AT(oidc_audiences), NULL, NULL, 0, 0},
+    {"server.x.oidcKeysURL", STR, AT(oidc_keys_url), "", NULL, 0, 0},
+    {"server.x.oidcUserClaim", STR, AT(oidc_user_claim), "sub", NULL, 0, 0},
     {"server.x.loops", INT, AT(loops), "0", NULL, 0, 64},
     {"server.x.logFormat", STR, AT(log_format), "text", "NB_LOG_FORMAT", 0, 0},
     /* Accepted so that an official file works, without effect here. */
@@ -567,6 +571,10 @@ static enum rk_code check_all(struct load *l)
         return rk_fail(l->err, RK_INVALID, "server.x.logFormat: neither text nor json");
     if (c->dns_domain.n > 192 || c->dns_domain.n == 0)
         return rk_fail(l->err, RK_INVALID, "server.x.dnsDomain: 1 to 192 characters");
+    if (c->oidc_issuer.n && !c->oidc_audiences.n)
+        return rk_fail(l->err, RK_INVALID,
+                       "server.x.oidcAudiences: needed with oidcIssuer, or its tokens for any "
+                       "other application would do here");
     rc = normalise_exposed(l);
     if (rc == RK_OK)
         normalise_issuer(l);

@@ -158,6 +158,10 @@ static struct idp_list list_of(struct rk_arena *mem, const struct cfg_strs *list
 
 static enum rk_code make_management(struct server *s, struct rk_err *err)
 {
+    struct mgmt_app_issuer other = {.issuer = rk_arena_dupz(s->mem, s->c.oidc_issuer),
+                                    .keys_url = rk_arena_dupz(s->mem, s->c.oidc_keys_url),
+                                    .audiences = texts_of(s->mem, &s->c.oidc_audiences),
+                                    .n_audiences = s->c.oidc_audiences.n};
     struct mgmt_app_opts o = {
         .loops = s->svc->loops,
         .n_loops = s->svc->n_loops,
@@ -182,6 +186,9 @@ static enum rk_code make_management(struct server *s, struct rk_err *err)
                 .cli_redirects = list_of(s->mem, &s->c.cli_redirects),
                 .logout_redirects = list_of(s->mem, &s->c.logout_redirects),
                 .tries_per_minute = (unsigned)s->c.login_tries},
+        .issuers = &other,
+        .n_issuers = s->c.oidc_issuer.n ? 1 : 0,
+        .user_claim = rk_arena_dupz(s->mem, s->c.oidc_user_claim),
         .embedded_idp = true,
         .local_auth_disabled = s->c.local_auth_disabled,
         .setup_pat = s->c.setup_pat,

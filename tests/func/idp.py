@@ -383,6 +383,26 @@ def second_factor(program):
     check("the next one works", done.status == 303, done.body)
 
 
+def trusting(program, theirs):
+    """A server that takes the tokens of another issuer as they are."""
+    s = Server(program, ROOKERY_OIDC_ISSUER=theirs.base + O, ROOKERY_OIDC_AUDIENCES="netbird-cli")
+    b = Browser(theirs.port)
+
+    def me(client, redirect):
+        f = Flow(client, redirect)
+        page = b.get(O + "/auth", **f.params(prompt="login"))
+        code = b.submit(page, login=EMAIL, password=PASSWORD).query()["code"]
+        token = f.redeem(b, code).json()["access_token"]
+        return Browser(s.port).send("GET", "/api/users/current",
+                                    headers={"Authorization": "Bearer " + token})
+
+    a = me("netbird-cli", "http://localhost:53000/")
+    check("tokens of another issuer count, the first user is the owner", a.status == 200 and
+          a.json()["role"] == "owner", a.body)
+    other = theirs.env["ROOKERY_AUTH_DASHBOARD_REDIRECT_URIS"]
+    check("but not for another audience", me("netbird-dashboard", other).status == 401)
+
+
 def external(program):
     """One server as the identity provider of another."""
     port = free_port()
@@ -433,6 +453,7 @@ def external(program):
     check("a new user waits for approval", me.status == 403 and "blocked" in me.body, me.body)
     users = Browser(ours.port).send("GET", "/api/users", headers=h).json()
     check("and is listed", any(u["id"] == c["sub"] and u["pending_approval"] for u in users), users)
+    trusting(program, theirs)
     page = b.get(O + "/auth", **f.params(prompt="login"))
     refused = b.get(O + "/callback?error=access_denied&state=" + re.search(
         "state=([^&]*)", back).group(1))
