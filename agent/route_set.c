@@ -160,7 +160,7 @@ static struct rk_str join_domains(struct rk_arena *mem, const Management__Route 
     struct rk_str out = RK_STR("");
 
     for (size_t i = 0; i < m->n_domains; i++)
-        out = rk_arena_printf(mem, "%.*s%s%s", RK_STR_ARG(out), i ? ", " : "", m->domains[i]);
+        out = RK_CAT(mem, out, rk_str_z(i ? ", " : ""), rk_str_z(m->domains[i]));
     return out;
 }
 
@@ -177,7 +177,7 @@ static bool read_route(struct route_set *s, struct rk_arena *mem, const Manageme
     c->skip_auto = m->skipautoapply;
     out->net_id = rk_arena_dup(mem, rk_str_z(m->netid));
     if (m->n_domains) {
-        out->ha_id = rk_arena_printf(mem, "%s|%.*s", m->netid, RK_STR_ARG(join_domains(mem, m)));
+        out->ha_id = RK_CAT(mem, rk_str_z(m->netid), RK_STR("|"), join_domains(mem, m));
         out->n_domains = m->n_domains;
         out->domains = rk_new_n(mem, struct rk_str, m->n_domains);
         for (size_t i = 0; i < m->n_domains; i++)

@@ -39,8 +39,8 @@ static struct rk_str add(struct rk_arena *mem, struct rk_str form, const char *n
 {
     if (!value.n)
         return form;
-    return rk_arena_printf(mem, "%.*s%s%s=%.*s", RK_STR_ARG(form), form.n ? "&" : "", name,
-                           RK_STR_ARG(rk_percent_encode(mem, value)));
+    return RK_CAT(mem, form, rk_str_z(form.n ? "&" : ""), rk_str_z(name), RK_STR("="),
+                  rk_percent_encode(mem, value));
 }
 
 /* *out is the caller's reference. */

@@ -185,6 +185,23 @@ struct rk_str rk_arena_printf(struct rk_arena *a, const char *fmt, ...)
     return rk_str_of(z, (size_t)n);
 }
 
+struct rk_str rk_arena_cat(struct rk_arena *a, const struct rk_str *v, size_t n)
+{
+    size_t total = 0;
+    char *p;
+
+    for (size_t i = 0; i < n; i++)
+        total += v[i].n;
+    p = rk_arena_alloc(a, total + 1);
+    total = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (v[i].n)
+            memcpy(p + total, v[i].p, v[i].n);
+        total += v[i].n;
+    }
+    return rk_str_of(p, total);
+}
+
 size_t rk_arena_used(const struct rk_arena *a)
 {
     return a->used;

@@ -48,6 +48,12 @@ char *rk_arena_dupz(struct rk_arena *a, struct rk_str s);
 struct rk_str rk_arena_printf(struct rk_arena *a, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/** Texts one behind the other, of any length (printf cuts: see RK_STR_ARG); NUL behind them. */
+struct rk_str rk_arena_cat(struct rk_arena *a, const struct rk_str *v, size_t n);
+#define RK_CAT(arena, ...)                                                                         \
+    rk_arena_cat((arena), (const struct rk_str[]){__VA_ARGS__},                                    \
+                 sizeof((const struct rk_str[]){__VA_ARGS__}) / sizeof(struct rk_str))
+
 /** Bytes handed out since creation or reset; each piece counts for what it occupies at least. */
 size_t rk_arena_used(const struct rk_arena *a);
 

@@ -14,7 +14,8 @@ struct rk_str {
 };
 
 #define RK_STR(literal) ((struct rk_str){"" literal, sizeof(literal) - 1})
-/** For "%.*s". */
+/** For "%.*s", in texts that people read: cuts at 4096 bytes. What a program reads is made with
+ *  RK_CAT or struct rk_buf. */
 #define RK_STR_ARG(s) (int)((s).n > 4096 ? 4096 : (s).n), (s).p ? (s).p : ""
 
 static inline struct rk_str rk_str_of(const void *p, size_t n)

@@ -127,9 +127,10 @@ enum rk_code edge_add_ws(struct edge *e, const char *path, const struct edge_ws_
  *  handlers. Errors: RK_EXISTS, RK_INVALID. */
 enum rk_code edge_add_ws_proxy(struct edge *e, const char *path, struct rk_err *err) RK_MUST;
 
-/** Where HTTP/1.x goes: edge_set_http(e, h1, http_h1_take_fd). Without it: 404. h1 is lent and
- * gives WebSocket upgrades on reused connections back to the edge, so the order at the end is
- *  http_h1_stop, edge_stop, done, edge_free and http_h1_free. */
+/** Where HTTP/1.x goes: edge_set_http(e, h1, http_h1_take_fd). Without it: 404. h1 is lent, asks
+ * the edge about paths and gives WebSocket upgrades on reused connections back to it: edge_free
+ * comes after http_h1_stop, and the loops must still turn then. Which of both stops first is free.
+ */
 typedef enum rk_code edge_take_fd_fn(struct http_h1 *h1, int fd, const struct rk_addr *peer,
                                      bool https, struct rk_err *err);
 void edge_set_http(struct edge *e, struct http_h1 *h1, edge_take_fd_fn *take);

@@ -127,8 +127,8 @@ void ops_http_free(struct ops_http *o)
 {
     if (!o)
         return;
+    http_h1_free(o->h1); /* before the edge, which it asks about WebSocket paths */
     edge_free(o->edge);
-    http_h1_free(o->h1);
     http_router_free(o->router);
     free(o);
 }

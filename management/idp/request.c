@@ -45,25 +45,11 @@ bool idp_has_word(struct rk_str list, const char *word)
     return false;
 }
 
-/* By hand: printf cuts long texts. */
 struct rk_str idp_uri_with(struct rk_arena *mem, struct rk_str uri, const char *name,
                            struct rk_str value)
 {
-    struct rk_str parts[] = {uri, rk_str_find_c(uri, '?') < uri.n ? RK_STR("&") : RK_STR("?"),
-                             rk_str_z(name), RK_STR("="), rk_percent_encode(mem, value)};
-    size_t n = 0;
-    char *p;
-
-    for (size_t i = 0; i < RK_ARRAY_LEN(parts); i++)
-        n += parts[i].n;
-    p = rk_arena_alloc(mem, n + 1);
-    n = 0;
-    for (size_t i = 0; i < RK_ARRAY_LEN(parts); i++) {
-        if (parts[i].n)
-            memcpy(p + n, parts[i].p, parts[i].n);
-        n += parts[i].n;
-    }
-    return rk_str_of(p, n);
+    return RK_CAT(mem, uri, rk_str_find_c(uri, '?') < uri.n ? RK_STR("&") : RK_STR("?"),
+                  rk_str_z(name), RK_STR("="), rk_percent_encode(mem, value));
 }
 
 struct rk_str idp_secret(struct rk_arena *mem)

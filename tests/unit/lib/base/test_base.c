@@ -105,6 +105,10 @@ START_TEST(arena_keeps_a_ceiling)
     ck_assert_ptr_nonnull(rk_arena_alloc(a, 10));
     ck_assert_ptr_nonnull(rk_arena_alloc(a, 1000000)); /* a block of its own */
     ck_assert(rk_str_eqz(rk_arena_printf(a, "%d-%s", 5, "x"), "5-x"));
+    p = rk_arena_alloc(a, 5000);
+    memset(p, 'y', 5000);
+    ck_assert_uint_eq(RK_CAT(a, RK_STR("x"), rk_str_of(p, 5000), (struct rk_str){0}).n, 5001);
+    ck_assert(rk_str_eqz(RK_CAT(a, RK_STR("ab"), RK_STR(""), RK_STR("c")), "abc"));
     rk_arena_free(a);
     rk_arena_free(NULL);
 }
