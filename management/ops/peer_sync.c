@@ -134,6 +134,39 @@ static enum rk_code sync_tx(struct tx *tx, void *arg, struct rk_err *err)
     return tx_put(tx, ENT_PEER, &after, err);
 }
 
+static void sync_done(struct mgmt_mutation *mut)
+{
+    struct peer_sync_job *job = rk_container_of(mut, struct peer_sync_job, mut);
+
+    job->err = mut->err;
+    rk_arena_free(job->mem);
+    job->mem = NULL;
+    job->done(job);
+}
+
+enum rk_code peer_sync_begin(struct mgmt *m, const struct snapshot *s, const struct peer *p,
+                             struct peer_sync_job *job, struct rk_err *err)
+{
+    struct rk_arena *mem = rk_arena_new(0);
+    struct sync_tx *x = rk_new(mem, struct sync_tx);
+    enum rk_code rc;
+
+    job->mem = mem;
+    job->peer_id = rk_arena_dup(mem, p->id);
+    job->actor = (struct actor){.id = job->peer_id};
+    *x = (struct sync_tx){.r = job->report, .peer_id = job->peer_id};
+    job->mut = (struct mgmt_mutation){.account_id = rk_arena_dup(mem, snap_account(s)->id),
+                                      .actor = &job->actor,
+                                      .flags = MUT_QUIET | MUT_STALE_SNAP,
+                                      .fn = sync_tx,
+                                      .arg = x,
+                                      .done = sync_done};
+    rc = mgmt_submit(m, &job->mut, err);
+    if (rc)
+        rk_arena_free(mem);
+    return rc;
+}
+
 enum rk_code peer_sync(struct mgmt *m, struct db *db, const struct peer_report *r,
                        struct rk_err *err)
 {

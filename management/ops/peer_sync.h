@@ -28,6 +28,24 @@ bool peer_meta_is_empty(const struct peer_meta *m);
  *  files are compared without their order. *out borrows from both. Any thread. */
 bool peer_merge_report(const struct peer *p, const struct peer_report *r, struct peer *out);
 
+/* A report on its way into the store. Open; embed it, it is the lane's until done(). */
+struct peer_sync_job {
+    const struct peer_report *report; /* in: lives until done() */
+    void (*done)(
+        struct peer_sync_job *job); /* in: lane thread, exactly once: hand over and return */
+    struct rk_err err;              /* out */
+    struct mgmt_mutation mut;       /* private */
+    struct actor actor;             /* private */
+    struct rk_arena *mem;           /* private */
+    struct rk_str peer_id;          /* private */
+};
+
+/** Begin to store a report that peer_merge_report finds new for p, without waiting, so that many
+ *  share a commit. Any thread. s and p need not outlive the call.
+ *  Errors: RK_LIMIT, RK_CANCELLED: then done is not called. */
+enum rk_code peer_sync_begin(struct mgmt *m, const struct snapshot *s, const struct peer *p,
+                             struct peer_sync_job *job, struct rk_err *err) RK_MUST;
+
 /** Store the report if it says anything new. The serial stays: who sees the change in a map gets it
  *  by the push of the commit. Store thread.
  *  Errors: RK_NOT_FOUND (no such peer), those of peer_may_sync, RK_UNAVAILABLE. */

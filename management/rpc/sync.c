@@ -25,13 +25,16 @@ struct sync_call {
     char text[];
 };
 
-/* A Sync on its way through a store thread. Has an arena of its own, since that of the call would
- * live as long as the stream. */
+/* A Sync that is not answered at once. Has an arena of its own, since that of the call would live
+ * as long as the stream. */
 struct sync_start {
-    struct rk_work work;
+    struct rk_work work;       /* the account must be loaded first: store thread */
+    struct peer_sync_job save; /* what the agent says is new: the engine's lane */
+    struct rk_task saved;
     struct rk_arena *mem; /* this struct is in it */
     struct rpc *rpc;
     struct grpc_call *call; /* one reference */
+    struct rk_loop *loop;
     struct envelope_peer peer;
     struct peer_meta meta;
     struct peer_report report;
@@ -88,41 +91,81 @@ static void attach(struct grpc_call *c, const struct sync_start *st, const struc
     rk_metric_add(r->syncs, 1);
 }
 
-/* True when the call was answered or attached; false when a store thread has to look. */
-static bool try_now(struct grpc_call *c, struct sync_start *st, bool stored)
-{
-    struct rpc *r = st->rpc;
-    const struct snapshot *snap = mgmt_snapshot_of_peer_try(r->o.mgmt, st->report.key);
-    uint32_t index = snap ? snap_index_by_key(snap, st->report.key) : SNAP_NO_PEER;
-    struct peer after;
-    bool done = true;
+enum next {               /* of a Sync */
+            NEXT_NOTHING, /* it was answered or attached */
+            NEXT_LOAD,
+            NEXT_SAVED, /* on its way to start_saved() */
+};
 
-    if (index == SNAP_NO_PEER) {
-        done = stored;
-        if (done)
-            (void)rk_fail(&st->err, RK_NOT_FOUND, "peer is not registered");
-    } else if (peer_may_sync(snap, snap_peer_at(snap, index), mgmt_now_us(r->o.mgmt), &st->err)) {
+static void start_saved(struct peer_sync_job *job);
+
+/* What can be done with what is loaded. stored: the report has been stored already. */
+static enum next try_now(struct grpc_call *c, struct sync_start *st, bool stored)
+{
+    struct mgmt *m = st->rpc->o.mgmt;
+    const struct snapshot *snap = mgmt_snapshot_of_peer_try(m, st->report.key);
+    uint32_t index = snap ? snap_index_by_key(snap, st->report.key) : SNAP_NO_PEER;
+    const struct peer *p = index == SNAP_NO_PEER ? NULL : snap_peer_at(snap, index);
+    enum next next = NEXT_NOTHING;
+    struct peer after;
+
+    if (!p && !stored) {
+        next = NEXT_LOAD;
+    } else if (!p) {
+        (void)rk_fail(&st->err, RK_NOT_FOUND, "peer is not registered");
+    } else if (peer_may_sync(snap, p, mgmt_now_us(m), &st->err)) {
         /* refused below */
-    } else if (!stored && peer_merge_report(snap_peer_at(snap, index), &st->report, &after)) {
-        done = false;
+    } else if (!stored && peer_merge_report(p, &st->report, &after)) {
+        st->save = (struct peer_sync_job){.report = &st->report, .done = start_saved};
+        if (!peer_sync_begin(m, snap, p, &st->save, &st->err))
+            next = NEXT_SAVED;
     } else {
         attach(c, st, snap, index);
     }
     snap_unref(snap);
-    if (done && st->err.code)
+    if (next == NEXT_NOTHING && st->err.code)
         refuse(c, &st->err);
-    return done;
+    return next;
 }
 
-/* ---- Sync
- * ------------------------------------------------------------------------------------------- */
+/* ---- Sync ------------------------------------------------------------------------------------ */
 
 static void start_free(struct sync_start *st)
 {
+    struct grpc_call *c = st->call;
     struct rk_arena *mem = st->mem;
 
     envelope_peer_wipe(&st->peer);
     rk_arena_free(mem);
+    grpc_call_unref(c);
+}
+
+/* Loop: the report has been stored, or could not be. */
+static void start_go_on(struct sync_start *st)
+{
+    struct grpc_call *c = st->call;
+
+    if (grpc_call_is_over(c))
+        ; /* the agent has gone away meanwhile */
+    else if (st->err.code)
+        refuse(c, &st->err);
+    else
+        (void)try_now(c, st, true);
+    start_free(st);
+}
+
+static void saved_on_loop(struct rk_task *t)
+{
+    start_go_on(rk_container_of(t, struct sync_start, saved));
+}
+
+static void start_saved(struct peer_sync_job *job) /* lane thread */
+{
+    struct sync_start *st = rk_container_of(job, struct sync_start, save);
+
+    st->err = job->err;
+    st->saved = (struct rk_task){.run = saved_on_loop};
+    rk_loop_post(st->loop, &st->saved);
 }
 
 static void start_run(struct rk_work *w, struct db *db)
@@ -135,18 +178,10 @@ static void start_run(struct rk_work *w, struct db *db)
 static void start_done(struct rk_work *w, enum rk_code rc)
 {
     struct sync_start *st = rk_container_of(w, struct sync_start, work);
-    struct grpc_call *c = st->call;
 
     if (rc)
         (void)rk_fail(&st->err, RK_UNAVAILABLE, "the server is stopping");
-    if (grpc_call_is_over(c))
-        ; /* the agent has gone away meanwhile */
-    else if (st->err.code)
-        refuse(c, &st->err);
-    else
-        (void)try_now(c, st, true);
-    start_free(st);
-    grpc_call_unref(c);
+    start_go_on(st);
 }
 
 static bool sync_decode(struct grpc_call *c, struct sync_start *st, struct rk_str body)
@@ -169,22 +204,24 @@ void rpc_sync(struct grpc_call *c, struct rk_str body)
 {
     struct rk_arena *mem = rk_arena_new(RPC_ARENA_MAX);
     struct sync_start *st = rk_new(mem, struct sync_start);
+    enum next next = NEXT_NOTHING;
 
     st->mem = mem;
     st->rpc = rpc_of(c);
+    st->loop = grpc_call_loop(c);
     st->token = next_token();
-    if (!sync_decode(c, st, body) || try_now(c, st, false)) {
-        start_free(st);
-        return;
-    }
-    st->work = (struct rk_work){.run = start_run, .done = start_done, .loop = grpc_call_loop(c)};
     st->call = grpc_call_ref(c);
-    if (rk_pool_submit(st->rpc->o.store, &st->work)) {
+    if (sync_decode(c, st, body))
+        next = try_now(c, st, false);
+    if (next == NEXT_LOAD) {
+        st->work = (struct rk_work){.run = start_run, .done = start_done, .loop = st->loop};
+        if (rk_pool_submit(st->rpc->o.store, &st->work) == RK_OK)
+            return;
         (void)rk_fail(&st->err, RK_UNAVAILABLE, "too many requests wait");
         refuse(c, &st->err);
-        start_free(st);
-        grpc_call_unref(c);
     }
+    if (next != NEXT_SAVED)
+        start_free(st);
 }
 
 void rpc_sync_drained(struct grpc_call *c)

@@ -78,26 +78,46 @@ static const char *name_of(const struct agent *a, char buf[32])
     return buf;
 }
 
-static struct rk_str meta_of(const struct agent *a, struct rk_arena *mem, bool login)
+static struct rk_str packed(struct rk_arena *mem, const ProtobufCMessage *m)
 {
-    char name[32];
     struct rk_str out;
 
-    if (login) {
-        const char *key = a->registered ? ""
-                                        : a->f->plan->key[a->i < a->f->n - 1 || !a->f->o->newcomer
-                                                              ? plan_group(a->f->plan, a->i)
-                                                              : plan_newcomer_group(a->f->plan)];
+    return pb_pack(mem, m, &out, NULL) ? (struct rk_str){0} : out;
+}
 
-        return wire_login(mem, key, name_of(a, name));
-    }
-    {
-        Management__SyncRequest r = MANAGEMENT__SYNC_REQUEST__INIT;
+/* The same at Login and Sync, unless the agents are to have been upgraded in between. */
+static Management__PeerSystemMeta *meta_of(const struct agent *a, struct rk_arena *mem, bool sync)
+{
+    char name[32];
+    Management__PeerSystemMeta *m = wire_meta(mem, name_of(a, name));
 
-        r.meta = wire_meta(mem, name_of(a, name));
-        r.meta->syncmessageversion = a->f->o->components ? 1 : 0;
-        return pb_pack(mem, &r.base, &out, NULL) ? (struct rk_str){0} : out;
-    }
+    m->syncmessageversion = a->f->o->components ? 1 : 0;
+    if (sync && a->f->o->upgrade)
+        m->netbirdversion = pb_text(mem, RK_STR("0.77.2"));
+    return m;
+}
+
+static struct rk_str login_of(const struct agent *a, struct rk_arena *mem)
+{
+    const struct plan *p = a->f->plan;
+    bool newcomer = a->f->o->newcomer && a->i == a->f->n - 1;
+    const char *key = p->key[newcomer ? plan_newcomer_group(p) : plan_group(p, a->i)];
+    Management__LoginRequest r = MANAGEMENT__LOGIN_REQUEST__INIT;
+    Management__PeerKeys keys = MANAGEMENT__PEER_KEYS__INIT;
+
+    r.setupkey = pb_text(mem, rk_str_z(key));
+    r.meta = meta_of(a, mem, false);
+    keys.sshpubkey = pb_bytes_of(RK_STR("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDx0"));
+    r.peerkeys = &keys;
+    return packed(mem, &r.base);
+}
+
+static struct rk_str sync_of(const struct agent *a, struct rk_arena *mem)
+{
+    Management__SyncRequest r = MANAGEMENT__SYNC_REQUEST__INIT;
+
+    r.meta = meta_of(a, mem, true);
+    return packed(mem, &r.base);
 }
 
 static void reached(struct agent *a)
@@ -121,11 +141,11 @@ static void go_on(struct agent *a)
     enum rk_code rc;
 
     if (!a->registered)
-        rc = wire_agent_call(&a->w, "Login", meta_of(a, mem, true), false, NULL);
+        rc = wire_agent_call(&a->w, "Login", login_of(a, mem), false, NULL);
     else if (a->lane->goal == GOAL_LOGIN)
         rc = RK_OK;
     else
-        rc = wire_agent_sync(&a->w, meta_of(a, mem, false), NULL);
+        rc = wire_agent_sync(&a->w, sync_of(a, mem), NULL);
     if (rc || (a->registered && a->lane->goal == GOAL_LOGIN))
         wire_agent_close(&a->w); /* enrolled: on_down() is the end */
 }

@@ -35,7 +35,7 @@ enum shape { SHAPE_ALL, SHAPE_HUB, SHAPE_GROUPS };
 struct options { /* open; see main.c */
     struct rk_str scenario, shape, url, setup_key, api_token, ca_file;
     int64_t agents, loops, parallel, rounds, server_pid, settle_ms, timeout_s;
-    bool verify, components;
+    bool verify, components, upgrade;
     bool newcomer; /* the last agent joins later, into plan_newcomer_group() */
 };
 
