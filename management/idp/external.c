@@ -106,7 +106,7 @@ static struct rk_str challenge_of(struct rk_arena *mem, struct rk_str verifier)
     return rk_base64url_encode(mem, rk_str_of(digest, sizeof digest));
 }
 
-#define ENC(s) RK_STR_ARG(rk_percent_encode(mem, (s)))
+#define ENC(s) rk_percent_encode(mem, (s))
 
 static struct rk_str auth_url(struct http_req *req, const struct idp_connector *c,
                               const struct where *w, const struct idp_request *r,
@@ -116,14 +116,13 @@ static struct rk_str auth_url(struct http_req *req, const struct idp_connector *
     const char *groups =
         rk_str_eqz(c->type, "okta") || rk_str_eqz(c->type, "pocketid") ? " groups" : "";
 
-    return rk_arena_printf(
-        mem,
-        "%s%cresponse_type=code&client_id=%.*s&redirect_uri=%.*s&scope=%.*s&state=%.*s&nonce=%.*s"
-        "&code_challenge_method=S256&code_challenge=%.*s",
-        w->auth, strchr(w->auth, '?') ? '&' : '?', ENC(c->client_id),
-        ENC(callback_of(idp_of(req), mem)),
-        ENC(rk_arena_printf(mem, "openid profile email%s", groups)), ENC(state), ENC(r->ext_nonce),
-        RK_STR_ARG(challenge_of(mem, r->ext_verifier)));
+    return RK_CAT(mem, rk_str_z(w->auth), rk_str_z(strchr(w->auth, '?') ? "&" : "?"),
+                  RK_STR("response_type=code&client_id="), ENC(c->client_id),
+                  RK_STR("&redirect_uri="), ENC(callback_of(idp_of(req), mem)), RK_STR("&scope="),
+                  ENC(rk_arena_printf(mem, "openid profile email%s", groups)), RK_STR("&state="),
+                  ENC(state), RK_STR("&nonce="), ENC(r->ext_nonce),
+                  RK_STR("&code_challenge_method=S256&code_challenge="),
+                  challenge_of(mem, r->ext_verifier));
 }
 
 enum rk_code idp_external_start(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -167,14 +166,14 @@ static enum rk_code redeem(struct http_req *req, const struct idp_connector *c,
     json_t *answer = NULL;
     enum rk_code rc;
 
-    f.form = rk_arena_printf(
-        mem, "grant_type=authorization_code&code=%.*s&redirect_uri=%.*s&code_verifier=%.*s",
-        ENC(code), ENC(callback_of(idp_of(req), mem)), ENC(r->ext_verifier));
+    f.form = RK_CAT(mem, RK_STR("grant_type=authorization_code&code="), ENC(code),
+                    RK_STR("&redirect_uri="), ENC(callback_of(idp_of(req), mem)),
+                    RK_STR("&code_verifier="), ENC(r->ext_verifier));
     if (c->secret.n) {
         f.user = rk_arena_dupz(mem, rk_percent_encode(mem, c->client_id)); /* RFC 6749 2.3.1 */
         f.password = rk_arena_dupz(mem, rk_percent_encode(mem, c->secret));
     } else {
-        f.form = rk_arena_printf(mem, "%.*s&client_id=%.*s", RK_STR_ARG(f.form), ENC(c->client_id));
+        f.form = RK_CAT(mem, f.form, RK_STR("&client_id="), ENC(c->client_id));
     }
     rc = fetch_json(mem, &f, &answer, err);
     if (rc)

@@ -447,6 +447,13 @@ def external(program):
     check("the subject names user and connector", raw == b"\x0a" + bytes([len(them)]) +
           them.encode() + b"\x12" + bytes([len(connector)]) + connector.encode(), raw)
     check("name and mail come along", c["email"] == EMAIL and c["name"] == "The Owner", c)
+    f2 = Flow()
+    f2.state = "\x01" * 1500  # six times as long once it is sealed
+    page = b.get(O + "/auth", **f2.params(prompt="login"))
+    link = re.search('href="([^"]*/auth/external[^"]*)"', page.body).group(1)
+    there2 = b.get(link.replace("&amp;", "&"))
+    refused = b.get(O + "/callback", state=there2.query()["state"], error="access_denied")
+    check("a long state survives the way there", refused.status == 401, refused.body)
     again = b.get(back)
     check("the provider's code works once", again.status == 502, again.status)
     me = b.send("GET", "/api/users/current", headers={"Authorization": "Bearer " + t["access_token"]})
