@@ -343,6 +343,41 @@ def restart(s, t):
     check("and so do tokens", me.status == 200)
 
 
+def end_of_trust(program):
+    """A new password and a deleted user end what the old ones opened."""
+    s = Server(program, ROOKERY_LOGIN_TRIES="1000")
+    owner = s.setup()
+    b, f = Browser(s.port), Flow(scope="openid offline_access")
+    t = f.redeem(b, log_in(b, f).query()["code"]).json()
+    h = {"Authorization": "Bearer " + t["access_token"], "Content-Type": "application/json"}
+    bob = b.send("POST", "/api/users", json.dumps(
+        {"email": "bob@example.com", "name": "Bob", "role": "user", "auto_groups": [],
+         "is_service": False}), h).json()
+    c, g = Browser(s.port), Flow(scope="openid offline_access")
+    page = c.get(O + "/auth", **g.params())
+    code = c.submit(page, login="bob@example.com", password=bob["password"]).query()["code"]
+    u = g.redeem(c, code).json()
+    hb = {"Authorization": "Bearer " + u["access_token"]}
+    check("a new user may come in", c.send("GET", "/api/users/current", headers=hb).status == 200)
+    check("deleted", b.send("DELETE", "/api/users/" + bob["id"], headers=h).status == 200)
+    check("a deleted user's token", c.send("GET", "/api/users/current", headers=hb).status == 401)
+    check("userinfo", c.send("GET", O + "/userinfo", headers=hb).status == 401)
+    check("session", c.get(O + "/auth", **g.params(prompt="none")).query()["error"] ==
+          "login_required")
+    check("and refresh token end", c.post(O + "/token", grant_type="refresh_token", client_id=g.client,
+                                          refresh_token=u["refresh_token"]).status == 400)
+    time.sleep(1.1)  # times are seconds
+    a = b.send("PUT", "/api/users/%s/password" % owner, json.dumps(
+        {"old_password": PASSWORD, "new_password": "Other-Horse8!"}), h)
+    check("a new password", a.status == 200, a.body)
+    check("ends the session", b.get(O + "/auth", **f.params(prompt="none")).query()["error"] ==
+          "login_required")
+    check("and the refresh token", b.post(O + "/token", grant_type="refresh_token",
+          client_id=f.client, refresh_token=t["refresh_token"]).status == 400)
+    page = b.get(O + "/auth", **f.params())
+    check("the old one is wrong now", b.submit(page, login=EMAIL, password=PASSWORD).status == 401)
+
+
 def totp(secret, step):
     mac = hmac.new(base64.b32decode(secret), step.to_bytes(8, "big"), "sha1").digest()
     at = mac[-1] & 15
@@ -521,6 +556,7 @@ def main():
     bad_tokens(s, t)
     restart(s, t)
     hashes_only(s, t)
+    end_of_trust(program)
     second_factor(program)
     external(program)
     guessing(program)

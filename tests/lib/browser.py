@@ -110,20 +110,20 @@ class Browser:
 
 
 def sign_in(b, url, email, password):
-    """Until a page asks nothing more."""
+    """Until a page asks nothing more; our pages or those of the official server."""
     b.open(url)
-    for _ in range(5):
+    for _ in range(6):
         if b.find("[role=alert]"):
             raise SystemExit("the page says: " + b.ask(
                 "GET", "/element/%s/text" % b.find("[role=alert]")))
-        if b.find("#password"):
-            b.type("#login", email)
-            b.type("#password", password)
-            b.click("#submit")
+        if b.find("[name=password]"):
+            b.type("[name=login]", email)
+            b.type("[name=password]", password)
+            b.click("button[type=submit]")
         elif b.find("#allow"):
             b.click("#allow")
-        elif b.find("#user_code"):
-            b.click("#submit")
+        elif b.find("[name=user_code]"):
+            b.click("button[type=submit]")
         else:
             return
     raise SystemExit("no end of forms: " + b.title())

@@ -9,7 +9,7 @@ need_program ROOK
 command -v chromedriver >/dev/null || skip "chromedriver is not installed (packages chromium chromium-driver)"
 
 browse() { # URL EMAIL PASSWORD
-    topo_in la timeout 90 python3 "$SRC_DIR/tests/lib/browser.py" "$@"
+    topo_in la timeout 90 python3 "$SRC_DIR/tests/lib/browser.py" "$@" ${SHOTS:+"$SHOTS"}
 }
 
 start() { # COMMAND…: rook in the background; sets RUN and URL

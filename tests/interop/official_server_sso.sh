@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# A person logs our agent in at the identity provider of the official server with a real Chromium.
+. "$(dirname "$0")/../lib/scenario.sh"
+need_root
+need_program NETBIRD_SERVER_BIN
+need_program ROOK
+command -v chromedriver >/dev/null || skip "chromedriver is not installed (packages chromium chromium-driver)"
+
+browse() { # URL EMAIL PASSWORD
+    topo_in la timeout 90 python3 "$SRC_DIR/tests/lib/browser.py" "$@" ${SHOTS:+"$SHOTS"}
+}
+
+start() { # COMMAND…: rook in the background; sets RUN and URL
+    local log=$NODES_DIR/a/up.log
+    : >"$log"
+    nodes_in la a timeout 120 "$ROOK" "$@" >"$log" 2>&1 &
+    RUN=$!
+    nodes_wait 30 grep -q "$NODES_URL/oauth2/" "$log" || fail "no address to log in at"
+    URL=$(grep -o "$NODES_URL/oauth2/[^ ]*" "$log" | head -1)
+}
+
+topo_up
+nodes_official_server || fail "server"
+mkdir -p "$NODES_DIR/a"
+(nodes_exec la a "$ROOK" service run) >"$NODES_DIR/a/log" 2>&1 &
+echo $! >"$NODES_DIR/a/pid"
+nodes_wait 10 test -S "$NODES_DIR/a/run/rook/rook.sock" || fail "the daemon does not start"
+
+start up --management-url "$NODES_URL" --hostname a
+nodes_log "$URL"
+page=$(browse "$URL" admin@example.com demo-Passw0rd!) || fail "browser: $page"
+wait "$RUN" || fail "up does not succeed after the login"
+nodes_wait 15 nodes_ip rook la a || fail "no address"
+owner=$(nodes_api GET /api/users/current | jq -r .id)
+nodes_api GET /api/peers | jq -e --arg id "$owner" 'length == 1 and .[0].user_id == $id' >/dev/null ||
+    fail "the peer is not the owner's: $(nodes_api GET /api/peers)"
+nodes_log "up"
+
+echo "rook logged in at the official server by Chromium: all held"
