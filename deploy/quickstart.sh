@@ -38,6 +38,7 @@ die() {
 top=$(cd "$(dirname "$0")/.." && pwd)
 demo=0 keep=0 domain= port= cert= key= prefix=/usr/local data=/var/lib/rookery etc=/etc/rookery
 build=$top/_quickstart foreground=0 start=1
+asked="" # options that only a new configuration file takes up
 
 need() { [ $# -ge 2 ] || die "$1 needs a value"; }
 while [ $# -gt 0 ]; do
@@ -46,12 +47,12 @@ while [ $# -gt 0 ]; do
     --keep-going) keep=1 ;;
     --foreground) foreground=1 ;;
     --no-start) start=0 ;;
-    --domain) need "$@"; domain=$2; shift ;;
-    --port) need "$@"; port=$2; shift ;;
-    --cert) need "$@"; cert=$2; shift ;;
-    --key) need "$@"; key=$2; shift ;;
+    --domain) need "$@"; domain=$2; asked="$asked $1"; shift ;;
+    --port) need "$@"; port=$2; asked="$asked $1"; shift ;;
+    --cert) need "$@"; cert=$2; asked="$asked $1"; shift ;;
+    --key) need "$@"; key=$2; asked="$asked $1"; shift ;;
     --prefix) need "$@"; prefix=$2; shift ;;
-    --data) need "$@"; data=$2; shift ;;
+    --data) need "$@"; data=$2; asked="$asked $1"; shift ;;
     --config) need "$@"; etc=$2; shift ;;
     --build) need "$@"; build=$2; shift ;;
     -h | --help) usage; exit 0 ;;
@@ -108,7 +109,7 @@ write_config() {
     [ -n "$port" ] || { [ -n "$cert" ] && port=443 || port=8080; }
     [ -n "$domain" ] || domain=$(main_address)
     if [ -e "$file" ]; then
-        echo "keeping $file"
+        echo "keeping $file${asked:+; change it by hand for what you gave with$asked}"
         return
     fi
     install -d -m 0750 "$etc"
@@ -141,6 +142,10 @@ start_unit() {
     systemctl enable --quiet --now rookery.service
 }
 
+say_removal() {
+    echo "To remove it all: $1make -C $build uninstall; rm -r $etc $data"
+}
+
 # ---- main ----
 if [ "$demo" = 1 ]; then
     run_demo
@@ -157,6 +162,7 @@ write_config
 if use_systemd; then
     start_unit
     "$prefix/bin/rookery" setup --config "$etc/config.yaml" --wait 30s
+    say_removal "systemctl disable --now rookery; rm /etc/systemd/system/rookery.service; "
     exit 0
 fi
 
@@ -169,5 +175,6 @@ trap 'kill $pid 2>/dev/null; wait $pid' INT TERM
     wait "$pid" || true
     die "the server did not become ready"
 }
+say_removal ""
 echo "The server runs in the foreground; Ctrl-C stops it."
 wait "$pid"
