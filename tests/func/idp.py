@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """rookery's identity provider, seen from outside: idp.py ./rookery"""
+import atexit
 import base64
 import hashlib
 import hmac
 import json
 import os
 import re
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -22,6 +24,7 @@ O = "/oauth2"
 class Server:
     def __init__(self, program, name="localhost", port=None, **env):
         self.dir = tempfile.mkdtemp(prefix="rookery-idp-")
+        atexit.register(shutil.rmtree, self.dir, True)
         self.port = port or free_port()
         self.base = "http://%s:%d" % (name, self.port)
         self.program, self.env = program, env
