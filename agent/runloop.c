@@ -14,6 +14,10 @@
 /* After this the network is given up, as official agents do: somebody must look. */
 #define GIVE_UP_MS (INT64_C(90) * 86400000)
 
+/* An attempt that lasted this long was a success: the next wait starts small again. A server that
+ * takes logins but ends every stream must not see a login a second from each agent. */
+#define STEADY_MS 15000
+
 enum phase { NEW, WAITING, LOGGING_IN, STARTING, RUNNING, CLOSING, ENDED };
 
 struct runloop {
@@ -35,9 +39,10 @@ struct runloop {
     struct login *login;
     struct engine_user engine_user;
     struct engine *engine;
-    bool was_running;  /* this attempt got as far as RUNNING */
-    bool denied;       /* management wants other credentials */
-    struct rk_err why; /* how this attempt ended */
+    bool was_running;   /* this attempt got as far as RUNNING */
+    int64_t running_ms; /* when it did */
+    bool denied;        /* management wants other credentials */
+    struct rk_err why;  /* how this attempt ended */
 };
 
 static void attempt(void *arg);
@@ -90,8 +95,9 @@ static void attempt_over(struct runloop *r)
         end(r, &r->why);
         return;
     }
-    if (r->was_running) {
+    if (r->was_running && rk_loop_now_ms(r->o.loop) - r->running_ms >= STEADY_MS)
         backoff_reset(&r->wait);
+    if (r->was_running) {
         r->since_ms = rk_loop_now_ms(r->o.loop);
     } else if (rk_loop_now_ms(r->o.loop) - r->since_ms > GIVE_UP_MS) {
         end(r, &r->why);
@@ -142,6 +148,7 @@ static void on_engine_started(struct engine_user *u, const struct rk_err *err)
     }
     r->phase = RUNNING;
     r->was_running = true;
+    r->running_ms = rk_loop_now_ms(r->o.loop);
     r->last = (struct rk_err){0};
     set_status(r, AGENT_CONNECTED);
 }

@@ -21,6 +21,10 @@
 /* Commands are short-lived; more at once are somebody's mistake. */
 #define CONNS_MAX 64
 
+/* A command sends its line at once and takes its answer at once. Without a limit any local user
+ * could hold all connections open. */
+#define SILENCE_MS 5000
+
 struct ctl_server {
     struct rk_loop *loop;
     struct rk_log *log;
@@ -41,6 +45,7 @@ struct ctl_req { /* one connection */
     struct rk_buf in;
     char *out; /* the answer */
     json_t *msg;
+    struct rk_timer *silence; /* while we wait for the request, or for the answer to be taken */
     uid_t uid;
     bool asked;    /* the owner has it */
     bool answered; /* nothing more is read */
@@ -75,9 +80,15 @@ static void conn_close(struct ctl_req *r)
     if (r->closing)
         return;
     r->closing = true;
+    rk_timer_cancel(&r->silence);
     if (r->asked && !r->answered && !r->s->closing)
         r->s->user->ops->gone(r->s->user, r);
     uv_close((uv_handle_t *)&r->pipe, on_conn_closed);
+}
+
+static void on_silence(void *arg)
+{
+    conn_close(arg);
 }
 
 static void on_written(uv_write_t *w, int status RK_UNUSED)
@@ -105,6 +116,7 @@ static void answer(struct ctl_req *r, json_t *msg)
     free(text);
     b = uv_buf_init(r->out, (unsigned)(n + 1));
     r->write.data = r;
+    rk_timer_start(r->s->loop, &r->silence, SILENCE_MS, on_silence, r);
     if (uv_write(&r->write, (uv_stream_t *)&r->pipe, &b, 1, on_written))
         conn_close(r);
 }
@@ -138,6 +150,7 @@ static void take_line(struct ctl_req *r, size_t n)
     const char *call;
     json_t *args;
 
+    rk_timer_cancel(&r->silence); /* the owner may take its time */
     r->msg = json_loadb(r->in.p, n, 0, NULL);
     call = json_string_value(json_object_get(r->msg, "call"));
     args = json_object_get(r->msg, "args");
@@ -216,6 +229,7 @@ static void on_connection(uv_stream_t *listener, int status)
         return;
     }
     r->uid = peer_uid(&r->pipe);
+    rk_timer_start(s->loop, &r->silence, SILENCE_MS, on_silence, r);
 }
 
 /* Somebody answers on the path? */
