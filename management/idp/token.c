@@ -69,6 +69,7 @@ struct use {
     const struct idp_client *client;
     struct rk_str hash; /* of the code or token */
     struct rk_str redirect_uri, verifier;
+    struct rk_str refresh; /* the new refresh token, empty without the scope for it */
     struct idp_grant grant;
 };
 
@@ -89,6 +90,23 @@ static bool verifier_ok(struct rk_arena *mem, struct rk_str verifier, struct rk_
         return false;
     hash_sha256(verifier, digest);
     return rk_secret_str_eq(rk_base64url_encode(mem, rk_str_of(digest, sizeof digest)), challenge);
+}
+
+/* In the transaction that uses up the grant: a replay that ends the family then finds this one too,
+ * and no crash leaves a used grant without its successor. */
+static enum rk_code new_refresh(struct use *u, struct db *db, struct rk_err *err)
+{
+    const struct idp_grant *g = &u->grant;
+    int64_t until = idp_now_us(idp_of(u->req)) / 1000000 + IDP_REFRESH_LIFE_S;
+
+    u->refresh = RK_STR("");
+    if (!idp_has_word(g->scope, IDP_SCOPE_OFFLINE))
+        return RK_OK;
+    u->refresh = idp_secret(u->req->mem);
+    return db_exec(db, err, NULL, SQL_REFRESH_NEW,
+                   DB_ARGS(db_text(idp_hash(u->req->mem, u->refresh)), db_text(g->family),
+                           db_text(g->client_id), db_text(g->subject), db_text(g->scope),
+                           db_text(g->nonce), db_i64(g->auth_time_s), db_i64(until)));
 }
 
 static enum rk_code code_tx(struct db *db, void *arg, struct rk_err *err)
@@ -132,7 +150,7 @@ static enum rk_code code_tx(struct db *db, void *arg, struct rk_err *err)
         return deny(u, "invalid_grant", "redirect_uri is another than before");
     if (!verifier_ok(mem, u->verifier, challenge))
         return deny(u, "invalid_grant", "code_verifier does not fit the challenge");
-    return RK_OK;
+    return new_refresh(u, db, err);
 }
 
 static enum rk_code refresh_tx(struct db *db, void *arg, struct rk_err *err)
@@ -169,7 +187,7 @@ static enum rk_code refresh_tx(struct db *db, void *arg, struct rk_err *err)
     }
     if (until < idp_now_us(idp_of(u->req)) / 1000000)
         return deny(u, "invalid_grant", "the refresh token has expired");
-    return RK_OK;
+    return new_refresh(u, db, err);
 }
 
 static enum rk_code use_code(struct use *u, struct db *db, struct rk_err *err)
@@ -203,12 +221,14 @@ static enum rk_code use_device(struct use *u, struct db *db, struct rk_err *err)
 {
     struct rk_str code = {0};
     bool bad = false;
+    enum rk_code rc;
 
     (void)idp_param(u->req->mem, u->req->body, "device_code", &code, &bad);
     if (bad || !code.n)
         return deny(u, "invalid_request", "device_code is missing");
-    return idp_device_poll(idp_of(u->req), db, u->req->mem, code, rk_str_z(u->client->id),
-                           &u->grant, err);
+    rc = idp_device_poll(idp_of(u->req), db, u->req->mem, code, rk_str_z(u->client->id), &u->grant,
+                         err);
+    return rc || u->grant.error ? rc : new_refresh(u, db, err);
 }
 
 /* ---- tokens ---- */
@@ -249,21 +269,6 @@ static json_t *claims_of(const struct idp *i, const struct idp_grant *g, const s
     return o;
 }
 
-static enum rk_code new_refresh(struct http_req *req, struct db *db, const struct idp_grant *g,
-                                struct rk_str *out, struct rk_err *err)
-{
-    int64_t until = idp_now_us(idp_of(req)) / 1000000 + IDP_REFRESH_LIFE_S;
-
-    *out = RK_STR("");
-    if (!idp_has_word(g->scope, IDP_SCOPE_OFFLINE))
-        return RK_OK;
-    *out = idp_secret(req->mem);
-    return db_exec(db, err, NULL, SQL_REFRESH_NEW,
-                   DB_ARGS(db_text(idp_hash(req->mem, *out)), db_text(g->family),
-                           db_text(g->client_id), db_text(g->subject), db_text(g->scope),
-                           db_text(g->nonce), db_i64(g->auth_time_s), db_i64(until)));
-}
-
 static enum rk_code make_tokens(struct http_req *req, const struct idp_grant *g,
                                 const struct local_user *u, struct rk_str *access,
                                 struct rk_str *id, struct rk_err *err)
@@ -288,18 +293,15 @@ static enum rk_code make_tokens(struct http_req *req, const struct idp_grant *g,
     return rc;
 }
 
-static enum rk_code answer(struct http_req *req, struct http_resp *resp, struct db *db,
-                           const struct idp_grant *g, const struct local_user *u,
-                           struct rk_err *err)
+static enum rk_code answer(struct http_req *req, struct http_resp *resp, const struct idp_grant *g,
+                           struct rk_str refresh, const struct local_user *u, struct rk_err *err)
 {
     struct idp *i = idp_of(req);
-    struct rk_str access, id, refresh;
+    struct rk_str access, id;
     json_t *o;
     char *text;
     enum rk_code rc = make_tokens(req, g, u, &access, &id, err);
 
-    if (rc == RK_OK)
-        rc = new_refresh(req, db, g, &refresh, err);
     if (rc)
         return rc;
     o = json_object();
@@ -362,5 +364,5 @@ enum rk_code idp_token(struct http_req *req, struct http_resp *resp, struct db *
     rc = user_of(req, db, &u.grant, &user, err);
     if (rc == RK_NOT_FOUND)
         return idp_oauth_error(resp, 400, "invalid_grant", "the user must sign in again");
-    return rc ? rc : answer(req, resp, db, &u.grant, &user, err);
+    return rc ? rc : answer(req, resp, &u.grant, u.refresh, &user, err);
 }
