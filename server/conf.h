@@ -62,9 +62,9 @@ struct server_config {             /* open, all text arena; defaults filled in *
     bool local_auth_disabled;
     bool component_maps; /* offer the component form of maps to clients that know it */
     struct cfg_ints stun_ports;
-    struct cfg_strs stuns;           /* external STUN/TURN URIs */
-    struct cfg_strs relays;          /* external relay URLs */
-    struct cfg_strs trusted_proxies; /* prefixes or addresses */
+    struct cfg_strs stuns;                                     /* external STUN/TURN URIs */
+    struct cfg_strs relays;                                    /* external relay URLs */
+    struct cfg_strs trusted_proxies;                           /* prefixes or addresses */
     struct rk_str oidc_issuer, oidc_keys_url, oidc_user_claim; /* whose tokens count, too */
     struct cfg_strs oidc_audiences;
     struct cfg_strs dashboard_redirects, cli_redirects, logout_redirects;
