@@ -2,7 +2,7 @@
 /* rook: the agent and its commands. */
 #include "config.h"
 
-#include "agent/cli.h"
+#include "agent/cli/cli.h"
 
 int main(int argc, char **argv)
 {

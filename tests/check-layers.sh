@@ -12,7 +12,7 @@ rules='
 # Prints the layer of a path, "" outside the tree.
 function layer(path) {
     if (path ~ /^lib\/(base|crypto|net|http|grpc)\//) { split(path, p, "/"); return "lib/" p[2] }
-    if (path ~ /^management\/(domain|store|netmap|push)\//) { split(path, p, "/"); return "management/" p[2] }
+    if (path ~ /^management\/(domain|store|snapshot|netmap|push)\//) { split(path, p, "/"); return "management/" p[2] }
     if (path ~ /^(schema|management|signal|relay|agent|server)\//) { split(path, p, "/"); return p[1] }
     return ""
 }
@@ -27,13 +27,14 @@ BEGIN {
     may["schema"] = "lib/base"
     may["management/domain"] = "lib/base lib/crypto lib/net"                    # no SQL, no I/O
     may["management/store"] = "lib/base lib/crypto lib/net schema management/domain"
-    may["management/netmap"] = "lib/base lib/crypto lib/net schema management/domain"   # pure function
-    may["management/push"] = lib " schema management management/domain management/store management/netmap"   # engine
-    may["management"] = lib " schema management/domain management/store management/netmap management/push"
+    may["management/snapshot"] = "lib/base lib/crypto lib/net schema management/domain management/netmap"   # pure
+    may["management/netmap"] = "lib/base lib/crypto lib/net schema management/domain management/snapshot"   # pure function
+    may["management/push"] = lib " schema management management/domain management/store management/snapshot management/netmap"   # engine
+    may["management"] = lib " schema management/domain management/store management/snapshot management/netmap management/push"
     may["signal"] = lib " schema"
     may["relay"] = lib
     may["agent"] = lib " schema"
-    may["server"] = lib " schema management management/domain management/store management/netmap management/push signal relay"
+    may["server"] = lib " schema management management/domain management/store management/snapshot management/netmap management/push signal relay"
     # libuv is behind these; everything else takes bytes and a time.
     uv = "^(lib/base/(loop|pool)|lib/net/(tcp|udp)|lib/http/(edge|conn)|[a-z]+/listen[a-z_]*|tests/.*)[.][ch]$"
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ICE candidates in text and numbers; see candidate.h. Used by agent.c and the signal path. */
+/* ICE candidates in text and numbers; see candidate.h. Used by session.c and the signal path. */
 #include "config.h"
 
 #include "agent/ice/candidate.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Inside of the ICE agent: the body of struct ice_agent, its pairs and the order among them. Only
- * agent.c and check.c include this.
+ * session.c and check.c include this.
  */
 #ifndef RK_AGENT_ICE_PAIR_H
 #define RK_AGENT_ICE_PAIR_H
 
-#include "agent/ice/agent.h"
+#include "agent/ice/session.h"
 
 #define ICE_MAX_LOCAL  32 /* addresses of one machine that are worth offering */
 #define ICE_MAX_REMOTE 64 /* signalled and peer-reflexive; more come only from a broken peer */

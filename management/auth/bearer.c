@@ -7,10 +7,10 @@
 #include <stdlib.h>
 
 #include "lib/crypto/hash.h"
-#include "management/auth/jwt_user.h"
-#include "management/auth/permission.h"
-#include "management/idp/local_users.h"
-#include "management/netmap/snapshot.h"
+#include "management/domain/permission.h"
+#include "management/identity/local_users.h"
+#include "management/ops/jwt_user.h"
+#include "management/snapshot/snapshot.h"
 
 #define LIST_MAX 1000 /* values of one claim */
 

@@ -6,8 +6,8 @@
 #ifndef MGMT_AUTH_BEARER_H
 #define MGMT_AUTH_BEARER_H
 
-#include "management/auth/jwt.h"
-#include "management/engine.h"
+#include "management/engine/engine.h"
+#include "management/oidc/jwt.h"
 #include "management/rest/rest.h"
 #include "management/rpc/service.h"
 

@@ -12,8 +12,8 @@
 #include "lib/base/ratelimit.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/token.h"
-#include "management/netmap/snapshot.h"
-#include "management/presence.h"
+#include "management/engine/presence.h"
+#include "management/snapshot/snapshot.h"
 
 #define KNOWN_MAX      10000 /* tokens remembered; past it the memory starts anew */
 #define LIMIT_KEYS_MAX 10000

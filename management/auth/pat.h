@@ -8,7 +8,7 @@
 #define MGMT_AUTH_PAT_H
 
 #include "management/domain/token.h"
-#include "management/engine.h"
+#include "management/engine/engine.h"
 
 struct pat_auth;
 

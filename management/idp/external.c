@@ -14,7 +14,7 @@
 #include "lib/crypto/secret.h"
 #include "lib/crypto/vault.h"
 #include "lib/http/client.h"
-#include "management/idp/connectors.h"
+#include "management/identity/connectors.h"
 #include "management/idp/idp_impl.h"
 
 #define TIMEOUT_MS 5000

@@ -8,7 +8,7 @@
 
 #include "lib/base/ratelimit.h"
 #include "lib/crypto/hash.h"
-#include "management/idp/local_users.h"
+#include "management/identity/local_users.h"
 #include "management/idp/provider.h"
 
 #define IDP_SECRET_LEN     43 /* base64url characters of 32 random bytes */

@@ -7,8 +7,8 @@
 #ifndef MGMT_IDP_KEYRING_H
 #define MGMT_IDP_KEYRING_H
 
-#include "management/auth/jwks.h"
-#include "management/engine.h"
+#include "management/engine/engine.h"
+#include "management/oidc/jwks.h"
 
 struct keyring;
 

@@ -8,7 +8,7 @@
 #include <qrencode.h>
 
 #include "lib/base/enc.h"
-#include "management/idp/connectors.h"
+#include "management/identity/connectors.h"
 
 static const char STYLE[] =
     ":root{color-scheme:light dark;--bg:#f3f5f8;--card:#fff;--text:#16202e;--soft:#5b6878;"

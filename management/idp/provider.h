@@ -16,9 +16,9 @@
 
 #include "lib/base/log.h"
 #include "lib/http/router.h"
-#include "management/auth/jwt.h"
-#include "management/engine.h"
+#include "management/engine/engine.h"
 #include "management/idp/keyring.h"
+#include "management/oidc/jwt.h"
 
 struct idp;
 

@@ -10,7 +10,7 @@
 #include "lib/crypto/vault.h"
 #include "management/idp/idp_impl.h"
 #include "management/idp/totp.h"
-#include "management/netmap/snapshot.h"
+#include "management/snapshot/snapshot.h"
 
 enum rk_code idp_second_needed(struct http_req *req, struct db *db, const struct local_user *u,
                                bool *out, struct rk_err *err)

@@ -8,9 +8,9 @@
 
 #include "management/netmap/netmap.h"
 #include "management/netmap/pb.h"
-#include "management/netmap/proxy.h"
 #include "management/netmap/streams.h"
 #include "management/netmap/view.h"
+#include "management/snapshot/proxy.h"
 
 #define PRIVATE_TTL_S 5
 

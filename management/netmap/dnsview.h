@@ -7,8 +7,8 @@
 #define MGMT_NETMAP_DNSVIEW_H
 
 #include "lib/base/buf.h"
-#include "management/netmap/plan.h"
-#include "management/netmap/state.h"
+#include "management/snapshot/plan.h"
+#include "management/snapshot/state.h"
 
 struct dns_zone {
     struct glist groups;

@@ -8,7 +8,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
-#include "management/netmap/snapshot.h"
+#include "management/snapshot/snapshot.h"
 
 /* SSH by JWT: where agents get the keys that sign users' tokens. Absent when issuer is empty. */
 struct netmap_jwt {

@@ -8,8 +8,8 @@
 
 #include "lib/crypto/hash.h"
 #include "management/netmap/pb.h"
-#include "management/netmap/plan.h"
 #include "management/netmap/view.h"
+#include "management/snapshot/plan.h"
 
 _Static_assert(SSH_HASH_SIZE == HASH_BLAKE2B128_SIZE, "the wire form of user ids");
 

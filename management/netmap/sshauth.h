@@ -5,7 +5,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/map.h"
-#include "management/netmap/state.h"
+#include "management/snapshot/state.h"
 
 #define SSH_HASH_SIZE 16
 

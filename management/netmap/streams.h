@@ -4,7 +4,7 @@
 #define MGMT_NETMAP_STREAMS_H
 
 #include "lib/base/buf.h"
-#include "management/netmap/state.h"
+#include "management/snapshot/state.h"
 
 /** Bytes that the fragments of the peers take. */
 size_t streams_size(const struct snapshot *s, enum stream_kind k, const struct bits *peers);

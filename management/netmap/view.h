@@ -14,9 +14,9 @@
 #define MGMT_NETMAP_VIEW_H
 
 #include "management/netmap/netmap.h"
-#include "management/netmap/plan.h"
 #include "management/netmap/sshauth.h"
-#include "management/netmap/state.h"
+#include "management/snapshot/plan.h"
+#include "management/snapshot/state.h"
 
 struct view_hit { /* an active rule with self on a side, in rule order */
     uint32_t rule;

@@ -7,7 +7,7 @@
 #include "lib/base/id.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/vault.h"
-#include "management/idp/local_users.h"
+#include "management/identity/local_users.h"
 
 static struct rk_prefix random_net4(void)
 {

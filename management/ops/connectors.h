@@ -3,7 +3,7 @@
 #ifndef MGMT_OPS_CONNECTORS_H
 #define MGMT_OPS_CONNECTORS_H
 
-#include "management/idp/connectors.h"
+#include "management/identity/connectors.h"
 #include "management/ops/op.h"
 
 /** Create (id empty) or change: empty texts keep what is stored. *out echoes the input with its id.

@@ -7,7 +7,7 @@
 #include "lib/base/id.h"
 #include "lib/crypto/pwhash.h"
 #include "lib/crypto/token.h"
-#include "management/idp/local_users.h"
+#include "management/identity/local_users.h"
 #include "management/ops/users.h"
 
 #define EXPIRES_DEFAULT_S ((int64_t)72 * 3600)

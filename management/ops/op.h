@@ -9,10 +9,10 @@
 #ifndef MGMT_OPS_OP_H
 #define MGMT_OPS_OP_H
 
-#include "management/auth/permission.h"
 #include "management/domain/activity.h"
-#include "management/engine.h"
-#include "management/netmap/snapshot.h"
+#include "management/domain/permission.h"
+#include "management/engine/engine.h"
+#include "management/snapshot/snapshot.h"
 
 struct op { /* open; one request of one caller */
     struct mgmt *m;

@@ -4,9 +4,9 @@
 
 #include "management/ops/peer_ephemeral.h"
 
-#include "management/netmap/snapshot.h"
+#include "management/engine/presence.h"
 #include "management/ops/peers.h"
-#include "management/presence.h"
+#include "management/snapshot/snapshot.h"
 
 /* A batch; the next look takes the next one. */
 static const char SQL_DUE[] =

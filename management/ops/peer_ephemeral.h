@@ -7,7 +7,7 @@
 #ifndef MGMT_OPS_PEER_EPHEMERAL_H
 #define MGMT_OPS_PEER_EPHEMERAL_H
 
-#include "management/engine.h"
+#include "management/engine/engine.h"
 
 #define EPHEMERAL_LIFETIME_US ((int64_t)600 * 1000000)
 #define EPHEMERAL_EVERY_MS    30000

@@ -4,9 +4,9 @@
 
 #include "management/ops/peer_expiry.h"
 
-#include "management/netmap/snapshot.h"
+#include "management/engine/presence.h"
 #include "management/ops/peers.h"
-#include "management/presence.h"
+#include "management/snapshot/snapshot.h"
 
 #define US_PER_S 1000000
 

@@ -6,7 +6,7 @@
 #ifndef MGMT_OPS_PEER_EXPIRY_H
 #define MGMT_OPS_PEER_EXPIRY_H
 
-#include "management/engine.h"
+#include "management/engine/engine.h"
 
 struct expiry { /* open; outlives the engine */
     struct mgmt_chore chore;

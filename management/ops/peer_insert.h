@@ -3,7 +3,7 @@
 #ifndef MGMT_OPS_PEER_INSERT_H
 #define MGMT_OPS_PEER_INSERT_H
 
-#include "management/engine.h"
+#include "management/engine/engine.h"
 
 /**
  * Inside a mutation: pick addresses and the DNS label of *p (its other fields are set) and insert

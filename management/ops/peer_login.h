@@ -6,8 +6,8 @@
 #ifndef MGMT_OPS_PEER_LOGIN_H
 #define MGMT_OPS_PEER_LOGIN_H
 
-#include "management/engine.h"
-#include "management/netmap/snapshot.h"
+#include "management/engine/engine.h"
+#include "management/snapshot/snapshot.h"
 
 struct peer_login_req {           /* open; borrowed for the call */
     struct rk_str key;            /* WireGuard public key, canonical base64 text */

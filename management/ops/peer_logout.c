@@ -4,7 +4,7 @@
 
 #include "management/ops/peer_logout.h"
 
-#include "management/auth/permission.h"
+#include "management/domain/permission.h"
 #include "management/ops/peers.h"
 
 static enum rk_code logout_tx(struct tx *tx, void *arg, struct rk_err *err)

@@ -3,7 +3,7 @@
 #ifndef MGMT_OPS_PEER_LOGOUT_H
 #define MGMT_OPS_PEER_LOGOUT_H
 
-#include "management/engine.h"
+#include "management/engine/engine.h"
 
 /** Delete the peer with this key as its owner would (the system where it has none). Store thread.
  *  Errors: RK_NOT_FOUND (unknown key), RK_FORBIDDEN (its owner may not delete peers),

@@ -7,8 +7,8 @@
 #ifndef MGMT_OPS_PEER_SYNC_H
 #define MGMT_OPS_PEER_SYNC_H
 
-#include "management/engine.h"
-#include "management/netmap/snapshot.h"
+#include "management/engine/engine.h"
+#include "management/snapshot/snapshot.h"
 
 struct peer_report {              /* open; borrowed for the call */
     struct rk_str key;            /* WireGuard key, canonical text */

@@ -8,7 +8,7 @@
 #include "lib/crypto/pwhash.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/vault.h"
-#include "management/idp/local_users.h"
+#include "management/identity/local_users.h"
 #include "management/ops/addresses.h"
 #include "management/ops/peers.h"
 

@@ -11,11 +11,11 @@
 
 #include "management/netmap/dnsview.h"
 #include "management/netmap/netmap.h"
-#include "management/netmap/plan.h"
-#include "management/netmap/proxy.h"
 #include "management/netmap/routes.h"
-#include "management/netmap/state.h"
 #include "management/netmap/view.h"
+#include "management/snapshot/plan.h"
+#include "management/snapshot/proxy.h"
+#include "management/snapshot/state.h"
 
 void affected_done(struct affected *a)
 {

@@ -9,7 +9,7 @@
 #define MGMT_PUSH_AFFECTED_H
 
 #include "management/domain/change.h"
-#include "management/netmap/snapshot.h"
+#include "management/snapshot/snapshot.h"
 
 /**
  * Peers of new_snap (as its indexes) whose map can differ from the one of old_snap: always a

@@ -7,8 +7,8 @@
 
 #include "lib/base/err.h"
 #include "management/netmap/netmap.h"
-#include "management/netmap/state.h"
 #include "management/push/affected.h"
+#include "management/snapshot/state.h"
 
 struct walk {
     const struct snapshot *old, *new;

@@ -26,7 +26,7 @@
 #include "lib/base/pool.h"
 #include "lib/crypto/box.h"
 #include "lib/grpc/call.h"
-#include "management/engine.h"
+#include "management/engine/engine.h"
 #include "management/netmap/netmap.h"
 #include "management/push/coalesce.h"
 #include "management/push/servers.h"

@@ -21,8 +21,8 @@
 #include "lib/base/buf.h"
 #include "lib/base/str.h"
 #include "management/netmap/netmap.h"
-#include "management/netmap/snapshot.h"
 #include "management/push/servers.h"
+#include "management/snapshot/snapshot.h"
 
 enum message_kind { MESSAGE_FIRST, MESSAGE_MAP, MESSAGE_CONFIG, MESSAGE_DELETED };
 

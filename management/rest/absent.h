@@ -3,7 +3,7 @@
 #ifndef MGMT_REST_ABSENT_H
 #define MGMT_REST_ABSENT_H
 
-#include "management/auth/permission.h"
+#include "management/domain/permission.h"
 
 enum absent_answer {
     ABSENT_LIST,           /* [] */

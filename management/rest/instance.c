@@ -5,7 +5,7 @@
 #include "lib/base/num.h"
 #include "lib/crypto/pwhash.h"
 #include "lib/crypto/secret.h"
-#include "management/idp/local_users.h"
+#include "management/identity/local_users.h"
 #include "management/ops/accounts.h"
 #include "management/ops/tokens.h"
 #include "management/rest/handlers.h"

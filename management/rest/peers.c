@@ -5,9 +5,9 @@
 #include "management/ops/peers.h"
 
 #include "lib/base/num.h"
+#include "management/engine/presence.h"
 #include "management/netmap/netmap.h"
 #include "management/ops/temporary.h"
-#include "management/presence.h"
 #include "management/rest/handlers.h"
 
 bool peer_visible(const struct op *op, const struct peer *p)

@@ -4,7 +4,7 @@
 
 #include "management/ops/tokens.h"
 
-#include "management/presence.h"
+#include "management/engine/presence.h"
 #include "management/rest/handlers.h"
 
 static void put_token(struct http_req *req, struct rk_buf *b, const struct pat *p)

@@ -4,7 +4,7 @@
 
 #include "management/ops/users.h"
 
-#include "management/idp/local_users.h"
+#include "management/identity/local_users.h"
 #include "management/rest/handlers.h"
 
 static void put_permissions(const struct op *op, struct rk_buf *b)

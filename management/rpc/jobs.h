@@ -16,9 +16,9 @@
 #include "lib/base/str.h"
 #include "lib/crypto/box.h"
 #include "lib/grpc/call.h"
-#include "management/engine.h"
-#include "management/netmap/snapshot.h"
+#include "management/engine/engine.h"
 #include "management/rpc/envelope.h"
+#include "management/snapshot/snapshot.h"
 
 struct jobs;
 struct job_stream;

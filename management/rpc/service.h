@@ -18,7 +18,7 @@
 #include "lib/base/metrics.h"
 #include "lib/base/pool.h"
 #include "lib/grpc/server.h"
-#include "management/engine.h"
+#include "management/engine/engine.h"
 #include "management/netmap/netmap.h"
 #include "management/push/hub.h"
 #include "management/push/servers.h"

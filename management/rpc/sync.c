@@ -11,8 +11,8 @@
 #include <time.h>
 
 #include "lib/base/num.h"
+#include "management/engine/presence.h"
 #include "management/ops/peer_sync.h"
-#include "management/presence.h"
 #include "management/rpc/meta.h"
 #include "management/rpc/rpc_impl.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Entities in the database: write one, load an account. Knows tables and columns, not rules; the
- * engine (management/engine.h) decides what is written when. Store thread; inside a transaction
- * where it writes.
+ * engine (management/engine/engine.h) decides what is written when. Store thread; inside a
+ * transaction where it writes.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H

@@ -23,9 +23,9 @@
 #include "lib/base/id.h"
 #include "lib/base/num.h"
 #include "lib/crypto/vault.h"
+#include "management/engine/presence.h"
 #include "management/ops/peer_login.h"
 #include "management/ops/tokens.h"
-#include "management/presence.h"
 #include "management/rest/rest.h"
 
 #define STORE_THREADS 3

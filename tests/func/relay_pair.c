@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/relay_client.h"
+#include "agent/client/relay_client.h"
 #include "lib/base/arena.h"
 #include "lib/base/num.h"
 #include "lib/crypto/hmac.h"

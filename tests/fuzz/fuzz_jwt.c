@@ -2,8 +2,8 @@
 /* Fuzz tokens, key sets and form parameters: what strangers send to the identity provider. */
 #include "config.h"
 
-#include "management/auth/jwt.h"
 #include "management/idp/idp_impl.h"
+#include "management/oidc/jwt.h"
 #include "tests/fuzz/fuzz.h"
 
 static enum rk_code find(struct jwks_source *s, struct rk_str kid, struct jwk **out,

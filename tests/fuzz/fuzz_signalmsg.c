@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "agent/signal_msg.h"
+#include "agent/client/signal_msg.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

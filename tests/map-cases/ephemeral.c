@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "lib/crypto/vault.h"
-#include "management/netmap/snapshot.h"
+#include "management/engine/presence.h"
 #include "management/ops/peer_ephemeral.h"
-#include "management/presence.h"
+#include "management/snapshot/snapshot.h"
 #include "tests/map-cases/suite.h"
 
 #define START_US ((int64_t)1767268800 * 1000000)

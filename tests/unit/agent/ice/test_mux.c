@@ -5,9 +5,9 @@
  */
 #include "config.h"
 
-#include "agent/ice/agent.h"
 #include "agent/ice/mux.h"
 #include "agent/ice/mux_priv.h"
+#include "agent/ice/session.h"
 #include "lib/base/num.h"
 #include "tests/unit/vec.h"
 

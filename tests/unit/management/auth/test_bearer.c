@@ -6,9 +6,9 @@
 #include "management/auth/bearer.h"
 
 #include "lib/crypto/vault.h"
+#include "management/identity/local_users.h"
 #include "management/idp/keyring.h"
-#include "management/idp/local_users.h"
-#include "management/netmap/snapshot.h"
+#include "management/snapshot/snapshot.h"
 #include "tests/unit/management/store_env.h"
 
 #define ISSUER  "https://id.test/oauth2"

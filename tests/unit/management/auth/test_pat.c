@@ -6,10 +6,10 @@
 #include "management/auth/pat.h"
 
 #include "lib/crypto/vault.h"
-#include "management/netmap/snapshot.h"
+#include "management/engine/presence.h"
 #include "management/ops/accounts.h"
 #include "management/ops/tokens.h"
-#include "management/presence.h"
+#include "management/snapshot/snapshot.h"
 #include "tests/unit/management/store_env.h"
 
 static struct env e;

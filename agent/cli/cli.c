@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Commands: parse, ask the daemon, print. `service run` and `up -F` are the daemon themselves. */
+#include "config.h"
+
+#include "agent/cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/cli/sso.h"
+#include "agent/cli/status.h"
+#include "agent/config/options.h"
+#include "agent/config/version.h"
+#include "agent/control/client.h"
+#include "agent/daemon/app.h"
+
+struct cli {
+    struct rk_arena *mem; /* wiping */
+    struct all_opts v;
+    struct rk_opts o;
+    int n_rest;
+    char **rest;
+    bool help;
+};
+
+struct command {
+    const char *name;
+    unsigned groups;
+    int (*run)(struct cli *c);
+    const char *help;
+};
+
+static int complain(const struct rk_err *err)
+{
+    (void)fprintf(stderr, "Error: %s\n", err->msg);
+    return 1;
+}
+
+/* ---- the daemon ---- */
+
+static struct rk_str join(struct rk_arena *mem, struct rk_str dir, const char *name)
+{
+    return rk_arena_printf(mem, "%.*s/%s", RK_STR_ARG(dir), name);
+}
+
+/* Settings that this command line or the environment gives go to the profile. */
+static enum rk_code settings_to_profile(struct cli *c, struct profile *p, struct rk_err *err);
+
+static int run_daemon(struct cli *c, bool connect)
+{
+    const struct daemon_opts *d = &c->v.daemon;
+    struct rk_str config = d->config.n ? d->config : join(c->mem, d->state_dir, "default.json");
+    struct app_opts opts = {.daemon = d,
+                            .state_path = join(c->mem, d->state_dir, "state.json").p,
+                            .connect = connect || d->setup_key.n};
+    enum rk_log_level level = RK_INFO;
+    struct rk_err err = {0};
+    enum rk_code rc;
+
+    (void)!rk_log_level_parse(d->log_level, &level, NULL);
+    opts.log = rk_log_new(STDERR_FILENO, level, d->log_json);
+    rc = profile_load(config.p, &opts.profile, &err);
+    if (rc == RK_OK)
+        rc = settings_to_profile(c, opts.profile, &err);
+    if (rc == RK_OK)
+        rc = app_run(&opts, &err);
+    profile_free(opts.profile);
+    rk_log_free(opts.log);
+    return rc ? complain(&err) : 0;
+}
+
+static int cmd_service(struct cli *c)
+{
+    if (c->n_rest != 1 || strcmp(c->rest[0], "run") != 0) {
+        (void)fprintf(stderr, "Error: usage: rook service run [options]\n");
+        return 1;
+    }
+    return run_daemon(c, false);
+}
+
+/* ---- settings of a command line ---- */
+
+/* The text of a setting as profile_set takes it. */
+static struct rk_str setting_text(struct cli *c, const struct rk_opt *row)
+{
+    const void *at = (const char *)&c->v.settings + row->at;
+    const struct rk_strs *list = at;
+    struct rk_str out = RK_STR("");
+
+    switch (row->type) {
+    case RK_OPT_BOOL:
+        return *(const bool *)at ? RK_STR("true") : RK_STR("false");
+    case RK_OPT_I64:
+        return rk_arena_printf(c->mem, "%lld", (long long)*(const int64_t *)at);
+    case RK_OPT_DURATION:
+        return rk_arena_printf(c->mem, "%lldms", (long long)*(const int64_t *)at);
+    case RK_OPT_LIST:
+        for (size_t i = 0; i < list->n; i++)
+            out = rk_arena_printf(c->mem, "%.*s%s%.*s", RK_STR_ARG(out), i ? "," : "",
+                                  RK_STR_ARG(list->items[i]));
+        return out;
+    case RK_OPT_TEXT:
+    case RK_OPT_SECRET:
+    case RK_OPT_CHOICE:
+        break;
+    }
+    return *(const struct rk_str *)at;
+}
+
+/* Only what the user really set. */
+static bool next_setting(struct cli *c, size_t *i, struct rk_str *flag, struct rk_str *value)
+{
+    size_t n;
+    const struct rk_opt *rows = options_settings(&n);
+
+    for (; *i < n; ++*i) {
+        if (rk_opt_source_of(&c->o, rows[*i].flag) == RK_OPT_DEFAULT)
+            continue;
+        *flag = rk_str_z(rows[*i].flag);
+        *value = setting_text(c, &rows[*i]);
+        ++*i;
+        return true;
+    }
+    return false;
+}
+
+static enum rk_code settings_to_profile(struct cli *c, struct profile *p, struct rk_err *err)
+{
+    struct rk_str flag, value;
+    bool any = false;
+    size_t i = 0;
+
+    while (next_setting(c, &i, &flag, &value)) {
+        enum rk_code rc = profile_set(p, flag, value, err);
+
+        if (rc)
+            return rc;
+        any = true;
+    }
+    return any ? profile_save(p, err) : RK_OK;
+}
+
+static json_t *text_json(struct rk_str s)
+{
+    return json_stringn(s.p ? s.p : "", s.n);
+}
+
+static json_t *up_args(struct cli *c, struct rk_str token)
+{
+    json_t *settings = json_object(), *args = json_object();
+    struct rk_str flag, value;
+    size_t i = 0;
+
+    while (next_setting(c, &i, &flag, &value))
+        (void)json_object_set_new(settings, flag.p, text_json(value));
+    (void)json_object_set_new(args, "settings", settings);
+    if (c->v.cli.setup_key.n)
+        (void)json_object_set_new(args, "setup_key", text_json(c->v.cli.setup_key));
+    if (token.n)
+        (void)json_object_set_new(args, "token", text_json(token));
+    (void)json_object_set_new(args, "timeout_ms", json_integer(c->v.cli.timeout_ms));
+    return args;
+}
+
+/* ---- commands ---- */
+
+/* Longer than the daemon waits for the connection, so that its error arrives. */
+static int64_t patience(const struct cli *c)
+{
+    return c->v.cli.timeout_ms + 45000;
+}
+
+/* ---- people log in by a browser ---- */
+
+static void show_prompt(struct sso_user *u RK_UNUSED, const struct sso_prompt *p)
+{
+    (void)printf("Open this address in a browser to log in:\n\n  %.*s\n\n", RK_STR_ARG(p->url));
+    if (p->code.n)
+        (void)printf("The page must show the code %.*s. Waiting ...\n", RK_STR_ARG(p->code));
+    (void)fflush(stdout);
+}
+
+/* `up` or `login`; when a person has to log in, that first. */
+static enum rk_code connect_daemon(struct cli *c, const char *call, json_t **result,
+                                   struct rk_err *err)
+{
+    struct sso_user user = {.show = show_prompt};
+    struct rk_str addr = c->v.cli.daemon_addr, none = RK_STR(""), token;
+    json_t *flow = NULL;
+    struct rk_err why = {0};
+    enum rk_code rc = ctl_call(addr, call, up_args(c, none), patience(c), result, err);
+
+    if (rc != RK_FORBIDDEN || c->v.cli.setup_key.n)
+        return rc;
+    rc = ctl_call(addr, "sso", NULL, patience(c), &flow, &why);
+    if (rc == RK_NOT_FOUND)
+        return RK_FORBIDDEN; /* with the first text: it says what is missing */
+    if (rc)
+        return rk_fail(err, rc, "%s", why.msg);
+    rc = sso_device(c->mem, flow, &user, &token, err);
+    json_decref(flow);
+    return rc ? rc : ctl_call(addr, call, up_args(c, token), patience(c), result, err);
+}
+
+static int cmd_up(struct cli *c)
+{
+    json_t *result = NULL;
+    struct rk_err err = {0};
+    bool already;
+
+    if (c->v.cli.foreground)
+        return run_daemon(c, true);
+    if (connect_daemon(c, "up", &result, &err))
+        return complain(&err);
+    already = json_is_true(json_object_get(result, "already"));
+    (void)printf(already ? "Already connected\n" : "Connected\n");
+    json_decref(result);
+    return 0;
+}
+
+static int simple(struct cli *c, const char *call, json_t *args, int64_t timeout_ms,
+                  const char *done)
+{
+    json_t *result = NULL;
+    struct rk_err err = {0};
+
+    if (ctl_call(c->v.cli.daemon_addr, call, args, timeout_ms, &result, &err))
+        return complain(&err);
+    json_decref(result);
+    (void)printf("%s\n", done);
+    return 0;
+}
+
+static int cmd_login(struct cli *c)
+{
+    json_t *result = NULL;
+    struct rk_err err = {0};
+
+    if (connect_daemon(c, "login", &result, &err))
+        return complain(&err);
+    json_decref(result);
+    (void)printf("Logged in\n");
+    return 0;
+}
+
+static int cmd_down(struct cli *c)
+{
+    return simple(c, "down", NULL, 20000, "Disconnected");
+}
+
+static int cmd_logout(struct cli *c)
+{
+    return simple(c, "logout", NULL, 35000, "Deregistered successfully");
+}
+
+static int print_address(const json_t *status, const char *name)
+{
+    const char *cidr = json_string_value(json_object_get(status, name));
+
+    if (!cidr || !*cidr) {
+        (void)fprintf(stderr, "Error: no such address\n");
+        return 1;
+    }
+    (void)printf("%.*s\n", (int)strcspn(cidr, "/"), cidr);
+    return 0;
+}
+
+static int cmd_status(struct cli *c)
+{
+    json_t *status = NULL;
+    struct rk_err err = {0};
+    int rc = 0;
+
+    if (ctl_call(c->v.cli.daemon_addr, "status", NULL, 10000, &status, &err))
+        return complain(&err);
+    (void)json_object_set_new(status, "cliVersion", json_string(PACKAGE_VERSION));
+    if (c->v.cli.check.n) {
+        rc = cli_status_check(status, c->v.cli.check.p);
+        if (rc == 2)
+            (void)fprintf(stderr, "Error: --check is live, ready or startup\n");
+        rc = rc != 0;
+    } else if (c->v.cli.ipv4 || c->v.cli.ipv6) {
+        rc = print_address(status, c->v.cli.ipv4 ? "netbirdIp" : "netbirdIpv6");
+    } else if (c->v.cli.json) {
+        (void)json_dumpf(status, stdout, JSON_INDENT(2));
+        (void)printf("\n");
+    } else {
+        cli_status_print(stdout, status, c->v.cli.detail);
+    }
+    json_decref(status);
+    return rc;
+}
+
+static void print_networks(const json_t *list)
+{
+    const json_t *one, *domains, *d;
+    size_t i, k;
+
+    if (!json_array_size(list))
+        (void)printf("No networks available.\n");
+    json_array_foreach(list, i, one)
+    {
+        domains = json_object_get(one, "domains");
+        (void)printf("- ID: %s\n  %s: ", json_string_value(json_object_get(one, "id")),
+                     json_array_size(domains) ? "Domains" : "Network");
+        json_array_foreach(domains, k, d)(void) printf("%s%s", k ? ", " : "", json_string_value(d));
+        (void)printf("%s\n  Status: %s\n", json_string_value(json_object_get(one, "network")),
+                     json_is_true(json_object_get(one, "selected")) ? "Selected" : "Not Selected");
+    }
+}
+
+static int list_networks(struct cli *c)
+{
+    json_t *result = NULL;
+    struct rk_err err = {0};
+
+    if (ctl_call(c->v.cli.daemon_addr, "networks", NULL, 10000, &result, &err))
+        return complain(&err);
+    if (c->v.cli.json) {
+        (void)json_dumpf(json_object_get(result, "networks"), stdout, JSON_INDENT(2));
+        (void)printf("\n");
+    } else {
+        print_networks(json_object_get(result, "networks"));
+    }
+    json_decref(result);
+    return 0;
+}
+
+static int cmd_networks(struct cli *c)
+{
+    const char *verb = c->n_rest ? c->rest[0] : "list";
+    bool select = strcmp(verb, "select") == 0;
+    json_t *ids = json_array(), *args;
+
+    for (int i = 1; i < c->n_rest; i++) { /* several words, or one list with commas */
+        struct rk_str id, rest = rk_str_z(c->rest[i]);
+
+        while (rest.n) {
+            (void)rk_str_cut(rest, ',', &id, &rest);
+            if (id.n)
+                (void)json_array_append_new(ids, text_json(id));
+        }
+    }
+    if (!json_array_size(ids) && (strcmp(verb, "list") == 0 || strcmp(verb, "ls") == 0)) {
+        json_decref(ids);
+        return list_networks(c);
+    }
+    if (!json_array_size(ids) || (!select && strcmp(verb, "deselect") != 0)) {
+        json_decref(ids);
+        (void)fprintf(stderr, "Error: usage: rook networks list | select ID…|all | deselect "
+                              "ID…|all\n");
+        return 1;
+    }
+    args = json_pack("{s:o,s:b}", "ids", ids, "append", c->v.cli.append);
+    return simple(c, select ? "networks_select" : "networks_deselect", args, 10000,
+                  select ? "Networks selected" : "Networks deselected");
+}
+
+static int cmd_version(struct cli *c RK_UNUSED)
+{
+    (void)printf("%s\n", PACKAGE_VERSION);
+    return 0;
+}
+
+static const struct command COMMANDS[] = {
+    {"up", OPTIONS_CLI | OPTIONS_CONNECT | OPTIONS_SETTINGS | OPTIONS_DAEMON, cmd_up,
+     "register if needed, then connect; changed settings are kept"},
+    {"down", OPTIONS_CLI, cmd_down, "disconnect"},
+    {"status", OPTIONS_CLI | OPTIONS_STATUS, cmd_status, "show connection and peers"},
+    {"networks", OPTIONS_CLI | OPTIONS_NETWORKS, cmd_networks,
+     "networks behind peers: list, select ID…|all, deselect ID…|all"},
+    {"routes", OPTIONS_CLI | OPTIONS_NETWORKS, cmd_networks, NULL},
+    {"login", OPTIONS_CLI | OPTIONS_CONNECT | OPTIONS_SETTINGS, cmd_login,
+     "register without connecting"},
+    {"logout", OPTIONS_CLI, cmd_logout, "remove this peer from management and disconnect"},
+    {"deregister", OPTIONS_CLI, cmd_logout, NULL},
+    {"service", OPTIONS_SETTINGS | OPTIONS_DAEMON, cmd_service, "service run: the daemon"},
+    {"version", 0, cmd_version, "print the version"},
+};
+
+static int usage(FILE *out)
+{
+    (void)fprintf(out, "Usage: rook COMMAND [options]\n\nCommands:\n");
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
+        if (COMMANDS[i].help)
+            (void)fprintf(out, "  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].help);
+    (void)fprintf(out, "\n\"rook COMMAND --help\" lists the options of a command.\n");
+    return out == stdout ? 0 : 1;
+}
+
+static int help(const struct command *cmd, const struct rk_opt *table, size_t n)
+{
+    struct rk_buf text;
+
+    rk_buf_init(&text, 1 << 20);
+    rk_opts_help(table, n, &text);
+    (void)printf("Usage: rook %s [options]\n%s.\n\n%.*s", cmd->name, cmd->help ? cmd->help : "",
+                 (int)text.n, text.p ? text.p : "");
+    rk_buf_done(&text);
+    return 0;
+}
+
+static int run(const struct command *cmd, int argc, char **argv)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
+    struct cli c = {.mem = mem, .rest = argv};
+    struct rk_err err = {0};
+    size_t n;
+    const struct rk_opt *table = options_table(mem, cmd->groups, &n);
+
+    if (rk_opts_load(&c.o, table, n, &c.v, mem, argc, argv, &c.n_rest, &c.help, &err))
+        return complain(&err);
+    if (c.help)
+        return help(cmd, table, n);
+    if (c.n_rest && cmd->run != cmd_service && cmd->run != cmd_networks) {
+        (void)fprintf(stderr, "Error: unexpected argument %s\n", argv[0]);
+        return 1;
+    }
+    /* groups that have the same option: the row of the first stands for both */
+    if (cmd->groups & OPTIONS_CLI)
+        c.v.daemon.daemon_addr = c.v.cli.daemon_addr;
+    if (cmd->groups & OPTIONS_CONNECT)
+        c.v.daemon.setup_key = c.v.cli.setup_key;
+    return cmd->run(&c);
+}
+
+int cli_main(int argc, char **argv)
+{
+    if (argc < 2)
+        return usage(stderr);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0)
+        return usage(stdout);
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
+        if (strcmp(argv[1], COMMANDS[i].name) == 0)
+            return run(&COMMANDS[i], argc - 2, argv + 2);
+    (void)fprintf(stderr, "Error: unknown command %s\n", argv[1]);
+    return usage(stderr);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Growing random waits; see backoff.h. */
+#include "config.h"
+
+#include "agent/client/backoff.h"
+
+#include "lib/base/num.h"
+#include "lib/crypto/secret.h"
+
+int64_t backoff_next_ms(struct backoff *b)
+{
+    int64_t now = b->current_ms ? b->current_ms : b->first_ms;
+    int64_t low = now * (1000 - b->spread_permille) / 1000;
+    int64_t width = 2 * now * b->spread_permille / 1000;
+
+    b->current_ms = rk_min_i64(now * b->factor_permille / 1000, b->max_ms);
+    return low + (int64_t)rk_secret_random_below((uint32_t)width + 1);
+}
+
+void backoff_reset(struct backoff *b)
+{
+    b->current_ms = 0;
+}

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Home relay, foreign relays, and when to dial again; see relay_client.h. One connection is
+ * relay_link.c.
+ *
+ *   home lost -> 1.5 s -> same URL once -> all URLs at once -> wait 2, 4 … 60 s -> all URLs …
+ */
+#include "config.h"
+
+#include "agent/client/relay_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/client/backoff.h"
+#include "agent/client/relay_link.h"
+#include "lib/base/buf.h"
+#include "lib/base/enc.h"
+#include "lib/base/list.h"
+#include "lib/base/num.h"
+#include "lib/crypto/secret.h"
+#include "lib/net/relayproto.h"
+
+#define MAX_URLS        16
+#define MAX_DIALS       7 /* at once, as official clients */
+#define MAX_FOREIGN     64
+#define SETTLE_MS       1500
+#define RETRY_MIN_MS    2000
+#define RETRY_MAX_MS    60000
+#define SWEEP_MS        60000
+#define FOREIGN_OLD_MS  5000
+#define SIGNATURE_MAX   64 /* bytes; HMAC-SHA256 has 32 */
+#define TOKEN_ALGORITHM 1
+
+struct dial { /* a connection, from its first packet on */
+    struct rk_list link;
+    struct rlk_user user;
+    struct rcl *client;
+    struct rlk *rlk;
+    bool foreign;
+    bool quick;       /* the one try at the relay that was lost */
+    size_t url_index; /* home: among the configured ones; MAX_URLS: not configured any more */
+};
+
+struct rcl {
+    struct rk_loop *loop;
+    struct rk_log *log;
+    struct rcl_user *user;
+    struct tls_ctx *tls;
+    uint32_t fwmark;
+    struct rly_peer_id self;
+    char *urls[MAX_URLS]; /* owned */
+    size_t n_urls;
+    struct rk_err url_err[MAX_URLS];
+    size_t next_url; /* of the round under way: the first not dialled yet */
+    struct rk_buf token;
+    bool has_token;
+    struct rk_list dials;   /* towards a home relay */
+    struct dial *home;      /* up; not in dials */
+    struct rk_list foreign; /* dialling or up */
+    size_t n_foreign;
+    char *lost_url; /* the home that was lost; owned, may be NULL */
+    struct backoff wait;
+    struct rk_timer *retry, *sweep;
+};
+
+static void start_round(struct rcl *c);
+
+/* --- connections --- */
+
+static void on_up(struct rlk_user *u);
+static void on_down(struct rlk_user *u, const struct rk_err *why);
+static const struct rlk_user_ops LINK_OPS = {.up = on_up, .down = on_down};
+
+static enum rk_code dial_open(struct rcl *c, struct rk_str url, struct rk_ip ip, bool foreign,
+                              struct dial **out, struct rk_err *err)
+{
+    struct dial *d = rk_calloc(1, sizeof *d);
+    struct rlk_opts o = {
+        .loop = c->loop,
+        .log = c->log,
+        .tls = c->tls,
+        .fwmark = c->fwmark,
+        .url = url,
+        .ip = ip,
+        .self = c->self,
+        .token = rk_buf_str(&c->token),
+    };
+    enum rk_code rc;
+
+    d->user.ops = &LINK_OPS;
+    d->client = c;
+    d->foreign = foreign;
+    rc = rlk_open(&o, &d->user, &d->rlk, err);
+    if (rc) {
+        free(d);
+        return rc;
+    }
+    rk_list_push_back(foreign ? &c->foreign : &c->dials, &d->link);
+    c->n_foreign += foreign;
+    *out = d;
+    return RK_OK;
+}
+
+static void dial_free(struct dial *d)
+{
+    if (rk_list_linked(&d->link))
+        d->client->n_foreign -= d->foreign;
+    rk_list_remove(&d->link);
+    free(d);
+}
+
+static void dial_close(struct dial *d)
+{
+    struct rk_err why = {0};
+
+    (void)rk_fail(&why, RK_CANCELLED, "relay connection closed");
+    rlk_close(d->rlk, &why);
+    dial_free(d);
+}
+
+static size_t url_index(const struct rcl *c, struct rk_str url)
+{
+    for (size_t i = 0; i < c->n_urls; i++)
+        if (rk_str_eqz(url, c->urls[i]))
+            return i;
+    return MAX_URLS;
+}
+
+/* --- home --- */
+
+static void on_retry(void *arg)
+{
+    start_round(arg);
+}
+
+static void retry_in(struct rcl *c, int64_t ms)
+{
+    rk_timer_start(c->loop, &c->retry, ms, on_retry, c);
+}
+
+/* Nothing of this round is left: wait 2, 4, 8 … 60 s, each +-50 %. */
+static void round_failed(struct rcl *c)
+{
+    retry_in(c, backoff_next_ms(&c->wait));
+}
+
+static size_t list_len(const struct rk_list *l)
+{
+    size_t n = 0;
+
+    RK_LIST_FOR_EACH (it, l)
+        n++;
+    return n;
+}
+
+static void dial_more(struct rcl *c)
+{
+    size_t running = list_len(&c->dials);
+
+    while (c->next_url < c->n_urls && running < MAX_DIALS) {
+        size_t i = c->next_url++;
+        struct dial *d;
+
+        if (dial_open(c, rk_str_z(c->urls[i]), (struct rk_ip){0}, false, &d, &c->url_err[i])) {
+            rk_log(c->log, RK_WARN, "relay cannot be dialled", KV_ERR(&c->url_err[i]));
+            continue;
+        }
+        d->url_index = i;
+        running++;
+    }
+    if (!running)
+        round_failed(c);
+}
+
+static void start_round(struct rcl *c)
+{
+    if (c->home || !c->n_urls || !c->has_token || !rk_list_empty(&c->dials))
+        return;
+    rk_timer_cancel(&c->retry);
+    if (c->lost_url) { /* once more where we were: peers know us there */
+        size_t i = url_index(c, rk_str_z(c->lost_url));
+
+        free(c->lost_url);
+        c->lost_url = NULL;
+        if (i < MAX_URLS) {
+            struct dial *d;
+
+            c->next_url = c->n_urls;
+            if (!dial_open(c, rk_str_z(c->urls[i]), (struct rk_ip){0}, false, &d, &c->url_err[i])) {
+                d->url_index = i;
+                d->quick = true;
+                return;
+            }
+        }
+    }
+    c->next_url = 0;
+    dial_more(c);
+}
+
+static void home_won(struct rcl *c, struct dial *d)
+{
+    rk_list_remove(&d->link);
+    while (!rk_list_empty(&c->dials))
+        dial_close(rk_container_of(c->dials.next, struct dial, link));
+    c->home = d;
+    backoff_reset(&c->wait);
+    if (d->url_index < MAX_URLS)
+        c->url_err[d->url_index] = (struct rk_err){0};
+    rk_log(c->log, RK_INFO, "relay connected", kv_str("url", rlk_url(d->rlk)),
+           kv_str("instance", rlk_instance(d->rlk)));
+    c->user->ops->home_up(c->user);
+}
+
+static void on_up(struct rlk_user *u)
+{
+    struct dial *d = rk_container_of(u, struct dial, user);
+
+    if (!d->foreign)
+        home_won(d->client, d);
+}
+
+static void home_lost(struct rcl *c, const struct rk_err *why)
+{
+    c->lost_url = rk_str_dupz(rlk_url(c->home->rlk));
+    rk_log(c->log, RK_WARN, "relay lost", KV_ERR(why));
+    dial_free(c->home);
+    c->home = NULL;
+    retry_in(c, SETTLE_MS);
+    c->user->ops->home_down(c->user, why);
+}
+
+static void on_down(struct rlk_user *u, const struct rk_err *why)
+{
+    struct dial *d = rk_container_of(u, struct dial, user);
+    struct rcl *c = d->client;
+
+    if (!d->foreign && d->url_index < MAX_URLS)
+        c->url_err[d->url_index] = *why;
+    if (d == c->home) {
+        home_lost(c, why);
+        return;
+    }
+    rk_log(c->log, d->foreign ? RK_INFO : RK_WARN, "relay connection failed", KV_ERR(why));
+    if (d->foreign) {
+        dial_free(d);
+        return;
+    }
+    if (d->quick)
+        c->next_url = 0;
+    dial_free(d);
+    dial_more(c);
+}
+
+/* --- configuration --- */
+
+static enum rk_code make_token(struct rk_str payload, struct rk_str signature, struct rk_buf *out,
+                               struct rk_err *err)
+{
+    uint8_t mac[SIGNATURE_MAX];
+    size_t n;
+    enum rk_code rc = rk_base64_decode(signature, mac, sizeof mac, &n, err);
+
+    if (rc) {
+        (void)rk_wrap(err, "relay token");
+        return RK_BAD_REQUEST;
+    }
+    rk_buf_addc(out, TOKEN_ALGORITHM);
+    rk_buf_add(out, rk_str_of(mac, n));
+    rk_buf_add(out, payload);
+    if (out->full)
+        return rk_fail(err, RK_BAD_REQUEST, "relay token: too long");
+    return RK_OK;
+}
+
+static void clear_urls(struct rcl *c)
+{
+    for (size_t i = 0; i < c->n_urls; i++) {
+        free(c->urls[i]);
+        c->url_err[i] = (struct rk_err){0};
+    }
+    c->n_urls = 0;
+}
+
+static bool same_urls(const struct rcl *c, const struct rk_str *urls, size_t n)
+{
+    if (n != c->n_urls)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!rk_str_eqz(urls[i], c->urls[i]))
+            return false;
+    return true;
+}
+
+static void replace_urls(struct rcl *c, const struct rk_str *urls, size_t n)
+{
+    while (!rk_list_empty(&c->dials)) /* they belong to the old list */
+        dial_close(rk_container_of(c->dials.next, struct dial, link));
+    clear_urls(c);
+    for (size_t i = 0; i < n; i++)
+        c->urls[c->n_urls++] = rk_str_dupz(urls[i]);
+    c->next_url = c->n_urls;
+    backoff_reset(&c->wait);
+    if (c->home)
+        c->home->url_index = url_index(c, rlk_url(c->home->rlk));
+}
+
+enum rk_code rcl_set_config(struct rcl *c, const struct rk_str *urls, size_t n,
+                            struct rk_str token_payload, struct rk_str token_signature,
+                            struct rk_err *err)
+{
+    struct rk_buf token;
+    bool news = !same_urls(c, urls, rk_min_size(n, MAX_URLS));
+    enum rk_code rc = RK_OK;
+
+    n = rk_min_size(n, MAX_URLS);
+    rk_buf_init(&token, RLY_MAX_AUTH - RLY_TRANSPORT_HEADER - 4);
+    if (n)
+        rc = make_token(token_payload, token_signature, &token, err);
+    if (rc) {
+        rk_buf_done(&token);
+        return rc;
+    }
+    if (news)
+        replace_urls(c, urls, n);
+    if (n) {
+        news = news || !rk_str_eq(rk_buf_str(&c->token), rk_buf_str(&token));
+        rk_buf_done(&c->token);
+        c->token = token;
+        c->has_token = true;
+    } else {
+        rk_buf_done(&token);
+    }
+    if (news || !c->retry)
+        start_round(c);
+    return RK_OK;
+}
+
+bool rcl_has_urls(const struct rcl *c)
+{
+    return c->n_urls != 0;
+}
+
+bool rcl_home(const struct rcl *c, struct rk_str *instance_url, struct rk_ip *ip)
+{
+    if (!c->home || !rlk_is_up(c->home->rlk))
+        return false;
+    if (instance_url)
+        *instance_url = rlk_instance(c->home->rlk);
+    if (ip)
+        *ip = rlk_ip(c->home->rlk);
+    return true;
+}
+
+bool rcl_status_at(const struct rcl *c, size_t i, struct rcl_status *out)
+{
+    size_t k = c->n_urls;
+
+    if (i < c->n_urls) {
+        bool connected = c->home && rlk_is_up(c->home->rlk) && c->home->url_index == i;
+
+        *out = (struct rcl_status){
+            .url = connected ? rlk_instance(c->home->rlk) : rk_str_z(c->urls[i]),
+            .connected = connected,
+            .error = connected ? (struct rk_str){0} : rk_str_z(c->url_err[i].msg),
+        };
+        return true;
+    }
+    RK_LIST_FOR_EACH (it, &c->foreign) {
+        const struct dial *d = rk_container_of(it, struct dial, link);
+
+        if (!rlk_is_up(d->rlk) || k++ != i)
+            continue;
+        *out = (struct rcl_status){.url = rlk_instance(d->rlk), .connected = true};
+        return true;
+    }
+    return false;
+}
+
+/* --- streams --- */
+
+static void on_sweep(void *arg)
+{
+    struct rcl *c = arg;
+    int64_t now = rk_mono_ms();
+
+    RK_LIST_FOR_EACH_SAFE (it, &c->foreign) {
+        struct dial *d = rk_container_of(it, struct dial, link);
+
+        if (!rlk_streams(d->rlk) && now - rlk_opened_ms(d->rlk) > FOREIGN_OLD_MS)
+            dial_close(d);
+    }
+    if (c->n_foreign)
+        rk_timer_start(c->loop, &c->sweep, SWEEP_MS, on_sweep, c);
+}
+
+static struct dial *foreign_find(const struct rcl *c, struct rk_str url)
+{
+    RK_LIST_FOR_EACH (it, &c->foreign) {
+        struct dial *d = rk_container_of(it, struct dial, link);
+
+        if (rk_str_eq(rlk_url(d->rlk), url))
+            return d;
+    }
+    return NULL;
+}
+
+enum rk_code rcl_stream_open(struct rcl *c, struct rk_str url, struct rk_ip ip,
+                             struct rk_str peer_key_text, struct rcl_stream_user *user,
+                             struct rcl_stream **out, struct rk_err *err)
+{
+    struct dial *d;
+    struct rk_str home;
+    enum rk_code rc;
+
+    if (!rcl_home(c, &home, NULL))
+        return rk_fail(err, RK_PRECONDITION, "no home relay");
+    if (rk_str_eq(home, url))
+        return rlk_stream_open(c->home->rlk, peer_key_text, user, out, err);
+    d = foreign_find(c, url);
+    if (!d) {
+        if (c->n_foreign >= MAX_FOREIGN)
+            return rk_fail(err, RK_LIMIT, "more than %d foreign relays", MAX_FOREIGN);
+        rc = dial_open(c, url, ip, true, &d, err);
+        if (rc)
+            return rc;
+        if (!c->sweep)
+            rk_timer_start(c->loop, &c->sweep, SWEEP_MS, on_sweep, c);
+    }
+    return rlk_stream_open(d->rlk, peer_key_text, user, out, err);
+}
+
+/* --- life --- */
+
+enum rk_code rcl_open(const struct rcl_opts *opts, struct rcl_user *user, struct rcl **out,
+                      struct rk_err *err)
+{
+    struct rcl *c;
+
+    if (opts->own_key_text.n != RK_KEY_TEXT)
+        return rk_fail(err, RK_INVALID, "relay client: key text of %zu characters",
+                       opts->own_key_text.n);
+    c = rk_calloc(1, sizeof *c);
+    c->loop = opts->loop;
+    c->log = opts->log;
+    c->user = user;
+    c->tls = opts->tls;
+    c->fwmark = opts->fwmark;
+    rly_peer_id_of(opts->own_key_text, &c->self);
+    rk_list_init(&c->dials);
+    rk_list_init(&c->foreign);
+    rk_buf_init(&c->token, 0);
+    c->wait = (struct backoff){.first_ms = RETRY_MIN_MS,
+                               .max_ms = RETRY_MAX_MS,
+                               .factor_permille = 2000,
+                               .spread_permille = 500};
+    *out = c;
+    return RK_OK;
+}
+
+void rcl_close(struct rcl *c)
+{
+    if (!c)
+        return;
+    rk_timer_cancel(&c->retry);
+    rk_timer_cancel(&c->sweep);
+    while (!rk_list_empty(&c->dials))
+        dial_close(rk_container_of(c->dials.next, struct dial, link));
+    while (!rk_list_empty(&c->foreign))
+        dial_close(rk_container_of(c->foreign.next, struct dial, link));
+    if (c->home)
+        dial_close(c->home);
+    clear_urls(c);
+    free(c->lost_url);
+    rk_buf_done(&c->token);
+    free(c);
+}

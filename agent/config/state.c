@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The state file; see state.h. */
+#include "config.h"
+
+#include "agent/config/state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/os/files.h"
+#include "lib/base/buf.h"
+#include "lib/base/num.h"
+
+#define STATE_MAX_BYTES ((size_t)4 << 20)
+
+struct state {
+    char *path;
+    json_t *json;
+    struct rk_log *log;
+};
+
+static void set_aside(struct state *s)
+{
+    char to[4200];
+
+    (void)snprintf(to, sizeof to, "%s.corrupted.%" PRId64, s->path, rk_unix_us() * 1000);
+    (void)rename(s->path, to);
+    rk_log(s->log, RK_WARN, "state file is damaged, starting with an empty one", kv_z("kept", to));
+}
+
+struct state *state_open(const char *path, struct rk_log *log)
+{
+    struct state *s = rk_calloc(1, sizeof *s);
+    struct rk_err err = {0};
+    struct rk_buf text;
+    enum rk_code rc;
+
+    s->path = rk_str_dupz(rk_str_z(path));
+    s->log = log;
+    rk_buf_init(&text, STATE_MAX_BYTES);
+    rc = files_read(path, &text, &err);
+    if (rc == RK_OK) {
+        s->json = json_loadb(text.p ? text.p : "", text.n, 0, NULL);
+        if (!json_is_object(s->json)) {
+            json_decref(s->json);
+            s->json = NULL;
+            set_aside(s);
+        }
+    } else if (rc != RK_NOT_FOUND) {
+        rk_log(log, RK_WARN, "state file is not readable, going on without it", KV_ERR(&err));
+    }
+    if (!s->json)
+        s->json = json_object();
+    rk_buf_done(&text);
+    return s;
+}
+
+void state_free(struct state *s)
+{
+    if (!s)
+        return;
+    json_decref(s->json);
+    free(s->path);
+    free(s);
+}
+
+json_t *state_get(const struct state *s, const char *name)
+{
+    json_t *v = json_object_get(s->json, name);
+
+    return json_is_null(v) ? NULL : v;
+}
+
+void state_set(struct state *s, const char *name, json_t *value)
+{
+    struct rk_err err = {0};
+    char *text;
+
+    if (!value && !state_get(s, name))
+        return; /* cleared already */
+    (void)json_object_set_new(s->json, name, value ? value : json_null());
+    text = json_dumps(s->json, JSON_INDENT(1));
+    if (!text || files_write(s->path, rk_str_z(text), 0600, &err))
+        rk_log(s->log, RK_ERROR, "state file is not written: a crash would leave changes behind",
+               kv_z("name", name), KV_ERR(&err));
+    free(text);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The daemon, `rook service run`.
+ *
+ *   commands --UNIX socket--> control/server --> app --> one job at a time (up, login, down,
+ * logout)
+ *                                                 |
+ *                             profile, state <----+----> runloop --> login, engine
+ *                                                                       |
+ *          mgmt_client (Sync)   signal_client, relay_client, peer_conn  wg/device  os/route …
+ *
+ * Everything runs on one loop; the app owns it.
+ */
+#ifndef RK_AGENT_APP_H
+#define RK_AGENT_APP_H
+
+#include "agent/config/options.h"
+#include "agent/config/profile.h"
+#include "lib/base/err.h"
+#include "lib/base/log.h"
+
+struct app_opts { /* borrowed until app_run has returned */
+    const struct daemon_opts *daemon;
+    struct profile *profile; /* changed and saved by commands */
+    const char *state_path;
+    struct rk_log *log;
+    bool connect; /* also when the profile says not to, or is new */
+};
+
+/** Run until SIGINT or SIGTERM; then everything is undone before it returns. Errors: what keeps it
+ *  from starting. */
+enum rk_code app_run(const struct app_opts *opts, struct rk_err *err) RK_MUST;
+
+#endif

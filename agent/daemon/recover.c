@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Cleaners, one per name of the state file; see recover.h. */
+#include "config.h"
+
+#include "agent/daemon/recover.h"
+
+#include "agent/engine/fw_text.h"
+#include "agent/os/firewall.h"
+#include "agent/os/route.h"
+#include "agent/os/sysctl.h"
+#include "agent/wg/device.h"
+
+static enum rk_code clean_device(const json_t *v, struct nl_sock *route, struct rk_err *err)
+{
+    struct wg_left left = {.name = json_string_value(json_object_get(v, "name")),
+                           .socket_dir = json_string_value(json_object_get(v, "socket_dir")),
+                           .ifindex = (uint32_t)json_integer_value(json_object_get(v, "ifindex")),
+                           .pid = (pid_t)json_integer_value(json_object_get(v, "pid")),
+                           .pid_start =
+                               (uint64_t)json_integer_value(json_object_get(v, "pid_start"))};
+
+    if (!left.name)
+        return RK_OK;
+    return wg_device_clean(route, &left, err);
+}
+
+static enum rk_code clean_routes(const json_t *v RK_UNUSED, struct nl_sock *route,
+                                 struct rk_err *err)
+{
+    enum rk_code rc = rule_overlay_remove(route, err);
+    enum rk_code flushed = route_flush(route, ROUTE_TABLE_OVERLAY, err);
+
+    return rc ? rc : flushed;
+}
+
+static enum rk_code clean_sysctls(const json_t *v, struct nl_sock *route RK_UNUSED,
+                                  struct rk_err *err RK_UNUSED)
+{
+    struct sysctls s = {0};
+
+    sysctls_load(&s, v);
+    sysctls_undo(&s);
+    return RK_OK;
+}
+
+static enum rk_code clean_firewall(const json_t *v, struct nl_sock *route RK_UNUSED,
+                                   struct rk_err *err)
+{
+    const char *table = json_string_value(json_object_get(v, "table"));
+    struct rk_buf text;
+    enum rk_code rc;
+
+    if (!table)
+        return RK_OK;
+    rk_buf_init(&text, 4096);
+    rc = fw_text_remove(rk_str_z(table), &text, err);
+    rk_buf_addc(&text, '\0');
+    if (rc == RK_OK)
+        rc = firewall_run(text.p, err);
+    rk_buf_done(&text);
+    return rc;
+}
+
+/* In this order: names are given back before the interface goes, rules before their routes. */
+static const struct cleaner {
+    const char *name;
+    enum rk_code (*run)(const json_t *v, struct nl_sock *route, struct rk_err *err);
+} CLEANERS[] = {
+    {STATE_ROUTES, clean_routes},
+    {STATE_SYSCTL, clean_sysctls},
+    {STATE_FIREWALL, clean_firewall},
+    {STATE_DEVICE, clean_device},
+};
+
+void recover(struct state *s, struct nl_sock *route, struct rk_log *log)
+{
+    for (size_t i = 0; i < RK_ARRAY_LEN(CLEANERS); i++) {
+        const json_t *v = state_get(s, CLEANERS[i].name);
+        struct rk_err err = {0};
+
+        if (!v)
+            continue;
+        if (CLEANERS[i].run(v, route, &err)) {
+            rk_log(log, RK_WARN, "left over from an earlier run and not removed",
+                   kv_z("what", CLEANERS[i].name), KV_ERR(&err));
+            continue;
+        }
+        rk_log(log, RK_INFO, "removed what an earlier run left", kv_z("what", CLEANERS[i].name));
+        state_set(s, CLEANERS[i].name, NULL);
+    }
+}

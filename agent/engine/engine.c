@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Life of an engine: start, run, stop; see engine.h. */
+#include "config.h"
+
+#include "agent/engine/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/client/meta.h"
+#include "agent/config/version.h"
+#include "agent/engine/engine_priv.h"
+#include "agent/os/link.h"
+#include "agent/os/route.h"
+#include "lib/base/id.h"
+#include "lib/base/num.h"
+#include "lib/grpc/status.h"
+#include "schema/pb_arena.h"
+
+/* How often the device is compared with what it should be. */
+#define RECONCILE_MS    30000
+#define LOGIN_MAX_BYTES ((size_t)4 << 20)
+#define PROTO_HTTPS     MANAGEMENT__HOST_CONFIG__PROTOCOL__HTTPS
+
+static void tear_down(void *arg);
+
+void engine_changed(struct engine *e)
+{
+    if (e->phase == ENGINE_RUNNING)
+        e->user->ops->changed(e->user);
+}
+
+void engine_end(struct engine *e, const struct rk_err *why)
+{
+    if (e->phase != ENGINE_RUNNING || e->over)
+        return;
+    e->over = true;
+    rk_log(e->log, RK_INFO, "engine cannot go on", KV_ERR(why));
+    e->user->ops->ended(e->user, why);
+}
+
+static void fail_start(struct engine *e, const struct rk_err *err)
+{
+    if (e->phase != ENGINE_STARTING)
+        return;
+    engine_stop(e);
+    e->user->ops->started(e->user, err);
+}
+
+/* ---- signal and relay ---- */
+
+static void start_streams(struct engine *e);
+
+static void maybe_running(struct engine *e)
+{
+    if (e->phase != ENGINE_STARTING || !e->env || !e->scl || !scl_is_ready(e->scl))
+        return;
+    e->phase = ENGINE_RUNNING;
+    start_streams(e);
+    e->user->ops->started(e->user, NULL);
+}
+
+static void on_signal_ready(struct scl_user *u)
+{
+    struct engine *e = rk_container_of(u, struct engine, scl_user);
+
+    rk_log(e->log, RK_INFO, "signal connected", kv_z("server", e->signal_url));
+    if (e->env)
+        pconn_env_signal_ready(e->env);
+    maybe_running(e);
+    engine_changed(e);
+}
+
+static void on_signal_down(struct scl_user *u, const struct rk_err *why)
+{
+    struct engine *e = rk_container_of(u, struct engine, scl_user);
+
+    rk_log_every(&e->signal_gate, 10000, e->log, RK_WARN, "signal lost, reconnecting", KV_ERR(why));
+    engine_changed(e);
+}
+
+static void on_signal_message(struct scl_user *u, const struct rk_key *from, const struct sigm *msg)
+{
+    struct engine *e = rk_container_of(u, struct engine, scl_user);
+    struct epeer *p = e->phase == ENGINE_RUNNING ? engine_peer(e, from) : NULL;
+
+    if (p && p->conn)
+        pconn_on_signal(p->conn, msg);
+    else if (e->phase == ENGINE_STARTING || e->phase == ENGINE_RUNNING)
+        early_put(&e->early, from, msg); /* its peer may be in the next map */
+}
+
+static const struct scl_user_ops SCL_OPS = {
+    .ready = on_signal_ready, .down = on_signal_down, .message = on_signal_message};
+
+static enum rk_code open_signal(struct engine *e, struct rk_err *err)
+{
+    const Management__HostConfig *hc = e->login->netbirdconfig->signal;
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct scl_opts opts = {.loop = e->o.loop,
+                            .log = e->log,
+                            .tls = hc->protocol == PROTO_HTTPS ? e->o.tls : NULL,
+                            .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
+                            .private_key = e->o.profile->private_key};
+    bool tls;
+    char *host;
+
+    /* "host:port" without a scheme: let the URL reader split it */
+    if (profile_url(mem, rk_arena_printf(mem, "http://%s", hc->uri), &tls, &host, &opts.port, err))
+        return rk_wrap(err, "signal server of the login answer");
+    opts.host = rk_str_z(host);
+    free(e->signal_url);
+    e->signal_url = rk_str_dupz(
+        rk_arena_printf(mem, "%s://%s", hc->protocol == PROTO_HTTPS ? "https" : "http", hc->uri));
+    e->scl_user.ops = &SCL_OPS;
+    return scl_open(&opts, &e->scl_user, &e->scl, err);
+}
+
+static void on_home_up(struct rcl_user *u)
+{
+    struct engine *e = rk_container_of(u, struct engine, rcl_user);
+    struct rk_str url = {0};
+    struct rk_ip ip;
+
+    (void)rcl_home(e->rcl, &url, &ip);
+    rk_log(e->log, RK_INFO, "relay connected", kv_str("relay", url));
+    if (e->env)
+        pconn_env_relay_ready(e->env);
+    engine_changed(e);
+}
+
+static void on_home_down(struct rcl_user *u, const struct rk_err *why)
+{
+    struct engine *e = rk_container_of(u, struct engine, rcl_user);
+
+    rk_log_every(&e->relay_gate, 10000, e->log, RK_WARN, "relay lost, reconnecting", KV_ERR(why));
+    engine_changed(e);
+}
+
+static const struct rcl_user_ops RCL_OPS = {.home_up = on_home_up, .home_down = on_home_down};
+
+static enum rk_code open_relay(struct engine *e, struct rk_err *err)
+{
+    struct rcl_opts opts = {.loop = e->o.loop,
+                            .log = e->log,
+                            .tls = e->o.tls,
+                            .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
+                            .own_key_text = rk_str_z(e->own_text)};
+
+    e->rcl_user.ops = &RCL_OPS;
+    return rcl_open(&opts, &e->rcl_user, &e->rcl, err);
+}
+
+/* ---- the device ---- */
+
+static enum rk_code configure_device(struct engine *e, struct rk_err *err)
+{
+    struct wg_change c = {.has_private_key = true,
+                          .private_key = e->o.profile->private_key,
+                          .has_port = true,
+                          .has_mark = true,
+                          .mark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
+                          .replace_peers = true};
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
+    struct rk_prefix addrs[2] = {e->addr.v4, e->addr.v6};
+    uint32_t index = wg_device_ifindex(e->dev);
+    struct wg_state s;
+    enum rk_code rc = wg_device_apply(e->dev, &c, err);
+
+    rk_key_wipe(&c.private_key);
+    if (rc == RK_OK)
+        rc = wg_device_read(e->dev, mem, &s, err);
+    if (rc)
+        return rc;
+    e->wg_port = s.port;
+    rc = link_set(e->o.route, index, false, (uint32_t)e->o.profile->settings.mtu_bytes, err);
+    if (rc == RK_OK)
+        rc = link_addr_sync(e->o.route, index, addrs, e->addr.v6.ip.family ? 2 : 1, err);
+    if (rc && e->addr.v6.ip.family) { /* a host without IPv6 goes on without it */
+        rk_log(e->log, RK_WARN, "no IPv6 address on the interface, going on with IPv4",
+               KV_ERR(err));
+        e->addr.v6 = (struct rk_prefix){0};
+        rc = link_addr_sync(e->o.route, index, addrs, 1, err);
+    }
+    if (rc == RK_OK)
+        rc = link_set(e->o.route, index, true, 0, err);
+    return rc;
+}
+
+static enum rk_code open_mux(struct engine *e, struct rk_err *err)
+{
+    const struct settings *s = &e->o.profile->settings;
+    struct rk_str own = s->interface_name;
+    struct rk_prefix overlay[2] = {rk_prefix_masked(&e->addr.v4)};
+    struct imux_opts opts = {.loop = e->o.loop,
+                             .log = e->log,
+                             .port = (uint16_t)s->wireguard_port,
+                             .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
+                             .disable_ipv6 = s->disable_ipv6,
+                             .with_loopback = e->o.daemon->ice_loopback,
+                             .blacklist = s->iface_blacklist.items,
+                             .n_blacklist = s->iface_blacklist.n,
+                             .own_ifaces = &own,
+                             .n_own_ifaces = 1};
+    enum rk_code rc = imux_open(&opts, &e->mux, err);
+
+    if (rc)
+        return rk_wrap(err, "public UDP socket");
+    if (e->addr.v6.ip.family)
+        overlay[1] = rk_prefix_masked(&e->addr.v6);
+    imux_set_overlay(e->mux, overlay, e->addr.v6.ip.family ? 2 : 1);
+    return RK_OK;
+}
+
+static enum rk_code open_env(struct engine *e, struct rk_err *err)
+{
+    struct pconn_env_opts opts = {.loop = e->o.loop,
+                                  .log = e->log,
+                                  .mux = e->mux,
+                                  .signal = e->scl,
+                                  .relay = e->rcl,
+                                  .own_key = e->own_key,
+                                  .version = RK_STR(AGENT_WIRE_VERSION),
+                                  .wg_addr = {rk_ip4(127, 0, 0, 1), e->wg_port},
+                                  .mtu = (uint16_t)e->o.profile->settings.mtu_bytes,
+                                  .force_relay = e->o.daemon->force_relay};
+
+    return pconn_env_new(&opts, &e->env, err);
+}
+
+static void remember_device(struct engine *e)
+{
+    uint64_t start = 0;
+    pid_t pid = wg_device_pid(e->dev, &start);
+
+    state_set(e->o.state, STATE_DEVICE,
+              json_pack("{s:s,s:I,s:s,s:I,s:I}", "name", wg_device_name(e->dev), "ifindex",
+                        (json_int_t)wg_device_ifindex(e->dev), "socket_dir",
+                        e->o.daemon->wireguard_sockets.p, "pid", (json_int_t)pid, "pid_start",
+                        (json_int_t)start));
+}
+
+static void on_device_opened(struct wg_device_user *u, const struct rk_err *failed)
+{
+    struct engine *e = rk_container_of(u, struct engine, wg_user);
+    struct rk_err err = {0};
+    enum rk_code rc;
+
+    if (e->phase != ENGINE_STARTING)
+        return; /* stop came first: the device is closing */
+    if (failed) {
+        fail_start(e, failed);
+        return;
+    }
+    e->dev_open = true;
+    remember_device(e);
+    rc = configure_device(e, &err);
+    if (rc == RK_OK)
+        rc = engine_os_up(e, &err);
+    if (rc == RK_OK)
+        rc = open_mux(e, &err);
+    if (rc == RK_OK)
+        rc = open_env(e, &err);
+    if (rc == RK_OK)
+        rc = engine_apply_config(e, e->login->netbirdconfig, &err);
+    if (rc) {
+        (void)rk_wrap(&err, "interface %s", wg_device_name(e->dev));
+        fail_start(e, &err);
+        return;
+    }
+    rk_log(e->log, RK_INFO, "interface is up", kv_z("name", wg_device_name(e->dev)),
+           kv_z("kind", wg_device_is_kernel(e->dev) ? "kernel" : "userspace"),
+           kv_z("address", e->addr.text), kv_i64("port", imux_port(e->mux)));
+    if (rcl_home(e->rcl, &(struct rk_str){0}, &(struct rk_ip){0}))
+        pconn_env_relay_ready(e->env);
+    maybe_running(e);
+}
+
+static void on_device_lost(struct wg_device_user *u, const struct rk_err *why)
+{
+    struct engine *e = rk_container_of(u, struct engine, wg_user);
+
+    if (e->phase == ENGINE_STARTING)
+        fail_start(e, why);
+    else
+        engine_end(e, why);
+}
+
+static void finish_stop(struct engine *e)
+{
+    struct engine_user *u = e->user;
+
+    e->phase = ENGINE_STOPPED;
+    u->ops->stopped(u);
+}
+
+static void on_device_closed(struct wg_device_user *u)
+{
+    struct engine *e = rk_container_of(u, struct engine, wg_user);
+
+    e->dev = NULL;
+    state_set(e->o.state, STATE_DEVICE, NULL);
+    if (e->torn_down)
+        finish_stop(e);
+}
+
+static const struct wg_device_ops DEVICE_OPS = {
+    .opened = on_device_opened, .lost = on_device_lost, .closed = on_device_closed};
+
+/* ---- streams of management ---- */
+
+static const ProtobufCMessage *sync_hello(struct mgc_stream_user *u, struct rk_arena *mem)
+{
+    struct engine *e = rk_container_of(u, struct engine, sync_user);
+    Management__SyncRequest *r = rk_new(mem, Management__SyncRequest);
+
+    management__sync_request__init(r);
+    r->meta = meta_build(mem, e->o.route, e->o.profile, e->checks, e->n_checks);
+    return &r->base;
+}
+
+static void sync_up(struct mgc_stream_user *u)
+{
+    struct engine *e = rk_container_of(u, struct engine, sync_user);
+
+    e->mgmt_up = true;
+    e->mgmt_err = (struct rk_err){0};
+    rk_log(e->log, RK_INFO, "management connected");
+    engine_changed(e);
+}
+
+static void sync_message(struct mgc_stream_user *u, struct rk_str plain)
+{
+    struct engine *e = rk_container_of(u, struct engine, sync_user);
+
+    if (e->phase == ENGINE_RUNNING && !e->over)
+        engine_apply_sync(e, plain);
+}
+
+static void sync_down(struct mgc_stream_user *u, const struct rk_err *why)
+{
+    struct engine *e = rk_container_of(u, struct engine, sync_user);
+
+    e->mgmt_up = false;
+    e->mgmt_err = *why;
+    rk_log_every(&e->mgmt_gate, 10000, e->log, RK_WARN, "management lost, reconnecting",
+                 KV_ERR(why));
+    engine_changed(e);
+}
+
+static void sync_refused(struct mgc_stream_user *u, int status RK_UNUSED, const struct rk_err *why)
+{
+    struct engine *e = rk_container_of(u, struct engine, sync_user);
+
+    e->sync = NULL;
+    e->mgmt_up = false;
+    e->mgmt_err = *why;
+    engine_end(e, why); /* the next login decides what this means */
+}
+
+static const struct mgc_stream_ops SYNC_OPS = {.hello = sync_hello,
+                                               .up = sync_up,
+                                               .message = sync_message,
+                                               .down = sync_down,
+                                               .refused = sync_refused};
+
+static const ProtobufCMessage *job_hello(struct mgc_stream_user *u RK_UNUSED, struct rk_arena *mem)
+{
+    Management__JobRequest *r = rk_new(mem, Management__JobRequest);
+    char id[RK_UUID_LEN + 1];
+
+    management__job_request__init(r);
+    rk_uuid(id);
+    r->id = pb_bytes_of(rk_arena_dup(mem, rk_str_z(id)));
+    return &r->base;
+}
+
+/* Management may ask for a debug bundle; this agent makes none and says so at once. */
+static void job_message(struct mgc_stream_user *u, struct rk_str plain)
+{
+    static const char reason[] = "this agent does not make debug bundles";
+    struct engine *e = rk_container_of(u, struct engine, job_user);
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(LOGIN_MAX_BYTES);
+    const Management__JobRequest *req =
+        pb_unpack(mem, &management__job_request__descriptor, plain, NULL);
+    Management__JobResponse answer = MANAGEMENT__JOB_RESPONSE__INIT;
+
+    if (!req || !req->id.len)
+        return;
+    answer.id = req->id;
+    answer.status = MANAGEMENT__JOB_STATUS__failed;
+    answer.reason = pb_bytes_of(rk_str_z(reason));
+    rk_log(e->log, RK_INFO, "job of management refused");
+    mgc_stream_send(e->job, &answer.base);
+}
+
+static void job_refused(struct mgc_stream_user *u, int status, const struct rk_err *why)
+{
+    struct engine *e = rk_container_of(u, struct engine, job_user);
+
+    e->job = NULL;
+    if (grpc_status_code(status) == RK_FORBIDDEN)
+        engine_end(e, why);
+}
+
+static const struct mgc_stream_ops JOB_OPS = {
+    .hello = job_hello, .message = job_message, .refused = job_refused};
+
+static void reconcile(void *arg)
+{
+    struct engine *e = arg;
+    struct rk_err err = {0};
+    size_t fixed = 0;
+
+    if (e->phase != ENGINE_RUNNING)
+        return;
+    if (wg_peers_reconcile(e->wg, e->dev, &fixed, &err))
+        rk_log(e->log, RK_WARN, "interface is not checked", KV_ERR(&err));
+    else if (fixed)
+        rk_log(e->log, RK_WARN, "peers of the interface were changed by somebody, corrected",
+               kv_i64("peers", (int64_t)fixed));
+    rk_timer_start(e->o.loop, &e->timer, RECONCILE_MS, reconcile, e);
+}
+
+static void start_streams(struct engine *e)
+{
+    e->sync_user.ops = &SYNC_OPS;
+    e->job_user.ops = &JOB_OPS;
+    e->sync = mgc_stream(e->o.mgc, MGC_SYNC, &e->sync_user);
+    e->job = mgc_stream(e->o.mgc, MGC_JOB, &e->job_user);
+    rk_timer_start(e->o.loop, &e->timer, RECONCILE_MS, reconcile, e);
+}
+
+/* ---- start and stop ---- */
+
+enum rk_code engine_new(const struct engine_opts *opts, const Management__LoginResponse *login,
+                        struct engine_user *user, struct engine **out, struct rk_err *err)
+{
+    struct engine *e = rk_calloc(1, sizeof *e);
+    struct rk_str copy;
+    enum rk_code rc;
+
+    e->o = *opts;
+    e->user = user;
+    e->log = opts->log;
+    rk_key_public(&opts->profile->private_key, &e->own_key);
+    rk_key_format(&e->own_key, e->own_text);
+    rk_map_init(&e->peers, true);
+    rk_map_init(&e->stats_by_key, true);
+    early_init(&e->early);
+    e->wg = wg_peers_new();
+    e->login_mem = rk_arena_new_wiping(2 * LOGIN_MAX_BYTES);
+    rc = pb_pack(e->login_mem, &login->base, &copy, err);
+    if (rc == RK_OK) {
+        e->login = pb_unpack(e->login_mem, &management__login_response__descriptor, copy, err);
+        rc = e->login ? engine_overlay_of(e->login->peerconfig,
+                                          opts->profile->settings.disable_ipv6, &e->addr, err)
+                      : RK_BAD_REQUEST;
+    }
+    if (rc) {
+        engine_free(e);
+        return rc;
+    }
+    e->configured_v6 = e->addr.v6;
+    (void)engine_apply_checks(e, e->login->checks, e->login->n_checks);
+    engine_apply_session(e, e->login->sessionexpiresat);
+    *out = e;
+    return RK_OK;
+}
+
+static void step_start(void *arg)
+{
+    struct engine *e = arg;
+    const struct settings *s = &e->o.profile->settings;
+    struct wg_open opts = {.name = s->interface_name.p,
+                           .mode = e->o.daemon->kernel_disabled ? WG_USERSPACE : WG_AUTO,
+                           .program = e->o.daemon->wireguard_go.p,
+                           .socket_dir = e->o.daemon->wireguard_sockets.p,
+                           .route = e->o.route,
+                           .log = e->log};
+    struct rk_err err = {0};
+
+    if (e->phase != ENGINE_STARTING)
+        return;
+    /* signal and relay connect while the interface is made */
+    if (open_signal(e, &err) || open_relay(e, &err)) {
+        fail_start(e, &err);
+        return;
+    }
+    e->wg_user.ops = &DEVICE_OPS;
+    e->dev = wg_device_open(e->o.loop, &opts, &e->wg_user);
+}
+
+enum rk_code engine_start(struct engine *e, struct rk_err *err)
+{
+    if (e->phase == ENGINE_STOPPING || e->phase == ENGINE_STOPPED)
+        return rk_fail(err, RK_PRECONDITION, "already stopped");
+    if (e->phase != ENGINE_NEW)
+        return rk_fail(err, RK_PRECONDITION, "already started");
+    e->phase = ENGINE_STARTING;
+    rk_timer_start(e->o.loop, &e->timer, 0, step_start, e);
+    return RK_OK;
+}
+
+void engine_stop(struct engine *e)
+{
+    if (e->phase == ENGINE_NEW)
+        e->phase = ENGINE_STOPPED;
+    if (e->phase != ENGINE_STARTING && e->phase != ENGINE_RUNNING)
+        return;
+    e->phase = ENGINE_STOPPING; /* from here on every handler stands aside */
+    rk_timer_start(e->o.loop, &e->timer, 0, tear_down, e);
+}
+
+/* Each step copes with what was never made. */
+static void tear_down(void *arg)
+{
+    struct engine *e = arg;
+
+    mgc_call_cancel(e->meta_call);
+    e->meta_call = NULL;
+    mgc_stream_close(e->sync);
+    mgc_stream_close(e->job);
+    e->sync = e->job = NULL;
+    engine_peers_clear(e);
+    pconn_env_free(e->env);
+    e->env = NULL;
+    engine_os_down(e);
+    rcl_close(e->rcl);
+    e->rcl = NULL;
+    scl_close(e->scl);
+    e->scl = NULL;
+    imux_close(e->mux);
+    e->mux = NULL;
+    e->torn_down = true;
+    if (e->dev)
+        wg_device_close(e->dev);
+    else
+        finish_stop(e);
+}
+
+void engine_free(struct engine *e)
+{
+    if (!e)
+        return;
+    engine_overlay_done(&e->addr);
+    early_done(&e->early);
+    rk_map_done(&e->peers);
+    rk_map_done(&e->stats_by_key);
+    rk_arena_free(e->stats_mem);
+    rk_arena_free(e->checks_mem);
+    rk_arena_free(e->login_mem);
+    wg_peers_free(e->wg);
+    free(e->signal_url);
+    free(e);
+}
+
+void engine_network_changed(struct engine *e)
+{
+    if (e->phase == ENGINE_RUNNING)
+        pconn_env_network_changed(e->env);
+}

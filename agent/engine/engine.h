@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * struct engine: one life of the overlay on this host, from a login answer to its end: device,
+ * addresses, signal and relay, peers, the Sync stream. Single use: one start, one stop, free.
+ *
+ *   NEW --start--> STARTING --started--> RUNNING --stop--> STOPPING --stopped--> STOPPED
+ *                     |  `------------- stop -----------------^
+ *                     `-- failed ------------------------------ (stop follows by itself)
+ *
+ * Rules: a second start is an error and disturbs nothing; a start after stop is an error; whatever
+ * fails in between takes everything down again; stop may come at any time, also twice, and while it
+ * waits for the device no handler does anything any more. Only the owner (the run loop) stops it.
+ * Loop thread. Callbacks never run inside the function that causes them.
+ */
+#ifndef RK_AGENT_ENGINE_H
+#define RK_AGENT_ENGINE_H
+
+#include <jansson.h>
+
+#include "agent/client/mgmt_client.h"
+#include "agent/config/options.h"
+#include "agent/config/profile.h"
+#include "agent/config/state.h"
+#include "agent/os/nl.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/crypto/tls.h"
+#include "schema/gen/management.pb-c.h"
+
+struct engine;
+
+struct engine_user { /* embedded in the owner's struct */
+    const struct engine_ops *ops;
+};
+
+struct engine_ops {
+    /** Start came to its end: err NULL, or why it failed (then only stopped follows). */
+    void (*started)(struct engine_user *u, const struct rk_err *err);
+    /** After started: this engine cannot go on (address changed, device lost, management refuses);
+     *  stop it and make another. RK_FORBIDDEN: log in anew. Once. */
+    void (*ended)(struct engine_user *u, const struct rk_err *why);
+    /** Something that status shows has changed. May come often. */
+    void (*changed)(struct engine_user *u);
+    /** Last call: everything is undone; engine_free may be called. */
+    void (*stopped)(struct engine_user *u);
+};
+
+struct engine_opts { /* copied; handles and texts borrowed until stopped */
+    struct rk_loop *loop;
+    struct rk_log *log;
+    struct nl_sock *route;
+    struct state *state;
+    struct mgc *mgc;
+    struct tls_ctx *tls; /* for signal and relays */
+    const struct profile *profile;
+    const struct daemon_opts *daemon;
+    bool marks; /* sockets are marked and policy rules work */
+};
+
+/** login: the answer to start from; what is needed of it is copied. Owned. Errors: RK_BAD_REQUEST
+ *  (an answer that cannot be used). */
+enum rk_code engine_new(const struct engine_opts *opts, const Management__LoginResponse *login,
+                        struct engine_user *user, struct engine **out, struct rk_err *err) RK_MUST;
+
+/** Errors at once: RK_PRECONDITION "already started", "already stopped". Else started follows. */
+enum rk_code engine_start(struct engine *e, struct rk_err *err) RK_MUST;
+
+/** Idempotent. stopped follows, unless the engine was never started (then it is just over). */
+void engine_stop(struct engine *e);
+
+/** Only when new or stopped. Accepts NULL. */
+void engine_free(struct engine *e);
+
+/** Status as JSON objects with the names that official agents use: "peers", "signal", "relays",
+ *  "netbirdIp" … are set in out. */
+void engine_status(struct engine *e, json_t *out);
+
+/** Networks behind peers, as `rook networks list` shows them. Owned by the caller. */
+json_t *engine_networks(struct engine *e);
+
+/** The user's choice of networks; applied at once and kept in the state file. See route_set.h.
+ *  RK_NOT_FOUND; RK_PRECONDITION before the first map. */
+enum rk_code engine_select(struct engine *e, const struct rk_str *ids, size_t n, bool select,
+                           bool append, struct rk_err *err) RK_MUST;
+
+/** For the network monitor: the way to the internet has changed. */
+void engine_network_changed(struct engine *e);
+
+#endif

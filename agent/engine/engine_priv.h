@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The inside of struct engine, for agent/engine/ only. */
+#ifndef RK_AGENT_ENGINE_PRIV_H
+#define RK_AGENT_ENGINE_PRIV_H
+
+#include "agent/client/relay_client.h"
+#include "agent/client/signal_client.h"
+#include "agent/engine/early.h"
+#include "agent/engine/engine.h"
+#include "agent/engine/route_set.h"
+#include "agent/ice/mux.h"
+#include "agent/os/sysctl.h"
+#include "agent/peer/conn.h"
+#include "agent/wg/device.h"
+#include "agent/wg/peers.h"
+#include "lib/base/arena.h"
+#include "lib/base/map.h"
+
+/* A network of more peers than this is refused as a whole: something is wrong. */
+#define ENGINE_PEERS_MAX 100000
+/* Allowed addresses that one peer may bring in a map. */
+#define ENGINE_ALLOWED_MAX 1024
+
+enum engine_phase { ENGINE_NEW, ENGINE_STARTING, ENGINE_RUNNING, ENGINE_STOPPING, ENGINE_STOPPED };
+
+/* One remote peer of the current map. */
+struct epeer {
+    struct pconn_user user;
+    struct engine *e;
+    struct rk_key key;
+    struct pconn *conn;
+    char *fqdn;
+    char *version;
+    struct rk_prefix *allowed; /* its own overlay addresses */
+    size_t n_allowed;
+};
+
+/* A peer that is shown but not connected. */
+struct offline_peer {
+    struct rk_key key;
+    char *fqdn;
+    char *ip;
+};
+
+/* The addresses of this agent, as management gave them. */
+struct overlay {
+    char *text; /* "100.92.3.7/16", compared as text */
+    struct rk_prefix v4;
+    struct rk_prefix v6; /* family 0: none */
+    char *fqdn;
+};
+
+struct engine {
+    struct engine_opts o;
+    struct engine_user *user;
+    enum engine_phase phase;
+    struct rk_log *log;
+    bool over;                  /* ended() was told */
+    bool torn_down;             /* only the device is left to close */
+    struct rk_arena *login_mem; /* wiping */
+    const Management__LoginResponse *login;
+    struct rk_log_gate signal_gate, relay_gate, mgmt_gate;
+    struct rk_key own_key;
+    char own_text[RK_KEY_TEXT + 1];
+
+    struct overlay addr;
+    struct rk_prefix configured_v6; /* as given; addr.v6 is cleared where the host has no IPv6 */
+    int64_t session_expires_ms;     /* 0: never or unknown */
+
+    struct wg_device_user wg_user;
+    struct wg_device *dev;
+    bool dev_open;
+    uint16_t wg_port;
+    struct wg_peers *wg;
+    struct rk_arena *stats_mem; /* wiping: a picture of the device, up to a second old */
+    struct wg_state stats;
+    struct rk_map stats_by_key;
+    int64_t stats_at_ms;
+
+    struct imux *mux;
+    struct scl_user scl_user;
+    struct scl *scl;
+    char *signal_url;
+    struct rcl_user rcl_user;
+    struct rcl *rcl;
+    struct pconn_env *env;
+
+    struct rk_map peers; /* key bytes → struct epeer */
+    struct early early;
+    struct offline_peer *offline;
+    size_t n_offline;
+
+    struct mgc_stream_user sync_user, job_user;
+    struct mgc_stream *sync, *job;
+    bool mgmt_up;
+    struct rk_err mgmt_err;
+    uint64_t serial;
+    bool lazy;
+    struct rk_arena *checks_mem;
+    struct rk_str *checks; /* paths that management asks about, sorted */
+    size_t n_checks;
+    struct mgc_call_user meta_user;
+    struct mgc_call *meta_call;
+
+    bool routes_on;           /* policy rules stand: networks behind peers are reached */
+    struct route_set *routes; /* NULL before the first map */
+    struct routed *routed;    /* what kernel and device were told, sorted */
+    size_t n_routed;
+    struct rk_timer *routes_timer;
+    struct sysctls sysctls;
+    bool forwarding;
+    char *fw_text;          /* the running firewall */
+    struct rk_timer *timer; /* reconcile, and the steps of starting and stopping */
+};
+
+/* engine.c */
+void engine_end(struct engine *e, const struct rk_err *why);
+void engine_changed(struct engine *e);
+
+/* map.c: one message of the Sync stream, in the order that agent.md 3.3 gives. */
+void engine_apply_sync(struct engine *e, struct rk_str plain);
+/** Take address, IPv6 address and name out of a peer configuration. RK_BAD_REQUEST. */
+enum rk_code engine_overlay_of(const Management__PeerConfig *pc, bool no_ipv6, struct overlay *out,
+                               struct rk_err *err) RK_MUST;
+void engine_overlay_done(struct overlay *o);
+enum rk_code engine_apply_config(struct engine *e, const Management__NetbirdConfig *nc,
+                                 struct rk_err *err);
+void engine_apply_session(struct engine *e, const Google__Protobuf__Timestamp *t);
+/** The posture paths of a message; true when they differ from the known ones (which they replace).
+ */
+bool engine_apply_checks(struct engine *e, Management__Checks **checks, size_t n);
+
+/* peers.c */
+enum rk_code engine_apply_peers(struct engine *e, const Management__NetworkMap *map,
+                                struct rk_err *err);
+void engine_peers_clear(struct engine *e);
+struct epeer *engine_peer(struct engine *e, const struct rk_key *key);
+
+/* host.c: what the host must have beside the device */
+enum rk_code engine_os_up(struct engine *e, struct rk_err *err);
+void engine_os_down(struct engine *e);
+/** Routes and firewall of a map. Each part is tried; the last error is returned. */
+enum rk_code engine_os_apply(struct engine *e, const Management__NetworkMap *map,
+                             struct rk_err *err);
+
+/** Choose again who carries which network, and tell kernel and device what changed. */
+void engine_routes_update(struct engine *e);
+/** The same on the next loop turn (peers change in bursts). */
+void engine_routes_soon(struct engine *e);
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Applying what management says: configuration, checks, network map. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/client/meta.h"
+#include "agent/engine/engine_priv.h"
+#include "lib/base/num.h"
+#include "schema/pb_arena.h"
+
+/* Decoded, a map of 100000 peers with routes and rules. */
+#define MAP_MAX_BYTES ((size_t)512 << 20)
+#define STUNS_MAX     16
+#define RELAYS_MAX    64
+#define CHECKS_MAX    1024
+
+/* ---- addresses ---- */
+
+void engine_overlay_done(struct overlay *o)
+{
+    free(o->text);
+    free(o->fqdn);
+    *o = (struct overlay){0};
+}
+
+enum rk_code engine_overlay_of(const Management__PeerConfig *pc, bool no_ipv6, struct overlay *out,
+                               struct rk_err *err)
+{
+    struct overlay o = {0};
+    struct rk_str v6 = pb_bytes(pc->address_v6);
+
+    if (rk_prefix_parse(rk_str_z(pc->address), &o.v4, err) || o.v4.ip.family != 4)
+        return rk_fail(err, RK_BAD_REQUEST,
+                       "overlay address \"%s\" is not an IPv4 address with its prefix length",
+                       pc->address);
+    if (v6.n && !no_ipv6) { /* 16 bytes of address, then the length of the prefix */
+        if (v6.n != 17 || (uint8_t)v6.p[16] > 128 ||
+            rk_ip_from_bytes(rk_str_sub(v6, 0, 16), &o.v6.ip, NULL))
+            return rk_fail(err, RK_BAD_REQUEST, "overlay IPv6 address of %zu bytes", v6.n);
+        o.v6.bits = (uint8_t)v6.p[16];
+    }
+    o.text = rk_str_dupz(rk_str_z(pc->address));
+    o.fqdn = rk_str_dupz(rk_str_z(pc->fqdn));
+    engine_overlay_done(out);
+    *out = o;
+    return RK_OK;
+}
+
+/* Another address means a new start with a new login. */
+static bool address_changed(struct engine *e, const Management__PeerConfig *pc)
+{
+    struct overlay now = {0};
+    struct rk_err err = {0};
+    bool changed;
+
+    if (engine_overlay_of(pc, e->o.profile->settings.disable_ipv6, &now, &err)) {
+        rk_log(e->log, RK_WARN, "peer configuration cannot be used, keeping the old one",
+               KV_ERR(&err));
+        return false;
+    }
+    changed = strcmp(now.text, e->addr.text) != 0 || rk_prefix_cmp(&now.v6, &e->configured_v6) != 0;
+    if (!changed && strcmp(now.fqdn, e->addr.fqdn) != 0) {
+        free(e->addr.fqdn);
+        e->addr.fqdn = rk_str_dupz(rk_str_z(now.fqdn));
+    }
+    engine_overlay_done(&now);
+    return changed;
+}
+
+/* ---- helper servers ---- */
+
+static enum rk_code apply_relay(struct engine *e, const Management__RelayConfig *rc,
+                                struct rk_err *err)
+{
+    const struct rk_strs *own = &e->o.daemon->home_relays;
+    struct rk_str urls[RELAYS_MAX];
+    size_t n = 0;
+
+    if (!rc) /* present configuration without relays: there are none any more */
+        return rcl_set_config(e->rcl, NULL, 0, (struct rk_str){0}, (struct rk_str){0}, err);
+    for (size_t i = 0; i < own->n && n < RELAYS_MAX; i++)
+        urls[n++] = own->items[i];
+    for (size_t i = 0; i < rc->n_urls && n < RELAYS_MAX && !own->n; i++)
+        urls[n++] = rk_str_z(rc->urls[i]);
+    return rcl_set_config(e->rcl, urls, n, rk_str_z(rc->tokenpayload), rk_str_z(rc->tokensignature),
+                          err);
+}
+
+enum rk_code engine_apply_config(struct engine *e, const Management__NetbirdConfig *nc,
+                                 struct rk_err *err)
+{
+    struct rk_str uris[STUNS_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < nc->n_stuns && n < STUNS_MAX; i++)
+        if (nc->stuns[i]->uri[0])
+            uris[n++] = rk_str_z(nc->stuns[i]->uri);
+    if (n) /* an empty list keeps the old one */
+        imux_set_stun(e->mux, uris, n);
+    return apply_relay(e, nc->relay, err);
+}
+
+/* ---- session ---- */
+
+void engine_apply_session(struct engine *e, const Google__Protobuf__Timestamp *t)
+{
+    static const int64_t day_ms = 86400000;
+    int64_t now = rk_unix_ms(), at;
+
+    if (!t)
+        return; /* nothing known: keep */
+    if ((t->seconds == 0 && t->nanos == 0) || t->seconds < 0 || t->seconds > INT64_MAX / 1000) {
+        e->session_expires_ms = 0;
+        return;
+    }
+    at = t->seconds * 1000;
+    if (at > now + 3650 * day_ms || at < now - 30 * day_ms) {
+        rk_log(e->log, RK_ERROR, "session deadline of management makes no sense, ignored",
+               kv_i64("unix_s", t->seconds));
+        at = 0;
+    }
+    e->session_expires_ms = at;
+}
+
+/* ---- posture checks ---- */
+
+static int by_text(const void *a, const void *b)
+{
+    return rk_str_cmp(*(const struct rk_str *)a, *(const struct rk_str *)b);
+}
+
+bool engine_apply_checks(struct engine *e, Management__Checks **checks, size_t n)
+{
+    struct rk_arena *mem = rk_arena_new(0);
+    struct rk_str *list = rk_new_n(mem, struct rk_str, CHECKS_MAX);
+    size_t count = 0;
+    bool same;
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < checks[i]->n_files && count < CHECKS_MAX; j++)
+            list[count++] = rk_arena_dup(mem, rk_str_z(checks[i]->files[j]));
+    qsort(list, count, sizeof *list, by_text);
+    same = count == e->n_checks;
+    for (size_t i = 0; same && i < count; i++)
+        same = rk_str_eq(list[i], e->checks[i]);
+    if (same) {
+        rk_arena_free(mem);
+        return false;
+    }
+    rk_arena_free(e->checks_mem);
+    e->checks_mem = mem;
+    e->checks = list;
+    e->n_checks = count;
+    return true;
+}
+
+static void meta_done(struct mgc_call_user *u, int status RK_UNUSED, struct rk_str plain RK_UNUSED,
+                      const struct rk_err *err)
+{
+    struct engine *e = rk_container_of(u, struct engine, meta_user);
+
+    e->meta_call = NULL;
+    if (err)
+        rk_log(e->log, RK_WARN, "metadata for posture checks not delivered", KV_ERR(err));
+}
+
+static const struct mgc_call_ops META_OPS = {.done = meta_done};
+
+static void send_meta(struct engine *e)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    Management__SyncMetaRequest r = MANAGEMENT__SYNC_META_REQUEST__INIT;
+
+    mgc_call_cancel(e->meta_call);
+    r.meta = meta_build(mem, e->o.route, e->o.profile, e->checks, e->n_checks);
+    e->meta_user.ops = &META_OPS;
+    e->meta_call = mgc_call(e->o.mgc, MGC_SYNC_META, &r.base, &e->meta_user);
+}
+
+/* ---- the map ---- */
+
+static void log_step(struct engine *e, const char *what, enum rk_code rc, const struct rk_err *err)
+{
+    if (rc)
+        rk_log(e->log, RK_WARN, "part of the network map is not applied", kv_z("part", what),
+               KV_ERR(err));
+}
+
+static void apply_map(struct engine *e, const Management__NetworkMap *map)
+{
+    const Management__PeerConfig *pc = map->peerconfig;
+    struct rk_err err = {0};
+    enum rk_code rc;
+
+    /* before the look at the serial: an address can change without it */
+    if (pc && address_changed(e, pc)) {
+        (void)rk_fail(&err, RK_UNAVAILABLE, "the overlay address has changed to %s", pc->address);
+        engine_end(e, &err);
+        return;
+    }
+    if (map->serial < e->serial) {
+        rk_log(e->log, RK_DEBUG, "older network map ignored",
+               kv_i64("serial", (int64_t)map->serial));
+        return;
+    }
+    if (pc)
+        pconn_env_set_lazy(e->env, e->lazy = pc->lazyconnectionenabled);
+    log_step(e, "host", engine_os_apply(e, map, &err), &err);
+    rc = engine_apply_peers(e, map, &err);
+    log_step(e, "peers", rc, &err);
+    engine_routes_update(e); /* needs the peers in the device */
+    if (rc == RK_OK)
+        e->serial = map->serial;
+    rk_log(e->log, RK_INFO, "network map applied", kv_i64("serial", (int64_t)map->serial),
+           kv_i64("peers", (int64_t)e->peers.n));
+}
+
+void engine_apply_sync(struct engine *e, struct rk_str plain)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(MAP_MAX_BYTES);
+    struct rk_err err = {0};
+    const Management__SyncResponse *msg =
+        pb_unpack(mem, &management__sync_response__descriptor, plain, &err);
+
+    if (!msg) {
+        rk_log(e->log, RK_WARN, "message of management cannot be read, ignored", KV_ERR(&err));
+        return;
+    }
+    engine_apply_session(e, msg->sessionexpiresat);
+    if (msg->netbirdconfig)
+        log_step(e, "servers", engine_apply_config(e, msg->netbirdconfig, &err), &err);
+    if (msg->version != 0 || !msg->networkmap) {
+        if (msg->version != 0)
+            rk_log(e->log, RK_WARN, "network map in a form that we did not ask for, ignored",
+                   kv_i64("version", msg->version));
+        engine_changed(e);
+        return;
+    }
+    if (engine_apply_checks(e, msg->checks, msg->n_checks))
+        send_meta(e);
+    apply_map(e, msg->networkmap);
+    engine_changed(e);
+}

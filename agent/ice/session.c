@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The ICE agent's life: candidates in, time, nomination, loss; see agent.h. Messages: check.c. */
+#include "config.h"
+
+#include "agent/ice/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/ice/pair.h"
+#include "lib/base/num.h"
+#include "lib/crypto/secret.h"
+
+#define KEEPALIVE_MS    2000
+#define DISCONNECTED_MS 6000
+#define FAILED_MS       6000
+#define MIN_UFRAG       4  /* RFC 8839 section 5.4 */
+#define MIN_PWD         22 /* likewise */
+
+static bool copy_cred(char out[ICE_MAX_CRED + 1], struct rk_str s, size_t min)
+{
+    if (s.n < min || s.n > ICE_MAX_CRED || memchr(s.p, '\0', s.n))
+        return false;
+    memcpy(out, s.p, s.n);
+    out[s.n] = '\0';
+    return true;
+}
+
+static int64_t timer_us(int64_t ms, int64_t fallback_ms)
+{
+    return (ms ? ms : fallback_ms) * ICE_US_PER_MS;
+}
+
+enum rk_code ice_agent_new(const struct ice_opts *opts, struct ice_user *user, int64_t now_us,
+                           struct ice_agent **out, struct rk_err *err)
+{
+    struct ice_agent *a = rk_calloc(1, sizeof *a);
+
+    if (!copy_cred(a->local_ufrag, opts->local_ufrag, MIN_UFRAG) ||
+        !copy_cred(a->local_pwd, opts->local_pwd, MIN_PWD) ||
+        !copy_cred(a->remote_ufrag, opts->remote_ufrag, MIN_UFRAG) ||
+        !copy_cred(a->remote_pwd, opts->remote_pwd, MIN_PWD)) {
+        ice_agent_free(a);
+        return rk_fail(err, RK_INVALID, "ICE credentials of an impossible length");
+    }
+    a->user = user;
+    a->controlling = opts->controlling;
+    a->txid_tag = opts->txid_tag;
+    a->state = ICE_CHECKING;
+    a->start_us = now_us;
+    a->keepalive_us = timer_us(opts->keepalive_ms, KEEPALIVE_MS);
+    a->lost_us = timer_us(opts->disconnected_ms, DISCONNECTED_MS);
+    a->checking_us = a->lost_us + timer_us(opts->failed_ms, FAILED_MS);
+    rk_secret_random(&a->tie_breaker, sizeof a->tie_breaker);
+    *out = a;
+    return RK_OK;
+}
+
+void ice_agent_free(struct ice_agent *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; i < a->n_pairs; i++)
+        free(a->pairs[i]);
+    free(a->locals);
+    rk_secret_wipe(a, sizeof *a); /* passwords */
+    free(a);
+}
+
+static bool can_send_to(const struct rk_addr *to)
+{
+    return to->port && (to->ip.family == 4 || to->ip.family == 6) &&
+           !rk_ip_is_unspecified(&to->ip) && !rk_ip_is_multicast(&to->ip);
+}
+
+static void fill(struct ice_cand *c)
+{
+    uint32_t priority = c->priority;
+
+    if (priority && c->foundation[0])
+        return;
+    ice_cand_complete(c);
+    if (priority)
+        c->priority = priority;
+}
+
+enum rk_code ice_agent_add_local(struct ice_agent *a, struct ice_cand *c, int64_t now_us,
+                                 struct rk_err *err)
+{
+    bool first = !ice_local_for(a, c->addr.ip.family);
+
+    if (!can_send_to(&c->addr))
+        return rk_fail(err, RK_INVALID, "local candidate without a usable address");
+    for (size_t i = 0; i < a->n_locals; i++)
+        if (rk_addr_eq(&a->locals[i].addr, &c->addr))
+            return rk_fail(err, RK_EXISTS, "local candidate with a known address");
+    if (a->n_locals == ICE_MAX_LOCAL)
+        return rk_fail(err, RK_LIMIT, "more than %d local candidates", ICE_MAX_LOCAL);
+    fill(c);
+    if (!c->id[0])
+        ice_cand_make_id(c->id);
+    a->locals = rk_realloc(a->locals, a->n_locals + 1, sizeof *a->locals);
+    a->locals[a->n_locals++] = *c;
+    if (first) /* pairs of this family can be checked from now on */
+        for (size_t i = 0; i < a->n_pairs; i++)
+            if (a->pairs[i]->remote.addr.ip.family == c->addr.ip.family)
+                a->pairs[i]->next_check_us = now_us;
+    return RK_OK;
+}
+
+const struct ice_cand *ice_agent_local(const struct ice_agent *a, size_t i)
+{
+    return i < a->n_locals ? &a->locals[i] : NULL;
+}
+
+enum rk_code ice_agent_add_remote(struct ice_agent *a, const struct ice_cand *c, int64_t now_us,
+                                  struct rk_err *err)
+{
+    struct ice_cand known = *c;
+    struct ice_pair *p = ice_pair_find(a, &c->addr);
+
+    if (!can_send_to(&c->addr))
+        return rk_fail(err, RK_INVALID, "remote candidate without a usable address");
+    fill(&known);
+    if (p && p->remote.type != ICE_PRFLX)
+        return rk_fail(err, RK_EXISTS, "remote candidate with a known address");
+    if (p)
+        p->remote = known; /* its check came before its signal message */
+    else if (!ice_pair_add(a, &known, now_us))
+        return rk_fail(err, RK_LIMIT, "more than %d remote candidates", ICE_MAX_REMOTE);
+    return RK_OK;
+}
+
+/* Official agents wait with less direct kinds, so that better pairs get their chance. */
+static int64_t acceptance_us(enum ice_cand_type t)
+{
+    switch (t) {
+    case ICE_HOST:
+        return 0;
+    case ICE_SRFLX:
+        return 500 * ICE_US_PER_MS;
+    case ICE_PRFLX:
+        return 1000 * ICE_US_PER_MS;
+    case ICE_RELAY:
+        break;
+    }
+    return 2000 * ICE_US_PER_MS;
+}
+
+static int64_t nominatable_at(const struct ice_agent *a, const struct ice_pair *p)
+{
+    return a->start_us + rk_max_i64(acceptance_us(p->local.type), acceptance_us(p->remote.type));
+}
+
+static struct ice_pair *best_valid(const struct ice_agent *a)
+{
+    struct ice_pair *best = NULL;
+
+    for (size_t i = 0; i < a->n_pairs; i++) {
+        struct ice_pair *p = a->pairs[i];
+
+        if (p->valid && (!best || ice_pair_priority(a, best) < ice_pair_priority(a, p)))
+            best = p;
+    }
+    return best;
+}
+
+static void send_nomination(struct ice_agent *a, int64_t now_us)
+{
+    struct ice_pair *p = a->nominated;
+
+    if (p->next_check_us > now_us)
+        return;
+    if (a->nominate_tries == ICE_NOMINATE_TRIES) { /* it worked before and does not any more */
+        p->valid = false;
+        p->checks = ICE_FAST_CHECKS;
+        p->next_check_us = now_us + ICE_SLOW_CHECK_US;
+        a->nominated = NULL;
+        return;
+    }
+    a->nominate_tries++;
+    p->next_check_us = now_us + ICE_CHECK_US;
+    ice_check_send(a, p, true, now_us);
+}
+
+static void nominate_best(struct ice_agent *a, int64_t now_us)
+{
+    struct ice_pair *p = best_valid(a);
+
+    if (!p || nominatable_at(a, p) > now_us)
+        return;
+    a->nominated = p;
+    a->nominate_tries = 0;
+    p->next_check_us = now_us;
+}
+
+static bool wants_checks(const struct ice_agent *a, const struct ice_pair *p)
+{
+    return !p->valid && ice_local_for(a, p->remote.addr.ip.family);
+}
+
+static void tick_checking(struct ice_agent *a, int64_t now_us)
+{
+    if (now_us - a->start_us >= a->checking_us) {
+        a->state = ICE_FAILED;
+        a->changed = true;
+        return;
+    }
+    if (a->controlling && !a->nominated)
+        nominate_best(a, now_us);
+    if (a->nominated)
+        send_nomination(a, now_us);
+    for (size_t i = 0; i < a->n_pairs; i++) {
+        struct ice_pair *p = a->pairs[i];
+
+        if (!wants_checks(a, p) || p->next_check_us > now_us)
+            continue;
+        p->checks++;
+        p->next_check_us =
+            now_us + (p->checks < ICE_FAST_CHECKS ? ICE_CHECK_US : ICE_SLOW_CHECK_US);
+        ice_check_send(a, p, false, now_us);
+    }
+}
+
+static void tick_connected(struct ice_agent *a, int64_t now_us)
+{
+    struct ice_pair *p = a->selected;
+
+    if (now_us - p->last_rx_us >= a->lost_us) {
+        a->state = ICE_FAILED;
+        a->changed = true;
+        return;
+    }
+    if (p->next_check_us <= now_us) {
+        p->next_check_us = now_us + a->keepalive_us;
+        ice_check_send(a, p, false, now_us);
+    }
+    for (size_t i = 0; i < a->n_pairs; i++) { /* triggered checks of late nominations */
+        p = a->pairs[i];
+        if (p != a->selected && p->nominate_when_valid && wants_checks(a, p) &&
+            p->next_check_us <= now_us && p->checks < ICE_FAST_CHECKS) {
+            p->checks++;
+            p->next_check_us = now_us + ICE_CHECK_US;
+            ice_check_send(a, p, false, now_us);
+        }
+    }
+}
+
+void ice_agent_tick(struct ice_agent *a, int64_t now_us)
+{
+    if (a->state == ICE_CHECKING)
+        tick_checking(a, now_us);
+    else if (a->state == ICE_CONNECTED)
+        tick_connected(a, now_us);
+    if (a->changed) {
+        a->changed = false;
+        a->user->ops->changed(a->user);
+    }
+}
+
+static int64_t deadline_checking(const struct ice_agent *a)
+{
+    int64_t at = a->start_us + a->checking_us;
+    const struct ice_pair *best = a->controlling && !a->nominated ? best_valid(a) : NULL;
+
+    if (best)
+        at = rk_min_i64(at, nominatable_at(a, best));
+    for (size_t i = 0; i < a->n_pairs; i++) {
+        const struct ice_pair *p = a->pairs[i];
+
+        if (wants_checks(a, p) || p == a->nominated)
+            at = rk_min_i64(at, p->next_check_us);
+    }
+    return at;
+}
+
+static int64_t deadline_connected(const struct ice_agent *a)
+{
+    int64_t at = rk_min_i64(a->selected->next_check_us, a->selected->last_rx_us + a->lost_us);
+
+    for (size_t i = 0; i < a->n_pairs; i++) {
+        const struct ice_pair *p = a->pairs[i];
+
+        if (p != a->selected && p->nominate_when_valid && wants_checks(a, p) &&
+            p->checks < ICE_FAST_CHECKS)
+            at = rk_min_i64(at, p->next_check_us);
+    }
+    return at;
+}
+
+int64_t ice_agent_deadline(const struct ice_agent *a)
+{
+    switch (a->state) {
+    case ICE_CHECKING:
+        return deadline_checking(a);
+    case ICE_CONNECTED:
+        return deadline_connected(a);
+    case ICE_FAILED:
+        break;
+    }
+    return INT64_MAX;
+}
+
+enum ice_state ice_agent_state(const struct ice_agent *a)
+{
+    return a->state;
+}
+
+bool ice_agent_selected(const struct ice_agent *a, struct ice_pair_info *out)
+{
+    if (a->state != ICE_CONNECTED || !a->selected)
+        return false;
+    *out = (struct ice_pair_info){.local = &a->selected->local,
+                                  .remote = &a->selected->remote,
+                                  .rtt_us = a->selected->rtt_us};
+    return true;
+}

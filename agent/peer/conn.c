@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A peer connection's life: opening, idling, guarding, telling; see conn.h. */
+#include "config.h"
+
+#include "agent/peer/conn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/peer/conn_priv.h"
+#include "lib/base/num.h"
+
+/* --- guard --- */
+
+static void on_guard(void *arg);
+
+static void arm_guard(struct pconn *p)
+{
+    rk_timer_start(p->env->loop, &p->guard_timer,
+                   rk_max_i64(0, guard_deadline(&p->guard) - rk_mono_ms()), on_guard, p);
+}
+
+static enum guard_status guard_status_now(const struct pconn *p)
+{
+    struct guard_facts f = {
+        .force_relay = p->env->force_relay,
+        .remote_ice = p->remote_ice,
+        .uses_relay = p->uses_relay && rcl_has_urls(p->env->relay),
+        .relay_up = p->relay_up,
+        .ice_up = p->ice_up,
+        .ice_in_progress = pc_ice_in_progress(p),
+    };
+
+    return guard_status_of(&f);
+}
+
+static void on_guard(void *arg)
+{
+    struct pconn *p = arg;
+
+    if (guard_tick(&p->guard, rk_mono_ms(), guard_status_now(p)))
+        pc_send_offer(p);
+    arm_guard(p);
+}
+
+void pc_guard_event(struct pconn *p)
+{
+    if (!p->open)
+        return;
+    guard_event(&p->guard, rk_mono_ms());
+    arm_guard(p);
+}
+
+/* --- opening and idling --- */
+
+/* "0.45.0" or newer, or a development build. Suffixes do not count; a hash is an old build. */
+static bool version_is_lazy_able(struct rk_str v)
+{
+    struct rk_str major, minor, rest;
+    int64_t a, b;
+
+    if (rk_str_starts(v, RK_STR("development")))
+        return true;
+    if (v.n && (v.p[0] == 'v' || v.p[0] == 'a'))
+        v = rk_str_sub(v, 1, v.n);
+    (void)rk_str_cut(v, '-', &v, &rest);
+    if (!rk_str_cut(v, '.', &major, &rest))
+        return false;
+    (void)rk_str_cut(rest, '.', &minor, &rest);
+    if (rk_parse_i64(major, 0, INT32_MAX, &a, NULL) || rk_parse_i64(minor, 0, INT32_MAX, &b, NULL))
+        return false;
+    return a > 0 || b >= 45;
+}
+
+bool pc_is_lazy(const struct pconn *p)
+{
+    return p->env->lazy && p->lazy_able;
+}
+
+void pc_changed(struct pconn *p)
+{
+    p->changed_unix_ms = rk_unix_ms();
+    if (p->user->ops->changed)
+        p->user->ops->changed(p->user);
+}
+
+void pc_open(struct pconn *p)
+{
+    if (p->open)
+        return;
+    p->open = true;
+    p->opened_ms = rk_mono_ms();
+    p->remote_ice = true; /* until it says otherwise */
+    pc_ice_open(p);
+    guard_open(&p->guard, p->opened_ms);
+    arm_guard(p);
+}
+
+void pc_close(struct pconn *p, bool tell_remote)
+{
+    struct sigm idle = {.type = SIGM_GO_IDLE};
+
+    if (!p->open)
+        return;
+    if (tell_remote)
+        (void)scl_send(p->env->signal, &p->key, &idle, NULL);
+    p->open = false;
+    rk_timer_cancel(&p->guard_timer);
+    pc_path_close(p);
+    pc_ice_close(p);
+    pc_relay_close(p);
+    p->uses_relay = false;
+}
+
+/* Back to waiting for traffic. */
+static void go_idle(struct pconn *p, bool tell_remote)
+{
+    struct rk_err err = {0};
+
+    pc_close(p, tell_remote);
+    wgp_drop_held(&p->proxy);
+    if (pc_path_init(p, &err))
+        rk_log(p->env->log, RK_WARN, "wireguard peer", kv_z("peer", p->key_text), KV_ERR(&err));
+    rk_log(p->env->log, RK_INFO, "peer idle", kv_z("peer", p->key_text));
+    pc_changed(p);
+}
+
+static void wake(struct pconn *p, const char *why)
+{
+    if (p->open)
+        return;
+    rk_log(p->env->log, RK_INFO, "peer woken", kv_z("peer", p->key_text), kv_z("by", why));
+    pc_open(p);
+    pc_changed(p);
+}
+
+static void on_stuck(struct wgp_user *u)
+{
+    wake(rk_container_of(u, struct pconn, proxy_user), "traffic");
+}
+
+void pconn_wake(struct pconn *p)
+{
+    wake(p, "engine");
+}
+
+void pc_check_idle(struct pconn *p, int64_t now_ms, int64_t limit_ms)
+{
+    int64_t active = rk_max_i64(p->proxy.rx_data_ms, p->opened_ms);
+
+    if (p->open && pc_is_lazy(p) && now_ms - active > limit_ms)
+        go_idle(p, true);
+}
+
+/* --- the engine's view --- */
+
+enum rk_code pconn_new(struct pconn_env *e, const struct pconn_opts *opts, struct pconn_user *user,
+                       struct pconn **out, struct rk_err *err)
+{
+    struct pconn *p = rk_calloc(1, sizeof *p);
+    enum rk_code rc;
+
+    p->env = e;
+    p->user = user;
+    p->key = opts->key;
+    rk_key_format(&p->key, p->key_text);
+    p->controller = strcmp(e->own_text, p->key_text) > 0;
+    p->lazy_able = !opts->never_lazy && version_is_lazy_able(opts->remote_version);
+    p->changed_unix_ms = rk_unix_ms();
+    p->proxy_user.stuck = on_stuck;
+    rc = wgp_open(&p->proxy, e->loop, e->mux, e->scratch, &e->wg_addr, &p->proxy_user, err);
+    if (rc) {
+        free(p);
+        return rc;
+    }
+    rk_list_push_back(&e->peers, &p->link);
+    if (!pc_is_lazy(p))
+        pc_open(p);
+    rc = pc_path_init(p, err);
+    if (rc) {
+        pconn_free(p);
+        return rc;
+    }
+    *out = p;
+    return RK_OK;
+}
+
+void pconn_free(struct pconn *p)
+{
+    if (!p)
+        return;
+    pc_close(p, false);
+    rk_list_remove(&p->link);
+    wgp_close(&p->proxy);
+    if (p->wg_known)
+        p->user->ops->wg_remove(p->user);
+    free(p);
+}
+
+void pconn_on_signal(struct pconn *p, const struct sigm *msg)
+{
+    if (msg->type == SIGM_GO_IDLE) {
+        if (p->open && pc_is_lazy(p))
+            go_idle(p, false);
+        return;
+    }
+    wake(p, "signal");
+    switch (msg->type) {
+    case SIGM_OFFER:
+    case SIGM_ANSWER:
+        pc_on_offer(p, msg);
+        break;
+    case SIGM_CANDIDATE:
+        pc_ice_on_candidate(p, msg->candidate);
+        break;
+    case SIGM_MODE:
+    case SIGM_HEARTBEAT:
+    case SIGM_GO_IDLE:
+        break;
+    }
+}
+
+void pconn_status(const struct pconn *p, struct pconn_status *out)
+{
+    struct ice_pair_info info;
+
+    *out = (struct pconn_status){
+        .state = !p->open                     ? PCONN_IDLE
+                 : p->path == PCONN_PATH_NONE ? PCONN_CONNECTING
+                                              : PCONN_CONNECTED,
+        .path = p->path,
+        .changed_unix_ms = p->changed_unix_ms,
+        .relay_url = p->relay_up ? rcl_stream_url(p->stream) : (struct rk_str){0},
+        .rx_bytes = p->proxy.rx_bytes,
+        .tx_bytes = p->proxy.tx_bytes,
+    };
+    if (!p->ice_up || !ice_agent_selected(p->agent, &info))
+        return;
+    out->local_type = rk_str_z(ice_cand_type_name(info.local->type));
+    out->remote_type = rk_str_z(ice_cand_type_name(info.remote->type));
+    out->local_addr = info.local->addr;
+    out->remote_addr = info.remote->addr;
+    out->latency_us = info.rtt_us;
+}
+
+const char *pconn_state_name(enum pconn_state s)
+{
+    switch (s) {
+    case PCONN_IDLE:
+        return "Idle";
+    case PCONN_CONNECTING:
+        return "Connecting";
+    case PCONN_CONNECTED:
+        break;
+    }
+    return "Connected";
+}

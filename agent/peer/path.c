@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which way WireGuard's packets of a peer take. Its endpoint is always the proxy, so a switch needs
+ * no change of the device; only the beginning and a restarted remote do.
+ */
+#include "config.h"
+
+#include "agent/peer/conn_priv.h"
+#include "lib/base/num.h"
+
+#define KEEPALIVE_S       25
+#define RESPONDER_WAIT_MS 5000 /* for the controller's handshake, before we start one */
+
+static void wg_set(struct pconn *p, const struct rk_addr *endpoint, uint16_t keepalive_s)
+{
+    struct rk_err err = {0};
+
+    if (p->user->ops->wg_set(p->user, endpoint, keepalive_s, &err))
+        rk_log(p->env->log, RK_WARN, "wireguard peer", kv_z("peer", p->key_text), KV_ERR(&err));
+    else
+        p->wg_known = true;
+}
+
+static void on_responder_wait(void *arg)
+{
+    struct pconn *p = arg;
+
+    wg_set(p, wgp_endpoint(&p->proxy), KEEPALIVE_S);
+}
+
+/* The controller begins the handshake; the other side answers, and begins only after a while. */
+static void wg_begin(struct pconn *p)
+{
+    rk_timer_cancel(&p->endpoint_timer);
+    if (p->controller) {
+        if (!wgp_just_released(&p->proxy)) /* turning keepalives on makes WireGuard send at once */
+            wg_set(p, NULL, 0);
+        wg_set(p, wgp_endpoint(&p->proxy), KEEPALIVE_S);
+        return;
+    }
+    wg_set(p, NULL, 0); /* turned on now, keepalives would begin one too */
+    rk_timer_start(p->env->loop, &p->endpoint_timer, RESPONDER_WAIT_MS, on_responder_wait, p);
+}
+
+/* Begin a new session at once. The remote may have forgotten the old one, and turning keepalives on
+ * when there is an endpoint is what makes WireGuard send. */
+static void wg_restart_session(struct pconn *p)
+{
+    struct rk_err err = {0};
+
+    rk_timer_cancel(&p->endpoint_timer);
+    wg_set(p, NULL, 0);
+    if (p->user->ops->wg_forget(p->user, &err))
+        rk_log(p->env->log, RK_WARN, "wireguard peer", kv_z("peer", p->key_text), KV_ERR(&err));
+    wg_watch_restart(&p->watch, rk_mono_ms());
+    wg_set(p, wgp_endpoint(&p->proxy), KEEPALIVE_S);
+}
+
+/* --- handshake watch --- */
+
+static void arm_watch(struct pconn *p);
+
+static bool handshake_of(struct pconn *p, int64_t *unix_ms)
+{
+    struct pconn_wg_stats stats = {0};
+    bool known = p->user->ops->wg_stats(p->user, &stats);
+
+    *unix_ms = known ? stats.last_handshake_unix_ms : 0;
+    return known;
+}
+
+static void on_watch(void *arg)
+{
+    struct pconn *p = arg;
+    int64_t handshake;
+    bool known = handshake_of(p, &handshake);
+
+    if (wg_watch_check(&p->watch, rk_mono_ms(), rk_unix_ms(), known, handshake)) {
+        arm_watch(p);
+        return;
+    }
+    rk_log(p->env->log, RK_WARN, "no wireguard handshake over the path", kv_z("peer", p->key_text),
+           kv_z("path", pc_path_name(p->path)));
+    if (p->path == PCONN_PATH_DIRECT)
+        pc_ice_fail(p);
+    else if (p->path == PCONN_PATH_RELAY)
+        pc_relay_fail(p);
+}
+
+static void arm_watch(struct pconn *p)
+{
+    int64_t at = wg_watch_deadline(&p->watch);
+
+    if (at == INT64_MAX)
+        rk_timer_cancel(&p->watch_timer);
+    else
+        rk_timer_start(p->env->loop, &p->watch_timer, rk_max_i64(0, at - rk_mono_ms()), on_watch,
+                       p);
+}
+
+static void start_watch(struct pconn *p)
+{
+    int64_t handshake;
+
+    if (p->watch.on)
+        return;
+    (void)handshake_of(p, &handshake);
+    wg_watch_start(&p->watch, rk_mono_ms(), handshake);
+}
+
+/* --- choosing --- */
+
+static enum pconn_path best(const struct pconn *p)
+{
+    if (p->ice_up)
+        return PCONN_PATH_DIRECT;
+    return p->relay_up ? PCONN_PATH_RELAY : PCONN_PATH_NONE;
+}
+
+const char *pc_path_name(enum pconn_path path)
+{
+    switch (path) {
+    case PCONN_PATH_RELAY:
+        return "relay";
+    case PCONN_PATH_DIRECT:
+        return "direct";
+    case PCONN_PATH_NONE:
+        break;
+    }
+    return "none";
+}
+
+void pc_path_before(struct pconn *p)
+{
+    if (p->path == PCONN_PATH_NONE && !p->controller)
+        wgp_drop_held(&p->proxy);
+}
+
+void pc_path_update(struct pconn *p, bool session_changed)
+{
+    enum pconn_path was = p->path, now = best(p);
+
+    if (now == was)
+        return;
+    p->path = now;
+    rk_log(p->env->log, RK_INFO, "path to peer", kv_z("peer", p->key_text),
+           kv_z("path", pc_path_name(now)), kv_z("was", pc_path_name(was)));
+    if (now == PCONN_PATH_NONE) {
+        wg_watch_stop(&p->watch);
+        p->path_was_lost = true;
+    } else if (was == PCONN_PATH_NONE) {
+        start_watch(p);
+        if (p->path_was_lost && p->controller)
+            wg_restart_session(p);
+        else
+            wg_begin(p);
+    } else if (now == PCONN_PATH_RELAY && session_changed && p->controller) {
+        wg_restart_session(p);
+    }
+    arm_watch(p);
+    pc_changed(p);
+}
+
+void pc_path_close(struct pconn *p)
+{
+    rk_timer_cancel(&p->endpoint_timer);
+    wg_watch_stop(&p->watch);
+    rk_timer_cancel(&p->watch_timer);
+    wgp_set_direct(&p->proxy, NULL);
+    wgp_set_relay(&p->proxy, NULL);
+    p->path = PCONN_PATH_NONE;
+    p->path_was_lost = false;
+}
+
+enum rk_code pc_path_init(struct pconn *p, struct rk_err *err)
+{
+    enum rk_code rc;
+
+    if (p->wg_known) {      /* back to idle: the remote has forgotten the session too */
+        wg_set(p, NULL, 0); /* or it would try to send before it has an endpoint again */
+        rc = p->user->ops->wg_forget(p->user, err);
+        if (rc)
+            return rc;
+    }
+    /* idle: traffic must reach the proxy to wake us; controller: its first initiation waits there
+     */
+    rc = p->user->ops->wg_set(p->user, p->controller || !p->open ? wgp_endpoint(&p->proxy) : NULL,
+                              p->controller && p->open ? KEEPALIVE_S : 0, err);
+    p->wg_known = p->wg_known || rc == RK_OK;
+    return rc;
+}

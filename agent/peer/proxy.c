@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Loopback proxy between WireGuard and the paths of a peer; see proxy.h. */
+#include "config.h"
+
+#include "agent/peer/proxy.h"
+
+#include "lib/base/num.h"
+
+#define BUFFER_BYTES  ((size_t)1 << 20)
+#define HELD_MS       5000 /* WireGuard sends a new initiation after that */
+#define JUST_MS       1000
+#define MIN_WG_BYTES  32 /* the shortest message: an empty transport packet */
+#define WG_INITIATION 1
+#define WG_DATA       4
+#define BATCH         64
+
+/* Message type, 1..4; 0: not a WireGuard message (the two-byte punch of old agents, noise). */
+static unsigned wg_type(struct rk_str d)
+{
+    const uint8_t *p = (const uint8_t *)d.p;
+
+    if (d.n < MIN_WG_BYTES || p[0] > WG_DATA || p[1] || p[2] || p[3])
+        return 0;
+    return p[0];
+}
+
+static bool is_payload(struct rk_str d)
+{
+    return d.n > MIN_WG_BYTES && wg_type(d) == WG_DATA;
+}
+
+/* --- from WireGuard --- */
+
+static void hold(struct wgp *p, struct rk_str d)
+{
+    if (wg_type(d) != WG_INITIATION || d.n != WGP_INITIATION_SIZE)
+        return;
+    memcpy(p->held, d.p, d.n);
+    p->held_ms = rk_mono_ms();
+    p->held_rx = p->rx_bytes;
+}
+
+static void send_direct(struct wgp *p, const struct udp_in *v, size_t n)
+{
+    struct udp_out out[BATCH];
+
+    while (n) {
+        size_t k = rk_min_size(n, BATCH);
+
+        for (size_t i = 0; i < k; i++)
+            out[i] = (struct udp_out){.to = p->direct, .bytes = v[i].bytes, .seg = v[i].seg};
+        imux_sendv(p->mux, out, k);
+        v += k;
+        n -= k;
+    }
+}
+
+static void on_wireguard(struct udp_user *u, const struct udp_in *v, size_t n)
+{
+    struct wgp *p = rk_container_of(u, struct wgp, sock_user);
+
+    for (size_t i = 0; i < n; i++)
+        p->tx_bytes += v[i].bytes.n;
+    if (p->direct_on) {
+        send_direct(p, v, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0, m = udp_in_count(&v[i]); k < m; k++) {
+            hold(p, udp_in_at(&v[i], k));
+            if (p->relay)
+                rcl_stream_send(p->relay, udp_in_at(&v[i], k));
+        }
+    if (!p->relay)
+        p->user->stuck(p->user);
+}
+
+static const struct udp_ops SOCK_OPS = {.received = on_wireguard};
+
+static void release_held(struct wgp *p)
+{
+    struct udp_in in = {.bytes = rk_str_of(p->held, sizeof p->held)};
+
+    if (!p->held_ms || p->rx_bytes != p->held_rx || rk_mono_ms() - p->held_ms > HELD_MS) {
+        wgp_drop_held(p);
+        return;
+    }
+    if (p->direct_on)
+        send_direct(p, &in, 1);
+    else
+        rcl_stream_send(p->relay, in.bytes);
+    p->released_ms = rk_mono_ms();
+}
+
+bool wgp_just_released(const struct wgp *p)
+{
+    return p->released_ms && rk_mono_ms() - p->released_ms < JUST_MS;
+}
+
+void wgp_drop_held(struct wgp *p)
+{
+    p->held_ms = 0;
+}
+
+/* --- to WireGuard --- */
+
+static void on_wire(struct imux_wire *w, const struct udp_in *v, size_t n)
+{
+    struct wgp *p = rk_container_of(w, struct wgp, wire);
+    struct udp_out out[BATCH];
+    size_t k = 0;
+    bool payload = false;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!wg_type(udp_in_at(&v[i], 0)))
+            continue;
+        payload = payload || is_payload(udp_in_at(&v[i], 0));
+        p->rx_bytes += v[i].bytes.n;
+        out[k++] = (struct udp_out){.bytes = v[i].bytes, .seg = v[i].seg};
+        if (k == BATCH) {
+            (void)udp_sendv(p->sock, out, k);
+            k = 0;
+        }
+    }
+    if (k)
+        (void)udp_sendv(p->sock, out, k);
+    if (payload)
+        p->rx_data_ms = rk_mono_ms();
+}
+
+static const struct imux_wire_ops WIRE_OPS = {.data = on_wire};
+
+void wgp_from_relay(struct wgp *p, struct rk_str datagram)
+{
+    if (!wg_type(datagram))
+        return;
+    p->rx_bytes += datagram.n;
+    if (is_payload(datagram))
+        p->rx_data_ms = rk_mono_ms();
+    (void)udp_send(p->sock, NULL, NULL, datagram);
+}
+
+/* --- life --- */
+
+enum rk_code wgp_open(struct wgp *p, struct rk_loop *loop, struct imux *mux,
+                      struct udp_scratch *scratch, const struct rk_addr *wg_addr,
+                      struct wgp_user *user, struct rk_err *err)
+{
+    struct udp_opts o = {
+        .bind = {.ip = wg_addr->ip},
+        .peer = *wg_addr,
+        .offload = true,
+        .buffer_bytes = BUFFER_BYTES,
+        .scratch = scratch,
+    };
+
+    *p = (struct wgp){.loop = loop, .mux = mux, .user = user};
+    p->sock_user.ops = &SOCK_OPS;
+    p->wire.ops = &WIRE_OPS;
+    return udp_open(loop, &o, &p->sock_user, &p->sock, err);
+}
+
+void wgp_close(struct wgp *p)
+{
+    if (p->mux)
+        imux_unclaim_all(p->mux, &p->wire);
+    udp_close(p->sock);
+    p->sock = NULL;
+}
+
+const struct rk_addr *wgp_endpoint(const struct wgp *p)
+{
+    return udp_local(p->sock);
+}
+
+void wgp_claim(struct wgp *p, const struct rk_addr *from)
+{
+    imux_claim(p->mux, &p->wire, from);
+}
+
+void wgp_set_direct(struct wgp *p, const struct rk_addr *to)
+{
+    p->direct_on = to != NULL;
+    if (to) {
+        p->direct = *to;
+        release_held(p);
+    }
+}
+
+void wgp_set_relay(struct wgp *p, struct rcl_stream *stream)
+{
+    p->relay = stream;
+    if (stream && !p->direct_on)
+        release_held(p);
+}

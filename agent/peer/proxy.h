@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Data path of one peer: a loopback socket that WireGuard has as the peer's endpoint, and the two
+ * ways out of it.
+ *
+ *   WireGuard <-> [127.0.0.1:n] <-+-> imux to a remote address     (direct)
+ *                                 +-> rcl_stream                   (relay)
+ *
+ * Packets from both ways reach WireGuard at any time; packets from WireGuard take the direct way if
+ * there is one, else the relay. The newest handshake initiation is kept for as long as WireGuard
+ * waits until it makes another (5 s): it is sent as soon as there is a way, and again over each
+ * better way until something comes back, for the relay may be up on one side only. Loop thread.
+ */
+#ifndef RK_AGENT_WG_PROXY_H
+#define RK_AGENT_WG_PROXY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/client/relay_client.h"
+#include "agent/ice/mux.h"
+#include "lib/base/err.h"
+#include "lib/base/loop.h"
+#include "lib/net/addr.h"
+#include "lib/net/udp.h"
+
+#define WGP_INITIATION_SIZE 148 /* bytes of a handshake initiation */
+
+struct wgp_user {
+    /** WireGuard wants to send and there is no way. Often. */
+    void (*stuck)(struct wgp_user *u);
+};
+
+struct wgp { /* embed; use the functions */
+    struct rk_loop *loop;
+    struct wgp_user *user;
+    struct udp_user sock_user;
+    struct udp_sock *sock;
+    struct imux *mux; /* NULL: no direct way */
+    struct imux_wire wire;
+    bool direct_on;
+    struct rk_addr direct;
+    struct rcl_stream *relay; /* NULL: no relayed way; borrowed */
+    uint64_t rx_bytes, tx_bytes;
+    int64_t rx_data_ms; /* last transport data that is not a keepalive; mono, 0: none */
+    int64_t held_ms;    /* mono; 0: nothing is held */
+    uint64_t held_rx;   /* rx_bytes when it came */
+    int64_t released_ms;
+    uint8_t held[WGP_INITIATION_SIZE];
+};
+
+/** Errors: RK_UNAVAILABLE (no socket left). scratch is borrowed for life. */
+enum rk_code wgp_open(struct wgp *p, struct rk_loop *loop, struct imux *mux,
+                      struct udp_scratch *scratch, const struct rk_addr *wg_addr,
+                      struct wgp_user *user, struct rk_err *err) RK_MUST;
+void wgp_close(struct wgp *p);
+
+/** What WireGuard is given as endpoint of the peer. Lent. */
+const struct rk_addr *wgp_endpoint(const struct wgp *p);
+
+/** Where packets that belong to this peer may come from. */
+void wgp_claim(struct wgp *p, const struct rk_addr *from);
+
+void wgp_set_direct(struct wgp *p, const struct rk_addr *to); /* NULL: no way any more */
+void wgp_set_relay(struct wgp *p, struct rcl_stream *stream); /* likewise */
+
+/** A datagram that came over the relay. */
+void wgp_from_relay(struct wgp *p, struct rk_str datagram);
+
+/** An initiation that had been kept was sent a moment ago. */
+bool wgp_just_released(const struct wgp *p);
+
+/** Forget a kept initiation. */
+void wgp_drop_held(struct wgp *p);
+
+#endif

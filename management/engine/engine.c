@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Life of the engine, its accounts and look-ups: see engine.h. */
+#include "config.h"
+
+#include "management/engine/engine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "lib/base/id.h"
+#include "lib/base/num.h"
+#include "management/engine/engine_impl.h"
+#include "management/engine/keeper.h"
+#include "management/engine/presence_impl.h"
+#include "management/store/migrate.h"
+
+#define DNS_DOMAIN_DEFAULT "netbird.selfhosted"
+#define LANES_PG           2
+/* Look-ups by key ask this many loaded accounts before they ask the database. */
+#define SEARCH_MAX 16
+
+static const char SQL_ACCOUNT_OF_PEER[] = "SELECT account_id FROM peer WHERE wg_key = $1";
+static const char SQL_ACCOUNT_OF_USER[] = "SELECT account_id FROM usr WHERE id = $1";
+static const char SQL_ACCOUNTS[] = "SELECT id FROM account ORDER BY created_at, id";
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+static enum rk_code lane_start(struct mgmt *m, struct rk_err *err)
+{
+    struct lane *l = &m->lanes[m->n_lanes];
+    struct db_opts o = {.url = m->opts.store_url, .writer = true};
+    enum rk_code rc = db_open(&l->db, &o, err);
+
+    if (rc)
+        return rc;
+    db_set_lazy(l->db, true);
+    l->m = m;
+    l->mem = rk_arena_new(0);
+    rk_list_init(&l->queue);
+    (void)pthread_mutex_init(&l->lock, NULL);
+    (void)pthread_cond_init(&l->wake, NULL);
+    if (pthread_create(&l->thread, NULL, mgmt_lane_main, l)) {
+        db_close(l->db);
+        rk_arena_free(l->mem);
+        return rk_fail(err, RK_UNAVAILABLE, "cannot start a thread");
+    }
+    m->n_lanes++;
+    return RK_OK;
+}
+
+static void lane_stop(struct lane *l)
+{
+    (void)pthread_mutex_lock(&l->lock);
+    l->stop = true;
+    (void)pthread_cond_signal(&l->wake);
+    (void)pthread_mutex_unlock(&l->lock);
+    (void)pthread_join(l->thread, NULL);
+    (void)pthread_cond_destroy(&l->wake);
+    (void)pthread_mutex_destroy(&l->lock);
+    db_close(l->db);
+    rk_arena_free(l->mem);
+}
+
+static enum rk_code store_prepare(struct mgmt *m, struct rk_err *err)
+{
+    RK_CLEANUP(db_closep) struct db *db = NULL;
+    enum rk_code rc = mgmt_db_open(m, &db, err);
+
+    return rc ? rc : store_migrate(db, err);
+}
+
+enum rk_code mgmt_open(struct mgmt **out, const struct mgmt_opts *opts, struct rk_err *err)
+{
+    struct mgmt *m = rk_calloc(1, sizeof *m);
+    size_t lanes = db_url_is_pg(opts->store_url) ? (opts->lanes ? opts->lanes : LANES_PG) : 1;
+    enum rk_code rc;
+
+    m->opts = *opts;
+    m->opts.store_url = rk_str_dupz(rk_str_z(opts->store_url));
+    m->opts.dns_domain =
+        rk_str_dupz(rk_str_z(opts->dns_domain ? opts->dns_domain : DNS_DOMAIN_DEFAULT));
+    if (!m->opts.now_us)
+        m->opts.now_us = rk_unix_us;
+    (void)pthread_rwlock_init(&m->lock, NULL);
+    rk_map_init(&m->accounts, true);
+    rk_list_init(&m->observers);
+    (void)pthread_mutex_init(&m->chores_lock, NULL);
+    rk_list_init(&m->chores);
+    rk_xid(m->node);
+    presences_new(m);
+    rc = store_prepare(m, err);
+    while (rc == RK_OK && m->n_lanes < lanes && m->n_lanes < LANES_MAX)
+        rc = lane_start(m, err);
+    if (rc == RK_OK)
+        rc = keeper_start(&m->keeper, m, err);
+    if (rc) {
+        mgmt_close(m);
+        return rc;
+    }
+    *out = m;
+    return RK_OK;
+}
+
+void mgmt_close(struct mgmt *m)
+{
+    size_t pos = 0;
+    struct rk_str key;
+    void *value;
+
+    if (!m)
+        return;
+    keeper_stop(m->keeper); /* flushes presence, and needs the lanes */
+    m->closing = true;
+    for (size_t i = 0; i < m->n_lanes; i++)
+        lane_stop(&m->lanes[i]);
+    while (rk_map_next(&m->accounts, &pos, &key, &value)) {
+        struct acct *a = value;
+        char *id = (char *)(uintptr_t)a->id.p;
+
+        snap_unref(a->snap);
+        (void)rk_map_del(&m->accounts, key);
+        free(id);
+        free(a);
+    }
+    rk_map_done(&m->accounts);
+    presences_free(m);
+    (void)pthread_mutex_destroy(&m->chores_lock);
+    (void)pthread_rwlock_destroy(&m->lock);
+    free((char *)(uintptr_t)m->opts.store_url);
+    free((char *)(uintptr_t)m->opts.dns_domain);
+    free(m);
+}
+
+enum rk_code mgmt_db_open(struct mgmt *m, struct db **out, struct rk_err *err)
+{
+    struct db_opts o = {.url = m->opts.store_url};
+
+    return db_open(out, &o, err);
+}
+
+static enum rk_code pool_open(void *arg, struct db **out, struct rk_err *err)
+{
+    struct mgmt *m = arg;
+
+    return mgmt_db_open(m, out, err);
+}
+
+struct rk_pool_ops mgmt_pool_ops(struct mgmt *m)
+{
+    return (struct rk_pool_ops){.open = pool_open, .close = db_close, .arg = m};
+}
+
+int64_t mgmt_now_us(const struct mgmt *m)
+{
+    return m->opts.now_us();
+}
+
+const char *mgmt_dns_domain(const struct mgmt *m)
+{
+    return m->opts.dns_domain;
+}
+
+struct rk_log *mgmt_log(const struct mgmt *m)
+{
+    return m->opts.log;
+}
+
+const struct vault *mgmt_vault(const struct mgmt *m)
+{
+    return m->opts.vault;
+}
+
+bool mgmt_no_default_policy(const struct mgmt *m)
+{
+    return m->opts.no_default_policy;
+}
+
+/* ---- accounts ---------------------------------------------------------------------------- */
+
+struct acct *mgmt_acct(struct mgmt *m, struct rk_str id)
+{
+    struct acct *a;
+
+    (void)pthread_rwlock_wrlock(&m->lock);
+    a = rk_map_get(&m->accounts, id);
+    if (!a) {
+        a = rk_calloc(1, sizeof *a);
+        a->id = rk_str_of(rk_str_dupz(id), id.n);
+        (void)rk_map_put(&m->accounts, a->id, a);
+    }
+    (void)pthread_rwlock_unlock(&m->lock);
+    return a;
+}
+
+struct lane *mgmt_lane_of(struct mgmt *m, struct rk_str account_id)
+{
+    return &m->lanes[m->n_lanes > 1 ? rk_str_hash(account_id) % m->n_lanes : 0];
+}
+
+void mgmt_observe(struct mgmt *m, struct mgmt_observer *o)
+{
+    (void)pthread_rwlock_wrlock(&m->lock);
+    rk_list_push_back(&m->observers, &o->link);
+    (void)pthread_rwlock_unlock(&m->lock);
+}
+
+void mgmt_chore_add(struct mgmt *m, struct mgmt_chore *c)
+{
+    c->due_ms = rk_mono_ms() + c->first_ms;
+    (void)pthread_mutex_lock(&m->chores_lock);
+    rk_list_push_back(&m->chores, &c->link);
+    (void)pthread_mutex_unlock(&m->chores_lock);
+}
+
+/* ---- reading ----------------------------------------------------------------------------- */
+
+const struct snapshot *mgmt_snapshot_try(struct mgmt *m, struct rk_str account_id)
+{
+    struct acct *a;
+    struct snapshot *s = NULL;
+
+    (void)pthread_rwlock_rdlock(&m->lock);
+    a = rk_map_get(&m->accounts, account_id);
+    if (a)
+        s = snap_ref(a->snap);
+    (void)pthread_rwlock_unlock(&m->lock);
+    return s;
+}
+
+enum rk_code mgmt_snapshot(struct mgmt *m, struct rk_str account_id, const struct snapshot **out,
+                           struct rk_err *err)
+{
+    const struct snapshot *s = mgmt_snapshot_try(m, account_id);
+    struct actor actor = ACTOR_SYSTEM;
+    /* a mutation without a function only loads */
+    struct mgmt_mutation load = {.account_id = account_id, .actor = &actor};
+    enum rk_code rc;
+
+    if (!s) {
+        rc = mgmt_run(m, &load, err);
+        if (rc)
+            return rc;
+        s = mgmt_snapshot_try(m, account_id);
+    }
+    if (!s)
+        return rk_fail(err, RK_NOT_FOUND, "account %.*s", RK_STR_ARG(account_id));
+    *out = s;
+    return RK_OK;
+}
+
+void mgmt_each_loaded(struct mgmt *m, void (*fn)(const struct snapshot *s, void *arg), void *arg)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    const struct snapshot **list = NULL;
+    size_t n = 0, cap = 0, pos = 0;
+    struct rk_str key;
+    void *value;
+
+    (void)pthread_rwlock_rdlock(&m->lock);
+    while (rk_map_next(&m->accounts, &pos, &key, &value)) {
+        const struct acct *a = value;
+
+        if (!a->snap)
+            continue;
+        list = rk_arena_grow(mem, list, n, &cap, sizeof(const struct snapshot *));
+        list[n++] = snap_ref(a->snap);
+    }
+    (void)pthread_rwlock_unlock(&m->lock);
+    for (size_t i = 0; i < n; i++) {
+        fn(list[i], arg);
+        snap_unref(list[i]);
+    }
+}
+
+typedef bool snap_has(const struct snapshot *s, struct rk_str what);
+
+/* Ask loaded accounts; NULL when none of the first SEARCH_MAX says yes. */
+static const struct snapshot *search(struct mgmt *m, snap_has *has, struct rk_str what)
+{
+    const struct snapshot *found = NULL;
+    size_t pos = 0, asked = 0;
+    struct rk_str key;
+    void *value;
+
+    (void)pthread_rwlock_rdlock(&m->lock);
+    while (!found && asked < SEARCH_MAX && rk_map_next(&m->accounts, &pos, &key, &value)) {
+        struct acct *a = value;
+
+        if (!a->snap)
+            continue;
+        asked++;
+        if (has(a->snap, what))
+            found = snap_ref(a->snap);
+    }
+    (void)pthread_rwlock_unlock(&m->lock);
+    return found;
+}
+
+static bool has_peer(const struct snapshot *s, struct rk_str key)
+{
+    return snap_index_by_key(s, key) != SNAP_NO_PEER;
+}
+
+static bool has_user(const struct snapshot *s, struct rk_str id)
+{
+    return snap_user(s, id) != NULL;
+}
+
+const struct snapshot *mgmt_snapshot_of_peer_try(struct mgmt *m, struct rk_str peer_key)
+{
+    return search(m, has_peer, peer_key);
+}
+
+/* The database knows of accounts that are not loaded, and of what other processes wrote. */
+static enum rk_code search_db(struct mgmt *m, struct db *db, const char *sql, const char *what,
+                              struct rk_str key, const struct snapshot **out, struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    struct rk_str account;
+    char id[128];
+    enum rk_code rc = db_query(db, &rows, err, sql, DB_ARGS(db_text(key)));
+
+    if (rc)
+        return rc;
+    if (!db_next(rows)) {
+        rc = db_end(rows, err);
+        return rc ? rc : rk_fail(err, RK_NOT_FOUND, "%s not found", what);
+    }
+    account = db_col_text_peek(rows, 0);
+    if (account.n >= sizeof id)
+        return rk_fail(err, RK_INTERNAL, "account id is too long");
+    memcpy(id, account.p, account.n);
+    account = rk_str_of(id, account.n);
+    db_rows_free(rows);
+    rows = NULL;
+    return mgmt_snapshot(m, account, out, err);
+}
+
+static enum rk_code check_found(snap_has *has, struct rk_str key, const char *what,
+                                const struct snapshot **out, struct rk_err *err)
+{
+    if (has(*out, key))
+        return RK_OK;
+    /* deleted since, or added by another process whose news has not arrived yet */
+    snap_unref(*out);
+    *out = NULL;
+    return rk_fail(err, RK_NOT_FOUND, "%s not found", what);
+}
+
+enum rk_code mgmt_snapshot_of_peer(struct mgmt *m, struct db *db, struct rk_str peer_key,
+                                   const struct snapshot **out, struct rk_err *err)
+{
+    const struct snapshot *s = search(m, has_peer, peer_key);
+    enum rk_code rc;
+
+    if (!s) {
+        rc = search_db(m, db, SQL_ACCOUNT_OF_PEER, "peer", peer_key, &s, err);
+        if (rc == RK_OK)
+            rc = check_found(has_peer, peer_key, "peer", &s, err);
+        if (rc)
+            return rc;
+    }
+    *out = s;
+    return RK_OK;
+}
+
+enum rk_code mgmt_snapshot_of_user(struct mgmt *m, struct db *db, struct rk_str user_id,
+                                   const struct snapshot **out, struct rk_err *err)
+{
+    const struct snapshot *s = search(m, has_user, user_id);
+    enum rk_code rc;
+
+    if (!s) {
+        rc = search_db(m, db, SQL_ACCOUNT_OF_USER, "user", user_id, &s, err);
+        if (rc == RK_OK)
+            rc = check_found(has_user, user_id, "user", &s, err);
+        if (rc)
+            return rc;
+    }
+    *out = s;
+    return RK_OK;
+}
+
+enum rk_code mgmt_account_ids(struct mgmt *m, struct db *db, struct rk_arena *mem,
+                              struct str_list *out, struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    struct str_list l = {0};
+    size_t cap = 0;
+    enum rk_code rc = db_query(db, &rows, err, SQL_ACCOUNTS, DB_NOARGS);
+
+    (void)m;
+    while (rc == RK_OK && db_next(rows)) {
+        l.v = rk_arena_grow(mem, l.v, l.n, &cap, sizeof *l.v);
+        l.v[l.n++] = db_col_text(rows, 0, mem);
+    }
+    if (rc == RK_OK)
+        rc = db_end(rows, err);
+    if (rc == RK_OK)
+        *out = l;
+    return rc;
+}
+
+/* ---- changing ---------------------------------------------------------------------------- */
+
+static enum rk_code lane_submit(struct lane *l, struct mgmt_mutation *mut, struct rk_err *err)
+{
+    struct mgmt *m = l->m;
+    enum rk_code rc = RK_OK;
+
+    (void)pthread_mutex_lock(&l->lock);
+    if (l->stop || m->closing) {
+        rc = rk_fail(err, RK_CANCELLED, "the service is stopping");
+    } else if (l->n_queued >= MGMT_QUEUE_MAX) {
+        rc = rk_fail(err, RK_LIMIT, "too many changes are waiting");
+    } else {
+        rk_list_push_back(&l->queue, &mut->link);
+        l->n_queued++;
+        (void)pthread_cond_signal(&l->wake);
+    }
+    (void)pthread_mutex_unlock(&l->lock);
+    return rc;
+}
+
+enum rk_code mgmt_submit(struct mgmt *m, struct mgmt_mutation *mut, struct rk_err *err)
+{
+    return lane_submit(mgmt_lane_of(m, mut->account_id), mut, err);
+}
+
+/* A blocking mutation is the head of a struct around it. */
+struct blocking {
+    struct mgmt_mutation mut;
+    pthread_mutex_t lock; /* guards over */
+    pthread_cond_t cond;
+    bool over;
+};
+
+static void blocking_done(struct mgmt_mutation *mut)
+{
+    struct blocking *b = rk_container_of(mut, struct blocking, mut);
+
+    (void)pthread_mutex_lock(&b->lock);
+    b->over = true;
+    (void)pthread_cond_signal(&b->cond);
+    (void)pthread_mutex_unlock(&b->lock);
+}
+
+static enum rk_code lane_run(struct lane *l, struct mgmt_mutation *mut, struct rk_err *err)
+{
+    struct blocking b = {.mut = *mut};
+    enum rk_code rc;
+
+    b.mut.done = blocking_done;
+    (void)pthread_mutex_init(&b.lock, NULL);
+    (void)pthread_cond_init(&b.cond, NULL);
+    rc = lane_submit(l, &b.mut, err);
+    if (rc == RK_OK) {
+        (void)pthread_mutex_lock(&b.lock);
+        while (!b.over)
+            (void)pthread_cond_wait(&b.cond, &b.lock);
+        (void)pthread_mutex_unlock(&b.lock);
+        mut->serial = b.mut.serial;
+        rc = b.mut.err.code ? rk_fail(err, b.mut.err.code, "%s", b.mut.err.msg) : RK_OK;
+    }
+    (void)pthread_cond_destroy(&b.cond);
+    (void)pthread_mutex_destroy(&b.lock);
+    return rc;
+}
+
+enum rk_code mgmt_run(struct mgmt *m, struct mgmt_mutation *mut, struct rk_err *err)
+{
+    return lane_run(mgmt_lane_of(m, mut->account_id), mut, err);
+}
+
+static enum rk_code nothing(struct tx *tx, void *arg, struct rk_err *err)
+{
+    (void)tx;
+    (void)arg;
+    (void)err;
+    return RK_OK;
+}
+
+void mgmt_drain(struct mgmt *m)
+{
+    for (size_t i = 0; i < m->n_lanes; i++) {
+        struct actor actor = ACTOR_SYSTEM;
+        struct mgmt_mutation mut = {.actor = &actor, .flags = MUT_PLAIN, .fn = nothing};
+        struct rk_err err = {0};
+
+        if (lane_run(&m->lanes[i], &mut, &err)) /* done or failed: what was before it is over */
+            rk_log(m->opts.log, RK_DEBUG, "drained with an error", KV_ERR(&err));
+    }
+}
+
+enum rk_code mgmt_mutate(struct mgmt *m, struct rk_str account_id, const struct actor *actor,
+                         uint32_t flags, mgmt_fn *fn, void *arg, struct rk_err *err)
+{
+    struct mgmt_mutation mut = {
+        .account_id = account_id, .actor = actor, .flags = flags, .fn = fn, .arg = arg};
+
+    assert(fn && actor);
+    return mgmt_run(m, &mut, err);
+}
+
+enum rk_code mgmt_account_insert(struct mgmt *m, const struct actor *actor,
+                                 const struct account_data *d, struct rk_err *err)
+{
+    struct mgmt_mutation mut = {.account_id = d->account.id,
+                                .actor = actor,
+                                .flags = MUT_CREATE | MUT_QUIET,
+                                .arg = (void *)(uintptr_t)d};
+
+    return mgmt_run(m, &mut, err);
+}
+
+enum rk_code mgmt_account_delete(struct mgmt *m, const struct actor *actor,
+                                 struct rk_str account_id, struct rk_err *err)
+{
+    struct mgmt_mutation mut = {.account_id = account_id, .actor = actor, .flags = MUT_DELETE};
+
+    return mgmt_run(m, &mut, err);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Inside of the engine; only for management/engine.
+ *
+ *   engine.c       life, accounts, lookups, submit
+ *   lane.c  lane thread: batches, commit, publish
+ *   tx.c    what a mutation may do
+ *   keeper.c       presence, timers, what other processes did
+ */
+#ifndef MGMT_ENGINE_IMPL_H
+#define MGMT_ENGINE_IMPL_H
+
+#include <pthread.h>
+
+#include "lib/base/id.h"
+#include "lib/base/map.h"
+#include "management/engine/engine.h"
+#include "management/snapshot/snapshot.h"
+#include "management/store/journal.h"
+#include "management/store/store.h"
+
+#define LANES_MAX 8
+#define BATCH_MAX 256 /* mutations in one transaction: keeps the wait of the first one short */
+
+/* Private flags of a mutation. */
+#define MUT_CREATE (UINT32_C(1) << 16) /* arg: const struct account_data * */
+#define MUT_DELETE (UINT32_C(1) << 17)
+#define MUT_PLAIN  (UINT32_C(1) << 18) /* no account: fn may only use tx->db and tx->now_us */
+
+/* One account. Entries live until mgmt_close; all fields but snap belong to the account's lane. */
+struct acct {
+    struct rk_str id;            /* owned */
+    const struct snapshot *snap; /* m->lock; NULL: not loaded, or deleted */
+    bool loaded;
+    int64_t version; /* as of snap */
+    struct journal_head head;
+};
+
+/* An account in the batch that runs. Lives in the lane's arena. */
+struct work {
+    struct acct *a;
+    struct work *next;
+    const struct snapshot *old; /* published when the batch began; one reference; NULL: none */
+    const struct snapshot
+        *cur; /* old with the first n_applied changes; borrowed from snaps or old */
+    const struct snapshot **snaps; /* made in this batch; one reference each */
+    size_t n_snaps, cap_snaps;
+    struct change *changes;
+    size_t n, cap, n_applied;
+    struct rk_map overlay; /* overlay_key -> index of the latest change + 1 */
+    uint64_t serial, serial_applied;
+    int64_t version; /* after this batch */
+    struct journal_head head;
+    bool dirty;    /* something to commit */
+    bool reloaded; /* another process was here */
+    bool deleted;
+};
+
+struct lane {
+    struct mgmt *m;
+    pthread_t thread;
+    struct db *db;        /* lane thread only */
+    struct rk_arena *mem; /* of the batch */
+    struct work *work;    /* accounts of the batch */
+    bool plain_dirty;     /* a MUT_PLAIN one wrote */
+    pthread_mutex_t lock; /* guards the next four */
+    pthread_cond_t wake;
+    struct rk_list queue; /* struct mgmt_mutation */
+    size_t n_queued;
+    bool stop;
+};
+
+struct mgmt {
+    struct mgmt_opts opts;  /* texts owned */
+    pthread_rwlock_t lock;  /* guards accounts, each account's snap, and observers */
+    struct rk_map accounts; /* id -> struct acct */
+    struct rk_list observers;
+    pthread_mutex_t chores_lock; /* guards chores; not held while one runs */
+    struct rk_list chores;
+    struct lane lanes[LANES_MAX];
+    size_t n_lanes;
+    struct keeper *keeper;
+    struct presences *presences;
+    char node[RK_XID_LEN + 1]; /* this process, among those that share the database */
+    _Atomic bool closing;
+};
+
+/* A running mutation, around what fn sees. */
+struct run {
+    struct tx tx;
+    struct lane *lane;
+    struct work *w;
+    size_t mark; /* first change of this mutation */
+    bool raise;  /* tx_raise_serial */
+    bool events; /* an event was written */
+    uint32_t flags;
+};
+
+/** The account's entry, made when needed. Never NULL. */
+struct acct *mgmt_acct(struct mgmt *m, struct rk_str id);
+struct lane *mgmt_lane_of(struct mgmt *m, struct rk_str account_id);
+
+/** Lane thread until stop; opens nothing, closes nothing. */
+void *mgmt_lane_main(void *lane);
+
+/** Wait for a mutation; for mgmt_mutate and the private kinds. */
+enum rk_code mgmt_run(struct mgmt *m, struct mgmt_mutation *mut, struct rk_err *err) RK_MUST;
+
+/** Do changes of this kind raise the serial? */
+bool mgmt_kind_in_maps(enum entity_kind k);
+
+/** Serial after the mutation as it stands. */
+uint64_t run_serial(const struct run *r);
+
+/** Journal rows of the mutation's changes. */
+enum rk_code run_journal(struct run *r, struct rk_err *err) RK_MUST;
+
+/** Insert a complete account (MUT_CREATE). */
+enum rk_code run_create(struct run *r, const struct account_data *d, struct rk_err *err) RK_MUST;
+enum rk_code run_delete(struct run *r, struct rk_err *err) RK_MUST;
+
+/** Bring w->cur up to the first n changes. */
+void work_apply(struct lane *l, struct work *w, size_t n);
+
+/** Forget the changes from index n on. */
+void work_truncate(struct work *w, struct rk_arena *mem, size_t n);
+
+#define KEEPER_CHANNEL "rookery_commit"
+
+#endif

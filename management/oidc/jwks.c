@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Key sets, and those of external issuers kept for a while; see jwks.h. */
+#include "config.h"
+
+#include "management/oidc/jwks.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/num.h"
+#include "lib/http/client.h"
+
+#define FETCH_TIMEOUT_MS 10000
+#define FETCH_MAX        ((size_t)256 << 10) /* bytes of a key set or discovery document */
+
+/* ---- text ---- */
+
+static struct rk_str text_of(const json_t *obj, const char *name)
+{
+    const json_t *v = json_object_get(obj, name);
+
+    return rk_str_of(json_string_value(v), json_string_length(v));
+}
+
+static bool key_of(const json_t *k, struct jwk **out)
+{
+    struct rk_str kty = text_of(k, "kty"), use = text_of(k, "use");
+    struct rk_str cert = rk_str_z(json_string_value(json_array_get(json_object_get(k, "x5c"), 0)));
+
+    if (use.n && !rk_str_eqz(use, "sig"))
+        return false;
+    if (cert.n)
+        return jwk_of_x5c(cert, out, NULL) == RK_OK;
+    if (rk_str_eqz(kty, "RSA"))
+        return jwk_of_rsa(text_of(k, "n"), text_of(k, "e"), out, NULL) == RK_OK;
+    if (rk_str_eqz(kty, "EC"))
+        return jwk_of_ec(text_of(k, "crv"), text_of(k, "x"), text_of(k, "y"), out, NULL) == RK_OK;
+    return false;
+}
+
+enum rk_code jwks_parse(struct rk_str json, struct jwks_set *out, struct rk_err *err)
+{
+    json_t *doc = json_loadb(json.p, json.n, 0, NULL);
+    const json_t *keys = json_object_get(doc, "keys");
+    struct jwks_set s = {0};
+
+    if (!json_is_array(keys)) {
+        json_decref(doc);
+        return rk_fail(err, RK_BAD_REQUEST, "not a JSON web key set");
+    }
+    for (size_t i = 0; i < json_array_size(keys) && s.n < JWKS_KEYS_MAX; i++) {
+        const json_t *k = json_array_get(keys, i);
+        struct rk_str kid = text_of(k, "kid");
+
+        if (kid.n > JWKS_KID_MAX || !key_of(k, &s.v[s.n].key))
+            continue;
+        s.v[s.n++].kid = rk_str_dupz(kid);
+    }
+    json_decref(doc);
+    *out = s;
+    return RK_OK;
+}
+
+void jwks_set_done(struct jwks_set *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        free(s->v[i].kid);
+        jwk_unref(s->v[i].key);
+    }
+    s->n = 0;
+}
+
+struct jwk *jwks_set_find(const struct jwks_set *s, struct rk_str kid)
+{
+    if (!kid.n)
+        return s->n == 1 ? s->v[0].key : NULL;
+    for (size_t i = 0; i < s->n; i++)
+        if (rk_str_eqz(kid, s->v[i].kid))
+            return s->v[i].key;
+    return NULL;
+}
+
+/* ---- an external issuer ---- */
+
+struct jwks_remote {
+    struct jwks_source source;
+    char *issuer, *keys_url, *ca_file;
+    struct rk_log *log;
+    int64_t (*now_ms)(void);
+    pthread_mutex_t fetching; /* one fetch at a time; taken before lock */
+    pthread_mutex_t lock;     /* guards what follows */
+    struct jwks_set set;
+    bool asked;             /* tried_ms is valid */
+    int64_t tried_ms;       /* last fetch, successful or not */
+    int64_t fresh_until_ms; /* of the set */
+};
+
+static enum rk_code get(struct jwks_remote *r, struct rk_arena *mem, const char *url,
+                        struct http_fetched *out, struct rk_err *err)
+{
+    struct http_fetch f = {
+        .url = url, .timeout_ms = FETCH_TIMEOUT_MS, .max_bytes = FETCH_MAX, .ca_file = r->ca_file};
+    enum rk_code rc = http_fetch(&f, mem, out, err);
+
+    if (rc == RK_OK && out->status != 200)
+        rc = rk_fail(err, RK_UNAVAILABLE, "%s answers %u", url, out->status);
+    return rc;
+}
+
+/* The address of the keys, from the issuer's discovery document. */
+static enum rk_code keys_url(struct jwks_remote *r, struct rk_arena *mem, const char **out,
+                             struct rk_err *err)
+{
+    struct rk_str base = rk_str_z(r->issuer);
+    struct http_fetched got;
+    json_t *doc;
+    enum rk_code rc;
+
+    *out = r->keys_url;
+    if (*r->keys_url)
+        return RK_OK;
+    while (rk_str_ends(base, RK_STR("/")))
+        base.n--;
+    rc = get(r, mem,
+             rk_arena_printf(mem, "%.*s/.well-known/openid-configuration", RK_STR_ARG(base)).p,
+             &got, err);
+    if (rc)
+        return rc;
+    doc = json_loadb(got.body.p, got.body.n, 0, NULL);
+    if (!rk_str_eqz(text_of(doc, "issuer"), r->issuer))
+        rc = rk_fail(err, RK_UNAVAILABLE, "the discovery document of %s names another issuer",
+                     r->issuer);
+    else if (!text_of(doc, "jwks_uri").n)
+        rc = rk_fail(err, RK_UNAVAILABLE, "the discovery document of %s names no keys", r->issuer);
+    else
+        *out = rk_arena_dupz(mem, text_of(doc, "jwks_uri"));
+    json_decref(doc);
+    return rc;
+}
+
+static enum rk_code fetch(struct jwks_remote *r, struct jwks_set *set, int64_t *age_ms,
+                          struct rk_err *err)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct http_fetched got = {0};
+    const char *url;
+    enum rk_code rc = keys_url(r, mem, &url, err);
+
+    if (rc == RK_OK)
+        rc = get(r, mem, url, &got, err);
+    if (rc == RK_OK)
+        rc = jwks_parse(got.body, set, err);
+    if (rc)
+        return rk_fail(err, RK_UNAVAILABLE, "keys of the token issuer: %s",
+                       err ? rk_arena_dupz(mem, rk_str_z(err->msg)) : "");
+    *age_ms = got.max_age_s < 0 ? 0 : rk_min_i64(got.max_age_s, JWKS_AGE_MAX_MS / 1000) * 1000;
+    *age_ms = rk_max_i64(*age_ms, JWKS_AGE_MIN_MS);
+    return RK_OK;
+}
+
+/* The cached key, and whether asking the issuer is due and allowed. */
+static struct jwk *look(struct jwks_remote *r, struct rk_str kid, bool *ask)
+{
+    int64_t now = r->now_ms();
+    struct jwk *k;
+
+    (void)pthread_mutex_lock(&r->lock);
+    k = jwks_set_find(&r->set, kid);
+    if (k)
+        (void)jwk_ref(k);
+    *ask =
+        (!k || now >= r->fresh_until_ms) && (!r->asked || now - r->tried_ms >= JWKS_REFRESH_MIN_MS);
+    (void)pthread_mutex_unlock(&r->lock);
+    return k;
+}
+
+static enum rk_code refresh(struct jwks_remote *r, struct rk_err *err)
+{
+    struct jwks_set fresh = {0}, old = {0};
+    int64_t age = 0;
+    enum rk_code rc = fetch(r, &fresh, &age, err);
+
+    (void)pthread_mutex_lock(&r->lock);
+    r->asked = true;
+    r->tried_ms = r->now_ms();
+    if (rc == RK_OK) {
+        old = r->set;
+        r->set = fresh;
+        r->fresh_until_ms = r->tried_ms + age;
+    }
+    (void)pthread_mutex_unlock(&r->lock);
+    jwks_set_done(&old);
+    return rc;
+}
+
+static enum rk_code remote_find(struct jwks_source *s, struct rk_str kid, struct jwk **out,
+                                struct rk_err *err)
+{
+    struct jwks_remote *r = rk_container_of(s, struct jwks_remote, source);
+    struct rk_err why = {0};
+    bool ask;
+    struct jwk *k = look(r, kid, &ask);
+
+    if (ask) {
+        (void)pthread_mutex_lock(&r->fetching);
+        jwk_unref(k);
+        k = look(r, kid, &ask); /* somebody else may just have asked */
+        if (ask && refresh(r, &why))
+            rk_log(r->log, RK_WARN, "the old keys stay in use", KV_ERR(&why));
+        else if (ask) {
+            jwk_unref(k);
+            k = look(r, kid, &ask);
+        }
+        (void)pthread_mutex_unlock(&r->fetching);
+    }
+    if (k) {
+        *out = k;
+        return RK_OK;
+    }
+    return why.code ? rk_fail(err, RK_UNAVAILABLE, "%s", why.msg)
+                    : rk_fail(err, RK_UNAUTHENTICATED, "the token's key is not known");
+}
+
+struct jwks_remote *jwks_remote_new(const struct jwks_remote_opts *o)
+{
+    struct jwks_remote *r = rk_calloc(1, sizeof *r);
+
+    r->source.find = remote_find;
+    r->issuer = rk_str_dupz(rk_str_z(o->issuer));
+    r->keys_url = rk_str_dupz(rk_str_z(o->keys_url));
+    r->ca_file = o->ca_file ? rk_str_dupz(rk_str_z(o->ca_file)) : NULL;
+    r->log = o->log;
+    r->now_ms = o->now_ms ? o->now_ms : rk_mono_ms;
+    (void)pthread_mutex_init(&r->fetching, NULL);
+    (void)pthread_mutex_init(&r->lock, NULL);
+    return r;
+}
+
+void jwks_remote_free(struct jwks_remote *r)
+{
+    if (!r)
+        return;
+    jwks_set_done(&r->set);
+    (void)pthread_mutex_destroy(&r->fetching);
+    (void)pthread_mutex_destroy(&r->lock);
+    free(r->issuer);
+    free(r->keys_url);
+    free(r->ca_file);
+    free(r);
+}
+
+struct jwks_source *jwks_remote_source(struct jwks_remote *r)
+{
+    return &r->source;
+}

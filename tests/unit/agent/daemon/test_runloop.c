@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Tests agent/daemon/runloop.c and agent/engine/engine.c as a whole: a scripted management server,
+ * the real signal service, a real userspace WireGuard in a network namespace of our own, all on one
+ * loop.
+ */
+#include "config.h"
+
+#include <check.h>
+#include <linux/netlink.h>
+#include <stdlib.h>
+
+#include "agent/daemon/recover.h"
+#include "agent/daemon/runloop.h"
+#include "agent/os/link.h"
+#include "agent/os/route.h"
+#include "lib/base/num.h"
+#include "signal/app.h"
+#include "tests/unit/agent/fake_mgmt.h"
+#include "tests/unit/agent/ns.h"
+
+static struct rk_loop *loop;
+static struct fake_mgmt srv;
+static struct sig_app *sig;
+static struct nl_sock *nl;
+static struct state *state;
+static struct profile *profile;
+static struct daemon_opts daemon_opts;
+static uint16_t port;
+static char signal_uri[32], url[64];
+
+static Management__HostConfig signal_host;
+static Management__NetbirdConfig netbird;
+static Management__PeerConfig peer;
+static Management__LoginResponse answer;
+static Management__SyncResponse sync_msg;
+static Management__NetworkMap map;
+static Management__RemotePeerConfig remote;
+static Management__RemotePeerConfig *remotes[1] = {&remote};
+static char *allowed[] = {(char *)(uintptr_t) "100.64.0.2/32"};
+static char remote_key[RK_KEY_TEXT + 1];
+
+struct owner {
+    struct runloop_user user;
+    struct runloop *run;
+    int ended;
+    struct rk_err why;
+};
+
+static struct owner own;
+
+static void on_ended(struct runloop_user *u, const struct rk_err *why)
+{
+    struct owner *o = rk_container_of(u, struct owner, user);
+
+    o->ended++;
+    o->why = *why;
+}
+
+static const struct runloop_ops RUN_OPS = {.ended = on_ended};
+
+static void set_text(const char *flag, const char *value)
+{
+    struct rk_err err = {0};
+
+    ck_assert_msg(profile_set(profile, rk_str_z(flag), rk_str_z(value), &err) == RK_OK, "%s",
+                  err.msg);
+}
+
+static void make_messages(void)
+{
+    struct rk_key priv, pub;
+
+    management__host_config__init(&signal_host);
+    (void)snprintf(signal_uri, sizeof signal_uri, "127.0.0.1:%u", port);
+    signal_host.uri = signal_uri;
+    management__netbird_config__init(&netbird);
+    netbird.signal = &signal_host;
+    management__peer_config__init(&peer);
+    peer.address = (char *)(uintptr_t) "100.64.0.1/16";
+    peer.fqdn = (char *)(uintptr_t) "a.test";
+    management__login_response__init(&answer);
+    answer.netbirdconfig = &netbird;
+    answer.peerconfig = &peer;
+    management__network_map__init(&map);
+    map.serial = 5;
+    map.peerconfig = &peer;
+    map.firewallrulesisempty = map.routesfirewallrulesisempty = true;
+    management__remote_peer_config__init(&remote);
+    rk_key_generate(&priv);
+    rk_key_public(&priv, &pub);
+    rk_key_format(&pub, remote_key);
+    remote.wgpubkey = remote_key;
+    remote.allowedips = allowed;
+    remote.n_allowedips = 1;
+    remote.fqdn = (char *)(uintptr_t) "b.test";
+    map.remotepeers = remotes;
+    map.n_remotepeers = 1;
+    management__sync_response__init(&sync_msg);
+    sync_msg.networkmap = &map;
+}
+
+static void setup(void)
+{
+    struct rk_loop *loops[1];
+    struct sig_app_opts so = {.loops = loops, .n_loops = 1};
+    struct rk_err err = {0};
+
+    ck_assert_int_eq(rk_loop_new(&loop, NULL), RK_OK);
+    srv = (struct fake_mgmt){.login_answer = &answer, .first_sync = &sync_msg};
+    fake_make(&srv, loop);
+    loops[0] = loop;
+    so.edge = srv.edge;
+    ck_assert_msg(sig_app_new(&so, &sig, &err) == RK_OK, "%s", err.msg);
+    port = fake_listen(&srv);
+    make_messages();
+    ck_assert_int_eq(nl_open(NETLINK_ROUTE, &nl, NULL), RK_OK);
+    state = state_open("/run/rook-test/state.json", NULL);
+    (void)unlink("/run/rook-test/profile.json");
+    ck_assert_msg(profile_load("/run/rook-test/profile.json", &profile, &err) == RK_OK, "%s",
+                  err.msg);
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u", port);
+    set_text("management-url", url);
+    set_text("hostname", "a");
+    daemon_opts = (struct daemon_opts){.wireguard_go = RK_STR("wireguard-go"),
+                                       .wireguard_sockets = RK_STR("/var/run/wireguard"),
+                                       .kernel_disabled = true,
+                                       .nft_table = RK_STR("netbird")};
+    own = (struct owner){.user.ops = &RUN_OPS};
+}
+
+static void turn_once(void)
+{
+    (void)uv_run(rk_loop_uv(loop), UV_RUN_ONCE);
+}
+
+static void fired(void *arg)
+{
+    *(int *)arg = 1;
+}
+
+static void turn_ms(int64_t ms)
+{
+    struct rk_timer *t = NULL;
+    int done = 0;
+
+    rk_timer_start(loop, &t, ms, fired, &done);
+    while (!done)
+        turn_once();
+}
+
+static void teardown(void)
+{
+    fake_stop(&srv);
+    turn_ms(5);
+    profile_free(profile);
+    state_free(state);
+    nl_close(nl);
+    (void)uv_run(rk_loop_uv(loop), UV_RUN_NOWAIT);
+    sig_app_free(sig);
+    rk_loop_free(loop); /* aborts when a handle is left */
+}
+
+static struct runloop *make_run(void)
+{
+    struct runloop_opts o = {
+        .loop = loop, .route = nl, .state = state, .profile = profile, .daemon = &daemon_opts};
+
+    if (getenv("ROOK_TEST_LOG"))
+        o.log = rk_log_new(2, RK_DEBUG, false);
+    return runloop_new(&o, &own.user);
+}
+
+static void start(void)
+{
+    struct rk_err err = {0};
+
+    own.run = make_run();
+    ck_assert_msg(runloop_start(own.run, &err) == RK_OK, "%s", err.msg);
+}
+
+static void until_status(enum agent_status s)
+{
+    while (runloop_status(own.run) != s)
+        turn_once();
+}
+
+static void until_ended(void)
+{
+    while (!own.ended)
+        turn_once();
+}
+
+static void stop(void)
+{
+    runloop_stop(own.run);
+    until_ended();
+    runloop_free(own.run);
+    own.run = NULL;
+}
+
+/* The network of the namespace is as before. */
+static void expect_nothing_left(void)
+{
+    struct link l;
+
+    ck_assert_int_eq(link_find(nl, "wt0", &l, NULL), RK_NOT_FOUND);
+    ck_assert_int_ne(access("/run/wireguard/wt0.sock", F_OK), 0);
+    ck_assert_int_eq(
+        ns_run("sh", "-c", "test $(ip rule | wc -l) = 3 -a -z \"$(nft list tables)\"", NULL), 0);
+    ck_assert_ptr_null(state_get(state, STATE_DEVICE));
+    ck_assert_ptr_null(state_get(state, STATE_ROUTES));
+    ck_assert_ptr_null(state_get(state, STATE_FIREWALL));
+    ck_assert_ptr_null(state_get(state, STATE_SYSCTL));
+}
+
+static json_int_t peers_total(void)
+{
+    json_t *o = json_object();
+    json_int_t n;
+
+    runloop_engine_status(own.run, o);
+    n = json_integer_value(json_object_get(json_object_get(o, "peers"), "total"));
+    json_decref(o);
+    return n;
+}
+
+START_TEST(connects_shows_peers_and_leaves_nothing)
+{
+    struct link l;
+
+    start();
+    until_status(AGENT_CONNECTED);
+    while (peers_total() != 1)
+        turn_once();
+    ck_assert_int_eq(link_find(nl, "wt0", &l, NULL), RK_OK);
+    ck_assert_uint_eq(l.mtu_bytes, 1280);
+    ck_assert_int_eq(ns_run("sh", "-c", "ip -4 addr show wt0 | grep -q 'inet 100.64.0.1/16'", NULL),
+                     0);
+    ck_assert_int_eq(ns_run("sh", "-c", "test $(ip rule | wc -l) = 5", NULL), 0);
+    ck_assert_int_eq(ns_run("sh", "-c", "nft list table ip netbird >/dev/null", NULL), 0);
+    ck_assert_ptr_nonnull(state_get(state, STATE_DEVICE));
+    stop();
+    ck_assert_int_eq(own.why.code, RK_OK);
+    expect_nothing_left();
+}
+END_TEST
+
+/* Wherever the start stands, a stop ends it and takes everything back. */
+START_TEST(stopping_at_every_point_of_the_start)
+{
+    for (int turns = 0; turns < 60; turns++) {
+        own = (struct owner){.user.ops = &RUN_OPS};
+        start();
+        for (int i = 0; i < turns && runloop_status(own.run) != AGENT_CONNECTED; i++)
+            turn_once();
+        stop();
+        expect_nothing_left();
+    }
+}
+END_TEST
+
+START_TEST(one_start_one_stop)
+{
+    struct rk_err err = {0};
+
+    own.run = make_run();
+    runloop_stop(own.run); /* can always be cancelled, also before */
+    ck_assert_int_eq(runloop_start(own.run, &err), RK_PRECONDITION);
+    ck_assert_ptr_nonnull(strstr(err.msg, "already stopped"));
+    runloop_free(own.run);
+    start();
+    ck_assert_int_eq(runloop_start(own.run, &err), RK_PRECONDITION);
+    ck_assert_ptr_nonnull(strstr(err.msg, "already started"));
+    until_status(AGENT_CONNECTED); /* the second start has disturbed nothing */
+    stop();
+    expect_nothing_left();
+}
+END_TEST
+
+START_TEST(stop_during_a_wait_is_immediate)
+{
+    int64_t t;
+
+    srv.login_status[0] = GRPC_UNAVAILABLE;
+    srv.n_login_status = 1;
+    start();
+    while (srv.login_calls < 3)
+        turn_once();
+    t = rk_mono_ms();
+    stop();
+    ck_assert_int_lt(rk_mono_ms() - t, 500);
+    ck_assert_int_eq(own.why.code, RK_OK);
+}
+END_TEST
+
+START_TEST(refused_login_ends_it)
+{
+    srv.login_status[0] = GRPC_PERMISSION_DENIED;
+    srv.n_login_status = 1;
+    start();
+    until_ended();
+    ck_assert_int_eq(own.why.code, RK_FORBIDDEN);
+    ck_assert_int_eq(runloop_status(own.run), AGENT_NEEDS_LOGIN);
+    ck_assert_int_eq(srv.login_calls, 1);
+    runloop_free(own.run);
+    expect_nothing_left();
+}
+END_TEST
+
+START_TEST(failed_start_is_cleaned_up_and_tried_again)
+{
+    daemon_opts.wireguard_go = RK_STR("no-such-program");
+    start();
+    while (srv.login_calls < 2) /* a second attempt */
+        turn_once();
+    expect_nothing_left();
+    ck_assert_ptr_nonnull(strstr(runloop_last_err(own.run)->msg, "no-such-program"));
+    daemon_opts.wireguard_go = RK_STR("wireguard-go");
+    until_status(AGENT_CONNECTED);
+    stop();
+    expect_nothing_left();
+}
+END_TEST
+
+START_TEST(new_address_means_a_new_engine)
+{
+    start();
+    until_status(AGENT_CONNECTED);
+    while (peers_total() != 1)
+        turn_once();
+    peer.address = (char *)(uintptr_t) "100.64.0.77/16";
+    fake_push(&srv, &sync_msg);
+    until_status(AGENT_CONNECTING);
+    until_status(AGENT_CONNECTED);
+    ck_assert_int_eq(
+        ns_run("sh", "-c", "ip -4 addr show wt0 | grep -q 'inet 100.64.0.77/16'", NULL), 0);
+    stop();
+    expect_nothing_left();
+}
+END_TEST
+
+START_TEST(dead_daemon_means_a_new_engine)
+{
+    start();
+    until_status(AGENT_CONNECTED);
+    ck_assert_int_eq(ns_run("sh", "-c", "kill -9 $(pgrep -P $PPID wireguard-go)", NULL), 0);
+    until_status(AGENT_CONNECTING);
+    until_status(AGENT_CONNECTED);
+    stop();
+    expect_nothing_left();
+}
+END_TEST
+
+START_TEST(sync_refused_means_a_new_login)
+{
+    start();
+    until_status(AGENT_CONNECTED);
+    while (!srv.sync)
+        turn_once();
+    srv.login_status[0] = 0; /* peer deleted meanwhile */
+    srv.login_status[1] = GRPC_PERMISSION_DENIED;
+    srv.n_login_status = 2;
+    srv.sync_status = GRPC_PERMISSION_DENIED;
+    grpc_call_finish(srv.sync);
+    until_ended();
+    ck_assert_int_eq(runloop_status(own.run), AGENT_NEEDS_LOGIN);
+    runloop_free(own.run);
+    expect_nothing_left();
+}
+END_TEST
+
+START_TEST(maps_are_applied_as_differences)
+{
+    static Management__SyncResponse config_only;
+
+    start();
+    until_status(AGENT_CONNECTED);
+    while (peers_total() != 1)
+        turn_once();
+    management__sync_response__init(&config_only);
+    fake_push(&srv, &config_only); /* no map: nothing changes */
+    turn_ms(50);
+    ck_assert_int_eq(peers_total(), 1);
+    map.serial = 4; /* older */
+    map.n_remotepeers = 0;
+    map.remotepeersisempty = true;
+    fake_push(&srv, &sync_msg);
+    turn_ms(50);
+    ck_assert_int_eq(peers_total(), 1);
+    map.serial = 5; /* equal counts */
+    fake_push(&srv, &sync_msg);
+    while (peers_total() != 0)
+        turn_once();
+    stop();
+    expect_nothing_left();
+}
+END_TEST
+
+START_TEST(bad_peers_do_not_cost_the_good_ones)
+{
+    static Management__RemotePeerConfig bad_key, no_address, ourselves;
+    static Management__RemotePeerConfig *all[] = {&bad_key, &no_address, &ourselves, &remote,
+                                                  &remote};
+    static char other[RK_KEY_TEXT + 1];
+    char own_text[RK_KEY_TEXT + 1];
+    struct rk_key k;
+
+    management__remote_peer_config__init(&bad_key);
+    bad_key.wgpubkey = (char *)(uintptr_t) "xyz";
+    management__remote_peer_config__init(&no_address);
+    rk_secret_random(k.b, sizeof k.b);
+    rk_key_format(&k, other);
+    no_address.wgpubkey = other;
+    ourselves = remote;
+    rk_key_public(&profile->private_key, &k);
+    rk_key_format(&k, own_text);
+    ourselves.wgpubkey = own_text;
+    map.remotepeers = all;
+    map.n_remotepeers = 5;
+    start();
+    until_status(AGENT_CONNECTED);
+    while (peers_total() != 1)
+        turn_once();
+    turn_ms(50);
+    ck_assert_int_eq(peers_total(), 1);
+    stop();
+    expect_nothing_left();
+}
+END_TEST
+
+START_TEST(checks_are_answered)
+{
+    static char *files[] = {(char *)(uintptr_t) "/bin/sh", (char *)(uintptr_t) "/no/such"};
+    static Management__Checks checks;
+    static Management__Checks *list[] = {&checks};
+
+    start();
+    until_status(AGENT_CONNECTED);
+    while (!srv.sync)
+        turn_once();
+    management__checks__init(&checks);
+    checks.files = files;
+    checks.n_files = 2;
+    sync_msg.checks = list;
+    sync_msg.n_checks = 1;
+    fake_push(&srv, &sync_msg);
+    while (!srv.meta_calls)
+        turn_once();
+    ck_assert_uint_eq(srv.last_files, 2);
+    fake_push(&srv, &sync_msg); /* the same checks: not again */
+    turn_ms(50);
+    ck_assert_int_eq(srv.meta_calls, 1);
+    stop();
+}
+END_TEST
+
+START_TEST(jobs_are_answered)
+{
+    Management__JobRequest job = MANAGEMENT__JOB_REQUEST__INIT;
+    struct rk_str out;
+
+    start();
+    until_status(AGENT_CONNECTED);
+    while (!srv.job)
+        turn_once();
+    job.id = pb_bytes_of(RK_STR("0d9e4d3c-6c2b-4d57-9b0b-1f6a5b7f6f00"));
+    fake_seal(srv.job, &srv.job_box, &job.base, &out);
+    grpc_call_send(srv.job, out);
+    while (srv.last_job_status < 0)
+        turn_once();
+    ck_assert_int_eq(srv.last_job_status, MANAGEMENT__JOB_STATUS__failed);
+    stop();
+}
+END_TEST
+
+/* kill -9: the process is gone, the state file is not. */
+START_TEST(next_start_cleans_up)
+{
+    int how = 0;
+    pid_t pid;
+
+    start();
+    until_status(AGENT_CONNECTED);
+    stop();
+    fake_stop(&srv); /* the child makes its own */
+    pid = fork();
+    if (pid == 0) {
+        struct state *s = state_open("/run/rook-test/state.json", NULL);
+        struct rk_err err = {0};
+
+        /* what an engine makes, without its orderly end */
+        state_set(s, STATE_ROUTES, json_pack("{s:i}", "table", 7120));
+        state_set(s, STATE_FIREWALL, json_pack("{s:s}", "table", "netbird"));
+        (void)!rule_overlay_install(nl, &err);
+        _exit(ns_run("nft", "add", "table", "ip", "netbird", NULL));
+    }
+    (void)waitpid(pid, &how, 0);
+    ck_assert_int_eq(how, 0);
+    state_free(state);
+    state = state_open("/run/rook-test/state.json", NULL);
+    ck_assert_ptr_nonnull(state_get(state, STATE_ROUTES));
+    recover(state, nl, NULL);
+    expect_nothing_left();
+    srv = (struct fake_mgmt){0};
+    fake_make(&srv, loop);
+    (void)fake_listen(&srv);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("runloop");
+    TCase *t = tcase_create("whole agent");
+    SRunner *r = srunner_create(s);
+    int failed;
+
+    if (ns_run("sh", "-c",
+               "command -v wireguard-go ip nft pgrep >/dev/null && test -c /dev/net/tun", NULL) ||
+        !ns_enter()) {
+        (void)fprintf(stderr, "skipped: needs root, wireguard-go, iproute2, nftables, procps\n");
+        return NS_SKIP;
+    }
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, connects_shows_peers_and_leaves_nothing);
+    tcase_add_test(t, stopping_at_every_point_of_the_start);
+    tcase_add_test(t, one_start_one_stop);
+    tcase_add_test(t, stop_during_a_wait_is_immediate);
+    tcase_add_test(t, refused_login_ends_it);
+    tcase_add_test(t, failed_start_is_cleaned_up_and_tried_again);
+    tcase_add_test(t, new_address_means_a_new_engine);
+    tcase_add_test(t, dead_daemon_means_a_new_engine);
+    tcase_add_test(t, sync_refused_means_a_new_login);
+    tcase_add_test(t, maps_are_applied_as_differences);
+    tcase_add_test(t, bad_peers_do_not_cost_the_good_ones);
+    tcase_add_test(t, checks_are_answered);
+    tcase_add_test(t, jobs_are_answered);
+    tcase_add_test(t, next_start_cleans_up);
+    suite_add_tcase(s, t);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
