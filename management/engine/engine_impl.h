@@ -3,8 +3,8 @@
  * Inside of the engine; only for management/engine.
  *
  *   engine.c       life, accounts, lookups, submit
- *   lane.c  lane thread: batches, commit, publish
- *   tx.c    what a mutation may do
+ *   lane.c         lane thread: batches, commit, publish
+ *   tx.c           what a mutation may do
  *   keeper.c       presence, timers, what other processes did
  */
 #ifndef MGMT_ENGINE_IMPL_H
