@@ -18,12 +18,12 @@
 /* Official clients name the health probe's peer so. */
 #define PROBE_NAME "healthcheck-agent"
 
-struct rly_app {
-    struct rly_hub hub;
+struct relay_app {
+    struct relay_hub hub;
     struct rk_arena *mem;
     struct rk_metrics *metrics;
-    struct rk_addr stun_addr[RLY_STUN_MAX];
-    struct rly_stun *stun[RLY_STUN_MAX];
+    struct rk_addr stun_addr[RELAY_STUN_MAX];
+    struct relay_stun *stun[RELAY_STUN_MAX];
     size_t n_stun;
     int64_t linger_ms;
     void (*done)(void *arg);
@@ -31,7 +31,7 @@ struct rly_app {
     _Atomic size_t to_empty, to_fence;
 };
 
-static void metrics_init(struct rly_metrics *m, struct rk_metrics *r)
+static void metrics_init(struct relay_metrics *m, struct rk_metrics *r)
 {
     /* microseconds */
     static const int64_t bounds[] = {100,    500,    1000,    5000,    10000,   50000,
@@ -62,12 +62,12 @@ static void metrics_init(struct rly_metrics *m, struct rk_metrics *r)
                                          "Connections with a bad first message.");
 }
 
-static enum rk_code check(const struct rly_app_opts *o, struct rly_app *a, struct rk_err *err)
+static enum rk_code check(const struct relay_app_opts *o, struct relay_app *a, struct rk_err *err)
 {
     if (!o->n_loops)
         return rk_fail(err, RK_INVALID, "relay: no loops");
-    if (o->n_stun > RLY_STUN_MAX)
-        return rk_fail(err, RK_INVALID, "relay: more than %d STUN addresses", RLY_STUN_MAX);
+    if (o->n_stun > RELAY_STUN_MAX)
+        return rk_fail(err, RK_INVALID, "relay: more than %d STUN addresses", RELAY_STUN_MAX);
     if (!o->edge && !o->auth_secret.n)
         return RK_OK; /* STUN only */
     if (!o->auth_secret.n)
@@ -79,21 +79,22 @@ static enum rk_code check(const struct rly_app_opts *o, struct rly_app *a, struc
     return RK_OK;
 }
 
-static void lane_emptied(struct rly_lane *l);
+static void lane_emptied(struct relay_lane *l);
 
-static void lanes_init(struct rly_app *a, const struct rly_app_opts *o)
+static void lanes_init(struct relay_app *a, const struct relay_app_opts *o)
 {
     a->hub.n_lanes = o->n_loops;
     a->hub.lanes = rk_calloc(o->n_loops, sizeof *a->hub.lanes);
     for (size_t i = 0; i < o->n_loops; i++) {
-        rly_lane_init(&a->hub.lanes[i], &a->hub, i, o->loops[i]);
+        relay_lane_init(&a->hub.lanes[i], &a->hub, i, o->loops[i]);
         a->hub.lanes[i].emptied = lane_emptied;
     }
 }
 
-enum rk_code rly_app_new(const struct rly_app_opts *o, struct rly_app **out, struct rk_err *err)
+enum rk_code relay_app_new(const struct relay_app_opts *o, struct relay_app **out,
+                           struct rk_err *err)
 {
-    struct rly_app *a = rk_calloc(1, sizeof *a);
+    struct relay_app *a = rk_calloc(1, sizeof *a);
     enum rk_code rc;
 
     a->mem = rk_arena_new(0);
@@ -103,10 +104,10 @@ enum rk_code rly_app_new(const struct rly_app_opts *o, struct rly_app **out, str
         free(a);
         return rc;
     }
-    a->hub.registry = rly_registry_new();
+    a->hub.registry = relay_registry_new();
     hmac_relay_key(o->auth_secret, &a->hub.auth_key);
     rly_peer_id_of(RK_STR(PROBE_NAME), &a->hub.probe_id);
-    a->hub.max_peers = o->max_peers ? o->max_peers : RLY_MAX_PEERS;
+    a->hub.max_peers = o->max_peers ? o->max_peers : RELAY_MAX_PEERS;
     a->hub.health_misses = o->health_misses ? o->health_misses : 1;
     a->hub.health_send_ms = o->health_send_ms ? o->health_send_ms : RLY_HEALTH_SEND_MS;
     a->hub.health_window_ms = o->health_window_ms ? o->health_window_ms : RLY_HEALTH_WINDOW_MS;
@@ -118,23 +119,23 @@ enum rk_code rly_app_new(const struct rly_app_opts *o, struct rly_app **out, str
     a->n_stun = o->n_stun;
     for (size_t i = 0; i < o->n_stun; i++)
         a->stun_addr[i] = o->stun[i];
-    rc = o->edge ? rly_ws_listen(o->edge, &a->hub, err) : RK_OK;
+    rc = o->edge ? relay_ws_listen(o->edge, &a->hub, err) : RK_OK;
     if (rc) {
-        rly_app_free(a);
+        relay_app_free(a);
         return rc;
     }
     *out = a;
     return RK_OK;
 }
 
-void rly_app_free(struct rly_app *a)
+void relay_app_free(struct relay_app *a)
 {
     if (!a)
         return;
     for (size_t i = 0; i < a->hub.n_lanes; i++)
-        rly_lane_done(&a->hub.lanes[i]);
+        relay_lane_done(&a->hub.lanes[i]);
     free(a->hub.lanes);
-    rly_registry_free(a->hub.registry);
+    relay_registry_free(a->hub.registry);
     rk_key_wipe(&a->hub.auth_key);
     rk_arena_free(a->mem);
     free(a);
@@ -144,22 +145,22 @@ void rly_app_free(struct rly_app *a)
 
 static void lane_start(struct rk_task *t)
 {
-    rly_lane_start(rk_container_of(t, struct rly_lane, start_task));
+    relay_lane_start(rk_container_of(t, struct relay_lane, start_task));
 }
 
 static void stun_close(void *arg)
 {
-    struct rly_stun **s = arg;
+    struct relay_stun **s = arg;
 
-    rly_stun_close(*s);
+    relay_stun_close(*s);
     *s = NULL;
 }
 
-enum rk_code rly_app_start(struct rly_app *a, struct rk_err *err)
+enum rk_code relay_app_start(struct relay_app *a, struct rk_err *err)
 {
     for (size_t i = 0; i < a->n_stun; i++) {
         struct rk_loop *loop = a->hub.lanes[i % a->hub.n_lanes].loop;
-        enum rk_code rc = rly_stun_open(loop, &a->stun_addr[i], a->metrics, &a->stun[i], err);
+        enum rk_code rc = relay_stun_open(loop, &a->stun_addr[i], a->metrics, &a->stun[i], err);
 
         if (rc) {
             for (size_t j = 0; j < i; j++)
@@ -174,14 +175,14 @@ enum rk_code rly_app_start(struct rly_app *a, struct rk_err *err)
     return RK_OK;
 }
 
-static struct rly_app *app_of(struct rly_lane *l)
+static struct relay_app *app_of(struct relay_lane *l)
 {
-    return rk_container_of(l->hub, struct rly_app, hub);
+    return rk_container_of(l->hub, struct relay_app, hub);
 }
 
 static void lane_fence(struct rk_task *t)
 {
-    struct rly_app *a = app_of(rk_container_of(t, struct rly_lane, fence_task));
+    struct relay_app *a = app_of(rk_container_of(t, struct relay_lane, fence_task));
 
     if (atomic_fetch_sub(&a->to_fence, 1) == 1)
         a->done(a->done_arg);
@@ -189,9 +190,9 @@ static void lane_fence(struct rk_task *t)
 
 /* After the last lane no session is left to ring a bell, but bells may still wait in the loops'
  * queues: a task behind them tells when they are gone. */
-static void lane_emptied(struct rly_lane *lane)
+static void lane_emptied(struct relay_lane *lane)
 {
-    struct rly_app *a = app_of(lane);
+    struct relay_app *a = app_of(lane);
 
     if (atomic_fetch_sub(&a->to_empty, 1) != 1)
         return;
@@ -204,23 +205,24 @@ static void lane_emptied(struct rly_lane *lane)
 
 static void lane_stop(struct rk_task *t)
 {
-    struct rly_lane *l = rk_container_of(t, struct rly_lane, stop_task);
-    struct rly_app *a = app_of(l);
+    struct relay_lane *l = rk_container_of(t, struct relay_lane, stop_task);
+    struct relay_app *a = app_of(l);
     bool empty = l->n_sessions == 0;
 
     l->stopping = true;
-    rly_lane_stop(l);
+    relay_lane_stop(l);
     for (size_t i = l->index; i < a->n_stun; i += a->hub.n_lanes)
         stun_close(&a->stun[i]);
     RK_LIST_FOR_EACH_SAFE (it, &l->sessions) {
-        rly_session_goodbye(rk_container_of(it, struct rly_session, in_lane), app_of(l)->linger_ms);
+        relay_session_goodbye(rk_container_of(it, struct relay_session, in_lane),
+                              app_of(l)->linger_ms);
     }
-    rly_lane_end(l);
+    relay_lane_end(l);
     if (empty)
         lane_emptied(l);
 }
 
-void rly_app_stop(struct rly_app *a, int64_t linger_ms, void (*done)(void *arg), void *arg)
+void relay_app_stop(struct relay_app *a, int64_t linger_ms, void (*done)(void *arg), void *arg)
 {
     a->linger_ms = rk_max_i64(linger_ms, 1);
     a->done = done;
@@ -234,27 +236,27 @@ void rly_app_stop(struct rly_app *a, int64_t linger_ms, void (*done)(void *arg),
 
 /* ---- questions ---- */
 
-struct rly_hub *rly_app_hub(struct rly_app *a)
+struct relay_hub *relay_app_hub(struct relay_app *a)
 {
     return &a->hub;
 }
 
-struct rk_str rly_app_url(const struct rly_app *a)
+struct rk_str relay_app_url(const struct relay_app *a)
 {
     return a->hub.url;
 }
 
-uint16_t rly_app_stun_port(const struct rly_app *a, size_t i)
+uint16_t relay_app_stun_port(const struct relay_app *a, size_t i)
 {
-    return i < a->n_stun && a->stun[i] ? rly_stun_port(a->stun[i]) : 0;
+    return i < a->n_stun && a->stun[i] ? relay_stun_port(a->stun[i]) : 0;
 }
 
-size_t rly_app_sessions(const struct rly_app *a)
+size_t relay_app_sessions(const struct relay_app *a)
 {
     return atomic_load(&a->hub.n_sessions);
 }
 
-bool rly_app_ready(const struct rly_app *a, int64_t cert_not_after_ms, const char **why)
+bool relay_app_ready(const struct relay_app *a, int64_t cert_not_after_ms, const char **why)
 {
     int64_t now = rk_mono_ms();
 
@@ -264,7 +266,7 @@ bool rly_app_ready(const struct rly_app *a, int64_t cert_not_after_ms, const cha
 
         if (!beat)
             *why = "starting";
-        else if (now - beat > 3 * RLY_TICK_MS)
+        else if (now - beat > 3 * RELAY_TICK_MS)
             *why = "a loop does not turn";
     }
     if (!**why && cert_not_after_ms && cert_not_after_ms < rk_unix_ms())
@@ -272,7 +274,7 @@ bool rly_app_ready(const struct rly_app *a, int64_t cert_not_after_ms, const cha
     return !**why;
 }
 
-void rly_app_describe(const struct rly_app *a, bool ready, const char *why, struct rk_buf *out)
+void relay_app_describe(const struct relay_app *a, bool ready, const char *why, struct rk_buf *out)
 {
     /* official relays say false for plain ones, healthy or not */
     bool cert = ready && rk_str_starts(a->hub.url, RK_STR("rels://"));

@@ -19,8 +19,8 @@ static enum rk_code auth_frame(struct rk_str message, struct rly_frame *f, struc
     return RK_OK;
 }
 
-enum rk_code rly_auth_check(const struct rly_hub *hub, struct rk_str message, int64_t now_unix_s,
-                            struct rly_peer_id *id, struct rk_err *err)
+enum rk_code relay_auth_check(const struct relay_hub *hub, struct rk_str message,
+                              int64_t now_unix_s, struct rly_peer_id *id, struct rk_err *err)
 {
     struct rly_frame f;
     enum rk_code rc = auth_frame(message, &f, err);
@@ -32,7 +32,7 @@ enum rk_code rly_auth_check(const struct rly_hub *hub, struct rk_str message, in
     return rc;
 }
 
-bool rly_auth_is_probe(const struct rly_hub *hub, struct rk_str message)
+bool relay_auth_is_probe(const struct relay_hub *hub, struct rk_str message)
 {
     struct rly_frame f;
 

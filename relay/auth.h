@@ -11,11 +11,12 @@
 /** The first message must be a valid Auth with a token that is good at now_unix_s; *id is the peer
  *  that it claims to be. The token is bound to no peer: whoever holds one may take any id.
  *  Errors: RK_BAD_REQUEST (not an Auth), RK_UNAUTHENTICATED (token). */
-enum rk_code rly_auth_check(const struct rly_hub *hub, struct rk_str message, int64_t now_unix_s,
-                            struct rly_peer_id *id, struct rk_err *err) RK_MUST;
+enum rk_code relay_auth_check(const struct relay_hub *hub, struct rk_str message,
+                              int64_t now_unix_s, struct rly_peer_id *id,
+                              struct rk_err *err) RK_MUST;
 
 /** The message is the probe of an official health check: refused like any other bad token, but
  *  nothing to log. */
-bool rly_auth_is_probe(const struct rly_hub *hub, struct rk_str message);
+bool relay_auth_is_probe(const struct relay_hub *hub, struct rk_str message);
 
 #endif

@@ -15,9 +15,9 @@ enum {
     JOIN_BURST = 1000,       /* ... and at once: a site behind one NAT after a restart */
 };
 
-static void counters_out(struct rly_lane *l)
+static void counters_out(struct relay_lane *l)
 {
-    struct rly_metrics *m = &l->hub->metrics;
+    struct relay_metrics *m = &l->hub->metrics;
 
     if (l->sent_bytes)
         rk_metric_add(m->sent_bytes, l->sent_bytes);
@@ -31,9 +31,9 @@ static void counters_out(struct rly_lane *l)
 }
 
 /* Flush the dirty sessions in the order in which they were marked. */
-static void drain(struct rly_lane *l)
+static void drain(struct relay_lane *l)
 {
-    struct rly_session *s = atomic_exchange(&l->dirty, NULL), *first = NULL, *next;
+    struct relay_session *s = atomic_exchange(&l->dirty, NULL), *first = NULL, *next;
 
     for (; s; s = next) {
         next = s->next_dirty;
@@ -44,52 +44,53 @@ static void drain(struct rly_lane *l)
         next = s->next_dirty;
         /* before looking at its queue: who adds later marks it again */
         atomic_store(&s->dirty, false);
-        rly_session_flush(s);
-        rly_session_unref(s);
+        relay_session_flush(s);
+        relay_session_unref(s);
     }
 }
 
 static void on_bell(struct rk_task *t)
 {
-    struct rly_lane *l = rk_container_of(t, struct rly_lane, task);
+    struct relay_lane *l = rk_container_of(t, struct relay_lane, task);
 
     atomic_store(&l->rung, false);
     drain(l);
-    rly_lane_end(l);
+    relay_lane_end(l);
 }
 
-void rly_lane_init(struct rly_lane *l, struct rly_hub *hub, size_t index, struct rk_loop *loop)
+void relay_lane_init(struct relay_lane *l, struct relay_hub *hub, size_t index,
+                     struct rk_loop *loop)
 {
-    *l = (struct rly_lane){.hub = hub, .loop = loop, .index = index, .task = {.run = on_bell}};
+    *l = (struct relay_lane){.hub = hub, .loop = loop, .index = index, .task = {.run = on_bell}};
     l->touched = rk_calloc(hub->n_lanes, sizeof *l->touched);
     rk_list_init(&l->sessions);
     l->joins = rk_ratelimit_new(JOIN_ADDRESSES, JOIN_RATE_MILLI, JOIN_BURST);
 }
 
-void rly_lane_done(struct rly_lane *l)
+void relay_lane_done(struct relay_lane *l)
 {
     free(l->touched);
     rk_ratelimit_free(l->joins);
 }
 
-void rly_lane_mark(struct rly_lane *from, struct rly_session *s)
+void relay_lane_mark(struct relay_lane *from, struct relay_session *s)
 {
-    struct rly_lane *l = s->lane;
-    struct rly_session *head;
+    struct relay_lane *l = s->lane;
+    struct relay_session *head;
 
     from->touched[l->index] = true;
     if (atomic_load(&s->dirty) || atomic_exchange(&s->dirty, true))
         return;
-    (void)rly_session_ref(s);
+    (void)relay_session_ref(s);
     head = atomic_load(&l->dirty);
     do
         s->next_dirty = head;
     while (!atomic_compare_exchange_weak(&l->dirty, &head, s));
 }
 
-void rly_lane_end(struct rly_lane *l)
+void relay_lane_end(struct relay_lane *l)
 {
-    struct rly_lane *lanes = l->hub->lanes;
+    struct relay_lane *lanes = l->hub->lanes;
 
     /* flushing may end sessions, which may mark others of this lane */
     while (l->touched[l->index]) {
@@ -106,15 +107,15 @@ void rly_lane_end(struct rly_lane *l)
     counters_out(l);
 }
 
-static void count(struct rly_lane *l)
+static void count(struct relay_lane *l)
 {
-    struct rly_metrics *m = &l->hub->metrics;
+    struct relay_metrics *m = &l->hub->metrics;
     int64_t now = rk_loop_now_ms(l->loop), active = 0, open = 0;
 
     RK_LIST_FOR_EACH (it, &l->sessions) {
-        struct rly_session *s = rk_container_of(it, struct rly_session, in_lane);
+        struct relay_session *s = rk_container_of(it, struct relay_session, in_lane);
 
-        if (s->state != RLY_OPEN)
+        if (s->state != RELAY_OPEN)
             continue;
         open++;
         if (s->last_transport_ms && now - s->last_transport_ms <= ACTIVE_MS)
@@ -128,19 +129,19 @@ static void count(struct rly_lane *l)
 
 static void on_tick(void *arg)
 {
-    struct rly_lane *l = arg;
+    struct relay_lane *l = arg;
 
     atomic_store(&l->beat_ms, rk_mono_ms());
     count(l);
-    rk_timer_start(l->loop, &l->tick, RLY_TICK_MS, on_tick, l);
+    rk_timer_start(l->loop, &l->tick, RELAY_TICK_MS, on_tick, l);
 }
 
-void rly_lane_start(struct rly_lane *l)
+void relay_lane_start(struct relay_lane *l)
 {
     on_tick(l);
 }
 
-void rly_lane_stop(struct rly_lane *l)
+void relay_lane_stop(struct relay_lane *l)
 {
     rk_timer_cancel(&l->tick);
     rk_metric_add(l->hub->metrics.active, -l->n_active);

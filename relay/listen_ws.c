@@ -20,23 +20,23 @@ enum {
 
 struct ws_link {
     struct net_conn_user user;
-    struct rly_link link;
+    struct relay_transport link;
     struct net_conn *conn; /* valid until conn_closed */
-    struct rly_session *session;
+    struct relay_session *session;
     struct ws_rx rx;
     bool closing;
 };
 
-_Static_assert(RLY_FRAME_HEAD >= WS_FRAME_HEAD, "room for a frame head");
+_Static_assert(RELAY_FRAME_HEAD >= WS_FRAME_HEAD, "room for a frame head");
 
 /* ---- towards the peer ---- */
 
-static size_t link_frame_head(uint8_t out[RLY_FRAME_HEAD], size_t n)
+static size_t link_frame_head(uint8_t out[RELAY_FRAME_HEAD], size_t n)
 {
     return ws_frame_head(out, WS_OP_BINARY, n);
 }
 
-static void link_transmit(struct rly_link *link, struct rk_bytes *b, size_t n)
+static void link_transmit(struct relay_transport *link, struct rk_bytes *b, size_t n)
 {
     struct ws_link *l = rk_container_of(link, struct ws_link, link);
 
@@ -44,14 +44,14 @@ static void link_transmit(struct rly_link *link, struct rk_bytes *b, size_t n)
     rk_bytes_unref(b);
 }
 
-static bool link_congested(struct rly_link *link)
+static bool link_congested(struct relay_transport *link)
 {
     struct ws_link *l = rk_container_of(link, struct ws_link, link);
 
     return net_conn_queued(l->conn) > CONN_HIGH;
 }
 
-static void link_close(struct rly_link *link, int64_t linger_ms)
+static void link_close(struct relay_transport *link, int64_t linger_ms)
 {
     struct ws_link *l = rk_container_of(link, struct ws_link, link);
 
@@ -64,7 +64,7 @@ static void link_close(struct rly_link *link, int64_t linger_ms)
         net_conn_close(l->conn);
 }
 
-static const struct rly_link_ops LINK_OPS = {
+static const struct relay_transport_ops LINK_OPS = {
     .transport = "ws",
     .frame_head = link_frame_head,
     .transmit = link_transmit,
@@ -99,13 +99,13 @@ static void on_event(struct ws_link *l, enum ws_event e, const struct ws_msg *m)
     switch (e) {
     case WS_BINARY:
         if (m->n)
-            rly_session_message(l->session, m->p, m->n);
+            relay_session_message(l->session, m->p, m->n);
         else
-            rly_session_end(l->session, "empty message");
-        ws_rx_set_max(&l->rx, rly_session_max_message(l->session));
+            relay_session_end(l->session, "empty message");
+        ws_rx_set_max(&l->rx, relay_session_max_message(l->session));
         break;
     case WS_TEXT:
-        rly_session_end(l->session, "text message");
+        relay_session_end(l->session, "text message");
         break;
     case WS_PING:
         put_control(l, WS_OP_PONG, rk_str_of(m->p, m->n));
@@ -113,16 +113,16 @@ static void on_event(struct ws_link *l, enum ws_event e, const struct ws_msg *m)
     case WS_CLOSE:
         put_close(l, m->close_code);
         link_close(&l->link, CLOSE_LINGER_MS);
-        rly_session_end(l->session, "closed by the peer");
+        relay_session_end(l->session, "closed by the peer");
         break;
     case WS_FAILED:
         /* before authentication nothing is said, whatever came */
-        if (l->session->state == RLY_OPEN) {
+        if (l->session->state == RELAY_OPEN) {
             put_close(l, m->close_code);
             link_close(&l->link, CLOSE_LINGER_MS);
         }
-        rly_session_end(l->session, m->close_code == WS_CLOSE_TOO_BIG ? "message too big"
-                                                                      : "broken WebSocket frame");
+        relay_session_end(l->session, m->close_code == WS_CLOSE_TOO_BIG ? "message too big"
+                                                                        : "broken WebSocket frame");
         break;
     case WS_PONG:
     case WS_MORE:
@@ -133,35 +133,35 @@ static void on_event(struct ws_link *l, enum ws_event e, const struct ws_msg *m)
 static void conn_data(struct net_conn_user *u, struct rk_str in)
 {
     struct ws_link *l = rk_container_of(u, struct ws_link, user);
-    struct rly_lane *lane = l->session->lane;
+    struct relay_lane *lane = l->session->lane;
     struct ws_msg m;
     enum ws_event e;
 
     while (!l->closing && (e = ws_rx_next(&l->rx, &in, &m)) != WS_MORE)
         on_event(l, e, &m);
-    rly_lane_end(lane);
+    relay_lane_end(lane);
 }
 
 static void conn_drained(struct net_conn_user *u)
 {
     struct ws_link *l = rk_container_of(u, struct ws_link, user);
-    struct rly_lane *lane = l->session->lane;
+    struct relay_lane *lane = l->session->lane;
 
-    rly_session_flush(l->session);
-    rly_lane_end(lane);
+    relay_session_flush(l->session);
+    relay_lane_end(lane);
 }
 
 static void conn_closed(struct net_conn_user *u, const struct rk_err *why)
 {
     struct ws_link *l = rk_container_of(u, struct ws_link, user);
-    struct rly_lane *lane = l->session->lane;
+    struct relay_lane *lane = l->session->lane;
 
     (void)why;
     l->closing = true;
-    rly_session_gone(l->session);
+    relay_session_gone(l->session);
     ws_rx_done(&l->rx);
     free(l);
-    rly_lane_end(lane);
+    relay_lane_end(lane);
 }
 
 static const struct net_conn_ops CONN_OPS = {
@@ -186,7 +186,7 @@ static void refused_closed(struct net_conn_user *u, const struct rk_err *why)
 
 static const struct net_conn_ops REFUSED_OPS = {.data = refused_data, .closed = refused_closed};
 
-static struct rly_lane *lane_of(struct rly_hub *hub, const struct rk_loop *loop)
+static struct relay_lane *lane_of(struct relay_hub *hub, const struct rk_loop *loop)
 {
     for (size_t i = 0; i < hub->n_lanes; i++)
         if (hub->lanes[i].loop == loop)
@@ -200,7 +200,7 @@ static struct rk_str join_key(const struct rk_ip *ip)
     return rk_str_of(ip->b, ip->family == 4 ? 4 : 8);
 }
 
-static const char *refusal(struct rly_lane *lane, const struct edge_ws_req *req)
+static const char *refusal(struct relay_lane *lane, const struct edge_ws_req *req)
 {
     if (lane->stopping)
         return "shutting down";
@@ -212,12 +212,12 @@ static const char *refusal(struct rly_lane *lane, const struct edge_ws_req *req)
     return NULL;
 }
 
-void rly_ws_accept(void *app, const struct edge_ws_req *req)
+void relay_ws_accept(void *app, const struct edge_ws_req *req)
 {
     /* const in effect: its callbacks keep nothing in it */
     static struct net_conn_user refused = {&REFUSED_OPS};
-    struct rly_hub *hub = app;
-    struct rly_lane *lane = lane_of(hub, net_conn_loop(req->conn));
+    struct relay_hub *hub = app;
+    struct relay_lane *lane = lane_of(hub, net_conn_loop(req->conn));
     const char *why = lane ? refusal(lane, req) : "foreign loop";
     char addr[RK_ADDR_TEXT];
     struct ws_link *l;
@@ -234,16 +234,16 @@ void rly_ws_accept(void *app, const struct edge_ws_req *req)
     l->link.ops = &LINK_OPS;
     l->conn = req->conn;
     ws_rx_init(&l->rx, WS_SERVER, RLY_MAX_AUTH);
-    l->session = rly_session_new(lane, &l->link, &req->client);
+    l->session = relay_session_new(lane, &l->link, &req->client);
     net_conn_set_user(req->conn, &l->user);
     net_conn_set_low_water(req->conn, CONN_LOW);
     if (req->rest.n)
         conn_data(&l->user, req->rest);
 }
 
-static const struct edge_ws_ops WS_OPS = {.accept = rly_ws_accept};
+static const struct edge_ws_ops WS_OPS = {.accept = relay_ws_accept};
 
-enum rk_code rly_ws_listen(struct edge *edge, struct rly_hub *hub, struct rk_err *err)
+enum rk_code relay_ws_listen(struct edge *edge, struct relay_hub *hub, struct rk_err *err)
 {
     return edge_add_ws(edge, RLY_WS_PATH, &WS_OPS, hub, err);
 }

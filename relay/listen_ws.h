@@ -12,9 +12,9 @@
 
 /** Serve RLY_WS_PATH on the edge; hub is borrowed until the edge is freed. Before edge_start.
  *  Errors: RK_EXISTS. */
-enum rk_code rly_ws_listen(struct edge *edge, struct rly_hub *hub, struct rk_err *err) RK_MUST;
+enum rk_code relay_ws_listen(struct edge *edge, struct relay_hub *hub, struct rk_err *err) RK_MUST;
 
 /** Take one upgraded connection: what the edge calls. Public for tests without an edge. */
-void rly_ws_accept(void *hub, const struct edge_ws_req *req);
+void relay_ws_accept(void *hub, const struct edge_ws_req *req);
 
 #endif

@@ -14,51 +14,51 @@ enum { LINGER_MS = 3000 }; /* for the Close messages at shutdown */
 struct program {
     struct svc_user user;
     struct svc *svc;
-    struct rly_app *app;
+    struct relay_app *app;
 };
 
 static enum rk_code start(struct svc_user *u, struct rk_err *err)
 {
-    return rly_app_start(rk_container_of(u, struct program, user)->app, err);
+    return relay_app_start(rk_container_of(u, struct program, user)->app, err);
 }
 
 static void stop(struct svc_user *u, void (*done)(void *arg), void *arg)
 {
-    rly_app_stop(rk_container_of(u, struct program, user)->app, LINGER_MS, done, arg);
+    relay_app_stop(rk_container_of(u, struct program, user)->app, LINGER_MS, done, arg);
 }
 
 static bool ready(struct svc_user *u, const char **why)
 {
     const struct program *p = rk_container_of(u, struct program, user);
 
-    return rly_app_ready(p->app, edge_cert_not_after_ms(p->svc->edge), why);
+    return relay_app_ready(p->app, edge_cert_not_after_ms(p->svc->edge), why);
 }
 
 static void describe(struct svc_user *u, bool is_ready, const char *why, struct rk_buf *out)
 {
     const struct program *p = rk_container_of(u, struct program, user);
 
-    rly_app_describe(p->app, is_ready, why, out);
+    relay_app_describe(p->app, is_ready, why, out);
 }
 
 static const struct svc_user_ops USER_OPS = {
     .start = start, .stop = stop, .ready = ready, .describe = describe};
 
-static enum rk_code serve(const struct rly_options *o, struct rk_err *err)
+static enum rk_code serve(const struct relay_options *o, struct rk_err *err)
 {
     struct program p = {.user.ops = &USER_OPS};
-    struct rk_addr stun[RLY_STUN_MAX];
-    struct rly_app_opts app = {.exposed_address = o->exposed_address,
-                               .own_tls = o->common.tls_cert.n > 0,
-                               .auth_secret = o->auth_secret,
-                               .max_peers = (size_t)o->max_peers,
-                               .health_misses = (unsigned)o->health_misses,
-                               .stun = stun};
+    struct rk_addr stun[RELAY_STUN_MAX];
+    struct relay_app_opts app = {.exposed_address = o->exposed_address,
+                                 .own_tls = o->common.tls_cert.n > 0,
+                                 .auth_secret = o->auth_secret,
+                                 .max_peers = (size_t)o->max_peers,
+                                 .health_misses = (unsigned)o->health_misses,
+                                 .stun = stun};
     struct edge_listen listen;
-    enum rk_code rc = rly_options_check(o, &listen, stun, &app.n_stun, err);
+    enum rk_code rc = relay_options_check(o, &listen, stun, &app.n_stun, err);
 
     if (rc == RK_OK)
-        rc = svc_open(RLY_PROGRAM.name, &o->common, &listen, 1, &p.svc, err);
+        rc = svc_open(RELAY_PROGRAM.name, &o->common, &listen, 1, &p.svc, err);
     if (rc)
         return rc;
     app.loops = p.svc->loops;
@@ -66,10 +66,10 @@ static enum rk_code serve(const struct rly_options *o, struct rk_err *err)
     app.edge = p.svc->edge;
     app.log = p.svc->log;
     app.metrics = p.svc->metrics;
-    rc = rly_app_new(&app, &p.app, err);
+    rc = relay_app_new(&app, &p.app, err);
     if (rc == RK_OK)
         rc = svc_run(p.svc, &p.user, 0, err);
-    rly_app_free(p.app);
+    relay_app_free(p.app);
     svc_close(p.svc);
     return rc;
 }
@@ -77,14 +77,14 @@ static enum rk_code serve(const struct rly_options *o, struct rk_err *err)
 int main(int argc, char **argv)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
-    struct rly_options o = {0};
+    struct relay_options o = {0};
     struct rk_err err = {0};
     int status;
 
-    if (!svc_options(&RLY_PROGRAM, argc, argv, mem, &o, &status))
+    if (!svc_options(&RELAY_PROGRAM, argc, argv, mem, &o, &status))
         return status;
     if (serve(&o, &err)) {
-        (void)fprintf(stderr, "%s: %s\n", RLY_PROGRAM.name, err.msg);
+        (void)fprintf(stderr, "%s: %s\n", RELAY_PROGRAM.name, err.msg);
         return EXIT_FAILURE;
     }
     return EXIT_SUCCESS;

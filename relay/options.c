@@ -6,7 +6,7 @@
 
 #include "lib/base/num.h"
 
-#define AT(member) offsetof(struct rly_options, member)
+#define AT(member) offsetof(struct relay_options, member)
 
 static const struct rk_opt TABLE[] = {
     {.flag = "listen-address",
@@ -59,7 +59,7 @@ static const struct rk_opt TABLE[] = {
      .env = "ROOKERY_RELAY_STUN_PORTS NB_STUN_PORTS",
      .type = RK_OPT_LIST,
      .def = "3478",
-     .max = RLY_STUN_MAX,
+     .max = RELAY_STUN_MAX,
      .at = AT(stun_ports),
      .arg = "PORT,...",
      .help = "UDP ports of the STUN server"},
@@ -85,7 +85,7 @@ static const struct rk_opt TABLE[] = {
      .max = 100,
      .at = AT(health_misses),
      .help = "windows of 45 s without an answered health check until a peer is dropped"},
-    SVC_OPTS(struct rly_options, "ROOKERY_RELAY_", " NB_LOG_LEVEL", " NB_LOG_FILE",
+    SVC_OPTS(struct relay_options, "ROOKERY_RELAY_", " NB_LOG_LEVEL", " NB_LOG_FILE",
              " NB_METRICS_PORT", " NB_HEALTH_LISTEN_ADDRESS", " NB_TRUSTED_PROXIES", ":9000"),
     /* known to the official relay, not to us */
     {.flag = "letsencrypt-domains",
@@ -109,7 +109,7 @@ static const struct rk_opt TABLE[] = {
     {.flag = "stun-log-level", .env = "NB_STUN_LOG_LEVEL", .type = RK_OPT_TEXT, .at = AT(ignored)},
 };
 
-const struct svc_program RLY_PROGRAM = {
+const struct svc_program RELAY_PROGRAM = {
     .name = "rookery-relay",
     .what = "Relays packets between peers that cannot reach each other directly, and answers STUN.",
     .table = TABLE,
@@ -127,7 +127,7 @@ static enum rk_code stun_address(struct rk_str text, struct rk_ip *out, struct r
     return RK_OK;
 }
 
-static enum rk_code stun_ports(const struct rly_options *o, struct rk_addr stun[RLY_STUN_MAX],
+static enum rk_code stun_ports(const struct relay_options *o, struct rk_addr stun[RELAY_STUN_MAX],
                                size_t *n_stun, struct rk_err *err)
 {
     struct rk_ip ip;
@@ -152,9 +152,9 @@ static enum rk_code stun_ports(const struct rly_options *o, struct rk_addr stun[
     return RK_OK;
 }
 
-enum rk_code rly_options_check(const struct rly_options *o, struct edge_listen *listen,
-                               struct rk_addr stun[RLY_STUN_MAX], size_t *n_stun,
-                               struct rk_err *err)
+enum rk_code relay_options_check(const struct relay_options *o, struct edge_listen *listen,
+                                 struct rk_addr stun[RELAY_STUN_MAX], size_t *n_stun,
+                                 struct rk_err *err)
 {
     enum rk_code rc = svc_refuse_acme(o->acme_domains, err);
 

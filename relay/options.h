@@ -7,7 +7,7 @@
 #include "lib/net/addr.h"
 #include "relay/app.h"
 
-struct rly_options { /* open */
+struct relay_options { /* open */
     struct svc_common common;
     struct rk_str listen_address, exposed_address, auth_secret;
     bool enable_stun;
@@ -18,12 +18,12 @@ struct rly_options { /* open */
     struct rk_str ignored;      /* accepted without effect */
 };
 
-extern const struct svc_program RLY_PROGRAM;
+extern const struct svc_program RELAY_PROGRAM;
 
 /** What cannot be seen in one value: addresses, STUN ports, options without support here. The
  *  result borrows from o. Errors: RK_INVALID naming the flag. */
-enum rk_code rly_options_check(const struct rly_options *o, struct edge_listen *listen,
-                               struct rk_addr stun[RLY_STUN_MAX], size_t *n_stun,
-                               struct rk_err *err) RK_MUST;
+enum rk_code relay_options_check(const struct relay_options *o, struct edge_listen *listen,
+                                 struct rk_addr stun[RELAY_STUN_MAX], size_t *n_stun,
+                                 struct rk_err *err) RK_MUST;
 
 #endif

@@ -15,15 +15,15 @@ enum { SHARDS = 64 }; /* many more than cores, so that two loops seldom meet */
 
 struct entry {
     struct rly_peer_id id;
-    struct rly_session *current; /* one reference; NULL: only watched */
+    struct relay_session *current; /* one reference; NULL: only watched */
     struct rk_list watches;
 };
 
-struct rly_watch {
+struct relay_watch {
     struct rly_peer_id id;
-    struct rly_session *by;  /* borrowed: a session drops its watches before it goes */
-    struct rk_list in_entry; /* guarded by the shard */
-    bool online;             /* guarded by the shard: tell when the peer arrives */
+    struct relay_session *by; /* borrowed: a session drops its watches before it goes */
+    struct rk_list in_entry;  /* guarded by the shard */
+    bool online;              /* guarded by the shard: tell when the peer arrives */
 };
 
 struct shard {
@@ -31,7 +31,7 @@ struct shard {
     struct rk_map entries; /* keys borrowed from the entries */
 } __attribute__((aligned(64)));
 
-struct rly_registry {
+struct relay_registry {
     struct shard shards[SHARDS];
 };
 
@@ -41,14 +41,14 @@ static struct rk_str key_of(const void *id36)
 }
 
 /* Ids end in bytes of a SHA-256; a peer that chooses its id gains nothing but a crowded shard. */
-static struct shard *shard_of(struct rly_registry *r, const void *id36)
+static struct shard *shard_of(struct relay_registry *r, const void *id36)
 {
     return &r->shards[((const uint8_t *)id36)[RLY_PEER_ID_SIZE - 1] % SHARDS];
 }
 
-struct rly_registry *rly_registry_new(void)
+struct relay_registry *relay_registry_new(void)
 {
-    struct rly_registry *r = aligned_alloc(64, sizeof *r);
+    struct relay_registry *r = aligned_alloc(64, sizeof *r);
 
     if (!r)
         abort();
@@ -59,7 +59,7 @@ struct rly_registry *rly_registry_new(void)
     return r;
 }
 
-void rly_registry_free(struct rly_registry *r)
+void relay_registry_free(struct relay_registry *r)
 {
     if (!r)
         return;
@@ -93,37 +93,38 @@ static void entry_drop_if_empty(struct shard *sh, struct entry *e)
 
 /* Under the shard's lock, so that two events of one id reach a watcher in their order; telling and
  * marking only touch atomics. */
-static void tell_watchers(struct entry *e, bool online, struct rly_lane *from)
+static void tell_watchers(struct entry *e, bool online, struct relay_lane *from)
 {
     RK_LIST_FOR_EACH (it, &e->watches) {
-        struct rly_watch *w = rk_container_of(it, struct rly_watch, in_entry);
+        struct relay_watch *w = rk_container_of(it, struct relay_watch, in_entry);
 
         if (online && !w->online)
             continue;
         if (online)
             w->online = false;
-        rly_session_tell(w->by, &e->id, online);
-        rly_lane_mark(from, w->by);
+        relay_session_tell(w->by, &e->id, online);
+        relay_lane_mark(from, w->by);
     }
 }
 
-struct rly_session *rly_registry_add(struct rly_registry *r, struct rly_session *s,
-                                     struct rly_lane *from)
+struct relay_session *relay_registry_add(struct relay_registry *r, struct relay_session *s,
+                                         struct relay_lane *from)
 {
     struct shard *sh = shard_of(r, s->id.b);
-    struct rly_session *old;
+    struct relay_session *old;
     struct entry *e;
 
     (void)pthread_rwlock_wrlock(&sh->lock);
     e = entry_get(sh, s->id.b);
     old = e->current;
-    e->current = rly_session_ref(s);
+    e->current = relay_session_ref(s);
     tell_watchers(e, true, from);
     (void)pthread_rwlock_unlock(&sh->lock);
     return old;
 }
 
-bool rly_registry_remove(struct rly_registry *r, struct rly_session *s, struct rly_lane *from)
+bool relay_registry_remove(struct relay_registry *r, struct relay_session *s,
+                           struct relay_lane *from)
 {
     struct shard *sh = shard_of(r, s->id.b);
     bool mine = false;
@@ -139,34 +140,34 @@ bool rly_registry_remove(struct rly_registry *r, struct rly_session *s, struct r
     }
     (void)pthread_rwlock_unlock(&sh->lock);
     if (mine)
-        rly_session_unref(s);
+        relay_session_unref(s);
     return mine;
 }
 
-struct rly_session *rly_registry_find(struct rly_registry *r, const void *id36)
+struct relay_session *relay_registry_find(struct relay_registry *r, const void *id36)
 {
     struct shard *sh = shard_of(r, id36);
-    struct rly_session *s = NULL;
+    struct relay_session *s = NULL;
     struct entry *e;
 
     (void)pthread_rwlock_rdlock(&sh->lock);
     e = rk_map_get(&sh->entries, key_of(id36));
     if (e && e->current)
-        s = rly_session_ref(e->current);
+        s = relay_session_ref(e->current);
     (void)pthread_rwlock_unlock(&sh->lock);
     return s;
 }
 
-bool rly_registry_watch(struct rly_registry *r, struct rly_session *by, const void *id36,
-                        bool *online)
+bool relay_registry_watch(struct relay_registry *r, struct relay_session *by, const void *id36,
+                          bool *online)
 {
     struct shard *sh = shard_of(r, id36);
-    struct rly_watch *w = rk_map_get(&by->watches, key_of(id36));
+    struct relay_watch *w = rk_map_get(&by->watches, key_of(id36));
     bool is_new = !w;
     struct entry *e;
 
     if (is_new) {
-        if (by->watches.n >= RLY_WATCH_MAX)
+        if (by->watches.n >= RELAY_WATCH_MAX)
             return false;
         w = rk_calloc(1, sizeof *w);
         memcpy(w->id.b, id36, sizeof w->id.b);
@@ -184,7 +185,7 @@ bool rly_registry_watch(struct rly_registry *r, struct rly_session *by, const vo
 }
 
 /* Out of the entry; the session's own table is the caller's. */
-static void unlink_watch(struct rly_registry *r, struct rly_watch *w)
+static void unlink_watch(struct relay_registry *r, struct relay_watch *w)
 {
     struct shard *sh = shard_of(r, w->id.b);
     struct entry *e;
@@ -198,15 +199,15 @@ static void unlink_watch(struct rly_registry *r, struct rly_watch *w)
     free(w);
 }
 
-void rly_registry_unwatch(struct rly_registry *r, struct rly_session *by, const void *id36)
+void relay_registry_unwatch(struct relay_registry *r, struct relay_session *by, const void *id36)
 {
-    struct rly_watch *w = rk_map_del(&by->watches, key_of(id36));
+    struct relay_watch *w = rk_map_del(&by->watches, key_of(id36));
 
     if (w)
         unlink_watch(r, w);
 }
 
-void rly_registry_unwatch_all(struct rly_registry *r, struct rly_session *by)
+void relay_registry_unwatch_all(struct relay_registry *r, struct relay_session *by)
 {
     size_t pos = 0;
     struct rk_str key;
@@ -219,7 +220,7 @@ void rly_registry_unwatch_all(struct rly_registry *r, struct rly_session *by)
     rk_map_done(&by->watches);
 }
 
-size_t rly_registry_size(struct rly_registry *r)
+size_t relay_registry_size(struct relay_registry *r)
 {
     size_t n = 0;
 

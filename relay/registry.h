@@ -18,33 +18,34 @@
 #include "lib/base/str.h"
 #include "lib/net/relayproto.h"
 
-struct rly_lane;
-struct rly_registry;
-struct rly_session;
+struct relay_lane;
+struct relay_registry;
+struct relay_session;
 
-struct rly_registry *rly_registry_new(void);
-void rly_registry_free(struct rly_registry *r); /* empty by then; accepts NULL */
+struct relay_registry *relay_registry_new(void);
+void relay_registry_free(struct relay_registry *r); /* empty by then; accepts NULL */
 
 /** Enter a session under its id and tell the watchers. The newest wins: returns the session that
  *  had the id, with its reference (the caller kicks and unrefs it), or NULL. from: the lane of the
  *  calling loop thread. */
-struct rly_session *rly_registry_add(struct rly_registry *r, struct rly_session *s,
-                                     struct rly_lane *from);
+struct relay_session *relay_registry_add(struct relay_registry *r, struct relay_session *s,
+                                         struct relay_lane *from);
 
 /** Take a session out if it is still the one with its id, and tell the watchers. */
-bool rly_registry_remove(struct rly_registry *r, struct rly_session *s, struct rly_lane *from);
+bool relay_registry_remove(struct relay_registry *r, struct relay_session *s,
+                           struct relay_lane *from);
 
 /** The session with this id, with a reference, or NULL. Any thread. */
-struct rly_session *rly_registry_find(struct rly_registry *r, const void *id36);
+struct relay_session *relay_registry_find(struct relay_registry *r, const void *id36);
 
 /** `by` wants to hear of an id (again); *online tells whether it is there. False when it watches
- *  RLY_WATCH_MAX already. Loop thread of by, for all three. */
-bool rly_registry_watch(struct rly_registry *r, struct rly_session *by, const void *id36,
-                        bool *online);
-void rly_registry_unwatch(struct rly_registry *r, struct rly_session *by, const void *id36);
-void rly_registry_unwatch_all(struct rly_registry *r, struct rly_session *by);
+ *  RELAY_WATCH_MAX already. Loop thread of by, for all three. */
+bool relay_registry_watch(struct relay_registry *r, struct relay_session *by, const void *id36,
+                          bool *online);
+void relay_registry_unwatch(struct relay_registry *r, struct relay_session *by, const void *id36);
+void relay_registry_unwatch_all(struct relay_registry *r, struct relay_session *by);
 
 /** Entries of all shards (peers and watched ids), for tests. */
-size_t rly_registry_size(struct rly_registry *r);
+size_t relay_registry_size(struct relay_registry *r);
 
 #endif

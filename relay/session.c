@@ -18,15 +18,15 @@ enum {
 
 /* ---- references ---- */
 
-struct rly_session *rly_session_ref(struct rly_session *s)
+struct relay_session *relay_session_ref(struct relay_session *s)
 {
     (void)atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
     return s;
 }
 
-static void free_events(struct rly_event *e)
+static void free_events(struct relay_event *e)
 {
-    struct rly_event *next;
+    struct relay_event *next;
 
     for (; e; e = next) {
         next = e->next;
@@ -34,7 +34,7 @@ static void free_events(struct rly_event *e)
     }
 }
 
-void rly_session_unref(struct rly_session *s)
+void relay_session_unref(struct relay_session *s)
 {
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
@@ -47,7 +47,7 @@ void rly_session_unref(struct rly_session *s)
 /* ---- queue of bytes for the peer ---- */
 
 /* Room for n more bytes in s->out; under s->lock. */
-static void out_reserve(struct rly_session *s, size_t n)
+static void out_reserve(struct relay_session *s, size_t n)
 {
     size_t cap = s->out_hint < OUT_MIN ? OUT_MIN : s->out_hint;
     struct rk_bytes *bigger;
@@ -65,9 +65,9 @@ static void out_reserve(struct rly_session *s, size_t n)
     s->out = bigger;
 }
 
-static bool append(struct rly_session *s, const uint8_t *p, size_t n, size_t max)
+static bool append(struct relay_session *s, const uint8_t *p, size_t n, size_t max)
 {
-    uint8_t head[RLY_FRAME_HEAD];
+    uint8_t head[RELAY_FRAME_HEAD];
     size_t head_n = s->link_ops->frame_head(head, n);
     bool fits;
 
@@ -83,19 +83,19 @@ static bool append(struct rly_session *s, const uint8_t *p, size_t n, size_t max
     return fits;
 }
 
-bool rly_session_deliver(struct rly_session *s, const uint8_t *p, size_t n)
+bool relay_session_deliver(struct relay_session *s, const uint8_t *p, size_t n)
 {
-    return append(s, p, n, RLY_QUEUE_MAX);
+    return append(s, p, n, RELAY_QUEUE_MAX);
 }
 
 /* A message that must not be lost. */
-static void send_control(struct rly_session *s, struct rk_str msg)
+static void send_control(struct relay_session *s, struct rk_str msg)
 {
-    if (!append(s, (const uint8_t *)msg.p, msg.n, RLY_QUEUE_MAX + RLY_QUEUE_CONTROL))
+    if (!append(s, (const uint8_t *)msg.p, msg.n, RELAY_QUEUE_MAX + RELAY_QUEUE_CONTROL))
         atomic_store(&s->overflown, true);
 }
 
-static void send_type(struct rly_session *s, enum rly_type type)
+static void send_type(struct relay_session *s, enum rly_type type)
 {
     uint8_t buf[RLY_HEADER_SIZE];
     struct rk_wr w = rk_wr_of(buf, sizeof buf);
@@ -104,7 +104,7 @@ static void send_type(struct rly_session *s, enum rly_type type)
     send_control(s, rk_wr_done(&w));
 }
 
-static void send_ids(struct rly_session *s, enum rly_type type, const uint8_t *ids, size_t n)
+static void send_ids(struct relay_session *s, enum rly_type type, const uint8_t *ids, size_t n)
 {
     uint8_t buf[RLY_MAX_MESSAGE];
     struct rk_wr w = rk_wr_of(buf, sizeof buf);
@@ -113,7 +113,7 @@ static void send_ids(struct rly_session *s, enum rly_type type, const uint8_t *i
     send_control(s, rk_wr_done(&w));
 }
 
-static void transmit(struct rly_session *s)
+static void transmit(struct relay_session *s)
 {
     struct rk_bytes *out;
     size_t n;
@@ -131,16 +131,16 @@ static void transmit(struct rly_session *s)
 
 /* ---- events from other sessions ---- */
 
-void rly_session_kick(struct rly_session *s)
+void relay_session_kick(struct relay_session *s)
 {
     atomic_store(&s->kicked, true);
 }
 
-void rly_session_tell(struct rly_session *s, const struct rly_peer_id *id, bool online)
+void relay_session_tell(struct relay_session *s, const struct rly_peer_id *id, bool online)
 {
-    struct rly_event *e;
+    struct relay_event *e;
 
-    if (atomic_fetch_add(&s->n_events, 1) >= RLY_EVENTS_MAX) {
+    if (atomic_fetch_add(&s->n_events, 1) >= RELAY_EVENTS_MAX) {
         (void)atomic_fetch_sub(&s->n_events, 1);
         atomic_store(&s->overflown, true);
         return;
@@ -154,9 +154,9 @@ void rly_session_tell(struct rly_session *s, const struct rly_peer_id *id, bool 
 }
 
 /* Oldest first; neighbours of one kind share a message, so their order is kept. */
-static void send_events(struct rly_session *s)
+static void send_events(struct relay_session *s)
 {
-    struct rly_event *e = atomic_exchange(&s->events, NULL), *first = NULL, *next;
+    struct relay_event *e = atomic_exchange(&s->events, NULL), *first = NULL, *next;
     uint8_t ids[RLY_MAX_IDS * RLY_PEER_ID_SIZE];
     uint32_t total = 0;
     size_t n = 0;
@@ -178,30 +178,30 @@ static void send_events(struct rly_session *s)
     free_events(first);
 }
 
-void rly_session_flush(struct rly_session *s)
+void relay_session_flush(struct relay_session *s)
 {
-    if (s->state == RLY_ENDED || !s->link)
+    if (s->state == RELAY_ENDED || !s->link)
         return;
     if (atomic_load(&s->events))
         send_events(s);
     if (atomic_load(&s->kicked))
-        rly_session_end(s, "replaced by a newer connection");
+        relay_session_end(s, "replaced by a newer connection");
     else if (atomic_load(&s->overflown))
-        rly_session_end(s, "too slow");
+        relay_session_end(s, "too slow");
     else if (!s->link_ops->congested(s->link))
         transmit(s);
 }
 
 /* ---- life ---- */
 
-static void log_session(struct rly_session *s, enum rk_log_level level, const char *event,
+static void log_session(struct relay_session *s, enum rk_log_level level, const char *event,
                         const char *why)
 {
     char id[RLY_PEER_TEXT + 1] = "", addr[RK_ADDR_TEXT];
 
     if (!rk_log_enabled(s->hub->log, level))
         return;
-    if (s->state != RLY_WAIT_AUTH)
+    if (s->state != RELAY_WAIT_AUTH)
         rly_peer_id_text(s->id.b, id);
     rk_log(s->hub->log, level, event, kv_z("peer", id),
            kv_str("addr", rk_addr_format(&s->peer, addr)),
@@ -209,65 +209,65 @@ static void log_session(struct rly_session *s, enum rk_log_level level, const ch
            kv_i64("for_ms", rk_loop_now_ms(s->lane->loop) - s->began_ms));
 }
 
-void rly_session_end(struct rly_session *s, const char *why)
+void relay_session_end(struct relay_session *s, const char *why)
 {
-    bool was_open = s->state == RLY_OPEN;
+    bool was_open = s->state == RELAY_OPEN;
 
-    if (s->state == RLY_ENDED)
+    if (s->state == RELAY_ENDED)
         return;
     log_session(s, was_open ? RK_INFO : RK_DEBUG,
                 was_open ? "relay peer gone" : "relay peer refused", why);
-    s->state = RLY_ENDED;
+    s->state = RELAY_ENDED;
     rk_timer_cancel(&s->timer);
     if (was_open) {
-        (void)rly_registry_remove(s->hub->registry, s, s->lane);
+        (void)relay_registry_remove(s->hub->registry, s, s->lane);
         rk_metric_add(s->hub->metrics.peers, -1);
     }
-    rly_registry_unwatch_all(s->hub->registry, s);
+    relay_registry_unwatch_all(s->hub->registry, s);
     if (s->link)
         s->link_ops->close(s->link, 0);
 }
 
-void rly_session_goodbye(struct rly_session *s, int64_t linger_ms)
+void relay_session_goodbye(struct relay_session *s, int64_t linger_ms)
 {
-    struct rly_link *link = s->link;
+    struct relay_transport *link = s->link;
 
-    if (s->state == RLY_ENDED || !link)
+    if (s->state == RELAY_ENDED || !link)
         return;
-    if (s->state == RLY_OPEN) {
+    if (s->state == RELAY_OPEN) {
         send_type(s, RLY_CLOSE);
         transmit(s);
         s->link_ops->close(link, linger_ms);
     }
-    rly_session_end(s, "shutdown");
+    relay_session_end(s, "shutdown");
 }
 
-void rly_session_gone(struct rly_session *s)
+void relay_session_gone(struct relay_session *s)
 {
-    struct rly_lane *lane = s->lane;
+    struct relay_lane *lane = s->lane;
 
     s->link = NULL;
-    rly_session_end(s, "connection closed");
+    relay_session_end(s, "connection closed");
     rk_list_remove(&s->in_lane);
     lane->n_sessions--;
     (void)atomic_fetch_sub(&s->hub->n_sessions, 1);
-    rly_session_unref(s);
+    relay_session_unref(s);
     if (lane->stopping && !lane->n_sessions)
         lane->emptied(lane);
 }
 
 static void on_auth_timeout(void *arg)
 {
-    struct rly_session *s = arg;
+    struct relay_session *s = arg;
 
-    rly_session_end(s, "no authentication in time");
-    rly_lane_end(s->lane);
+    relay_session_end(s, "no authentication in time");
+    relay_lane_end(s->lane);
 }
 
-struct rly_session *rly_session_new(struct rly_lane *lane, struct rly_link *link,
-                                    const struct rk_addr *peer)
+struct relay_session *relay_session_new(struct relay_lane *lane, struct relay_transport *link,
+                                        const struct rk_addr *peer)
 {
-    struct rly_session *s = rk_calloc(1, sizeof *s);
+    struct relay_session *s = rk_calloc(1, sizeof *s);
 
     s->hub = lane->hub;
     s->lane = lane;
@@ -285,18 +285,18 @@ struct rly_session *rly_session_new(struct rly_lane *lane, struct rly_link *link
     return s;
 }
 
-size_t rly_session_max_message(const struct rly_session *s)
+size_t relay_session_max_message(const struct relay_session *s)
 {
-    return s->state == RLY_WAIT_AUTH ? RLY_MAX_AUTH : RLY_MAX_MESSAGE;
+    return s->state == RELAY_WAIT_AUTH ? RLY_MAX_AUTH : RLY_MAX_MESSAGE;
 }
 
 /* ---- health ---- */
 
-static void health_arm(struct rly_session *s);
+static void health_arm(struct relay_session *s);
 
 static void on_health(void *arg)
 {
-    struct rly_session *s = arg;
+    struct relay_session *s = arg;
     int64_t now = rk_loop_now_ms(s->lane->loop);
 
     if (now >= s->window_at_ms) {
@@ -305,20 +305,20 @@ static void on_health(void *arg)
         s->window_at_ms = now + s->hub->health_window_ms;
     }
     if (s->misses >= s->hub->health_misses) {
-        rly_session_end(s, "health check not answered");
+        relay_session_end(s, "health check not answered");
     } else {
         if (now >= s->send_at_ms) {
             send_type(s, RLY_HEALTH_CHECK);
             s->send_at_ms = now + s->hub->health_send_ms;
-            rly_session_flush(s);
+            relay_session_flush(s);
         }
-        if (s->state == RLY_OPEN)
+        if (s->state == RELAY_OPEN)
             health_arm(s);
     }
-    rly_lane_end(s->lane);
+    relay_lane_end(s->lane);
 }
 
-static void health_arm(struct rly_session *s)
+static void health_arm(struct relay_session *s)
 {
     int64_t at = rk_min_i64(s->send_at_ms, s->window_at_ms);
 
@@ -327,7 +327,7 @@ static void health_arm(struct rly_session *s)
 
 /* ---- messages ---- */
 
-static void send_auth_response(struct rly_session *s)
+static void send_auth_response(struct relay_session *s)
 {
     uint8_t buf[RLY_MAX_AUTH_RESPONSE];
     struct rk_wr w = rk_wr_of(buf, sizeof buf);
@@ -336,38 +336,38 @@ static void send_auth_response(struct rly_session *s)
     send_control(s, rk_wr_done(&w));
 }
 
-static void refuse(struct rly_session *s, struct rk_str msg, const struct rk_err *err)
+static void refuse(struct relay_session *s, struct rk_str msg, const struct rk_err *err)
 {
     char addr[RK_ADDR_TEXT];
 
-    if (!rly_auth_is_probe(s->hub, msg)) {
+    if (!relay_auth_is_probe(s->hub, msg)) {
         rk_metric_add(s->hub->metrics.auth_failures, 1);
         rk_log_every(&s->hub->auth_gate, 1000, s->hub->log, RK_WARN, "relay authentication failed",
                      kv_str("addr", rk_addr_format(&s->peer, addr)), KV_ERR(err));
     }
-    rly_session_end(s, "authentication failed");
+    relay_session_end(s, "authentication failed");
 }
 
-static void authenticate(struct rly_session *s, struct rk_str msg)
+static void authenticate(struct relay_session *s, struct rk_str msg)
 {
     int64_t now = rk_loop_now_ms(s->lane->loop), t0 = rk_unix_us(), t1;
-    struct rly_session *old;
+    struct relay_session *old;
     struct rk_err err = {0};
 
-    if (rly_auth_check(s->hub, msg, rk_unix_ms() / 1000, &s->id, &err)) {
+    if (relay_auth_check(s->hub, msg, rk_unix_ms() / 1000, &s->id, &err)) {
         refuse(s, msg, &err);
         return;
     }
-    s->state = RLY_OPEN;
+    s->state = RELAY_OPEN;
     /* first of all: once others find the session they may put datagrams behind it */
     send_auth_response(s);
     t1 = rk_unix_us();
-    old = rly_registry_add(s->hub->registry, s, s->lane);
+    old = relay_registry_add(s->hub->registry, s, s->lane);
     if (old) {
         rk_metric_add(s->hub->metrics.reconnections, 1);
-        rly_session_kick(old);
-        rly_lane_mark(s->lane, old);
-        rly_session_unref(old);
+        relay_session_kick(old);
+        relay_lane_mark(s->lane, old);
+        relay_session_unref(old);
     }
     rk_metric_observe(s->hub->metrics.auth_time,
                       (now - s->began_ms) * 1000 + rk_max_i64(t1 - t0, 0));
@@ -377,14 +377,14 @@ static void authenticate(struct rly_session *s, struct rk_str msg)
     s->send_at_ms = now + s->hub->health_send_ms;
     s->window_at_ms = now + s->hub->health_window_ms;
     health_arm(s);
-    rly_session_flush(s);
+    relay_session_flush(s);
 }
 
 /* p is a whole transport message; the destination in it becomes the source. */
-static void forward(struct rly_session *s, uint8_t *p, size_t n)
+static void forward(struct relay_session *s, uint8_t *p, size_t n)
 {
-    struct rly_lane *lane = s->lane;
-    struct rly_session *to = rly_registry_find(s->hub->registry, p + RLY_HEADER_SIZE);
+    struct relay_lane *lane = s->lane;
+    struct relay_session *to = relay_registry_find(s->hub->registry, p + RLY_HEADER_SIZE);
 
     lane->received_bytes += (int64_t)n;
     s->last_transport_ms = rk_loop_now_ms(lane->loop);
@@ -393,16 +393,16 @@ static void forward(struct rly_session *s, uint8_t *p, size_t n)
         return;
     }
     memcpy(p + RLY_HEADER_SIZE, s->id.b, RLY_PEER_ID_SIZE);
-    if (rly_session_deliver(to, p, n)) {
+    if (relay_session_deliver(to, p, n)) {
         lane->sent_bytes += (int64_t)n;
-        rly_lane_mark(lane, to);
+        relay_lane_mark(lane, to);
     } else {
         lane->dropped_full++;
     }
-    rly_session_unref(to);
+    relay_session_unref(to);
 }
 
-static void ignore(struct rly_session *s, const char *why)
+static void ignore(struct relay_session *s, const char *why)
 {
     char addr[RK_ADDR_TEXT];
 
@@ -410,7 +410,7 @@ static void ignore(struct rly_session *s, const char *why)
                  kv_str("addr", rk_addr_format(&s->peer, addr)), kv_z("reason", why));
 }
 
-static void subscribe(struct rly_session *s, const struct rly_frame *f)
+static void subscribe(struct relay_session *s, const struct rly_frame *f)
 {
     uint8_t online_ids[RLY_MAX_IDS * RLY_PEER_ID_SIZE];
     size_t n = 0;
@@ -419,7 +419,7 @@ static void subscribe(struct rly_session *s, const struct rly_frame *f)
     for (size_t i = 0; i < f->n_ids && i < RLY_MAX_IDS; i++) {
         struct rk_str id = rly_frame_id(f, i);
 
-        if (!rly_registry_watch(s->hub->registry, s, id.p, &online)) {
+        if (!relay_registry_watch(s->hub->registry, s, id.p, &online)) {
             ignore(s, "too many subscriptions");
             break;
         }
@@ -428,22 +428,22 @@ static void subscribe(struct rly_session *s, const struct rly_frame *f)
     }
     if (n) {
         send_ids(s, RLY_PEERS_ONLINE, online_ids, n);
-        rly_lane_mark(s->lane, s);
+        relay_lane_mark(s->lane, s);
     }
 }
 
-static void unsubscribe(struct rly_session *s, const struct rly_frame *f)
+static void unsubscribe(struct relay_session *s, const struct rly_frame *f)
 {
     for (size_t i = 0; i < f->n_ids; i++)
-        rly_registry_unwatch(s->hub->registry, s, rly_frame_id(f, i).p);
+        relay_registry_unwatch(s->hub->registry, s, rly_frame_id(f, i).p);
 }
 
-static void dispatch(struct rly_session *s, uint8_t *p, size_t n)
+static void dispatch(struct relay_session *s, uint8_t *p, size_t n)
 {
     struct rly_frame f = {0};
 
     if (n < RLY_HEADER_SIZE || p[0] != RLY_VERSION) {
-        rly_session_end(s, "wrong protocol version");
+        relay_session_end(s, "wrong protocol version");
         return;
     }
     switch (p[1]) {
@@ -454,7 +454,7 @@ static void dispatch(struct rly_session *s, uint8_t *p, size_t n)
             forward(s, p, n);
         return;
     case RLY_CLOSE:
-        rly_session_end(s, "closed by the peer");
+        relay_session_end(s, "closed by the peer");
         return;
     case RLY_HEALTH_CHECK:
         s->answered = true;
@@ -472,14 +472,14 @@ static void dispatch(struct rly_session *s, uint8_t *p, size_t n)
             unsubscribe(s, &f);
         return;
     default:
-        rly_session_end(s, "unexpected message type");
+        relay_session_end(s, "unexpected message type");
     }
 }
 
-void rly_session_message(struct rly_session *s, uint8_t *p, size_t n)
+void relay_session_message(struct relay_session *s, uint8_t *p, size_t n)
 {
-    if (s->state == RLY_WAIT_AUTH)
+    if (s->state == RELAY_WAIT_AUTH)
         authenticate(s, rk_str_of(p, n));
-    else if (s->state == RLY_OPEN)
+    else if (s->state == RELAY_OPEN)
         dispatch(s, p, n);
 }

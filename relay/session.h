@@ -4,12 +4,13 @@
  * of the peers it subscribed to, and the bounded queue of what it is to receive. Knows no
  * transport: a link (relay/listen_ws) feeds messages in and takes framed bytes out.
  *
- *   link ─rly_session_message─▶ dispatch ─transport─▶ rly_session_deliver(other session)
+ *   link ─relay_session_message─▶ dispatch ─transport─▶ relay_session_deliver(other session)
  *                                                            │ queue, bounded, any thread
- *   link ◀──transmit── rly_session_flush ◀──lane, own loop───┘
+ *   link ◀──transmit── relay_session_flush ◀──lane, own loop───┘
  *
- * Life: rly_session_new, messages, [rly_session_end by whoever sees a reason], rly_session_gone
- * when the transport is closed. Other threads keep the memory alive with references.
+ * Life: relay_session_new, messages, [relay_session_end by whoever sees a reason],
+ * relay_session_gone when the transport is closed. Other threads keep the memory alive with
+ * references.
  */
 #ifndef RK_RELAY_SESSION_H
 #define RK_RELAY_SESSION_H
@@ -24,71 +25,71 @@
 
 /* Bytes waiting for one peer before new datagrams are dropped: about 190 full WireGuard packets, so
  * that a slow path adds little delay on top of the socket's own buffer. */
-#define RLY_QUEUE_MAX ((size_t)256 << 10)
+#define RELAY_QUEUE_MAX ((size_t)256 << 10)
 /* Room above that for what must not be lost (answers, health checks, peer states). A peer that lets
  * even this fill up is dropped. */
-#define RLY_QUEUE_CONTROL ((size_t)128 << 10)
+#define RELAY_QUEUE_CONTROL ((size_t)128 << 10)
 /* Peers that one session may watch: more than any account has. */
-#define RLY_WATCH_MAX 16384
+#define RELAY_WATCH_MAX 16384
 /* Undelivered online/offline events of one session; a peer that far behind is dropped. */
-#define RLY_EVENTS_MAX 32768
-#define RLY_FRAME_HEAD 16 /* most bytes that a transport puts in front of a message */
+#define RELAY_EVENTS_MAX 32768
+#define RELAY_FRAME_HEAD 16 /* most bytes that a transport puts in front of a message */
 
-struct rly_link;
+struct relay_transport;
 
-struct rly_link_ops {      /* loop thread of the session, except frame_head (any thread) */
-    const char *transport; /* "ws" for logs and metrics */
+struct relay_transport_ops { /* loop thread of the session, except frame_head (any thread) */
+    const char *transport;   /* "ws" for logs and metrics */
     /** What stands before a message of n bytes; returns its length. */
-    size_t (*frame_head)(uint8_t out[RLY_FRAME_HEAD], size_t n);
+    size_t (*frame_head)(uint8_t out[RELAY_FRAME_HEAD], size_t n);
     /** Take n framed bytes, from the start of b; takes the reference. */
-    void (*transmit)(struct rly_link *l, struct rk_bytes *b, size_t n);
-    /** The transport has enough: call rly_session_flush when it drained. */
-    bool (*congested)(struct rly_link *l);
+    void (*transmit)(struct relay_transport *l, struct rk_bytes *b, size_t n);
+    /** The transport has enough: call relay_session_flush when it drained. */
+    bool (*congested)(struct relay_transport *l);
     /** Close; after what was transmitted has left (at most linger_ms) if linger_ms > 0.
-     *  rly_session_gone follows, never from inside. */
-    void (*close)(struct rly_link *l, int64_t linger_ms);
+     *  relay_session_gone follows, never from inside. */
+    void (*close)(struct relay_transport *l, int64_t linger_ms);
 };
 
-struct rly_link { /* embedded in the transport's struct */
-    const struct rly_link_ops *ops;
+struct relay_transport { /* embedded in the transport's struct */
+    const struct relay_transport_ops *ops;
 };
 
-enum rly_state { RLY_WAIT_AUTH, RLY_OPEN, RLY_ENDED };
+enum relay_state { RELAY_WAIT_AUTH, RELAY_OPEN, RELAY_ENDED };
 
 /* The state of a remote peer that this session wants to hear of; made by the registry. */
-struct rly_watch;
+struct relay_watch;
 
-struct rly_event {
-    struct rly_event *next;
+struct relay_event {
+    struct relay_event *next;
     struct rly_peer_id id;
     bool online;
 };
 
-struct rly_session { /* fields for relay/ only */
-    struct rly_hub *hub;
-    struct rly_lane *lane;
+struct relay_session { /* fields for relay/ only */
+    struct relay_hub *hub;
+    struct relay_lane *lane;
     _Atomic uint32_t refs;
-    struct rly_peer_id id; /* fixed once RLY_OPEN */
-    const struct rly_link_ops *link_ops;
+    struct rly_peer_id id; /* fixed once RELAY_OPEN */
+    const struct relay_transport_ops *link_ops;
 
     /* loop thread of the lane */
-    enum rly_state state;
-    struct rly_link *link; /* NULL after rly_session_gone */
+    enum relay_state state;
+    struct relay_transport *link; /* NULL after relay_session_gone */
     struct rk_addr peer;
     struct rk_list in_lane;
     struct rk_timer *timer; /* authentication, then health */
     int64_t began_ms, send_at_ms, window_at_ms, last_transport_ms;
     bool answered;         /* a health check came back in this window */
     unsigned misses;       /* windows without */
-    struct rk_map watches; /* peer id → rly_watch */
+    struct rk_map watches; /* peer id → relay_watch */
     struct rk_log_gate ignored_gate;
 
     /* any thread */
-    struct rly_session *next_dirty;
-    _Atomic bool dirty;                 /* in the lane's list */
-    _Atomic bool kicked;                /* another connection took over the id */
-    _Atomic bool overflown;             /* control messages or events did not fit */
-    _Atomic(struct rly_event *) events; /* newest first */
+    struct relay_session *next_dirty;
+    _Atomic bool dirty;                   /* in the lane's list */
+    _Atomic bool kicked;                  /* another connection took over the id */
+    _Atomic bool overflown;               /* control messages or events did not fit */
+    _Atomic(struct relay_event *) events; /* newest first */
     _Atomic uint32_t n_events;
     pthread_mutex_t lock; /* guards the three below */
     struct rk_bytes *out; /* owned; framed messages not yet given to the link */
@@ -96,39 +97,40 @@ struct rly_session { /* fields for relay/ only */
     size_t out_hint;      /* size that the last one reached */
 };
 
-/** A connection came in. One reference, the link's, dropped by rly_session_gone. */
-struct rly_session *rly_session_new(struct rly_lane *lane, struct rly_link *link,
-                                    const struct rk_addr *peer);
+/** A connection came in. One reference, the link's, dropped by relay_session_gone. */
+struct relay_session *relay_session_new(struct relay_lane *lane, struct relay_transport *link,
+                                        const struct rk_addr *peer);
 
 /** One message of the peer; writable, and the payload of a transport is changed in place. */
-void rly_session_message(struct rly_session *s, uint8_t *p, size_t n);
+void relay_session_message(struct relay_session *s, uint8_t *p, size_t n);
 
 /** The largest message that is acceptable now. */
-size_t rly_session_max_message(const struct rly_session *s);
+size_t relay_session_max_message(const struct relay_session *s);
 
 /** Give what waits to the link, handle events and kicks. Loop thread. */
-void rly_session_flush(struct rly_session *s);
+void relay_session_flush(struct relay_session *s);
 
 /** End for a reason (for the log; literal); closes the link. Idempotent. */
-void rly_session_end(struct rly_session *s, const char *why);
+void relay_session_end(struct relay_session *s, const char *why);
 
 /** Say goodbye with a Close message, then end: the relay shuts down. */
-void rly_session_goodbye(struct rly_session *s, int64_t linger_ms);
+void relay_session_goodbye(struct relay_session *s, int64_t linger_ms);
 
 /** The link is closed and forgets the session. */
-void rly_session_gone(struct rly_session *s);
+void relay_session_gone(struct relay_session *s);
 
-struct rly_session *rly_session_ref(struct rly_session *s);
-void rly_session_unref(struct rly_session *s); /* accepts NULL */
+struct relay_session *relay_session_ref(struct relay_session *s);
+void relay_session_unref(struct relay_session *s); /* accepts NULL */
 
-/** Queue a message for a peer; false when it was dropped. Any thread; rly_lane_mark must follow. */
-bool rly_session_deliver(struct rly_session *s, const uint8_t *p, size_t n);
+/** Queue a message for a peer; false when it was dropped. Any thread; relay_lane_mark must follow.
+ */
+bool relay_session_deliver(struct relay_session *s, const uint8_t *p, size_t n);
 
-/** Another connection has the id now. Any thread; rly_lane_mark must follow. */
-void rly_session_kick(struct rly_session *s);
+/** Another connection has the id now. Any thread; relay_lane_mark must follow. */
+void relay_session_kick(struct relay_session *s);
 
 /** Queue an online or offline event. Any thread, wait-free, so it may run under a lock of the
- *  registry; rly_lane_mark must follow. */
-void rly_session_tell(struct rly_session *s, const struct rly_peer_id *id, bool online);
+ *  registry; relay_lane_mark must follow. */
+void relay_session_tell(struct relay_session *s, const struct rly_peer_id *id, bool online);
 
 #endif

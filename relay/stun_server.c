@@ -17,7 +17,7 @@ enum {
     BURST = 1000,            /* ... and at once: many peers behind one NAT */
 };
 
-struct rly_stun {
+struct relay_stun {
     struct udp_user user;
     struct rk_loop *loop;
     struct udp_sock *sock;
@@ -26,25 +26,25 @@ struct rly_stun {
     struct rk_metric *answered, *ignored, *limited;
     struct rk_ratelimit *limit;
     struct udp_out answers[BATCH];
-    uint8_t bytes[BATCH][RLY_STUN_ANSWER_MAX];
+    uint8_t bytes[BATCH][RELAY_STUN_ANSWER_MAX];
 };
 
-struct rk_str rly_stun_answer(struct rk_str in, const struct rk_addr *from,
-                              uint8_t out[RLY_STUN_ANSWER_MAX])
+struct rk_str relay_stun_answer(struct rk_str in, const struct rk_addr *from,
+                                uint8_t out[RELAY_STUN_ANSWER_MAX])
 {
     struct stun_writer w;
     struct stun_msg m;
 
     if (stun_decode(in, &m, NULL) || m.cls != STUN_REQUEST || m.method != STUN_METHOD_BINDING)
         return (struct rk_str){0};
-    stun_begin(&w, out, RLY_STUN_ANSWER_MAX, STUN_SUCCESS, STUN_METHOD_BINDING, &m.txid);
+    stun_begin(&w, out, RELAY_STUN_ANSWER_MAX, STUN_SUCCESS, STUN_METHOD_BINDING, &m.txid);
     stun_put_xor_mapped(&w, from);
     stun_put_fingerprint(&w);
     return stun_end(&w);
 }
 
 /* IPv4 by address, IPv6 by /64. */
-static bool within_limit(struct rly_stun *s, const struct rk_ip *ip)
+static bool within_limit(struct relay_stun *s, const struct rk_ip *ip)
 {
     return rk_ip_is_loopback(ip) ||
            rk_ratelimit_take(s->limit, rk_str_of(ip->b, ip->family == 4 ? 4 : 8),
@@ -53,11 +53,11 @@ static bool within_limit(struct rly_stun *s, const struct rk_ip *ip)
 
 static void on_received(struct udp_user *u, const struct udp_in *v, size_t n)
 {
-    struct rly_stun *s = rk_container_of(u, struct rly_stun, user);
+    struct relay_stun *s = rk_container_of(u, struct relay_stun, user);
     size_t k = 0, limited = 0;
 
     for (size_t i = 0; i < n && k < BATCH; i++) {
-        struct rk_str answer = rly_stun_answer(v[i].bytes, &v[i].from, s->bytes[k]);
+        struct rk_str answer = relay_stun_answer(v[i].bytes, &v[i].from, s->bytes[k]);
 
         if (!answer.n)
             continue;
@@ -78,7 +78,7 @@ static void on_received(struct udp_user *u, const struct udp_in *v, size_t n)
 static const struct udp_ops UDP_OPS = {.received = on_received};
 
 struct opening {
-    struct rly_stun *s;
+    struct relay_stun *s;
     struct rk_addr addr;
     enum rk_code rc;
     struct rk_err *err;
@@ -94,10 +94,11 @@ static void open_on_loop(void *arg)
         o->s->port = udp_local(o->s->sock)->port;
 }
 
-enum rk_code rly_stun_open(struct rk_loop *loop, const struct rk_addr *addr,
-                           struct rk_metrics *metrics, struct rly_stun **out, struct rk_err *err)
+enum rk_code relay_stun_open(struct rk_loop *loop, const struct rk_addr *addr,
+                             struct rk_metrics *metrics, struct relay_stun **out,
+                             struct rk_err *err)
 {
-    struct rly_stun *s = rk_calloc(1, sizeof *s);
+    struct relay_stun *s = rk_calloc(1, sizeof *s);
     struct opening o = {.s = s, .addr = *addr, .err = err};
     char text[RK_ADDR_TEXT];
 
@@ -111,7 +112,7 @@ enum rk_code rly_stun_open(struct rk_loop *loop, const struct rk_addr *addr,
         if (err)
             (void)rk_wrap(err, "STUN on UDP %s",
                           addr->ip.family ? rk_addr_format(addr, text).p : "(all addresses)");
-        rly_stun_close(s);
+        relay_stun_close(s);
         return o.rc;
     }
     s->answered = rk_metric_counter(metrics, "relay_stun_answers_total", NULL,
@@ -124,12 +125,12 @@ enum rk_code rly_stun_open(struct rk_loop *loop, const struct rk_addr *addr,
     return RK_OK;
 }
 
-uint16_t rly_stun_port(const struct rly_stun *s)
+uint16_t relay_stun_port(const struct relay_stun *s)
 {
     return s->port;
 }
 
-void rly_stun_close(struct rly_stun *s)
+void relay_stun_close(struct relay_stun *s)
 {
     if (!s)
         return;

@@ -16,25 +16,25 @@
 #include "lib/base/str.h"
 #include "lib/net/addr.h"
 
-#define RLY_STUN_ANSWER_MAX 64 /* bytes; an IPv6 answer has 52 */
+#define RELAY_STUN_ANSWER_MAX 64 /* bytes; an IPv6 answer has 52 */
 
-struct rly_stun;
+struct relay_stun;
 
 /** Bind and serve on the loop. addr with family 0 is the wildcard of both families; metrics may be
- *  NULL. From the main thread, the loop may run already (rk_loop_call). Owned: rly_stun_close.
+ *  NULL. From the main thread, the loop may run already (rk_loop_call). Owned: relay_stun_close.
  *  Errors: RK_UNAVAILABLE or RK_FORBIDDEN naming the address. */
-enum rk_code rly_stun_open(struct rk_loop *loop, const struct rk_addr *addr,
-                           struct rk_metrics *metrics, struct rly_stun **out,
-                           struct rk_err *err) RK_MUST;
+enum rk_code relay_stun_open(struct rk_loop *loop, const struct rk_addr *addr,
+                             struct rk_metrics *metrics, struct relay_stun **out,
+                             struct rk_err *err) RK_MUST;
 
 /** Port that is served (useful with port 0). Any thread. */
-uint16_t rly_stun_port(const struct rly_stun *s);
+uint16_t relay_stun_port(const struct relay_stun *s);
 
 /** Loop thread, or any when the loop does not run; accepts NULL. */
-void rly_stun_close(struct rly_stun *s);
+void relay_stun_close(struct relay_stun *s);
 
 /** The answer to one datagram, written to out; empty when it deserves none. Any thread. */
-struct rk_str rly_stun_answer(struct rk_str in, const struct rk_addr *from,
-                              uint8_t out[RLY_STUN_ANSWER_MAX]);
+struct rk_str relay_stun_answer(struct rk_str in, const struct rk_addr *from,
+                                uint8_t out[RELAY_STUN_ANSWER_MAX]);
 
 #endif

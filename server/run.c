@@ -31,8 +31,8 @@ struct server {
     struct wiring w;
     struct svc *svc;
     struct mgmt_app *mgmt;
-    struct sig_app *sig; /* NULL with an external signal server */
-    struct rly_app *rly; /* NULL with external relays and STUN servers */
+    struct sig_app *sig;   /* NULL with an external signal server */
+    struct relay_app *rly; /* NULL with external relays and STUN servers */
 };
 
 struct run_opts {
@@ -61,7 +61,7 @@ static const struct server_command CMD = {
 static enum rk_code start(struct svc_user *u, struct rk_err *err)
 {
     struct server *s = rk_container_of(u, struct server, user);
-    enum rk_code rc = s->rly ? rly_app_start(s->rly, err) : RK_OK;
+    enum rk_code rc = s->rly ? relay_app_start(s->rly, err) : RK_OK;
 
     if (rc == RK_OK)
         mgmt_app_start(s->mgmt);
@@ -73,7 +73,7 @@ static void stop(struct svc_user *u, void (*done)(void *arg), void *arg)
     struct server *s = rk_container_of(u, struct server, user);
 
     if (s->rly)
-        rly_app_stop(s->rly, RELAY_LINGER_MS, done, arg);
+        relay_app_stop(s->rly, RELAY_LINGER_MS, done, arg);
     else
         done(arg);
 }
@@ -128,18 +128,18 @@ static enum rk_code make_signal(struct server *s, struct rk_err *err)
 
 static enum rk_code make_relay(struct server *s, struct rk_err *err)
 {
-    struct rly_app_opts o = {.loops = s->svc->loops,
-                             .n_loops = s->svc->n_loops,
-                             .edge = s->w.own_relay ? s->svc->edge : NULL,
-                             .exposed_address = s->w.relay_urls.items[0],
-                             .own_tls = s->c.tls_cert.n != 0,
-                             .auth_secret = s->w.relay_secret,
-                             .stun = s->w.stun,
-                             .n_stun = s->w.n_stun,
-                             .log = s->svc->log,
-                             .metrics = s->svc->metrics};
+    struct relay_app_opts o = {.loops = s->svc->loops,
+                               .n_loops = s->svc->n_loops,
+                               .edge = s->w.own_relay ? s->svc->edge : NULL,
+                               .exposed_address = s->w.relay_urls.items[0],
+                               .own_tls = s->c.tls_cert.n != 0,
+                               .auth_secret = s->w.relay_secret,
+                               .stun = s->w.stun,
+                               .n_stun = s->w.n_stun,
+                               .log = s->svc->log,
+                               .metrics = s->svc->metrics};
 
-    return s->w.own_relay || s->w.n_stun ? rly_app_new(&o, &s->rly, err) : RK_OK;
+    return s->w.own_relay || s->w.n_stun ? relay_app_new(&o, &s->rly, err) : RK_OK;
 }
 
 static const char **texts_of(struct rk_arena *mem, const struct cfg_strs *list)
@@ -221,7 +221,7 @@ static enum rk_code serve(struct server *s, struct rk_err *err)
         rc = edge_add_ws_proxy(s->svc->edge, "/ws-proxy/signal", err);
     if (rc == RK_OK)
         rc = svc_run(s->svc, &s->user, STOP_GRACE_MS, err);
-    rly_app_free(s->rly);
+    relay_app_free(s->rly);
     sig_app_free(s->sig);
     mgmt_app_free(s->mgmt);
     svc_close(s->svc);

@@ -18,8 +18,8 @@ struct login {
     struct login_opts o;
     struct login_user *user;
     struct rk_arena *mem; /* wiping: setup key and token */
-    struct mgc_call_user cu;
-    struct mgc_call *call;
+    struct mgmt_client_call_user cu;
+    struct mgmt_client_call *call;
     bool with_key; /* the running call carries setup key or token */
     struct backoff wait;
     int64_t give_up_ms;
@@ -41,7 +41,7 @@ static void finish(struct login *l, const Management__LoginResponse *msg, const 
     u->ops->done(u, msg, err);
 }
 
-static const struct mgc_call_ops CALL_OPS;
+static const struct mgmt_client_call_ops CALL_OPS;
 
 static void ask(void *arg)
 {
@@ -52,7 +52,7 @@ static void ask(void *arg)
     const Management__LoginRequest *req = meta_login(mem, l->o.route, l->o.profile, key, token);
 
     l->cu.ops = &CALL_OPS;
-    l->call = mgc_call(l->o.mgc, MGC_LOGIN, &req->base, &l->cu);
+    l->call = mgmt_client_call(l->o.mgc, MGMT_CLIENT_LOGIN, &req->base, &l->cu);
 }
 
 static enum rk_code check(const Management__LoginResponse *msg, struct rk_err *err)
@@ -104,7 +104,7 @@ static void fail(struct login *l, int status, const struct rk_err *why)
     finish(l, NULL, &err);
 }
 
-static void on_done(struct mgc_call_user *u, int status, struct rk_str plain,
+static void on_done(struct mgmt_client_call_user *u, int status, struct rk_str plain,
                     const struct rk_err *err)
 {
     struct login *l = rk_container_of(u, struct login, cu);
@@ -124,7 +124,7 @@ static void on_done(struct mgc_call_user *u, int status, struct rk_str plain,
         finish(l, msg, NULL);
 }
 
-static const struct mgc_call_ops CALL_OPS = {.done = on_done};
+static const struct mgmt_client_call_ops CALL_OPS = {.done = on_done};
 
 struct login *login_start(const struct login_opts *opts, struct login_user *user)
 {
@@ -146,6 +146,6 @@ void login_cancel(struct login *l)
 {
     if (!l)
         return;
-    mgc_call_cancel(l->call);
+    mgmt_client_call_cancel(l->call);
     login_free(l);
 }

@@ -29,7 +29,7 @@ struct login_ops {
 struct login_opts { /* borrowed for the call, handles until done */
     struct rk_loop *loop;
     struct rk_log *log;
-    struct mgc *mgc;
+    struct mgmt_client *mgc;
     struct nl_sock *route;
     const struct profile *profile;
     struct rk_str setup_key; /* empty: none */

@@ -34,17 +34,17 @@ static const struct method {
     int64_t timeout_ms;
     bool clear_answer; /* the answer is an empty message in the clear */
 } METHODS[] = {
-    [MGC_LOGIN] = {SERVICE "Login", 10000, false},
-    [MGC_SYNC_META] = {SERVICE "SyncMeta", 10000, true},
-    [MGC_LOGOUT] = {SERVICE "Logout", 15000, true},
-    [MGC_DEVICE_FLOW] = {SERVICE "GetDeviceAuthorizationFlow", 2000, false},
-    [MGC_PKCE_FLOW] = {SERVICE "GetPKCEAuthorizationFlow", 2000, false},
-    [MGC_EXTEND] = {SERVICE "ExtendAuthSession", 10000, false},
+    [MGMT_CLIENT_LOGIN] = {SERVICE "Login", 10000, false},
+    [MGMT_CLIENT_SYNC_META] = {SERVICE "SyncMeta", 10000, true},
+    [MGMT_CLIENT_LOGOUT] = {SERVICE "Logout", 15000, true},
+    [MGMT_CLIENT_DEVICE_FLOW] = {SERVICE "GetDeviceAuthorizationFlow", 2000, false},
+    [MGMT_CLIENT_PKCE_FLOW] = {SERVICE "GetPKCEAuthorizationFlow", 2000, false},
+    [MGMT_CLIENT_EXTEND] = {SERVICE "ExtendAuthSession", 10000, false},
 };
 
 static const struct method STREAMS[] = {
-    [MGC_SYNC] = {SERVICE "Sync", 0, false},
-    [MGC_JOB] = {SERVICE "Job", 0, false},
+    [MGMT_CLIENT_SYNC] = {SERVICE "Sync", 0, false},
+    [MGMT_CLIENT_JOB] = {SERVICE "Job", 0, false},
 };
 
 enum phase { WAIT, KEY, TALK };
@@ -57,7 +57,7 @@ struct req_ops {
 
 struct req {
     struct rk_list link; /* in mgc.reqs */
-    struct mgc *m;
+    struct mgmt_client *m;
     const struct method *method;
     const struct req_ops *ops; /* NULL: nobody cares any more */
     struct grpc_client_user gu;
@@ -71,7 +71,7 @@ struct req {
     struct rk_err bad; /* an answer that could not be read: reported at the end */
 };
 
-struct mgc {
+struct mgmt_client {
     struct rk_loop *loop;
     struct rk_log *log;
     char *host;
@@ -84,22 +84,22 @@ struct mgc {
     struct grpc_channel *ch; /* NULL: not connected */
     bool ready;
     struct rk_list reqs;    /* all that are not finished */
-    struct rk_list streams; /* all mgc_stream */
+    struct rk_list streams; /* all mgmt_client_stream */
     bool closing;
     struct rk_timer *timer; /* opens the channel, or frees us */
 };
 
-struct mgc_call {
+struct mgmt_client_call {
     struct req req;
-    struct mgc_call_user *user;
+    struct mgmt_client_call_user *user;
     struct rk_str answer; /* in req.mem */
 };
 
-struct mgc_stream {
+struct mgmt_client_stream {
     struct rk_list link;
-    struct mgc *m;
-    struct mgc_stream_user *user;
-    enum mgc_stream_kind kind;
+    struct mgmt_client *m;
+    struct mgmt_client_stream_user *user;
+    enum mgmt_client_stream_kind kind;
     struct backoff wait;
     struct rk_timer *timer;
     struct stream_req *cur; /* the running attempt */
@@ -107,7 +107,7 @@ struct mgc_stream {
 
 struct stream_req {
     struct req req;
-    struct mgc_stream *s;
+    struct mgmt_client_stream *s;
     bool up;
 };
 
@@ -277,7 +277,7 @@ static const struct grpc_client_ops GRPC_OPS = {.message = on_message, .done = o
 
 /* Start what waits for the connection. Starting may finish requests, and their callbacks may drop
  * others, so begin again after each one. */
-static void start_waiting(struct mgc *m)
+static void start_waiting(struct mgmt_client *m)
 {
     bool again = true;
 
@@ -295,7 +295,7 @@ static void start_waiting(struct mgc *m)
     }
 }
 
-static void fail_waiting(struct mgc *m, const struct rk_err *why)
+static void fail_waiting(struct mgmt_client *m, const struct rk_err *why)
 {
     bool again = true;
 
@@ -315,7 +315,7 @@ static void fail_waiting(struct mgc *m, const struct rk_err *why)
 
 static void reap(void *arg)
 {
-    struct mgc *m = arg;
+    struct mgmt_client *m = arg;
 
     rk_key_wipe(&m->private_key);
     free(m->host);
@@ -324,7 +324,7 @@ static void reap(void *arg)
 
 static void on_ready(struct grpc_channel_user *u)
 {
-    struct mgc *m = rk_container_of(u, struct mgc, cu);
+    struct mgmt_client *m = rk_container_of(u, struct mgmt_client, cu);
 
     if (m->closing)
         return;
@@ -335,7 +335,7 @@ static void on_ready(struct grpc_channel_user *u)
 
 static void on_down(struct grpc_channel_user *u, const struct rk_err *why)
 {
-    struct mgc *m = rk_container_of(u, struct mgc, cu);
+    struct mgmt_client *m = rk_container_of(u, struct mgmt_client, cu);
     struct rk_err err = {0};
 
     m->ch = NULL;
@@ -354,7 +354,7 @@ static const struct grpc_channel_ops CHANNEL_OPS = {.ready = on_ready, .down = o
 
 static void connect_now(void *arg)
 {
-    struct mgc *m = arg;
+    struct mgmt_client *m = arg;
     struct grpc_channel_opts opts = {.host = m->host,
                                      .port = m->port,
                                      .tls = m->tls,
@@ -378,7 +378,7 @@ static void connect_now(void *arg)
     }
 }
 
-static void req_start(struct req *r, struct mgc *m, const struct method *method,
+static void req_start(struct req *r, struct mgmt_client *m, const struct method *method,
                       const ProtobufCMessage *msg, const struct req_ops *ops)
 {
     r->m = m;
@@ -393,9 +393,9 @@ static void req_start(struct req *r, struct mgc *m, const struct method *method,
     rk_timer_start(m->loop, &m->timer, 0, connect_now, m);
 }
 
-struct mgc *mgc_open(const struct mgc_opts *opts)
+struct mgmt_client *mgmt_client_open(const struct mgmt_client_opts *opts)
 {
-    struct mgc *m = rk_calloc(1, sizeof *m);
+    struct mgmt_client *m = rk_calloc(1, sizeof *m);
     struct rk_key pub;
 
     m->loop = opts->loop;
@@ -412,14 +412,14 @@ struct mgc *mgc_open(const struct mgc_opts *opts)
     return m;
 }
 
-void mgc_close(struct mgc *m)
+void mgmt_client_close(struct mgmt_client *m)
 {
     if (!m || m->closing)
         return;
     m->closing = true;
     rk_timer_cancel(&m->timer);
     while (!rk_list_empty(&m->streams))
-        mgc_stream_close(rk_container_of(m->streams.next, struct mgc_stream, link));
+        mgmt_client_stream_close(rk_container_of(m->streams.next, struct mgmt_client_stream, link));
     RK_LIST_FOR_EACH_SAFE (it, &m->reqs)
         req_drop(rk_container_of(it, struct req, link));
     if (m->ch)
@@ -428,7 +428,7 @@ void mgc_close(struct mgc *m)
         rk_timer_start(m->loop, &m->timer, 0, reap, m);
 }
 
-bool mgc_is_connected(const struct mgc *m)
+bool mgmt_client_is_connected(const struct mgmt_client *m)
 {
     return m->ch && m->ready;
 }
@@ -437,31 +437,32 @@ bool mgc_is_connected(const struct mgc *m)
 
 static void call_message(struct req *r, struct rk_str plain)
 {
-    struct mgc_call *c = rk_container_of(r, struct mgc_call, req);
+    struct mgmt_client_call *c = rk_container_of(r, struct mgmt_client_call, req);
 
     c->answer = rk_arena_dup(r->mem, plain);
 }
 
 static void call_done(struct req *r, int status, const struct rk_err *err)
 {
-    struct mgc_call *c = rk_container_of(r, struct mgc_call, req);
+    struct mgmt_client_call *c = rk_container_of(r, struct mgmt_client_call, req);
 
     c->user->ops->done(c->user, status, c->answer, err);
 }
 
 static const struct req_ops CALL_OPS = {.message = call_message, .done = call_done};
 
-struct mgc_call *mgc_call(struct mgc *m, enum mgc_method method, const ProtobufCMessage *msg,
-                          struct mgc_call_user *user)
+struct mgmt_client_call *mgmt_client_call(struct mgmt_client *m, enum mgmt_client_method method,
+                                          const ProtobufCMessage *msg,
+                                          struct mgmt_client_call_user *user)
 {
-    struct mgc_call *c = rk_calloc(1, sizeof *c);
+    struct mgmt_client_call *c = rk_calloc(1, sizeof *c);
 
     c->user = user;
     req_start(&c->req, m, &METHODS[method], msg, &CALL_OPS);
     return c;
 }
 
-void mgc_call_cancel(struct mgc_call *c)
+void mgmt_client_call_cancel(struct mgmt_client_call *c)
 {
     if (c)
         req_drop(&c->req);
@@ -492,12 +493,13 @@ static void stream_message(struct req *r, struct rk_str plain)
 
 static void stream_done(struct req *r, int status, const struct rk_err *err)
 {
-    struct mgc_stream *s = rk_container_of(r, struct stream_req, req)->s;
+    struct mgmt_client_stream *s = rk_container_of(r, struct stream_req, req)->s;
     struct rk_err end = {0};
 
     s->cur = NULL;
-    if (status == GRPC_PERMISSION_DENIED || (s->kind == MGC_JOB && status == GRPC_UNIMPLEMENTED)) {
-        struct mgc_stream_user *u = s->user;
+    if (status == GRPC_PERMISSION_DENIED ||
+        (s->kind == MGMT_CLIENT_JOB && status == GRPC_UNIMPLEMENTED)) {
+        struct mgmt_client_stream_user *u = s->user;
 
         rk_list_remove(&s->link);
         rk_timer_cancel(&s->timer);
@@ -518,20 +520,21 @@ static const struct req_ops STREAM_OPS = {.message = stream_message, .done = str
 
 static void stream_try(void *arg)
 {
-    struct mgc_stream *s = arg;
+    struct mgmt_client_stream *s = arg;
     struct stream_req *sr = rk_calloc(1, sizeof *sr);
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
 
     sr->s = s;
-    sr->req.keep_open = s->kind == MGC_JOB;
+    sr->req.keep_open = s->kind == MGMT_CLIENT_JOB;
     s->cur = sr;
     req_start(&sr->req, s->m, &STREAMS[s->kind], s->user->ops->hello(s->user, mem), &STREAM_OPS);
 }
 
-struct mgc_stream *mgc_stream(struct mgc *m, enum mgc_stream_kind kind,
-                              struct mgc_stream_user *user)
+struct mgmt_client_stream *mgmt_client_stream(struct mgmt_client *m,
+                                              enum mgmt_client_stream_kind kind,
+                                              struct mgmt_client_stream_user *user)
 {
-    struct mgc_stream *s = rk_calloc(1, sizeof *s);
+    struct mgmt_client_stream *s = rk_calloc(1, sizeof *s);
 
     s->m = m;
     s->kind = kind;
@@ -543,7 +546,7 @@ struct mgc_stream *mgc_stream(struct mgc *m, enum mgc_stream_kind kind,
     return s;
 }
 
-void mgc_stream_close(struct mgc_stream *s)
+void mgmt_client_stream_close(struct mgmt_client_stream *s)
 {
     if (!s)
         return;
@@ -554,7 +557,7 @@ void mgc_stream_close(struct mgc_stream *s)
     free(s);
 }
 
-void mgc_stream_send(struct mgc_stream *s, const ProtobufCMessage *msg)
+void mgmt_client_stream_send(struct mgmt_client_stream *s, const ProtobufCMessage *msg)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
     struct req *r = s->cur ? &s->cur->req : NULL;

@@ -34,18 +34,18 @@
 
 struct dial { /* a connection, from its first packet on */
     struct rk_list link;
-    struct rlk_user user;
-    struct rcl *client;
-    struct rlk *rlk;
+    struct relay_link_user user;
+    struct relay_client *client;
+    struct relay_link *rlk;
     bool foreign;
     bool quick;       /* the one try at the relay that was lost */
     size_t url_index; /* home: among the configured ones; MAX_URLS: not configured any more */
 };
 
-struct rcl {
+struct relay_client {
     struct rk_loop *loop;
     struct rk_log *log;
-    struct rcl_user *user;
+    struct relay_client_user *user;
     struct tls_ctx *tls;
     uint32_t fwmark;
     struct rly_peer_id self;
@@ -64,19 +64,19 @@ struct rcl {
     struct rk_timer *retry, *sweep;
 };
 
-static void start_round(struct rcl *c);
+static void start_round(struct relay_client *c);
 
 /* --- connections --- */
 
-static void on_up(struct rlk_user *u);
-static void on_down(struct rlk_user *u, const struct rk_err *why);
-static const struct rlk_user_ops LINK_OPS = {.up = on_up, .down = on_down};
+static void on_up(struct relay_link_user *u);
+static void on_down(struct relay_link_user *u, const struct rk_err *why);
+static const struct relay_link_user_ops LINK_OPS = {.up = on_up, .down = on_down};
 
-static enum rk_code dial_open(struct rcl *c, struct rk_str url, struct rk_ip ip, bool foreign,
-                              struct dial **out, struct rk_err *err)
+static enum rk_code dial_open(struct relay_client *c, struct rk_str url, struct rk_ip ip,
+                              bool foreign, struct dial **out, struct rk_err *err)
 {
     struct dial *d = rk_calloc(1, sizeof *d);
-    struct rlk_opts o = {
+    struct relay_link_opts o = {
         .loop = c->loop,
         .log = c->log,
         .tls = c->tls,
@@ -91,7 +91,7 @@ static enum rk_code dial_open(struct rcl *c, struct rk_str url, struct rk_ip ip,
     d->user.ops = &LINK_OPS;
     d->client = c;
     d->foreign = foreign;
-    rc = rlk_open(&o, &d->user, &d->rlk, err);
+    rc = relay_link_open(&o, &d->user, &d->rlk, err);
     if (rc) {
         free(d);
         return rc;
@@ -115,11 +115,11 @@ static void dial_close(struct dial *d)
     struct rk_err why = {0};
 
     (void)rk_fail(&why, RK_CANCELLED, "relay connection closed");
-    rlk_close(d->rlk, &why);
+    relay_link_close(d->rlk, &why);
     dial_free(d);
 }
 
-static size_t url_index(const struct rcl *c, struct rk_str url)
+static size_t url_index(const struct relay_client *c, struct rk_str url)
 {
     for (size_t i = 0; i < c->n_urls; i++)
         if (rk_str_eqz(url, c->urls[i]))
@@ -134,13 +134,13 @@ static void on_retry(void *arg)
     start_round(arg);
 }
 
-static void retry_in(struct rcl *c, int64_t ms)
+static void retry_in(struct relay_client *c, int64_t ms)
 {
     rk_timer_start(c->loop, &c->retry, ms, on_retry, c);
 }
 
 /* Nothing of this round is left: wait 2, 4, 8 … 60 s, each +-50 %. */
-static void round_failed(struct rcl *c)
+static void round_failed(struct relay_client *c)
 {
     retry_in(c, backoff_next_ms(&c->wait));
 }
@@ -154,7 +154,7 @@ static size_t list_len(const struct rk_list *l)
     return n;
 }
 
-static void dial_more(struct rcl *c)
+static void dial_more(struct relay_client *c)
 {
     size_t running = list_len(&c->dials);
 
@@ -173,7 +173,7 @@ static void dial_more(struct rcl *c)
         round_failed(c);
 }
 
-static void start_round(struct rcl *c)
+static void start_round(struct relay_client *c)
 {
     if (c->home || !c->n_urls || !c->has_token || !rk_list_empty(&c->dials))
         return;
@@ -198,7 +198,7 @@ static void start_round(struct rcl *c)
     dial_more(c);
 }
 
-static void home_won(struct rcl *c, struct dial *d)
+static void home_won(struct relay_client *c, struct dial *d)
 {
     rk_list_remove(&d->link);
     while (!rk_list_empty(&c->dials))
@@ -207,12 +207,12 @@ static void home_won(struct rcl *c, struct dial *d)
     backoff_reset(&c->wait);
     if (d->url_index < MAX_URLS)
         c->url_err[d->url_index] = (struct rk_err){0};
-    rk_log(c->log, RK_INFO, "relay connected", kv_str("url", rlk_url(d->rlk)),
-           kv_str("instance", rlk_instance(d->rlk)));
+    rk_log(c->log, RK_INFO, "relay connected", kv_str("url", relay_link_url(d->rlk)),
+           kv_str("instance", relay_link_instance(d->rlk)));
     c->user->ops->home_up(c->user);
 }
 
-static void on_up(struct rlk_user *u)
+static void on_up(struct relay_link_user *u)
 {
     struct dial *d = rk_container_of(u, struct dial, user);
 
@@ -220,9 +220,9 @@ static void on_up(struct rlk_user *u)
         home_won(d->client, d);
 }
 
-static void home_lost(struct rcl *c, const struct rk_err *why)
+static void home_lost(struct relay_client *c, const struct rk_err *why)
 {
-    c->lost_url = rk_str_dupz(rlk_url(c->home->rlk));
+    c->lost_url = rk_str_dupz(relay_link_url(c->home->rlk));
     rk_log(c->log, RK_WARN, "relay lost", KV_ERR(why));
     dial_free(c->home);
     c->home = NULL;
@@ -230,10 +230,10 @@ static void home_lost(struct rcl *c, const struct rk_err *why)
     c->user->ops->home_down(c->user, why);
 }
 
-static void on_down(struct rlk_user *u, const struct rk_err *why)
+static void on_down(struct relay_link_user *u, const struct rk_err *why)
 {
     struct dial *d = rk_container_of(u, struct dial, user);
-    struct rcl *c = d->client;
+    struct relay_client *c = d->client;
 
     if (!d->foreign && d->url_index < MAX_URLS)
         c->url_err[d->url_index] = *why;
@@ -273,7 +273,7 @@ static enum rk_code make_token(struct rk_str payload, struct rk_str signature, s
     return RK_OK;
 }
 
-static void clear_urls(struct rcl *c)
+static void clear_urls(struct relay_client *c)
 {
     for (size_t i = 0; i < c->n_urls; i++) {
         free(c->urls[i]);
@@ -282,7 +282,7 @@ static void clear_urls(struct rcl *c)
     c->n_urls = 0;
 }
 
-static bool same_urls(const struct rcl *c, const struct rk_str *urls, size_t n)
+static bool same_urls(const struct relay_client *c, const struct rk_str *urls, size_t n)
 {
     if (n != c->n_urls)
         return false;
@@ -292,7 +292,7 @@ static bool same_urls(const struct rcl *c, const struct rk_str *urls, size_t n)
     return true;
 }
 
-static void replace_urls(struct rcl *c, const struct rk_str *urls, size_t n)
+static void replace_urls(struct relay_client *c, const struct rk_str *urls, size_t n)
 {
     while (!rk_list_empty(&c->dials)) /* they belong to the old list */
         dial_close(rk_container_of(c->dials.next, struct dial, link));
@@ -302,12 +302,12 @@ static void replace_urls(struct rcl *c, const struct rk_str *urls, size_t n)
     c->next_url = c->n_urls;
     backoff_reset(&c->wait);
     if (c->home)
-        c->home->url_index = url_index(c, rlk_url(c->home->rlk));
+        c->home->url_index = url_index(c, relay_link_url(c->home->rlk));
 }
 
-enum rk_code rcl_set_config(struct rcl *c, const struct rk_str *urls, size_t n,
-                            struct rk_str token_payload, struct rk_str token_signature,
-                            struct rk_err *err)
+enum rk_code relay_client_set_config(struct relay_client *c, const struct rk_str *urls, size_t n,
+                                     struct rk_str token_payload, struct rk_str token_signature,
+                                     struct rk_err *err)
 {
     struct rk_buf token;
     bool news = !same_urls(c, urls, rk_min_size(n, MAX_URLS));
@@ -336,31 +336,31 @@ enum rk_code rcl_set_config(struct rcl *c, const struct rk_str *urls, size_t n,
     return RK_OK;
 }
 
-bool rcl_has_urls(const struct rcl *c)
+bool relay_client_has_urls(const struct relay_client *c)
 {
     return c->n_urls != 0;
 }
 
-bool rcl_home(const struct rcl *c, struct rk_str *instance_url, struct rk_ip *ip)
+bool relay_client_home(const struct relay_client *c, struct rk_str *instance_url, struct rk_ip *ip)
 {
-    if (!c->home || !rlk_is_up(c->home->rlk))
+    if (!c->home || !relay_link_is_up(c->home->rlk))
         return false;
     if (instance_url)
-        *instance_url = rlk_instance(c->home->rlk);
+        *instance_url = relay_link_instance(c->home->rlk);
     if (ip)
-        *ip = rlk_ip(c->home->rlk);
+        *ip = relay_link_ip(c->home->rlk);
     return true;
 }
 
-bool rcl_status_at(const struct rcl *c, size_t i, struct rcl_status *out)
+bool relay_client_status_at(const struct relay_client *c, size_t i, struct relay_client_status *out)
 {
     size_t k = c->n_urls;
 
     if (i < c->n_urls) {
-        bool connected = c->home && rlk_is_up(c->home->rlk) && c->home->url_index == i;
+        bool connected = c->home && relay_link_is_up(c->home->rlk) && c->home->url_index == i;
 
-        *out = (struct rcl_status){
-            .url = connected ? rlk_instance(c->home->rlk) : rk_str_z(c->urls[i]),
+        *out = (struct relay_client_status){
+            .url = connected ? relay_link_instance(c->home->rlk) : rk_str_z(c->urls[i]),
             .connected = connected,
             .error = connected ? (struct rk_str){0} : rk_str_z(c->url_err[i].msg),
         };
@@ -369,9 +369,9 @@ bool rcl_status_at(const struct rcl *c, size_t i, struct rcl_status *out)
     RK_LIST_FOR_EACH (it, &c->foreign) {
         const struct dial *d = rk_container_of(it, struct dial, link);
 
-        if (!rlk_is_up(d->rlk) || k++ != i)
+        if (!relay_link_is_up(d->rlk) || k++ != i)
             continue;
-        *out = (struct rcl_status){.url = rlk_instance(d->rlk), .connected = true};
+        *out = (struct relay_client_status){.url = relay_link_instance(d->rlk), .connected = true};
         return true;
     }
     return false;
@@ -381,42 +381,43 @@ bool rcl_status_at(const struct rcl *c, size_t i, struct rcl_status *out)
 
 static void on_sweep(void *arg)
 {
-    struct rcl *c = arg;
+    struct relay_client *c = arg;
     int64_t now = rk_mono_ms();
 
     RK_LIST_FOR_EACH_SAFE (it, &c->foreign) {
         struct dial *d = rk_container_of(it, struct dial, link);
 
-        if (!rlk_streams(d->rlk) && now - rlk_opened_ms(d->rlk) > FOREIGN_OLD_MS)
+        if (!relay_link_streams(d->rlk) && now - relay_link_opened_ms(d->rlk) > FOREIGN_OLD_MS)
             dial_close(d);
     }
     if (c->n_foreign)
         rk_timer_start(c->loop, &c->sweep, SWEEP_MS, on_sweep, c);
 }
 
-static struct dial *foreign_find(const struct rcl *c, struct rk_str url)
+static struct dial *foreign_find(const struct relay_client *c, struct rk_str url)
 {
     RK_LIST_FOR_EACH (it, &c->foreign) {
         struct dial *d = rk_container_of(it, struct dial, link);
 
-        if (rk_str_eq(rlk_url(d->rlk), url))
+        if (rk_str_eq(relay_link_url(d->rlk), url))
             return d;
     }
     return NULL;
 }
 
-enum rk_code rcl_stream_open(struct rcl *c, struct rk_str url, struct rk_ip ip,
-                             struct rk_str peer_key_text, struct rcl_stream_user *user,
-                             struct rcl_stream **out, struct rk_err *err)
+enum rk_code relay_client_stream_open(struct relay_client *c, struct rk_str url, struct rk_ip ip,
+                                      struct rk_str peer_key_text,
+                                      struct relay_client_stream_user *user,
+                                      struct relay_client_stream **out, struct rk_err *err)
 {
     struct dial *d;
     struct rk_str home;
     enum rk_code rc;
 
-    if (!rcl_home(c, &home, NULL))
+    if (!relay_client_home(c, &home, NULL))
         return rk_fail(err, RK_PRECONDITION, "no home relay");
     if (rk_str_eq(home, url))
-        return rlk_stream_open(c->home->rlk, peer_key_text, user, out, err);
+        return relay_link_stream_open(c->home->rlk, peer_key_text, user, out, err);
     d = foreign_find(c, url);
     if (!d) {
         if (c->n_foreign >= MAX_FOREIGN)
@@ -427,15 +428,15 @@ enum rk_code rcl_stream_open(struct rcl *c, struct rk_str url, struct rk_ip ip,
         if (!c->sweep)
             rk_timer_start(c->loop, &c->sweep, SWEEP_MS, on_sweep, c);
     }
-    return rlk_stream_open(d->rlk, peer_key_text, user, out, err);
+    return relay_link_stream_open(d->rlk, peer_key_text, user, out, err);
 }
 
 /* --- life --- */
 
-enum rk_code rcl_open(const struct rcl_opts *opts, struct rcl_user *user, struct rcl **out,
-                      struct rk_err *err)
+enum rk_code relay_client_open(const struct relay_client_opts *opts, struct relay_client_user *user,
+                               struct relay_client **out, struct rk_err *err)
 {
-    struct rcl *c;
+    struct relay_client *c;
 
     if (opts->own_key_text.n != RK_KEY_TEXT)
         return rk_fail(err, RK_INVALID, "relay client: key text of %zu characters",
@@ -458,7 +459,7 @@ enum rk_code rcl_open(const struct rcl_opts *opts, struct rcl_user *user, struct
     return RK_OK;
 }
 
-void rcl_close(struct rcl *c)
+void relay_client_close(struct relay_client *c)
 {
     if (!c)
         return;

@@ -17,20 +17,21 @@
 #include "lib/base/str.h"
 #include "lib/net/addr.h"
 
-struct rcl;
-struct rcl_stream;
+struct relay_client;
+struct relay_client_stream;
 struct tls_ctx;
 
-struct rcl_user { /* embedded in the owner's struct */
-    const struct rcl_user_ops *ops;
+struct relay_client_user { /* embedded in the owner's struct */
+    const struct relay_client_user_ops *ops;
 };
 
-struct rcl_user_ops {
-    void (*home_up)(struct rcl_user *u); /* authenticated at a home relay (again) */
-    void (*home_down)(struct rcl_user *u, const struct rk_err *why); /* lost; it reconnects */
+struct relay_client_user_ops {
+    void (*home_up)(struct relay_client_user *u); /* authenticated at a home relay (again) */
+    void (*home_down)(struct relay_client_user *u,
+                      const struct rk_err *why); /* lost; it reconnects */
 };
 
-struct rcl_opts { /* copied; views borrowed for the call */
+struct relay_client_opts { /* copied; views borrowed for the call */
     struct rk_loop *loop;
     struct rk_log *log;         /* borrowed for life, may be NULL */
     struct tls_ctx *tls;        /* for rels:// URLs; borrowed for life; NULL: those fail */
@@ -38,61 +39,64 @@ struct rcl_opts { /* copied; views borrowed for the call */
     struct rk_str own_key_text; /* base64 of our WireGuard key, 44 characters */
 };
 
-/** Owned: rcl_close. Does nothing before it has URLs and a token. */
-enum rk_code rcl_open(const struct rcl_opts *opts, struct rcl_user *user, struct rcl **out,
-                      struct rk_err *err) RK_MUST;
+/** Owned: relay_client_close. Does nothing before it has URLs and a token. */
+enum rk_code relay_client_open(const struct relay_client_opts *opts, struct relay_client_user *user,
+                               struct relay_client **out, struct rk_err *err) RK_MUST;
 
 /** Closes all connections and streams (their users are told). No callback after it has returned;
  *  handles die a loop turn later. Accepts NULL. */
-void rcl_close(struct rcl *c);
+void relay_client_close(struct relay_client *c);
 
 /** Relay block of the management configuration. Replaces URLs (none: the home connection stays
  *  until lost, but no relay is offered) and token, which the next connection uses.
  *  Errors: RK_BAD_REQUEST (signature is not base64), then nothing changes. */
-enum rk_code rcl_set_config(struct rcl *c, const struct rk_str *urls, size_t n,
-                            struct rk_str token_payload, struct rk_str token_signature,
-                            struct rk_err *err) RK_MUST;
+enum rk_code relay_client_set_config(struct relay_client *c, const struct rk_str *urls, size_t n,
+                                     struct rk_str token_payload, struct rk_str token_signature,
+                                     struct rk_err *err) RK_MUST;
 
 /** Are any relay URLs configured? */
-bool rcl_has_urls(const struct rcl *c);
+bool relay_client_has_urls(const struct relay_client *c);
 
 /** Home relay: its own name for itself (instance URL) and the address we are connected to. False
  *  while not connected. Lent until the connection changes. */
-bool rcl_home(const struct rcl *c, struct rk_str *instance_url, struct rk_ip *ip);
+bool relay_client_home(const struct relay_client *c, struct rk_str *instance_url, struct rk_ip *ip);
 
-struct rcl_status { /* one line of `rook status`; views lent until the next call into c */
+struct relay_client_status { /* one line of `rook status`; views lent until the next call into c */
     struct rk_str url;
     bool connected;
     struct rk_str error; /* empty: none yet */
 };
 /** Configured relay i, then connected foreign ones; false past the end. */
-bool rcl_status_at(const struct rcl *c, size_t i, struct rcl_status *out);
+bool relay_client_status_at(const struct relay_client *c, size_t i,
+                            struct relay_client_status *out);
 
-struct rcl_stream_user { /* embedded in the owner's struct */
-    const struct rcl_stream_ops *ops;
+struct relay_client_stream_user { /* embedded in the owner's struct */
+    const struct relay_client_stream_ops *ops;
 };
 
-struct rcl_stream_ops {
-    void (*ready)(struct rcl_stream_user *u); /* the peer is online on that relay */
-    void (*data)(struct rcl_stream_user *u, struct rk_str datagram); /* borrowed for the call */
+struct relay_client_stream_ops {
+    void (*ready)(struct relay_client_stream_user *u); /* the peer is online on that relay */
+    void (*data)(struct relay_client_stream_user *u,
+                 struct rk_str datagram); /* borrowed for the call */
     /** Timed out while opening, peer went offline, or connection lost. The stream is gone: last
-     *  call, not made by rcl_stream_close. */
-    void (*closed)(struct rcl_stream_user *u, const struct rk_err *why);
+     *  call, not made by relay_client_stream_close. */
+    void (*closed)(struct relay_client_stream_user *u, const struct rk_err *why);
 };
 
 /** Open a stream to a peer (its key text) on a relay. url equal to the home instance URL means the
  *  home connection, else a foreign one is made, dialling ip first when its family is not 0.
- *  ready or closed follows, never from inside this call. Owned: rcl_stream_close.
+ *  ready or closed follows, never from inside this call. Owned: relay_client_stream_close.
  *  Errors: RK_PRECONDITION (no home relay), RK_EXISTS (a stream to that peer there), RK_LIMIT. */
-enum rk_code rcl_stream_open(struct rcl *c, struct rk_str url, struct rk_ip ip,
-                             struct rk_str peer_key_text, struct rcl_stream_user *user,
-                             struct rcl_stream **out, struct rk_err *err) RK_MUST;
-void rcl_stream_close(struct rcl_stream *s); /* accepts NULL; no callback */
+enum rk_code relay_client_stream_open(struct relay_client *c, struct rk_str url, struct rk_ip ip,
+                                      struct rk_str peer_key_text,
+                                      struct relay_client_stream_user *user,
+                                      struct relay_client_stream **out, struct rk_err *err) RK_MUST;
+void relay_client_stream_close(struct relay_client_stream *s); /* accepts NULL; no callback */
 
 /** Queue one WireGuard datagram; dropped while the connection is congested or not ready. */
-void rcl_stream_send(struct rcl_stream *s, struct rk_str datagram);
+void relay_client_stream_send(struct relay_client_stream *s, struct rk_str datagram);
 
 /** Instance URL of the relay the stream uses. Lent. */
-struct rk_str rcl_stream_url(const struct rcl_stream *s);
+struct rk_str relay_client_stream_url(const struct relay_client_stream *s);
 
 #endif

@@ -16,7 +16,7 @@
     ((size_t)512 << 10) /* beyond it datagrams are dropped: about 50 ms at 100 Mbit */
 #define HOST_HEADER 300
 
-static void link_fail(struct rlk *l, enum rk_code code, const char *what)
+static void link_fail(struct relay_link *l, enum rk_code code, const char *what)
 {
     struct rk_err err = {0};
 
@@ -26,7 +26,7 @@ static void link_fail(struct rlk *l, enum rk_code code, const char *what)
 }
 
 /* Write one frame; false when the connection is too far behind. */
-static bool send_frame(struct rlk *l, enum ws_op op, struct rk_str payload)
+static bool send_frame(struct relay_link *l, enum ws_op op, struct rk_str payload)
 {
     if (l->closing || l->failed || net_conn_queued(l->conn) > QUEUED_MAX)
         return false;
@@ -38,14 +38,14 @@ static bool send_frame(struct rlk *l, enum ws_op op, struct rk_str payload)
     return true;
 }
 
-bool rlk_send_message(struct rlk *l, struct rk_str message)
+bool relay_link_send_message(struct relay_link *l, struct rk_str message)
 {
     return send_frame(l, WS_OP_BINARY, message);
 }
 
 static void on_health_window(void *arg)
 {
-    struct rlk *l = arg;
+    struct relay_link *l = arg;
 
     if (!l->health_seen) {
         link_fail(l, RK_TIMEOUT, "no health check for 35 s");
@@ -62,33 +62,33 @@ static void on_auth_timeout(void *arg)
 
 /* --- messages --- */
 
-static void on_auth_response(struct rlk *l, const struct rly_frame *f)
+static void on_auth_response(struct relay_link *l, const struct rly_frame *f)
 {
-    l->state = RLK_UP;
+    l->state = RELAY_LINK_UP;
     l->instance = rk_str_dupz(f->url);
     l->health_seen = false;
     ws_rx_set_max(&l->rx, RLY_MAX_MESSAGE);
     rk_timer_start(l->loop, &l->timer, RLY_CLIENT_WINDOW_MS, on_health_window, l);
-    rlk_streams_up(l);
+    relay_link_streams_up(l);
     l->user->ops->up(l->user);
 }
 
-static void answer_health_check(struct rlk *l)
+static void answer_health_check(struct relay_link *l)
 {
     uint8_t buf[RLY_HEADER_SIZE];
     struct rk_wr w = rk_wr_of(buf, sizeof buf);
 
     l->health_seen = true;
     rly_put_header(&w, RLY_HEALTH_CHECK);
-    (void)rlk_send_message(l, rk_wr_done(&w));
+    (void)relay_link_send_message(l, rk_wr_done(&w));
 }
 
-static void on_message(struct rlk *l, struct rk_str message)
+static void on_message(struct relay_link *l, struct rk_str message)
 {
     struct rly_frame f;
     bool known = rly_frame_decode(message, &f, NULL) == RK_OK;
 
-    if (l->state == RLK_AUTH) {
+    if (l->state == RELAY_LINK_AUTH) {
         if (known && f.type == RLY_AUTH_RESPONSE)
             on_auth_response(l, &f);
         else
@@ -99,13 +99,13 @@ static void on_message(struct rlk *l, struct rk_str message)
         return; /* official clients skip them too: newer relays may know more */
     switch (f.type) {
     case RLY_TRANSPORT:
-        rlk_streams_data(l, f.peer, f.payload);
+        relay_link_streams_data(l, f.peer, f.payload);
         break;
     case RLY_PEERS_ONLINE:
-        rlk_streams_online(l, &f);
+        relay_link_streams_online(l, &f);
         break;
     case RLY_PEERS_OFFLINE:
-        rlk_streams_offline(l, &f);
+        relay_link_streams_offline(l, &f);
         break;
     case RLY_HEALTH_CHECK:
         answer_health_check(l);
@@ -123,7 +123,7 @@ static void on_message(struct rlk *l, struct rk_str message)
     }
 }
 
-static void on_frames(struct rlk *l, struct rk_str in)
+static void on_frames(struct relay_link *l, struct rk_str in)
 {
     struct ws_msg m;
 
@@ -152,17 +152,17 @@ static void on_frames(struct rlk *l, struct rk_str in)
 
 /* --- opening --- */
 
-static void send_auth(struct rlk *l)
+static void send_auth(struct relay_link *l)
 {
     uint8_t buf[RLY_MAX_AUTH];
     struct rk_wr w = rk_wr_of(buf, sizeof buf);
 
     rly_put_auth(&w, &l->self, rk_buf_str(&l->token));
-    l->state = RLK_AUTH;
-    (void)rlk_send_message(l, rk_wr_done(&w));
+    l->state = RELAY_LINK_AUTH;
+    (void)relay_link_send_message(l, rk_wr_done(&w));
 }
 
-static void on_head(struct rlk *l, struct rk_str in)
+static void on_head(struct relay_link *l, struct rk_str in)
 {
     struct rk_err err = {0};
     struct rk_str rest;
@@ -189,7 +189,7 @@ static void on_head(struct rlk *l, struct rk_str in)
 
 static void on_opened(struct net_conn_user *u)
 {
-    struct rlk *l = rk_container_of(u, struct rlk, conn_user);
+    struct relay_link *l = rk_container_of(u, struct relay_link, conn_user);
     char host[HOST_HEADER];
     struct rly_url parsed;
 
@@ -203,7 +203,7 @@ static void on_opened(struct net_conn_user *u)
 
         (void)snprintf(host + n, sizeof host - n, ":%u", parsed.port);
     }
-    l->state = RLK_UPGRADE;
+    l->state = RELAY_LINK_UPGRADE;
     rk_buf_clear(&l->tx);
     ws_client_request(rk_str_z(host), RK_STR(RLY_WS_PATH), &l->tx, l->accept);
     net_conn_send(l->conn, rk_buf_str(&l->tx));
@@ -212,17 +212,17 @@ static void on_opened(struct net_conn_user *u)
 
 static void on_data(struct net_conn_user *u, struct rk_str in)
 {
-    struct rlk *l = rk_container_of(u, struct rlk, conn_user);
+    struct relay_link *l = rk_container_of(u, struct relay_link, conn_user);
 
     if (l->closing || l->failed)
         return;
-    if (l->state == RLK_UPGRADE)
+    if (l->state == RELAY_LINK_UPGRADE)
         on_head(l, in);
     else
         on_frames(l, in);
 }
 
-static enum rk_code dial(struct rlk *l, const struct rly_url *url, struct rk_err *err)
+static enum rk_code dial(struct relay_link *l, const struct rly_url *url, struct rk_err *err)
 {
     RK_CLEANUP(rk_freep) char *name = rk_str_dupz(url->host);
     char ip[RK_ADDR_TEXT];
@@ -239,11 +239,11 @@ static enum rk_code dial(struct rlk *l, const struct rly_url *url, struct rk_err
 }
 
 /* The announced address did not work: try the name. */
-static bool dial_by_name(struct rlk *l)
+static bool dial_by_name(struct relay_link *l)
 {
     struct rly_url url;
 
-    if (l->closing || l->state != RLK_DIAL || !l->ip_first.family)
+    if (l->closing || l->state != RELAY_LINK_DIAL || !l->ip_first.family)
         return false;
     l->ip_first = (struct rk_ip){0};
     return rly_url_parse(rk_str_z(l->url), &url, NULL) == RK_OK && dial(l, &url, NULL) == RK_OK;
@@ -251,7 +251,7 @@ static bool dial_by_name(struct rlk *l)
 
 static void on_closed(struct net_conn_user *u, const struct rk_err *why)
 {
-    struct rlk *l = rk_container_of(u, struct rlk, conn_user);
+    struct relay_link *l = rk_container_of(u, struct relay_link, conn_user);
     struct rk_err err = *why;
 
     if (dial_by_name(l))
@@ -261,7 +261,7 @@ static void on_closed(struct net_conn_user *u, const struct rk_err *why)
         l->closing = true;
         if (!err.code)
             (void)rk_fail(&err, RK_UNAVAILABLE, "relay %s: connection closed", l->url);
-        rlk_streams_clear(l, &err);
+        relay_link_streams_clear(l, &err);
         l->user->ops->down(l->user, &err);
     }
     rk_map_done(&l->streams);
@@ -280,11 +280,11 @@ static const struct net_conn_ops CONN_OPS = {
     .closed = on_closed,
 };
 
-enum rk_code rlk_open(const struct rlk_opts *opts, struct rlk_user *user, struct rlk **out,
-                      struct rk_err *err)
+enum rk_code relay_link_open(const struct relay_link_opts *opts, struct relay_link_user *user,
+                             struct relay_link **out, struct rk_err *err)
 {
     struct rly_url url;
-    struct rlk *l;
+    struct relay_link *l;
     enum rk_code rc = rly_url_parse(opts->url, &url, err);
 
     if (rc)
@@ -319,49 +319,49 @@ enum rk_code rlk_open(const struct rlk_opts *opts, struct rlk_user *user, struct
     return RK_OK;
 }
 
-void rlk_close(struct rlk *l, const struct rk_err *why)
+void relay_link_close(struct relay_link *l, const struct rk_err *why)
 {
     uint8_t buf[RLY_HEADER_SIZE];
     struct rk_wr w = rk_wr_of(buf, sizeof buf);
 
     if (!l || l->closing)
         return;
-    if (l->state == RLK_UP) {
+    if (l->state == RELAY_LINK_UP) {
         rly_put_header(&w, RLY_CLOSE);
-        (void)rlk_send_message(l, rk_wr_done(&w));
+        (void)relay_link_send_message(l, rk_wr_done(&w));
     }
     l->closing = true;
     rk_timer_cancel(&l->timer);
-    rlk_streams_clear(l, why);
+    relay_link_streams_clear(l, why);
     net_conn_close(l->conn); /* on_closed frees */
 }
 
-bool rlk_is_up(const struct rlk *l)
+bool relay_link_is_up(const struct relay_link *l)
 {
-    return l->state == RLK_UP && !l->closing && !l->failed;
+    return l->state == RELAY_LINK_UP && !l->closing && !l->failed;
 }
 
-struct rk_str rlk_url(const struct rlk *l)
+struct rk_str relay_link_url(const struct relay_link *l)
 {
     return rk_str_z(l->url);
 }
 
-struct rk_str rlk_instance(const struct rlk *l)
+struct rk_str relay_link_instance(const struct relay_link *l)
 {
     return rk_str_z(l->instance);
 }
 
-struct rk_ip rlk_ip(const struct rlk *l)
+struct rk_ip relay_link_ip(const struct relay_link *l)
 {
     return l->ip;
 }
 
-size_t rlk_streams(const struct rlk *l)
+size_t relay_link_streams(const struct relay_link *l)
 {
     return l->streams.n;
 }
 
-int64_t rlk_opened_ms(const struct rlk *l)
+int64_t relay_link_opened_ms(const struct relay_link *l)
 {
     return l->opened_ms;
 }

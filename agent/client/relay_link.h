@@ -5,7 +5,7 @@
  *
  *   DIAL --opened--> UPGRADE --101--> AUTH --auth response--> UP --> gone
  *
- * Loop thread. Callbacks never run inside rlk_open.
+ * Loop thread. Callbacks never run inside relay_link_open.
  */
 #ifndef RK_AGENT_RELAY_LINK_H
 #define RK_AGENT_RELAY_LINK_H
@@ -22,19 +22,19 @@
 #include "lib/net/addr.h"
 #include "lib/net/relayproto.h"
 
-struct rlk;
+struct relay_link;
 
-struct rlk_user { /* embed in your own struct */
-    const struct rlk_user_ops *ops;
+struct relay_link_user { /* embed in your own struct */
+    const struct relay_link_user_ops *ops;
 };
 
-struct rlk_user_ops {
-    void (*up)(struct rlk_user *u); /* authenticated */
+struct relay_link_user_ops {
+    void (*up)(struct relay_link_user *u); /* authenticated */
     /** Could not connect, or lost. Streams have been closed before. Last call; the link is gone. */
-    void (*down)(struct rlk_user *u, const struct rk_err *why);
+    void (*down)(struct relay_link_user *u, const struct rk_err *why);
 };
 
-struct rlk_opts { /* copied; views borrowed for the call, handles for life */
+struct relay_link_opts { /* copied; views borrowed for the call, handles for life */
     struct rk_loop *loop;
     struct rk_log *log;
     struct tls_ctx *tls;
@@ -46,23 +46,26 @@ struct rlk_opts { /* copied; views borrowed for the call, handles for life */
 };
 
 /** Errors at once: RK_BAD_REQUEST (URL), RK_PRECONDITION (rels:// without TLS). Owned until down()
- *  or rlk_close. */
-enum rk_code rlk_open(const struct rlk_opts *opts, struct rlk_user *user, struct rlk **out,
-                      struct rk_err *err) RK_MUST;
+ *  or relay_link_close. */
+enum rk_code relay_link_open(const struct relay_link_opts *opts, struct relay_link_user *user,
+                             struct relay_link **out, struct rk_err *err) RK_MUST;
 
 /** Say goodbye and close; the streams' users are told `why`, the link's user is not. */
-void rlk_close(struct rlk *l, const struct rk_err *why);
+void relay_link_close(struct relay_link *l, const struct rk_err *why);
 
-bool rlk_is_up(const struct rlk *l);
-struct rk_str rlk_url(const struct rlk *l);      /* as dialled. Lent */
-struct rk_str rlk_instance(const struct rlk *l); /* the relay's own name; empty before up. Lent */
-struct rk_ip rlk_ip(const struct rlk *l);        /* we are connected to it; family 0 before */
-size_t rlk_streams(const struct rlk *l);
-int64_t rlk_opened_ms(const struct rlk *l); /* mono; when rlk_open was called */
+bool relay_link_is_up(const struct relay_link *l);
+struct rk_str relay_link_url(const struct relay_link *l); /* as dialled. Lent */
+struct rk_str
+relay_link_instance(const struct relay_link *l); /* the relay's own name; empty before up. Lent */
+struct rk_ip
+relay_link_ip(const struct relay_link *l); /* we are connected to it; family 0 before */
+size_t relay_link_streams(const struct relay_link *l);
+int64_t
+relay_link_opened_ms(const struct relay_link *l); /* mono; when relay_link_open was called */
 
-/** As rcl_stream_open, on this link; before up() the stream waits for it too. */
-enum rk_code rlk_stream_open(struct rlk *l, struct rk_str peer_key_text,
-                             struct rcl_stream_user *user, struct rcl_stream **out,
-                             struct rk_err *err) RK_MUST;
+/** As relay_client_stream_open, on this link; before up() the stream waits for it too. */
+enum rk_code relay_link_stream_open(struct relay_link *l, struct rk_str peer_key_text,
+                                    struct relay_client_stream_user *user,
+                                    struct relay_client_stream **out, struct rk_err *err) RK_MUST;
 
 #endif

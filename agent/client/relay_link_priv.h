@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside of struct rlk, shared by relay_link.c (connection) and relay_stream.c (streams). */
+/* Inside of struct relay_link, shared by relay_link.c (connection) and relay_stream.c (streams). */
 #ifndef RK_AGENT_RELAY_LINK_PRIV_H
 #define RK_AGENT_RELAY_LINK_PRIV_H
 
@@ -10,11 +10,12 @@
 #include "lib/net/transport.h"
 #include "lib/net/ws.h"
 
-enum rlk_state { RLK_DIAL, RLK_UPGRADE, RLK_AUTH, RLK_UP };
+enum relay_link_state { RELAY_LINK_DIAL, RELAY_LINK_UPGRADE, RELAY_LINK_AUTH, RELAY_LINK_UP };
 
-#define RLK_MAX_EARLY 256 /* senders whose first datagram is kept until their stream opens */
+#define RELAY_LINK_MAX_EARLY 256 /* senders whose first datagram is kept until their stream opens  \
+                                  */
 
-struct rlk_early {
+struct relay_link_early {
     bool used;
     struct rly_peer_id peer;
     int64_t at_ms;
@@ -22,13 +23,13 @@ struct rlk_early {
     size_t n;
 };
 
-struct rlk {
+struct relay_link {
     struct rk_loop *loop;
     struct rk_log *log;
-    struct rlk_user *user;
+    struct relay_link_user *user;
     struct net_conn_user conn_user;
     struct net_conn *conn;
-    enum rlk_state state;
+    enum relay_link_state state;
     bool closing; /* by us, or down() was called: no callbacks any more */
     bool failed;  /* closed() is on its way */
     struct tls_ctx *tls;
@@ -43,18 +44,18 @@ struct rlk {
     struct ws_rx rx;
     char accept[WS_ACCEPT_LEN + 1];
     struct rk_buf head, tx, token;
-    struct rk_map streams;   /* peer id → struct rcl_stream */
-    struct rlk_early *early; /* RLK_MAX_EARLY of them once needed; owned */
+    struct rk_map streams;          /* peer id → struct relay_client_stream */
+    struct relay_link_early *early; /* RELAY_LINK_MAX_EARLY of them once needed; owned */
 };
 
 /** Send one relay message; false when it was dropped. */
-bool rlk_send_message(struct rlk *l, struct rk_str message);
+bool relay_link_send_message(struct relay_link *l, struct rk_str message);
 
-void rlk_streams_up(struct rlk *l);
-void rlk_streams_data(struct rlk *l, struct rk_str peer, struct rk_str payload);
-void rlk_streams_online(struct rlk *l, const struct rly_frame *f);
-void rlk_streams_offline(struct rlk *l, const struct rly_frame *f);
+void relay_link_streams_up(struct relay_link *l);
+void relay_link_streams_data(struct relay_link *l, struct rk_str peer, struct rk_str payload);
+void relay_link_streams_online(struct relay_link *l, const struct rly_frame *f);
+void relay_link_streams_offline(struct relay_link *l, const struct rly_frame *f);
 /** Tell and free all streams, and forget early datagrams. */
-void rlk_streams_clear(struct rlk *l, const struct rk_err *why);
+void relay_link_streams_clear(struct relay_link *l, const struct rk_err *why);
 
 #endif

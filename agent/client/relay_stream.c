@@ -12,39 +12,39 @@
 #define EARLY_PER_MAX 2048 /* bytes: one WireGuard datagram of any sensible MTU */
 #define STREAMS_MAX   100000
 
-struct rcl_stream {
-    struct rlk *link;
-    struct rcl_stream_user *user;
+struct relay_client_stream {
+    struct relay_link *link;
+    struct relay_client_stream_user *user;
     struct rly_peer_id peer;
     bool ready;
     struct rk_timer *timer;
 };
 
-static void send_ids(struct rlk *l, enum rly_type type, const struct rly_peer_id *peer)
+static void send_ids(struct relay_link *l, enum rly_type type, const struct rly_peer_id *peer)
 {
     uint8_t buf[RLY_HEADER_SIZE + RLY_PEER_ID_SIZE];
     struct rk_wr w = rk_wr_of(buf, sizeof buf);
 
     rly_put_ids(&w, type, rk_str_of(peer->b, sizeof peer->b));
-    (void)rlk_send_message(l, rk_wr_done(&w));
+    (void)relay_link_send_message(l, rk_wr_done(&w));
 }
 
-static struct rk_str stream_key(const struct rcl_stream *s)
+static struct rk_str stream_key(const struct relay_client_stream *s)
 {
     return rk_str_of(s->peer.b, sizeof s->peer.b);
 }
 
 /* Forget a stream without telling its user. */
-static void stream_drop(struct rcl_stream *s)
+static void stream_drop(struct relay_client_stream *s)
 {
     (void)rk_map_del(&s->link->streams, stream_key(s));
     rk_timer_cancel(&s->timer);
     free(s);
 }
 
-static void stream_end(struct rcl_stream *s, const struct rk_err *why)
+static void stream_end(struct relay_client_stream *s, const struct rk_err *why)
 {
-    struct rcl_stream_user *user = s->user;
+    struct relay_client_stream_user *user = s->user;
 
     stream_drop(s);
     user->ops->closed(user, why);
@@ -52,7 +52,7 @@ static void stream_end(struct rcl_stream *s, const struct rk_err *why)
 
 static void on_not_online(void *arg)
 {
-    struct rcl_stream *s = arg;
+    struct relay_client_stream *s = arg;
     struct rk_err err = {0};
 
     (void)rk_fail(&err, RK_TIMEOUT, "the peer is not at relay %s", s->link->url);
@@ -60,17 +60,17 @@ static void on_not_online(void *arg)
     stream_end(s, &err);
 }
 
-static void subscribe(struct rcl_stream *s)
+static void subscribe(struct relay_client_stream *s)
 {
     send_ids(s->link, RLY_SUBSCRIBE, &s->peer);
     rk_timer_start(s->link->loop, &s->timer, ONLINE_MS, on_not_online, s);
 }
 
-enum rk_code rlk_stream_open(struct rlk *l, struct rk_str peer_key_text,
-                             struct rcl_stream_user *user, struct rcl_stream **out,
-                             struct rk_err *err)
+enum rk_code relay_link_stream_open(struct relay_link *l, struct rk_str peer_key_text,
+                                    struct relay_client_stream_user *user,
+                                    struct relay_client_stream **out, struct rk_err *err)
 {
-    struct rcl_stream *s;
+    struct relay_client_stream *s;
     struct rly_peer_id peer;
 
     rly_peer_id_of(peer_key_text, &peer);
@@ -85,22 +85,22 @@ enum rk_code rlk_stream_open(struct rlk *l, struct rk_str peer_key_text,
     s->user = user;
     s->peer = peer;
     (void)rk_map_put(&l->streams, stream_key(s), s);
-    if (rlk_is_up(l))
+    if (relay_link_is_up(l))
         subscribe(s);
     *out = s;
     return RK_OK;
 }
 
-void rcl_stream_close(struct rcl_stream *s)
+void relay_client_stream_close(struct relay_client_stream *s)
 {
     if (!s)
         return;
-    if (rlk_is_up(s->link))
+    if (relay_link_is_up(s->link))
         send_ids(s->link, RLY_UNSUBSCRIBE, &s->peer);
     stream_drop(s);
 }
 
-void rcl_stream_send(struct rcl_stream *s, struct rk_str datagram)
+void relay_client_stream_send(struct relay_client_stream *s, struct rk_str datagram)
 {
     uint8_t buf[RLY_MAX_MESSAGE];
     struct rk_wr w = rk_wr_of(buf, sizeof buf);
@@ -111,33 +111,33 @@ void rcl_stream_send(struct rcl_stream *s, struct rk_str datagram)
     rly_put_transport(&w, &s->peer, datagram);
     message = rk_wr_done(&w);
     if (message.n)
-        (void)rlk_send_message(s->link, message);
+        (void)relay_link_send_message(s->link, message);
 }
 
-struct rk_str rcl_stream_url(const struct rcl_stream *s)
+struct rk_str relay_client_stream_url(const struct relay_client_stream *s)
 {
     return rk_str_z(s->link->instance ? s->link->instance : s->link->url);
 }
 
 /* --- early data: the peer may be faster than the answer to our subscription --- */
 
-static void early_forget(struct rlk_early *e)
+static void early_forget(struct relay_link_early *e)
 {
     free(e->bytes);
-    *e = (struct rlk_early){0};
+    *e = (struct relay_link_early){0};
 }
 
-static void early_keep(struct rlk *l, struct rk_str peer, struct rk_str payload)
+static void early_keep(struct relay_link *l, struct rk_str peer, struct rk_str payload)
 {
     int64_t now = rk_mono_ms();
-    struct rlk_early *slot = NULL;
+    struct relay_link_early *slot = NULL;
 
     if (payload.n > EARLY_PER_MAX)
         return;
     if (!l->early)
-        l->early = rk_calloc(RLK_MAX_EARLY, sizeof *l->early);
-    for (size_t i = 0; i < RLK_MAX_EARLY; i++) {
-        struct rlk_early *e = &l->early[i];
+        l->early = rk_calloc(RELAY_LINK_MAX_EARLY, sizeof *l->early);
+    for (size_t i = 0; i < RELAY_LINK_MAX_EARLY; i++) {
+        struct relay_link_early *e = &l->early[i];
 
         if (e->used && now - e->at_ms > EARLY_MS)
             early_forget(e);
@@ -158,14 +158,14 @@ static void early_keep(struct rlk *l, struct rk_str peer, struct rk_str payload)
     slot->n = payload.n;
 }
 
-static void early_deliver(struct rlk *l, struct rcl_stream *s)
+static void early_deliver(struct relay_link *l, struct relay_client_stream *s)
 {
-    for (size_t i = 0; l->early && i < RLK_MAX_EARLY; i++) {
-        struct rlk_early e = l->early[i];
+    for (size_t i = 0; l->early && i < RELAY_LINK_MAX_EARLY; i++) {
+        struct relay_link_early e = l->early[i];
 
         if (!e.used || memcmp(e.peer.b, s->peer.b, sizeof e.peer.b) != 0)
             continue;
-        l->early[i] = (struct rlk_early){0};
+        l->early[i] = (struct relay_link_early){0};
         if (rk_mono_ms() - e.at_ms <= EARLY_MS)
             s->user->ops->data(s->user, rk_str_of(e.bytes, e.n));
         free(e.bytes);
@@ -175,7 +175,7 @@ static void early_deliver(struct rlk *l, struct rcl_stream *s)
 
 /* --- what comes from the relay --- */
 
-void rlk_streams_up(struct rlk *l)
+void relay_link_streams_up(struct relay_link *l)
 {
     size_t pos = 0;
     void *value;
@@ -184,9 +184,9 @@ void rlk_streams_up(struct rlk *l)
         subscribe(value);
 }
 
-void rlk_streams_data(struct rlk *l, struct rk_str peer, struct rk_str payload)
+void relay_link_streams_data(struct relay_link *l, struct rk_str peer, struct rk_str payload)
 {
-    struct rcl_stream *s = rk_map_get(&l->streams, peer);
+    struct relay_client_stream *s = rk_map_get(&l->streams, peer);
 
     if (s && s->ready)
         s->user->ops->data(s->user, payload);
@@ -194,10 +194,10 @@ void rlk_streams_data(struct rlk *l, struct rk_str peer, struct rk_str payload)
         early_keep(l, peer, payload);
 }
 
-void rlk_streams_online(struct rlk *l, const struct rly_frame *f)
+void relay_link_streams_online(struct relay_link *l, const struct rly_frame *f)
 {
     for (size_t i = 0; i < f->n_ids && !l->closing; i++) {
-        struct rcl_stream *s = rk_map_get(&l->streams, rly_frame_id(f, i));
+        struct relay_client_stream *s = rk_map_get(&l->streams, rly_frame_id(f, i));
 
         if (!s || s->ready)
             continue;
@@ -210,13 +210,13 @@ void rlk_streams_online(struct rlk *l, const struct rly_frame *f)
     }
 }
 
-void rlk_streams_offline(struct rlk *l, const struct rly_frame *f)
+void relay_link_streams_offline(struct relay_link *l, const struct rly_frame *f)
 {
     struct rk_err err = {0};
 
     (void)rk_fail(&err, RK_UNAVAILABLE, "the peer left relay %s", l->url);
     for (size_t i = 0; i < f->n_ids && !l->closing; i++) {
-        struct rcl_stream *s = rk_map_get(&l->streams, rly_frame_id(f, i));
+        struct relay_client_stream *s = rk_map_get(&l->streams, rly_frame_id(f, i));
 
         if (!s)
             continue;
@@ -225,7 +225,7 @@ void rlk_streams_offline(struct rlk *l, const struct rly_frame *f)
     }
 }
 
-void rlk_streams_clear(struct rlk *l, const struct rk_err *why)
+void relay_link_streams_clear(struct relay_link *l, const struct rk_err *why)
 {
     while (l->streams.n) {
         size_t pos = 0;
@@ -235,7 +235,7 @@ void rlk_streams_clear(struct rlk *l, const struct rk_err *why)
             break;
         stream_end(value, why);
     }
-    for (size_t i = 0; l->early && i < RLK_MAX_EARLY; i++)
+    for (size_t i = 0; l->early && i < RELAY_LINK_MAX_EARLY; i++)
         free(l->early[i].bytes);
     free(l->early);
     l->early = NULL;

@@ -46,16 +46,16 @@ struct shared_key {
 struct send { /* one message on its way out */
     struct rk_list link;
     struct grpc_client_user user;
-    struct scl *client;
+    struct signal_client *client;
     struct grpc_client_call *call;
     unsigned attempt;
     struct rk_str body; /* owned */
 };
 
-struct scl {
+struct signal_client {
     struct rk_loop *loop;
     struct rk_log *log;
-    struct scl_user *user;
+    struct signal_client_user *user;
     char *host; /* owned */
     uint16_t port;
     struct tls_ctx *tls;
@@ -81,7 +81,7 @@ static void connect_now(void *arg);
 
 /* --- keys --- */
 
-static void shared_clear(struct scl *c)
+static void shared_clear(struct signal_client *c)
 {
     size_t pos = 0;
     void *value;
@@ -96,7 +96,7 @@ static void shared_clear(struct scl *c)
     rk_map_init(&c->shared, true);
 }
 
-static const struct box_shared *shared_for(struct scl *c, const struct rk_key *peer,
+static const struct box_shared *shared_for(struct signal_client *c, const struct rk_key *peer,
                                            struct rk_err *err)
 {
     struct shared_key *k = rk_map_get(&c->shared, rk_str_of(peer->b, RK_KEY_SIZE));
@@ -127,7 +127,7 @@ static void send_free(struct send *s)
 
 static void send_try(struct send *s)
 {
-    struct scl *c = s->client;
+    struct signal_client *c = s->client;
     struct rk_err err = {0};
 
     if (c->channel && s->attempt < MAX_ATTEMPTS &&
@@ -163,8 +163,8 @@ static const struct grpc_client_ops SEND_OPS = {
     .done = on_send_done,
 };
 
-static enum rk_code seal(struct scl *c, struct rk_arena *mem, const struct rk_key *to,
-                         const struct sigm *msg, struct rk_str *out, struct rk_err *err)
+static enum rk_code seal(struct signal_client *c, struct rk_arena *mem, const struct rk_key *to,
+                         const struct signal_msg *msg, struct rk_str *out, struct rk_err *err)
 {
     Signalexchange__EncryptedMessage e = SIGNALEXCHANGE__ENCRYPTED_MESSAGE__INIT;
     const struct box_shared *box = shared_for(c, to, err);
@@ -173,7 +173,7 @@ static enum rk_code seal(struct scl *c, struct rk_arena *mem, const struct rk_ke
 
     if (!box)
         return RK_BAD_REQUEST;
-    rc = sigm_encode(mem, msg, &plain, err);
+    rc = signal_msg_encode(mem, msg, &plain, err);
     if (rc)
         return rc;
     e.key = c->key_text;
@@ -182,8 +182,8 @@ static enum rk_code seal(struct scl *c, struct rk_arena *mem, const struct rk_ke
     return pb_pack(mem, &e.base, out, err);
 }
 
-enum rk_code scl_send(struct scl *c, const struct rk_key *to, const struct sigm *msg,
-                      struct rk_err *err)
+enum rk_code signal_client_send(struct signal_client *c, const struct rk_key *to,
+                                const struct signal_msg *msg, struct rk_err *err)
 {
     struct rk_arena *mem;
     struct rk_str body;
@@ -211,8 +211,8 @@ enum rk_code scl_send(struct scl *c, const struct rk_key *to, const struct sigm 
 
 /* --- receiving --- */
 
-static enum rk_code unseal(struct scl *c, struct rk_arena *mem, struct rk_str body,
-                           struct rk_key *from, struct sigm *out, struct rk_err *err)
+static enum rk_code unseal(struct signal_client *c, struct rk_arena *mem, struct rk_str body,
+                           struct rk_key *from, struct signal_msg *out, struct rk_err *err)
 {
     const Signalexchange__EncryptedMessage *e =
         pb_unpack(mem, &signalexchange__encrypted_message__descriptor, body, err);
@@ -229,16 +229,16 @@ static enum rk_code unseal(struct scl *c, struct rk_arena *mem, struct rk_str bo
     if (!box)
         return RK_BAD_REQUEST;
     rc = box_open_new(box, mem, pb_bytes(e->body), &plain, err);
-    return rc ? rc : sigm_decode(mem, plain, out, err);
+    return rc ? rc : signal_msg_decode(mem, plain, out, err);
 }
 
 static void on_stream_message(struct grpc_client_user *u, struct rk_str body)
 {
-    struct scl *c = rk_container_of(u, struct scl, stream_user);
+    struct signal_client *c = rk_container_of(u, struct signal_client, stream_user);
     struct rk_arena *mem;
     struct rk_err err = {0};
     struct rk_key from;
-    struct sigm msg;
+    struct signal_msg msg;
 
     c->last_rx_ms = rk_mono_ms();
     c->probe_ms = 0;
@@ -247,15 +247,15 @@ static void on_stream_message(struct grpc_client_user *u, struct rk_str body)
     mem = rk_arena_new(4 * MAX_MESSAGE);
     if (unseal(c, mem, body, &from, &msg, &err))
         rk_log(c->log, RK_WARN, "signal message is not understood", KV_ERR(&err));
-    else if (msg.type != SIGM_HEARTBEAT)
+    else if (msg.type != SIGNAL_MSG_HEARTBEAT)
         c->user->ops->message(c->user, &from, &msg);
     rk_arena_free(mem);
 }
 
 static void on_watch(void *arg)
 {
-    struct scl *c = arg;
-    struct sigm probe = {.type = SIGM_HEARTBEAT};
+    struct signal_client *c = arg;
+    struct signal_msg probe = {.type = SIGNAL_MSG_HEARTBEAT};
     int64_t now = rk_mono_ms();
 
     rk_timer_start(c->loop, &c->watch_timer, WATCH_MS, on_watch, c);
@@ -264,13 +264,13 @@ static void on_watch(void *arg)
         grpc_client_cancel(c->stream);
     } else if (!c->probe_ms && now - c->last_rx_ms >= SILENCE_MS) {
         c->probe_ms = now;
-        (void)scl_send(c, &c->public_key, &probe, NULL);
+        (void)signal_client_send(c, &c->public_key, &probe, NULL);
     }
 }
 
 static void on_stream_headers(struct grpc_client_user *u, const struct grpc_header *h, size_t n)
 {
-    struct scl *c = rk_container_of(u, struct scl, stream_user);
+    struct signal_client *c = rk_container_of(u, struct signal_client, stream_user);
     bool registered = false;
 
     for (size_t i = 0; i < n; i++)
@@ -295,7 +295,7 @@ static void on_stream_headers(struct grpc_client_user *u, const struct grpc_head
 
 /* --- connection --- */
 
-static void retry_later(struct scl *c)
+static void retry_later(struct signal_client *c)
 {
     bool was_ready = c->ready;
 
@@ -315,7 +315,7 @@ static void retry_later(struct scl *c)
 
 static void on_stream_done(struct grpc_client_user *u, int status, struct rk_str text)
 {
-    struct scl *c = rk_container_of(u, struct scl, stream_user);
+    struct signal_client *c = rk_container_of(u, struct signal_client, stream_user);
 
     c->stream = NULL;
     if (!c->err.code)
@@ -330,7 +330,7 @@ static const struct grpc_client_ops STREAM_OPS = {
     .done = on_stream_done,
 };
 
-static void scl_release(struct scl *c)
+static void signal_client_release(struct signal_client *c)
 {
     shared_clear(c);
     rk_map_done(&c->shared);
@@ -341,11 +341,11 @@ static void scl_release(struct scl *c)
 
 static void on_channel_down(struct grpc_channel_user *u, const struct rk_err *why)
 {
-    struct scl *c = rk_container_of(u, struct scl, channel_user);
+    struct signal_client *c = rk_container_of(u, struct signal_client, channel_user);
 
     c->channel = NULL;
     if (c->closing) {
-        scl_release(c);
+        signal_client_release(c);
         return;
     }
     if (why->code)
@@ -357,13 +357,13 @@ static const struct grpc_channel_ops CHANNEL_OPS = {.down = on_channel_down};
 
 static void on_header_timeout(void *arg)
 {
-    struct scl *c = arg;
+    struct signal_client *c = arg;
 
     (void)rk_fail(&c->err, RK_TIMEOUT, "signal server does not register us");
     grpc_channel_close(c->channel); /* whatever is wrong, a new connection may help */
 }
 
-static enum rk_code open_channel(struct scl *c)
+static enum rk_code open_channel(struct signal_client *c)
 {
     struct grpc_channel_opts o = {
         .host = c->host,
@@ -377,7 +377,7 @@ static enum rk_code open_channel(struct scl *c)
     return grpc_channel_open(c->loop, &o, &c->channel_user, &c->channel, &c->err);
 }
 
-static enum rk_code open_stream(struct scl *c)
+static enum rk_code open_stream(struct signal_client *c)
 {
     struct grpc_header id = {RK_STR("x-wiretrustee-peer-id"), rk_str_of(c->key_text, RK_KEY_TEXT)};
 
@@ -387,7 +387,7 @@ static enum rk_code open_stream(struct scl *c)
 
 static void connect_now(void *arg)
 {
-    struct scl *c = arg;
+    struct signal_client *c = arg;
 
     if (c->stream)
         return;
@@ -399,10 +399,11 @@ static void connect_now(void *arg)
     rk_timer_start(c->loop, &c->header_timer, HEADER_MS, on_header_timeout, c);
 }
 
-enum rk_code scl_open(const struct scl_opts *opts, struct scl_user *user, struct scl **out,
-                      struct rk_err *err)
+enum rk_code signal_client_open(const struct signal_client_opts *opts,
+                                struct signal_client_user *user, struct signal_client **out,
+                                struct rk_err *err)
 {
-    struct scl *c;
+    struct signal_client *c;
 
     if (!opts->host.n || !opts->port)
         return rk_fail(err, RK_INVALID, "signal address without host or port");
@@ -430,7 +431,7 @@ enum rk_code scl_open(const struct scl_opts *opts, struct scl_user *user, struct
     return RK_OK;
 }
 
-void scl_close(struct scl *c)
+void signal_client_close(struct signal_client *c)
 {
     if (!c || c->closing)
         return;
@@ -442,15 +443,15 @@ void scl_close(struct scl *c)
     if (c->channel)
         grpc_channel_close(c->channel); /* released by on_channel_down */
     else
-        scl_release(c);
+        signal_client_release(c);
 }
 
-bool scl_is_ready(const struct scl *c)
+bool signal_client_is_ready(const struct signal_client *c)
 {
     return c->ready;
 }
 
-const struct rk_err *scl_last_err(const struct scl *c)
+const struct rk_err *signal_client_last_err(const struct signal_client *c)
 {
     return &c->err;
 }

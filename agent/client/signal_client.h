@@ -18,24 +18,25 @@
 #include "lib/base/str.h"
 #include "lib/crypto/secret.h"
 
-struct scl;
+struct signal_client;
 struct tls_ctx;
 
-struct scl_user { /* embedded in the owner's struct */
-    const struct scl_user_ops *ops;
+struct signal_client_user { /* embedded in the owner's struct */
+    const struct signal_client_user_ops *ops;
 };
 
-struct scl_user_ops {
+struct signal_client_user_ops {
     /** Registered at the server (again). Sending is possible from now on. */
-    void (*ready)(struct scl_user *u);
-    /** The stream ended; a new attempt follows by itself. Not called by scl_close. */
-    void (*down)(struct scl_user *u, const struct rk_err *why);
+    void (*ready)(struct signal_client_user *u);
+    /** The stream ended; a new attempt follows by itself. Not called by signal_client_close. */
+    void (*down)(struct signal_client_user *u, const struct rk_err *why);
     /** A message that was sealed for us by `from`. msg and what it points to are borrowed for the
      *  call. HEARTBEATs are not passed on. */
-    void (*message)(struct scl_user *u, const struct rk_key *from, const struct sigm *msg);
+    void (*message)(struct signal_client_user *u, const struct rk_key *from,
+                    const struct signal_msg *msg);
 };
 
-struct scl_opts { /* copied; views borrowed for the call */
+struct signal_client_opts { /* copied; views borrowed for the call */
     struct rk_loop *loop;
     struct rk_log *log; /* borrowed for life, may be NULL */
     struct rk_str host; /* name or address, without port */
@@ -45,21 +46,23 @@ struct scl_opts { /* copied; views borrowed for the call */
     struct rk_key private_key;
 };
 
-/** Start connecting. Never fails for reasons of the network: it retries until scl_close. Owned. */
-enum rk_code scl_open(const struct scl_opts *opts, struct scl_user *user, struct scl **out,
-                      struct rk_err *err) RK_MUST;
+/** Start connecting. Never fails for reasons of the network: it retries until signal_client_close.
+ * Owned. */
+enum rk_code signal_client_open(const struct signal_client_opts *opts,
+                                struct signal_client_user *user, struct signal_client **out,
+                                struct rk_err *err) RK_MUST;
 
 /** No callback after this has returned; the handles die a loop turn later. Accepts NULL. */
-void scl_close(struct scl *c);
+void signal_client_close(struct signal_client *c);
 
-bool scl_is_ready(const struct scl *c);
+bool signal_client_is_ready(const struct signal_client *c);
 
 /** Why the last attempt failed (for status); code RK_OK while ready. */
-const struct rk_err *scl_last_err(const struct scl *c);
+const struct rk_err *signal_client_last_err(const struct signal_client *c);
 
 /** Seal and send in the background. msg is borrowed for the call. Errors (nothing is sent):
  *  RK_UNAVAILABLE while not registered, RK_LIMIT when too many sends are under way. */
-enum rk_code scl_send(struct scl *c, const struct rk_key *to, const struct sigm *msg,
-                      struct rk_err *err);
+enum rk_code signal_client_send(struct signal_client *c, const struct rk_key *to,
+                                const struct signal_msg *msg, struct rk_err *err);
 
 #endif

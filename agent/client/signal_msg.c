@@ -10,12 +10,12 @@
 static bool type_known(int type)
 {
     switch (type) {
-    case SIGM_OFFER:
-    case SIGM_ANSWER:
-    case SIGM_CANDIDATE:
-    case SIGM_MODE:
-    case SIGM_GO_IDLE:
-    case SIGM_HEARTBEAT:
+    case SIGNAL_MSG_OFFER:
+    case SIGNAL_MSG_ANSWER:
+    case SIGNAL_MSG_CANDIDATE:
+    case SIGNAL_MSG_MODE:
+    case SIGNAL_MSG_GO_IDLE:
+    case SIGNAL_MSG_HEARTBEAT:
         return true;
     default:
         return false;
@@ -23,12 +23,12 @@ static bool type_known(int type)
 }
 
 /* "ufrag:pwd", exactly one colon; a lone colon says that the sender does no ICE. */
-static bool read_credentials(struct rk_str payload, struct sigm *m)
+static bool read_credentials(struct rk_str payload, struct signal_msg *m)
 {
     return rk_str_cut(payload, ':', &m->ufrag, &m->pwd) && rk_str_find_c(m->pwd, ':') == m->pwd.n;
 }
 
-static void read_relay(const Signalexchange__Body *b, struct sigm *m)
+static void read_relay(const Signalexchange__Body *b, struct signal_msg *m)
 {
     if (b->has_relay_server_address_case ==
         SIGNALEXCHANGE__BODY__HAS_RELAY_SERVER_ADDRESS_RELAY_SERVER_ADDRESS)
@@ -38,29 +38,29 @@ static void read_relay(const Signalexchange__Body *b, struct sigm *m)
         m->relay_ip = rk_ip_unmap(&m->relay_ip);
 }
 
-static void read_session(const Signalexchange__Body *b, struct sigm *m)
+static void read_session(const Signalexchange__Body *b, struct signal_msg *m)
 {
     if (b->has_session_id_case != SIGNALEXCHANGE__BODY__HAS_SESSION_ID_SESSION_ID ||
-        b->sessionid.len != SIGM_SESSION_ID_SIZE)
+        b->sessionid.len != SIGNAL_MSG_SESSION_ID_SIZE)
         return; /* another length counts as absent */
     m->has_session_id = true;
-    memcpy(m->session_id, b->sessionid.data, SIGM_SESSION_ID_SIZE);
+    memcpy(m->session_id, b->sessionid.data, SIGNAL_MSG_SESSION_ID_SIZE);
 }
 
-enum rk_code sigm_decode(struct rk_arena *mem, struct rk_str plain, struct sigm *out,
-                         struct rk_err *err)
+enum rk_code signal_msg_decode(struct rk_arena *mem, struct rk_str plain, struct signal_msg *out,
+                               struct rk_err *err)
 {
     const Signalexchange__Body *b = pb_unpack(mem, &signalexchange__body__descriptor, plain, err);
-    struct sigm m = {0};
+    struct signal_msg m = {0};
 
     if (!b)
         return err && err->code ? err->code : RK_BAD_REQUEST;
     if (!type_known((int)b->type))
         return rk_fail(err, RK_BAD_REQUEST, "signal message of unknown type %d", (int)b->type);
-    m.type = (enum sigm_type)b->type;
-    if (m.type == SIGM_CANDIDATE)
+    m.type = (enum signal_msg_type)b->type;
+    if (m.type == SIGNAL_MSG_CANDIDATE)
         m.candidate = rk_str_z(b->payload);
-    if (m.type == SIGM_OFFER || m.type == SIGM_ANSWER) {
+    if (m.type == SIGNAL_MSG_OFFER || m.type == SIGNAL_MSG_ANSWER) {
         if (!read_credentials(rk_str_z(b->payload), &m))
             return rk_fail(err, RK_BAD_REQUEST, "signal offer without ufrag:pwd");
         m.wg_port = b->wglistenport <= UINT16_MAX ? (uint16_t)b->wglistenport : 0;
@@ -76,7 +76,7 @@ enum rk_code sigm_decode(struct rk_arena *mem, struct rk_str plain, struct sigm 
     return RK_OK;
 }
 
-static void write_relay(struct rk_arena *mem, const struct sigm *m, Signalexchange__Body *b)
+static void write_relay(struct rk_arena *mem, const struct signal_msg *m, Signalexchange__Body *b)
 {
     if (!m->relay_url.n)
         return;
@@ -89,8 +89,8 @@ static void write_relay(struct rk_arena *mem, const struct sigm *m, Signalexchan
     b->relayserverip = pb_bytes_of(rk_str_of(m->relay_ip.b, rk_ip_size(&m->relay_ip)));
 }
 
-enum rk_code sigm_encode(struct rk_arena *mem, const struct sigm *msg, struct rk_str *out,
-                         struct rk_err *err)
+enum rk_code signal_msg_encode(struct rk_arena *mem, const struct signal_msg *msg,
+                               struct rk_str *out, struct rk_err *err)
 {
     Signalexchange__Body b;
     Signalexchange__RosenpassConfig rosenpass = SIGNALEXCHANGE__ROSENPASS_CONFIG__INIT;
@@ -98,9 +98,9 @@ enum rk_code sigm_encode(struct rk_arena *mem, const struct sigm *msg, struct rk
 
     signalexchange__body__init(&b); /* gcc dislikes the braces of the initializer */
     b.type = (Signalexchange__Body__Type)msg->type;
-    if (msg->type == SIGM_CANDIDATE)
+    if (msg->type == SIGNAL_MSG_CANDIDATE)
         b.payload = pb_text(mem, msg->candidate);
-    if (msg->type == SIGM_OFFER || msg->type == SIGM_ANSWER) {
+    if (msg->type == SIGNAL_MSG_OFFER || msg->type == SIGNAL_MSG_ANSWER) {
         payload = rk_arena_printf(mem, "%.*s:%.*s", RK_STR_ARG(msg->ufrag), RK_STR_ARG(msg->pwd));
         b.payload = pb_text(mem, payload);
         b.wglistenport = msg->wg_port;
@@ -111,7 +111,7 @@ enum rk_code sigm_encode(struct rk_arena *mem, const struct sigm *msg, struct rk
         write_relay(mem, msg, &b);
         if (msg->has_session_id) {
             b.has_session_id_case = SIGNALEXCHANGE__BODY__HAS_SESSION_ID_SESSION_ID;
-            b.sessionid = pb_bytes_of(rk_str_of(msg->session_id, SIGM_SESSION_ID_SIZE));
+            b.sessionid = pb_bytes_of(rk_str_of(msg->session_id, SIGNAL_MSG_SESSION_ID_SIZE));
         }
     }
     return pb_pack(mem, &b.base, out, err);

@@ -58,11 +58,11 @@ struct app {
     enum agent_status shown; /* while there is no run loop */
     struct rk_err shown_err;
     struct job job;
-    struct mgc *mgc; /* of a login or logout under way */
+    struct mgmt_client *mgc; /* of a login or logout under way */
     struct login_user login_user;
     struct login *login;
-    struct mgc_call_user call_user;
-    struct mgc_call *call;
+    struct mgmt_client_call_user call_user;
+    struct mgmt_client_call *call;
     struct rk_timer *trim; /* until the start or a connection has settled */
     bool quitting;
 };
@@ -85,9 +85,9 @@ static void job_clear(struct app *a)
     rk_timer_cancel(&j->timer);
     login_cancel(a->login);
     a->login = NULL;
-    mgc_call_cancel(a->call);
+    mgmt_client_call_cancel(a->call);
     a->call = NULL;
-    mgc_close(a->mgc);
+    mgmt_client_close(a->mgc);
     a->mgc = NULL;
     wipe_text(j->setup_key);
     wipe_text(j->token);
@@ -120,15 +120,15 @@ static void job_fail(struct app *a, const struct rk_err *err)
 static void open_mgc(struct app *a, bool tls, const char *host, uint16_t port)
 {
     bool marks = !a->o->legacy_routing && !a->o->skip_socket_mark && rule_marks_work(a->route);
-    struct mgc_opts opts = {.loop = a->loop,
-                            .log = a->log,
-                            .host = host,
-                            .port = port,
-                            .tls = tls ? a->tls : NULL,
-                            .fwmark = marks ? ROUTE_MARK_CONTROL : 0,
-                            .private_key = a->profile->private_key};
+    struct mgmt_client_opts opts = {.loop = a->loop,
+                                    .log = a->log,
+                                    .host = host,
+                                    .port = port,
+                                    .tls = tls ? a->tls : NULL,
+                                    .fwmark = marks ? ROUTE_MARK_CONTROL : 0,
+                                    .private_key = a->profile->private_key};
 
-    a->mgc = mgc_open(&opts);
+    a->mgc = mgmt_client_open(&opts);
     rk_key_wipe(&opts.private_key);
 }
 
@@ -156,7 +156,7 @@ static void on_login(struct login_user *u, const Management__LoginResponse *msg 
     struct app *a = rk_container_of(u, struct app, login_user);
 
     a->login = NULL;
-    mgc_close(a->mgc);
+    mgmt_client_close(a->mgc);
     a->mgc = NULL;
     if (err) {
         a->shown = err->code == RK_FORBIDDEN ? AGENT_NEEDS_LOGIN : AGENT_LOGIN_FAILED;
@@ -192,7 +192,7 @@ static void start_login(struct app *a)
     a->login = login_start(&opts, &a->login_user);
 }
 
-static void on_logout(struct mgc_call_user *u, int status, struct rk_str plain RK_UNUSED,
+static void on_logout(struct mgmt_client_call_user *u, int status, struct rk_str plain RK_UNUSED,
                       const struct rk_err *err)
 {
     struct app *a = rk_container_of(u, struct app, call_user);
@@ -209,7 +209,7 @@ static void on_logout(struct mgc_call_user *u, int status, struct rk_str plain R
     job_advance(a);
 }
 
-static const struct mgc_call_ops LOGOUT_OPS = {.done = on_logout};
+static const struct mgmt_client_call_ops LOGOUT_OPS = {.done = on_logout};
 
 static void start_logout(struct app *a)
 {
@@ -221,12 +221,12 @@ static void start_logout(struct app *a)
         return;
     }
     a->call_user.ops = &LOGOUT_OPS;
-    a->call = mgc_call(a->mgc, MGC_LOGOUT, &none.base, &a->call_user);
+    a->call = mgmt_client_call(a->mgc, MGMT_CLIENT_LOGOUT, &none.base, &a->call_user);
 }
 
 /* ---- where people log in ---- */
 
-static void on_flow(struct mgc_call_user *u, int status, struct rk_str plain,
+static void on_flow(struct mgmt_client_call_user *u, int status, struct rk_str plain,
                     const struct rk_err *err)
 {
     struct app *a = rk_container_of(u, struct app, call_user);
@@ -253,7 +253,7 @@ static void on_flow(struct mgc_call_user *u, int status, struct rk_str plain,
     job_done(a, sso_flow_json(f->providerconfig, a->o->ca_file));
 }
 
-static const struct mgc_call_ops FLOW_OPS = {.done = on_flow};
+static const struct mgmt_client_call_ops FLOW_OPS = {.done = on_flow};
 
 static void start_flow(struct app *a)
 {
@@ -266,7 +266,7 @@ static void start_flow(struct app *a)
         return;
     }
     a->call_user.ops = &FLOW_OPS;
-    a->call = mgc_call(a->mgc, MGC_DEVICE_FLOW, &req.base, &a->call_user);
+    a->call = mgmt_client_call(a->mgc, MGMT_CLIENT_DEVICE_FLOW, &req.base, &a->call_user);
 }
 
 /* ---- the run loop ---- */

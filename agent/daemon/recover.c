@@ -28,7 +28,7 @@ static enum rk_code clean_routes(const json_t *v RK_UNUSED, struct nl_sock *rout
                                  struct rk_err *err)
 {
     enum rk_code rc = rule_overlay_remove(route, err);
-    enum rk_code flushed = route_flush(route, ROUTE_TABLE_OVERLAY, err);
+    enum rk_code flushed = kernel_route_flush(route, ROUTE_TABLE_OVERLAY, err);
 
     return rc ? rc : flushed;
 }

@@ -34,7 +34,7 @@ struct runloop {
     char *host;
     uint16_t port;
     bool tls;
-    struct mgc *mgc;
+    struct mgmt_client *mgc;
     struct login_user login_user;
     struct login *login;
     struct engine_user engine_user;
@@ -85,7 +85,7 @@ static void attempt_over(struct runloop *r)
     static const struct rk_err none;
     int64_t wait;
 
-    mgc_close(r->mgc);
+    mgmt_client_close(r->mgc);
     r->mgc = NULL;
     if (r->cancelled) {
         end(r, &none);
@@ -229,20 +229,20 @@ static const struct login_ops LOGIN_OPS = {.done = on_login};
 static void attempt(void *arg)
 {
     struct runloop *r = arg;
-    struct mgc_opts mo = {.loop = r->o.loop,
-                          .log = r->o.log,
-                          .host = r->host,
-                          .port = r->port,
-                          .tls = r->tls ? r->o.tls : NULL,
-                          .fwmark = want_marks(r) ? ROUTE_MARK_CONTROL : 0,
-                          .private_key = r->o.profile->private_key};
+    struct mgmt_client_opts mo = {.loop = r->o.loop,
+                                  .log = r->o.log,
+                                  .host = r->host,
+                                  .port = r->port,
+                                  .tls = r->tls ? r->o.tls : NULL,
+                                  .fwmark = want_marks(r) ? ROUTE_MARK_CONTROL : 0,
+                                  .private_key = r->o.profile->private_key};
     struct login_opts lo = {
         .loop = r->o.loop, .log = r->o.log, .route = r->o.route, .profile = r->o.profile};
 
     r->phase = LOGGING_IN;
     r->was_running = false;
     set_status(r, AGENT_CONNECTING);
-    r->mgc = mgc_open(&mo);
+    r->mgc = mgmt_client_open(&mo);
     rk_key_wipe(&mo.private_key);
     lo.mgc = r->mgc;
     r->login_user.ops = &LOGIN_OPS;

@@ -53,17 +53,18 @@ static void expire(struct early *q)
     }
 }
 
-static size_t size_of(const struct sigm *m)
+static size_t size_of(const struct signal_msg *m)
 {
     return m->ufrag.n + m->pwd.n + m->candidate.n + m->version.n + m->relay_url.n;
 }
 
-void early_put(struct early *q, const struct rk_key *from, const struct sigm *msg)
+void early_put(struct early *q, const struct rk_key *from, const struct signal_msg *msg)
 {
-    struct sigm lean = *msg;
+    struct signal_msg lean = *msg;
     struct kept *k;
 
-    if (msg->type != SIGM_OFFER && msg->type != SIGM_ANSWER && msg->type != SIGM_CANDIDATE)
+    if (msg->type != SIGNAL_MSG_OFFER && msg->type != SIGNAL_MSG_ANSWER &&
+        msg->type != SIGNAL_MSG_CANDIDATE)
         return;
     lean.rosenpass_key = lean.rosenpass_addr = (struct rk_str){0}; /* half a megabyte, not used */
     if (size_of(&lean) > EARLY_MESSAGE_MAX)
@@ -74,7 +75,7 @@ void early_put(struct early *q, const struct rk_key *from, const struct sigm *ms
     k->at_ms = rk_mono_ms();
     rk_list_push_back(&q->msgs, &k->link);
     q->n++;
-    if (sigm_encode(k->mem, &lean, &k->body, NULL))
+    if (signal_msg_encode(k->mem, &lean, &k->body, NULL))
         drop(q, k);
     expire(q);
 }
@@ -84,11 +85,11 @@ void early_take(struct early *q, const struct rk_key *from, early_give_fn *give,
     expire(q);
     RK_LIST_FOR_EACH_SAFE (it, &q->msgs) {
         struct kept *k = rk_container_of(it, struct kept, link);
-        struct sigm msg;
+        struct signal_msg msg;
 
         if (!rk_key_eq(&k->from, from))
             continue;
-        if (sigm_decode(k->mem, k->body, &msg, NULL) == RK_OK)
+        if (signal_msg_decode(k->mem, k->body, &msg, NULL) == RK_OK)
             give(arg, &msg);
         drop(q, k);
     }

@@ -22,10 +22,10 @@ void early_done(struct early *q);
 
 /** Keep a copy, without the Rosenpass key that we do not use; the oldest go when there are too
  * many, and a message of more than 16 KiB is none. Not for messages that mean nothing later. */
-void early_put(struct early *q, const struct rk_key *from, const struct sigm *msg);
+void early_put(struct early *q, const struct rk_key *from, const struct signal_msg *msg);
 
 /** Hand over what a peer sent, in order, to give(arg, message), and forget it. */
-typedef void early_give_fn(void *arg, const struct sigm *msg);
+typedef void early_give_fn(void *arg, const struct signal_msg *msg);
 void early_take(struct early *q, const struct rk_key *from, early_give_fn *give, void *arg);
 
 #endif

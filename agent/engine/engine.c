@@ -53,55 +53,56 @@ static void start_streams(struct engine *e);
 
 static void maybe_running(struct engine *e)
 {
-    if (e->phase != ENGINE_STARTING || !e->env || !e->scl || !scl_is_ready(e->scl))
+    if (e->phase != ENGINE_STARTING || !e->env || !e->scl || !signal_client_is_ready(e->scl))
         return;
     e->phase = ENGINE_RUNNING;
     start_streams(e);
     e->user->ops->started(e->user, NULL);
 }
 
-static void on_signal_ready(struct scl_user *u)
+static void on_signal_ready(struct signal_client_user *u)
 {
-    struct engine *e = rk_container_of(u, struct engine, scl_user);
+    struct engine *e = rk_container_of(u, struct engine, signal_client_user);
 
     rk_log(e->log, RK_INFO, "signal connected", kv_z("server", e->signal_url));
     if (e->env)
-        pconn_env_signal_ready(e->env);
+        peer_conn_env_signal_ready(e->env);
     maybe_running(e);
     engine_changed(e);
 }
 
-static void on_signal_down(struct scl_user *u, const struct rk_err *why)
+static void on_signal_down(struct signal_client_user *u, const struct rk_err *why)
 {
-    struct engine *e = rk_container_of(u, struct engine, scl_user);
+    struct engine *e = rk_container_of(u, struct engine, signal_client_user);
 
     rk_log_every(&e->signal_gate, 10000, e->log, RK_WARN, "signal lost, reconnecting", KV_ERR(why));
     engine_changed(e);
 }
 
-static void on_signal_message(struct scl_user *u, const struct rk_key *from, const struct sigm *msg)
+static void on_signal_message(struct signal_client_user *u, const struct rk_key *from,
+                              const struct signal_msg *msg)
 {
-    struct engine *e = rk_container_of(u, struct engine, scl_user);
+    struct engine *e = rk_container_of(u, struct engine, signal_client_user);
     struct epeer *p = e->phase == ENGINE_RUNNING ? engine_peer(e, from) : NULL;
 
     if (p && p->conn)
-        pconn_on_signal(p->conn, msg);
+        peer_conn_on_signal(p->conn, msg);
     else if (e->phase == ENGINE_STARTING || e->phase == ENGINE_RUNNING)
         early_put(&e->early, from, msg); /* its peer may be in the next map */
 }
 
-static const struct scl_user_ops SCL_OPS = {
+static const struct signal_client_user_ops SIGNAL_CLIENT_OPS = {
     .ready = on_signal_ready, .down = on_signal_down, .message = on_signal_message};
 
 static enum rk_code open_signal(struct engine *e, struct rk_err *err)
 {
     const Management__HostConfig *hc = e->login->netbirdconfig->signal;
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-    struct scl_opts opts = {.loop = e->o.loop,
-                            .log = e->log,
-                            .tls = hc->protocol == PROTO_HTTPS ? e->o.tls : NULL,
-                            .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
-                            .private_key = e->o.profile->private_key};
+    struct signal_client_opts opts = {.loop = e->o.loop,
+                                      .log = e->log,
+                                      .tls = hc->protocol == PROTO_HTTPS ? e->o.tls : NULL,
+                                      .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
+                                      .private_key = e->o.profile->private_key};
     bool tls;
     char *host;
 
@@ -112,43 +113,44 @@ static enum rk_code open_signal(struct engine *e, struct rk_err *err)
     free(e->signal_url);
     e->signal_url = rk_str_dupz(
         rk_arena_printf(mem, "%s://%s", hc->protocol == PROTO_HTTPS ? "https" : "http", hc->uri));
-    e->scl_user.ops = &SCL_OPS;
-    return scl_open(&opts, &e->scl_user, &e->scl, err);
+    e->signal_client_user.ops = &SIGNAL_CLIENT_OPS;
+    return signal_client_open(&opts, &e->signal_client_user, &e->scl, err);
 }
 
-static void on_home_up(struct rcl_user *u)
+static void on_home_up(struct relay_client_user *u)
 {
-    struct engine *e = rk_container_of(u, struct engine, rcl_user);
+    struct engine *e = rk_container_of(u, struct engine, relay_client_user);
     struct rk_str url = {0};
     struct rk_ip ip;
 
-    (void)rcl_home(e->rcl, &url, &ip);
+    (void)relay_client_home(e->rcl, &url, &ip);
     rk_log(e->log, RK_INFO, "relay connected", kv_str("relay", url));
     if (e->env)
-        pconn_env_relay_ready(e->env);
+        peer_conn_env_relay_ready(e->env);
     engine_changed(e);
 }
 
-static void on_home_down(struct rcl_user *u, const struct rk_err *why)
+static void on_home_down(struct relay_client_user *u, const struct rk_err *why)
 {
-    struct engine *e = rk_container_of(u, struct engine, rcl_user);
+    struct engine *e = rk_container_of(u, struct engine, relay_client_user);
 
     rk_log_every(&e->relay_gate, 10000, e->log, RK_WARN, "relay lost, reconnecting", KV_ERR(why));
     engine_changed(e);
 }
 
-static const struct rcl_user_ops RCL_OPS = {.home_up = on_home_up, .home_down = on_home_down};
+static const struct relay_client_user_ops RELAY_CLIENT_OPS = {.home_up = on_home_up,
+                                                              .home_down = on_home_down};
 
 static enum rk_code open_relay(struct engine *e, struct rk_err *err)
 {
-    struct rcl_opts opts = {.loop = e->o.loop,
-                            .log = e->log,
-                            .tls = e->o.tls,
-                            .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
-                            .own_key_text = rk_str_z(e->own_text)};
+    struct relay_client_opts opts = {.loop = e->o.loop,
+                                     .log = e->log,
+                                     .tls = e->o.tls,
+                                     .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
+                                     .own_key_text = rk_str_z(e->own_text)};
 
-    e->rcl_user.ops = &RCL_OPS;
-    return rcl_open(&opts, &e->rcl_user, &e->rcl, err);
+    e->relay_client_user.ops = &RELAY_CLIENT_OPS;
+    return relay_client_open(&opts, &e->relay_client_user, &e->rcl, err);
 }
 
 /* ---- the device ---- */
@@ -192,40 +194,40 @@ static enum rk_code open_mux(struct engine *e, struct rk_err *err)
     const struct settings *s = &e->o.profile->settings;
     struct rk_str own = s->interface_name;
     struct rk_prefix overlay[2] = {rk_prefix_masked(&e->addr.v4)};
-    struct imux_opts opts = {.loop = e->o.loop,
-                             .log = e->log,
-                             .port = (uint16_t)s->wireguard_port,
-                             .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
-                             .disable_ipv6 = s->disable_ipv6,
-                             .with_loopback = e->o.daemon->ice_loopback,
-                             .blacklist = s->iface_blacklist.items,
-                             .n_blacklist = s->iface_blacklist.n,
-                             .own_ifaces = &own,
-                             .n_own_ifaces = 1};
-    enum rk_code rc = imux_open(&opts, &e->mux, err);
+    struct ice_mux_opts opts = {.loop = e->o.loop,
+                                .log = e->log,
+                                .port = (uint16_t)s->wireguard_port,
+                                .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
+                                .disable_ipv6 = s->disable_ipv6,
+                                .with_loopback = e->o.daemon->ice_loopback,
+                                .blacklist = s->iface_blacklist.items,
+                                .n_blacklist = s->iface_blacklist.n,
+                                .own_ifaces = &own,
+                                .n_own_ifaces = 1};
+    enum rk_code rc = ice_mux_open(&opts, &e->mux, err);
 
     if (rc)
         return rk_wrap(err, "public UDP socket");
     if (e->addr.v6.ip.family)
         overlay[1] = rk_prefix_masked(&e->addr.v6);
-    imux_set_overlay(e->mux, overlay, e->addr.v6.ip.family ? 2 : 1);
+    ice_mux_set_overlay(e->mux, overlay, e->addr.v6.ip.family ? 2 : 1);
     return RK_OK;
 }
 
 static enum rk_code open_env(struct engine *e, struct rk_err *err)
 {
-    struct pconn_env_opts opts = {.loop = e->o.loop,
-                                  .log = e->log,
-                                  .mux = e->mux,
-                                  .signal = e->scl,
-                                  .relay = e->rcl,
-                                  .own_key = e->own_key,
-                                  .version = RK_STR(AGENT_WIRE_VERSION),
-                                  .wg_addr = {rk_ip4(127, 0, 0, 1), e->wg_port},
-                                  .mtu = (uint16_t)e->o.profile->settings.mtu_bytes,
-                                  .force_relay = e->o.daemon->force_relay};
+    struct peer_conn_env_opts opts = {.loop = e->o.loop,
+                                      .log = e->log,
+                                      .mux = e->mux,
+                                      .signal = e->scl,
+                                      .relay = e->rcl,
+                                      .own_key = e->own_key,
+                                      .version = RK_STR(AGENT_WIRE_VERSION),
+                                      .wg_addr = {rk_ip4(127, 0, 0, 1), e->wg_port},
+                                      .mtu = (uint16_t)e->o.profile->settings.mtu_bytes,
+                                      .force_relay = e->o.daemon->force_relay};
 
-    return pconn_env_new(&opts, &e->env, err);
+    return peer_conn_env_new(&opts, &e->env, err);
 }
 
 static void remember_device(struct engine *e)
@@ -270,9 +272,9 @@ static void on_device_opened(struct wg_device_user *u, const struct rk_err *fail
     }
     rk_log(e->log, RK_INFO, "interface is up", kv_z("name", wg_device_name(e->dev)),
            kv_z("kind", wg_device_is_kernel(e->dev) ? "kernel" : "userspace"),
-           kv_z("address", e->addr.text), kv_i64("port", imux_port(e->mux)));
-    if (rcl_home(e->rcl, &(struct rk_str){0}, &(struct rk_ip){0}))
-        pconn_env_relay_ready(e->env);
+           kv_z("address", e->addr.text), kv_i64("port", ice_mux_port(e->mux)));
+    if (relay_client_home(e->rcl, &(struct rk_str){0}, &(struct rk_ip){0}))
+        peer_conn_env_relay_ready(e->env);
     maybe_running(e);
 }
 
@@ -309,7 +311,7 @@ static const struct wg_device_ops DEVICE_OPS = {
 
 /* ---- streams of management ---- */
 
-static const ProtobufCMessage *sync_hello(struct mgc_stream_user *u, struct rk_arena *mem)
+static const ProtobufCMessage *sync_hello(struct mgmt_client_stream_user *u, struct rk_arena *mem)
 {
     struct engine *e = rk_container_of(u, struct engine, sync_user);
     Management__SyncRequest *r = rk_new(mem, Management__SyncRequest);
@@ -319,7 +321,7 @@ static const ProtobufCMessage *sync_hello(struct mgc_stream_user *u, struct rk_a
     return &r->base;
 }
 
-static void sync_up(struct mgc_stream_user *u)
+static void sync_up(struct mgmt_client_stream_user *u)
 {
     struct engine *e = rk_container_of(u, struct engine, sync_user);
 
@@ -329,7 +331,7 @@ static void sync_up(struct mgc_stream_user *u)
     engine_changed(e);
 }
 
-static void sync_message(struct mgc_stream_user *u, struct rk_str plain)
+static void sync_message(struct mgmt_client_stream_user *u, struct rk_str plain)
 {
     struct engine *e = rk_container_of(u, struct engine, sync_user);
 
@@ -337,7 +339,7 @@ static void sync_message(struct mgc_stream_user *u, struct rk_str plain)
         engine_apply_sync(e, plain);
 }
 
-static void sync_down(struct mgc_stream_user *u, const struct rk_err *why)
+static void sync_down(struct mgmt_client_stream_user *u, const struct rk_err *why)
 {
     struct engine *e = rk_container_of(u, struct engine, sync_user);
 
@@ -348,7 +350,8 @@ static void sync_down(struct mgc_stream_user *u, const struct rk_err *why)
     engine_changed(e);
 }
 
-static void sync_refused(struct mgc_stream_user *u, int status RK_UNUSED, const struct rk_err *why)
+static void sync_refused(struct mgmt_client_stream_user *u, int status RK_UNUSED,
+                         const struct rk_err *why)
 {
     struct engine *e = rk_container_of(u, struct engine, sync_user);
 
@@ -358,13 +361,14 @@ static void sync_refused(struct mgc_stream_user *u, int status RK_UNUSED, const 
     engine_end(e, why); /* the next login decides what this means */
 }
 
-static const struct mgc_stream_ops SYNC_OPS = {.hello = sync_hello,
-                                               .up = sync_up,
-                                               .message = sync_message,
-                                               .down = sync_down,
-                                               .refused = sync_refused};
+static const struct mgmt_client_stream_ops SYNC_OPS = {.hello = sync_hello,
+                                                       .up = sync_up,
+                                                       .message = sync_message,
+                                                       .down = sync_down,
+                                                       .refused = sync_refused};
 
-static const ProtobufCMessage *job_hello(struct mgc_stream_user *u RK_UNUSED, struct rk_arena *mem)
+static const ProtobufCMessage *job_hello(struct mgmt_client_stream_user *u RK_UNUSED,
+                                         struct rk_arena *mem)
 {
     Management__JobRequest *r = rk_new(mem, Management__JobRequest);
     char id[RK_UUID_LEN + 1];
@@ -376,7 +380,7 @@ static const ProtobufCMessage *job_hello(struct mgc_stream_user *u RK_UNUSED, st
 }
 
 /* Management may ask for a debug bundle; this agent makes none and says so at once. */
-static void job_message(struct mgc_stream_user *u, struct rk_str plain)
+static void job_message(struct mgmt_client_stream_user *u, struct rk_str plain)
 {
     static const char reason[] = "this agent does not make debug bundles";
     struct engine *e = rk_container_of(u, struct engine, job_user);
@@ -391,10 +395,10 @@ static void job_message(struct mgc_stream_user *u, struct rk_str plain)
     answer.status = MANAGEMENT__JOB_STATUS__failed;
     answer.reason = pb_bytes_of(rk_str_z(reason));
     rk_log(e->log, RK_INFO, "job of management refused");
-    mgc_stream_send(e->job, &answer.base);
+    mgmt_client_stream_send(e->job, &answer.base);
 }
 
-static void job_refused(struct mgc_stream_user *u, int status, const struct rk_err *why)
+static void job_refused(struct mgmt_client_stream_user *u, int status, const struct rk_err *why)
 {
     struct engine *e = rk_container_of(u, struct engine, job_user);
 
@@ -403,7 +407,7 @@ static void job_refused(struct mgc_stream_user *u, int status, const struct rk_e
         engine_end(e, why);
 }
 
-static const struct mgc_stream_ops JOB_OPS = {
+static const struct mgmt_client_stream_ops JOB_OPS = {
     .hello = job_hello, .message = job_message, .refused = job_refused};
 
 static void reconcile(void *arg)
@@ -426,8 +430,8 @@ static void start_streams(struct engine *e)
 {
     e->sync_user.ops = &SYNC_OPS;
     e->job_user.ops = &JOB_OPS;
-    e->sync = mgc_stream(e->o.mgc, MGC_SYNC, &e->sync_user);
-    e->job = mgc_stream(e->o.mgc, MGC_JOB, &e->job_user);
+    e->sync = mgmt_client_stream(e->o.mgc, MGMT_CLIENT_SYNC, &e->sync_user);
+    e->job = mgmt_client_stream(e->o.mgc, MGMT_CLIENT_JOB, &e->job_user);
     rk_timer_start(e->o.loop, &e->timer, RECONCILE_MS, reconcile, e);
 }
 
@@ -517,20 +521,20 @@ static void tear_down(void *arg)
 {
     struct engine *e = arg;
 
-    mgc_call_cancel(e->meta_call);
+    mgmt_client_call_cancel(e->meta_call);
     e->meta_call = NULL;
-    mgc_stream_close(e->sync);
-    mgc_stream_close(e->job);
+    mgmt_client_stream_close(e->sync);
+    mgmt_client_stream_close(e->job);
     e->sync = e->job = NULL;
     engine_peers_clear(e);
-    pconn_env_free(e->env);
+    peer_conn_env_free(e->env);
     e->env = NULL;
     engine_os_down(e);
-    rcl_close(e->rcl);
+    relay_client_close(e->rcl);
     e->rcl = NULL;
-    scl_close(e->scl);
+    signal_client_close(e->scl);
     e->scl = NULL;
-    imux_close(e->mux);
+    ice_mux_close(e->mux);
     e->mux = NULL;
     e->torn_down = true;
     if (e->dev)
@@ -558,5 +562,5 @@ void engine_free(struct engine *e)
 void engine_network_changed(struct engine *e)
 {
     if (e->phase == ENGINE_RUNNING)
-        pconn_env_network_changed(e->env);
+        peer_conn_env_network_changed(e->env);
 }

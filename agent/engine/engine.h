@@ -50,7 +50,7 @@ struct engine_opts { /* copied; handles and texts borrowed until stopped */
     struct rk_log *log;
     struct nl_sock *route;
     struct state *state;
-    struct mgc *mgc;
+    struct mgmt_client *mgc;
     struct tls_ctx *tls; /* for signal and relays */
     const struct profile *profile;
     const struct daemon_opts *daemon;

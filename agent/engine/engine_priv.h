@@ -25,10 +25,10 @@ enum engine_phase { ENGINE_NEW, ENGINE_STARTING, ENGINE_RUNNING, ENGINE_STOPPING
 
 /* One remote peer of the current map. */
 struct epeer {
-    struct pconn_user user;
+    struct peer_conn_user user;
     struct engine *e;
     struct rk_key key;
-    struct pconn *conn;
+    struct peer_conn *conn;
     char *fqdn;
     char *version;
     struct rk_prefix *allowed; /* its own overlay addresses */
@@ -77,21 +77,21 @@ struct engine {
     struct rk_map stats_by_key;
     int64_t stats_at_ms;
 
-    struct imux *mux;
-    struct scl_user scl_user;
-    struct scl *scl;
+    struct ice_mux *mux;
+    struct signal_client_user signal_client_user;
+    struct signal_client *scl;
     char *signal_url;
-    struct rcl_user rcl_user;
-    struct rcl *rcl;
-    struct pconn_env *env;
+    struct relay_client_user relay_client_user;
+    struct relay_client *rcl;
+    struct peer_conn_env *env;
 
     struct rk_map peers; /* key bytes → struct epeer */
     struct early early;
     struct offline_peer *offline;
     size_t n_offline;
 
-    struct mgc_stream_user sync_user, job_user;
-    struct mgc_stream *sync, *job;
+    struct mgmt_client_stream_user sync_user, job_user;
+    struct mgmt_client_stream *sync, *job;
     bool mgmt_up;
     struct rk_err mgmt_err;
     uint64_t serial;
@@ -99,8 +99,8 @@ struct engine {
     struct rk_arena *checks_mem;
     struct rk_str *checks; /* paths that management asks about, sorted */
     size_t n_checks;
-    struct mgc_call_user meta_user;
-    struct mgc_call *meta_call;
+    struct mgmt_client_call_user meta_user;
+    struct mgmt_client_call *meta_call;
 
     bool routes_on;           /* policy rules stand: networks behind peers are reached */
     struct route_set *routes; /* NULL before the first map */

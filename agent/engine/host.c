@@ -67,7 +67,7 @@ static void rules_up(struct engine *e)
         return;
     }
     state_set(e->o.state, STATE_ROUTES, json_pack("{s:i}", "table", (int)ROUTE_TABLE_OVERLAY));
-    (void)!route_flush(e->o.route, ROUTE_TABLE_OVERLAY, NULL);
+    (void)!kernel_route_flush(e->o.route, ROUTE_TABLE_OVERLAY, NULL);
     /* without rules the overlay itself still works, only routed networks do not */
     if (rule_overlay_install(e->o.route, &err)) {
         rk_log(e->log, RK_WARN, "no policy rules, networks behind peers are not reached",
@@ -80,12 +80,12 @@ static void rules_up(struct engine *e)
 
 /* ---- routes to networks behind peers ---- */
 
-static struct route kernel_route(const struct engine *e, const struct routed *r)
+static struct kernel_route kernel_route(const struct engine *e, const struct routed *r)
 {
-    return (struct route){.dst = r->prefix,
-                          .table = e->o.marks ? ROUTE_TABLE_OVERLAY : ROUTE_TABLE_MAIN,
-                          .ifindex = r->block ? 0 : wg_device_ifindex(e->dev),
-                          .unreachable = r->block};
+    return (struct kernel_route){.dst = r->prefix,
+                                 .table = e->o.marks ? ROUTE_TABLE_OVERLAY : ROUTE_TABLE_MAIN,
+                                 .ifindex = r->block ? 0 : wg_device_ifindex(e->dev),
+                                 .unreachable = r->block};
 }
 
 static bool same_way(const struct routed *a, const struct routed *b)
@@ -112,25 +112,25 @@ static void log_route(struct engine *e, const char *what, const struct routed *r
 
 static void drop_route(struct engine *e, const struct routed *r)
 {
-    struct route k = kernel_route(e, r);
+    struct kernel_route k = kernel_route(e, r);
     struct rk_err err = {0};
     enum rk_code rc;
 
     if (r->has_peer)
         wg_peers_disallow(e->wg, &r->peer, &r->prefix);
-    rc = route_delete(e->o.route, &k, &err);
+    rc = kernel_route_delete(e->o.route, &k, &err);
     log_route(e, "network removed", r, rc && rc != RK_NOT_FOUND ? &err : NULL);
 }
 
 static void make_route(struct engine *e, const struct routed *r)
 {
-    struct route k = kernel_route(e, r);
+    struct kernel_route k = kernel_route(e, r);
     struct rk_err err = {0};
     enum rk_code rc;
 
     if (r->has_peer)
         wg_peers_allow(e->wg, &r->peer, &r->prefix);
-    rc = route_add(e->o.route, &k, &err);
+    rc = kernel_route_add(e->o.route, &k, &err);
     log_route(e, "network added", r, rc && rc != RK_EXISTS ? &err : NULL);
 }
 
@@ -167,14 +167,14 @@ static struct route_peer peer_of(void *arg, const struct rk_key *key)
 {
     struct engine *e = arg;
     struct epeer *p = engine_peer(e, key);
-    struct pconn_status s = {0};
+    struct peer_conn_status s = {0};
 
     if (!p || !p->conn)
         return (struct route_peer){0};
-    pconn_status(p->conn, &s);
-    return (struct route_peer){.known = s.state != PCONN_CONNECTING,
-                               .connected = s.state == PCONN_CONNECTED,
-                               .relayed = s.path == PCONN_PATH_RELAY,
+    peer_conn_status(p->conn, &s);
+    return (struct route_peer){.known = s.state != PEER_CONN_CONNECTING,
+                               .connected = s.state == PEER_CONN_CONNECTED,
+                               .relayed = s.path == PEER_CONN_PATH_RELAY,
                                .latency_us = s.latency_us};
 }
 
@@ -391,7 +391,7 @@ void engine_os_down(struct engine *e)
     e->routes_on = false;
     if (state_get(e->o.state, STATE_ROUTES)) {
         if (rule_overlay_remove(e->o.route, &err) ||
-            route_flush(e->o.route, ROUTE_TABLE_OVERLAY, &err))
+            kernel_route_flush(e->o.route, ROUTE_TABLE_OVERLAY, &err))
             rk_log(e->log, RK_WARN, "routes are not all removed", KV_ERR(&err));
         else
             state_set(e->o.state, STATE_ROUTES, NULL);

@@ -79,13 +79,14 @@ static enum rk_code apply_relay(struct engine *e, const Management__RelayConfig 
     size_t n = 0;
 
     if (!rc) /* present configuration without relays: there are none any more */
-        return rcl_set_config(e->rcl, NULL, 0, (struct rk_str){0}, (struct rk_str){0}, err);
+        return relay_client_set_config(e->rcl, NULL, 0, (struct rk_str){0}, (struct rk_str){0},
+                                       err);
     for (size_t i = 0; i < own->n && n < RELAYS_MAX; i++)
         urls[n++] = own->items[i];
     for (size_t i = 0; i < rc->n_urls && n < RELAYS_MAX && !own->n; i++)
         urls[n++] = rk_str_z(rc->urls[i]);
-    return rcl_set_config(e->rcl, urls, n, rk_str_z(rc->tokenpayload), rk_str_z(rc->tokensignature),
-                          err);
+    return relay_client_set_config(e->rcl, urls, n, rk_str_z(rc->tokenpayload),
+                                   rk_str_z(rc->tokensignature), err);
 }
 
 enum rk_code engine_apply_config(struct engine *e, const Management__NetbirdConfig *nc,
@@ -98,7 +99,7 @@ enum rk_code engine_apply_config(struct engine *e, const Management__NetbirdConf
         if (nc->stuns[i]->uri[0])
             uris[n++] = rk_str_z(nc->stuns[i]->uri);
     if (n) /* an empty list keeps the old one */
-        imux_set_stun(e->mux, uris, n);
+        ice_mux_set_stun(e->mux, uris, n);
     return apply_relay(e, nc->relay, err);
 }
 
@@ -156,8 +157,8 @@ bool engine_apply_checks(struct engine *e, Management__Checks **checks, size_t n
     return true;
 }
 
-static void meta_done(struct mgc_call_user *u, int status RK_UNUSED, struct rk_str plain RK_UNUSED,
-                      const struct rk_err *err)
+static void meta_done(struct mgmt_client_call_user *u, int status RK_UNUSED,
+                      struct rk_str plain RK_UNUSED, const struct rk_err *err)
 {
     struct engine *e = rk_container_of(u, struct engine, meta_user);
 
@@ -166,17 +167,17 @@ static void meta_done(struct mgc_call_user *u, int status RK_UNUSED, struct rk_s
         rk_log(e->log, RK_WARN, "metadata for posture checks not delivered", KV_ERR(err));
 }
 
-static const struct mgc_call_ops META_OPS = {.done = meta_done};
+static const struct mgmt_client_call_ops META_OPS = {.done = meta_done};
 
 static void send_meta(struct engine *e)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
     Management__SyncMetaRequest r = MANAGEMENT__SYNC_META_REQUEST__INIT;
 
-    mgc_call_cancel(e->meta_call);
+    mgmt_client_call_cancel(e->meta_call);
     r.meta = meta_build(mem, e->o.route, e->o.profile, e->checks, e->n_checks);
     e->meta_user.ops = &META_OPS;
-    e->meta_call = mgc_call(e->o.mgc, MGC_SYNC_META, &r.base, &e->meta_user);
+    e->meta_call = mgmt_client_call(e->o.mgc, MGMT_CLIENT_SYNC_META, &r.base, &e->meta_user);
 }
 
 /* ---- the map ---- */
@@ -206,7 +207,7 @@ static void apply_map(struct engine *e, const Management__NetworkMap *map)
         return;
     }
     if (pc)
-        pconn_env_set_lazy(e->env, e->lazy = pc->lazyconnectionenabled);
+        peer_conn_env_set_lazy(e->env, e->lazy = pc->lazyconnectionenabled);
     log_step(e, "host", engine_os_apply(e, map, &err), &err);
     rc = engine_apply_peers(e, map, &err);
     log_step(e, "peers", rc, &err);

@@ -29,7 +29,7 @@ static enum rk_code flush(struct engine *e, struct rk_err *err)
     return wg_peers_flush(e->wg, e->dev, err);
 }
 
-static enum rk_code wg_set(struct pconn_user *u, const struct rk_addr *endpoint,
+static enum rk_code wg_set(struct peer_conn_user *u, const struct rk_addr *endpoint,
                            uint16_t keepalive_s, struct rk_err *err)
 {
     struct epeer *p = rk_container_of(u, struct epeer, user);
@@ -50,7 +50,7 @@ static enum rk_code wg_set(struct pconn_user *u, const struct rk_addr *endpoint,
     return flush(e, err);
 }
 
-static enum rk_code wg_forget(struct pconn_user *u, struct rk_err *err)
+static enum rk_code wg_forget(struct peer_conn_user *u, struct rk_err *err)
 {
     struct epeer *p = rk_container_of(u, struct epeer, user);
 
@@ -58,7 +58,7 @@ static enum rk_code wg_forget(struct pconn_user *u, struct rk_err *err)
     return flush(p->e, err);
 }
 
-static void wg_remove(struct pconn_user *u)
+static void wg_remove(struct peer_conn_user *u)
 {
     struct epeer *p = rk_container_of(u, struct epeer, user);
     struct rk_err err = {0};
@@ -89,7 +89,7 @@ static void refresh_stats(struct engine *e)
         (void)rk_map_put(&e->stats_by_key, key_str(&e->stats.peers[i].key), &e->stats.peers[i]);
 }
 
-static bool wg_stats(struct pconn_user *u, struct pconn_wg_stats *out)
+static bool wg_stats(struct peer_conn_user *u, struct peer_conn_wg_stats *out)
 {
     struct epeer *p = rk_container_of(u, struct epeer, user);
     const struct wg_peer_state *s;
@@ -100,13 +100,13 @@ static bool wg_stats(struct pconn_user *u, struct pconn_wg_stats *out)
     s = rk_map_get(&p->e->stats_by_key, key_str(&p->key));
     if (!s)
         return false;
-    *out = (struct pconn_wg_stats){.last_handshake_unix_ms = s->handshake_unix_ms,
-                                   .rx_bytes = s->rx_bytes,
-                                   .tx_bytes = s->tx_bytes};
+    *out = (struct peer_conn_wg_stats){.last_handshake_unix_ms = s->handshake_unix_ms,
+                                       .rx_bytes = s->rx_bytes,
+                                       .tx_bytes = s->tx_bytes};
     return true;
 }
 
-static void on_changed(struct pconn_user *u)
+static void on_changed(struct peer_conn_user *u)
 {
     struct epeer *p = rk_container_of(u, struct epeer, user);
 
@@ -114,17 +114,17 @@ static void on_changed(struct pconn_user *u)
     engine_changed(p->e);
 }
 
-static const struct pconn_user_ops PEER_OPS = {.wg_set = wg_set,
-                                               .wg_forget = wg_forget,
-                                               .wg_remove = wg_remove,
-                                               .wg_stats = wg_stats,
-                                               .changed = on_changed};
+static const struct peer_conn_user_ops PEER_OPS = {.wg_set = wg_set,
+                                                   .wg_forget = wg_forget,
+                                                   .wg_remove = wg_remove,
+                                                   .wg_stats = wg_stats,
+                                                   .changed = on_changed};
 
 /* ---- one peer ---- */
 
 static void peer_free(struct epeer *p)
 {
-    pconn_free(p->conn);
+    peer_conn_free(p->conn);
     free(p->fqdn);
     free(p->version);
     free(p->allowed);
@@ -145,17 +145,17 @@ struct wanted {
     size_t n_allowed;
 };
 
-static void give_early(void *arg, const struct sigm *msg)
+static void give_early(void *arg, const struct signal_msg *msg)
 {
     struct epeer *p = arg;
 
-    pconn_on_signal(p->conn, msg);
+    peer_conn_on_signal(p->conn, msg);
 }
 
 static enum rk_code peer_add(struct engine *e, const struct wanted *w, struct rk_err *err)
 {
     struct epeer *p = rk_calloc(1, sizeof *p);
-    struct pconn_opts opts = {.key = w->key, .remote_version = rk_str_z(w->msg->agentversion)};
+    struct peer_conn_opts opts = {.key = w->key, .remote_version = rk_str_z(w->msg->agentversion)};
     enum rk_code rc;
 
     p->user.ops = &PEER_OPS;
@@ -166,7 +166,7 @@ static enum rk_code peer_add(struct engine *e, const struct wanted *w, struct rk
     p->n_allowed = w->n_allowed;
     p->allowed = rk_memdup(w->allowed, w->n_allowed * sizeof *w->allowed);
     (void)rk_map_put(&e->peers, key_str(&p->key), p);
-    rc = pconn_new(e->env, &opts, &p->user, &p->conn, err);
+    rc = peer_conn_new(e->env, &opts, &p->user, &p->conn, err);
     if (rc) {
         p->conn = NULL;
         wg_remove(&p->user);

@@ -54,27 +54,27 @@ static void put_ips(json_t *o, const struct rk_prefix *allowed, size_t n)
         set(o, "netbirdIp", json_string(""));
 }
 
-static const char *path_name(const struct pconn_status *s)
+static const char *path_name(const struct peer_conn_status *s)
 {
-    if (s->state != PCONN_CONNECTED)
+    if (s->state != PEER_CONN_CONNECTED)
         return "-";
-    return s->path == PCONN_PATH_DIRECT ? "P2P" : "Relayed";
+    return s->path == PEER_CONN_PATH_DIRECT ? "P2P" : "Relayed";
 }
 
 static json_t *peer_json(struct engine *e, struct epeer *p)
 {
-    struct pconn_wg_stats wg = {0};
-    struct pconn_status s = {0};
+    struct peer_conn_wg_stats wg = {0};
+    struct peer_conn_status s = {0};
     char key[RK_KEY_TEXT + 1];
     json_t *o = json_object();
 
-    pconn_status(p->conn, &s);
+    peer_conn_status(p->conn, &s);
     (void)p->user.ops->wg_stats(&p->user, &wg);
     rk_key_format(&p->key, key);
     set(o, "fqdn", json_string(p->fqdn));
     put_ips(o, p->allowed, p->n_allowed);
     set(o, "publicKey", json_string(key));
-    set(o, "status", json_string(pconn_state_name(s.state)));
+    set(o, "status", json_string(peer_conn_state_name(s.state)));
     set(o, "lastStatusUpdate", time_text(s.changed_unix_ms));
     set(o, "connectionType", json_string(path_name(&s)));
     set(o, "iceCandidateType",
@@ -119,10 +119,10 @@ static void put_peers(struct engine *e, json_t *out)
         all[n++] = v;
     qsort(all, n, sizeof(struct epeer *), by_ip);
     for (size_t i = 0; i < n; i++) {
-        struct pconn_status s = {0};
+        struct peer_conn_status s = {0};
 
-        pconn_status(all[i]->conn, &s);
-        connected += s.state == PCONN_CONNECTED;
+        peer_conn_status(all[i]->conn, &s);
+        connected += s.state == PEER_CONN_CONNECTED;
         (void)json_array_append_new(details, peer_json(e, all[i]));
     }
     for (size_t i = 0; i < e->n_offline; i++)
@@ -136,20 +136,20 @@ static void put_peers(struct engine *e, json_t *out)
 static void put_relays(struct engine *e, json_t *out)
 {
     json_t *details = json_array();
-    struct rcl_status r = {0};
+    struct relay_client_status r = {0};
     struct rk_str uri = {0};
     struct rk_addr mapped;
     struct rk_err err;
     json_int_t up = 0;
     size_t n = 0;
 
-    for (size_t i = 0; e->rcl && rcl_status_at(e->rcl, i, &r); i++, n++) {
+    for (size_t i = 0; e->rcl && relay_client_status_at(e->rcl, i, &r); i++, n++) {
         up += r.connected;
         (void)json_array_append_new(
             details, json_pack("{s:o,s:b,s:o}", "uri", text(r.url), "available", r.connected,
                                "error", r.connected ? json_string("") : text(r.error)));
     }
-    for (size_t i = 0; e->mux && imux_stun_status(e->mux, i, &uri, &mapped, &err); i++, n++) {
+    for (size_t i = 0; e->mux && ice_mux_stun_status(e->mux, i, &uri, &mapped, &err); i++, n++) {
         bool ok = mapped.ip.family != 0;
 
         up += ok;
@@ -164,7 +164,7 @@ static void put_relays(struct engine *e, json_t *out)
 void engine_status(struct engine *e, json_t *out)
 {
     char buf[RK_ADDR_TEXT];
-    bool signal_up = e->scl && scl_is_ready(e->scl);
+    bool signal_up = e->scl && signal_client_is_ready(e->scl);
 
     put_peers(e, out);
     put_relays(e, out);
@@ -173,14 +173,15 @@ void engine_status(struct engine *e, json_t *out)
                   e->mgmt_up, "error", e->mgmt_up ? "" : e->mgmt_err.msg));
     set(out, "signal",
         json_pack("{s:s,s:b,s:s}", "url", e->signal_url ? e->signal_url : "", "connected",
-                  signal_up, "error", signal_up || !e->scl ? "" : scl_last_err(e->scl)->msg));
+                  signal_up, "error",
+                  signal_up || !e->scl ? "" : signal_client_last_err(e->scl)->msg));
     set(out, "netbirdIp", json_string(e->addr.text));
     if (e->addr.v6.ip.family)
         set(out, "netbirdIpv6", text(rk_prefix_format(&e->addr.v6, buf)));
     set(out, "fqdn", json_string(e->addr.fqdn));
     set(out, "usesKernelInterface",
         json_boolean(e->dev && e->dev_open && wg_device_is_kernel(e->dev)));
-    set(out, "wireguardPort", json_integer(e->mux ? imux_port(e->mux) : 0));
+    set(out, "wireguardPort", json_integer(e->mux ? ice_mux_port(e->mux) : 0));
     set(out, "lazyConnectionEnabled", json_boolean(e->lazy));
     if (e->session_expires_ms)
         set(out, "sessionExpiresAt", time_text(e->session_expires_ms));

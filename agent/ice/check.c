@@ -7,7 +7,7 @@
 #include "agent/ice/pair.h"
 #include "lib/crypto/secret.h"
 
-static void send_message(struct ice_agent *a, const struct rk_ip *src, const struct rk_addr *to,
+static void send_message(struct ice_session *a, const struct rk_ip *src, const struct rk_addr *to,
                          struct stun_writer *w)
 {
     struct rk_str out = stun_end(w);
@@ -17,7 +17,7 @@ static void send_message(struct ice_agent *a, const struct rk_ip *src, const str
 }
 
 /* FINGERPRINT, then the ids of both candidates as official agents put them. */
-static void finish(struct ice_agent *a, struct stun_writer *w, const char *key,
+static void finish(struct ice_session *a, struct stun_writer *w, const char *key,
                    const struct ice_pair *p, const struct rk_addr *to)
 {
     const struct ice_cand *local = ice_local_for(a, to->ip.family);
@@ -28,7 +28,7 @@ static void finish(struct ice_agent *a, struct stun_writer *w, const char *key,
         stun_put_nb_candidates(w, rk_str_z(local->id), rk_str_z(p->remote.id));
 }
 
-static void new_txid(const struct ice_agent *a, struct stun_txid *out)
+static void new_txid(const struct ice_session *a, struct stun_txid *out)
 {
     stun_txid_random(out);
     out->b[0] = (uint8_t)(a->txid_tag >> 24);
@@ -37,7 +37,7 @@ static void new_txid(const struct ice_agent *a, struct stun_txid *out)
     out->b[3] = (uint8_t)a->txid_tag;
 }
 
-void ice_check_send(struct ice_agent *a, struct ice_pair *p, bool nominating, int64_t now_us)
+void ice_check_send(struct ice_session *a, struct ice_pair *p, bool nominating, int64_t now_us)
 {
     const struct ice_cand *local = ice_local_for(a, p->remote.addr.ip.family);
     struct ice_request *r = &p->open[p->open_at];
@@ -65,7 +65,7 @@ void ice_check_send(struct ice_agent *a, struct ice_pair *p, bool nominating, in
     send_message(a, &(struct rk_ip){0}, &p->remote.addr, &w);
 }
 
-static void answer_error(struct ice_agent *a, const struct stun_msg *m, const struct ice_pair *p,
+static void answer_error(struct ice_session *a, const struct stun_msg *m, const struct ice_pair *p,
                          const struct rk_addr *from, const struct rk_ip *to, unsigned code)
 {
     uint8_t buf[STUN_MAX_SIZE];
@@ -81,8 +81,9 @@ static void answer_error(struct ice_agent *a, const struct stun_msg *m, const st
     send_message(a, to, from, &w);
 }
 
-static void answer_success(struct ice_agent *a, const struct stun_msg *m, const struct ice_pair *p,
-                           const struct rk_addr *from, const struct rk_ip *to)
+static void answer_success(struct ice_session *a, const struct stun_msg *m,
+                           const struct ice_pair *p, const struct rk_addr *from,
+                           const struct rk_ip *to)
 {
     uint8_t buf[STUN_MAX_SIZE];
     struct stun_writer w;
@@ -93,7 +94,7 @@ static void answer_success(struct ice_agent *a, const struct stun_msg *m, const 
     send_message(a, to, from, &w);
 }
 
-static bool username_ok(const struct ice_agent *a, struct rk_str username)
+static bool username_ok(const struct ice_session *a, struct rk_str username)
 {
     char want[2 * ICE_MAX_CRED + 2];
 
@@ -102,7 +103,7 @@ static bool username_ok(const struct ice_agent *a, struct rk_str username)
 }
 
 /* A request from an address that nobody signalled: a NAT made it. */
-static struct ice_pair *add_peer_reflexive(struct ice_agent *a, const struct stun_msg *m,
+static struct ice_pair *add_peer_reflexive(struct ice_session *a, const struct stun_msg *m,
                                            const struct rk_addr *from, int64_t now_us)
 {
     struct ice_cand c = {.type = ICE_PRFLX, .addr = *from};
@@ -114,7 +115,7 @@ static struct ice_pair *add_peer_reflexive(struct ice_agent *a, const struct stu
     return ice_pair_add(a, &c, now_us);
 }
 
-static void switch_role(struct ice_agent *a)
+static void switch_role(struct ice_session *a)
 {
     a->controlling = !a->controlling;
     rk_secret_random(&a->tie_breaker, sizeof a->tie_breaker);
@@ -122,7 +123,7 @@ static void switch_role(struct ice_agent *a)
 }
 
 /* RFC 8445 section 7.3.1.1; true: answered with an error, the request counts for nothing else. */
-static bool role_conflict(struct ice_agent *a, const struct stun_msg *m, struct ice_pair *p,
+static bool role_conflict(struct ice_session *a, const struct stun_msg *m, struct ice_pair *p,
                           const struct rk_addr *from, const struct rk_ip *to)
 {
     bool same = a->controlling ? m->has_controlling : m->has_controlled;
@@ -139,7 +140,7 @@ static bool role_conflict(struct ice_agent *a, const struct stun_msg *m, struct 
     return false;
 }
 
-static void on_use_candidate(struct ice_agent *a, struct ice_pair *p, int64_t now_us)
+static void on_use_candidate(struct ice_session *a, struct ice_pair *p, int64_t now_us)
 {
     if (!p->valid)
         p->nominate_when_valid = true;
@@ -147,7 +148,7 @@ static void on_use_candidate(struct ice_agent *a, struct ice_pair *p, int64_t no
         ice_pair_select(a, p, now_us);
 }
 
-static bool on_request(struct ice_agent *a, const struct rk_addr *from, const struct rk_ip *to,
+static bool on_request(struct ice_session *a, const struct rk_addr *from, const struct rk_ip *to,
                        const struct stun_msg *m, int64_t now_us)
 {
     struct ice_pair *p = ice_pair_find(a, from);
@@ -176,7 +177,7 @@ static bool on_request(struct ice_agent *a, const struct rk_addr *from, const st
 }
 
 /* Which of our candidates is the address that the peer saw? None: a NAT on the way made it. */
-static void set_local(struct ice_agent *a, struct ice_pair *p, const struct rk_addr *mapped)
+static void set_local(struct ice_session *a, struct ice_pair *p, const struct rk_addr *mapped)
 {
     const struct ice_cand *base = ice_local_for(a, p->remote.addr.ip.family);
 
@@ -196,7 +197,7 @@ static void set_local(struct ice_agent *a, struct ice_pair *p, const struct rk_a
     }
 }
 
-static struct ice_request *take_request(struct ice_agent *a, const struct stun_msg *m,
+static struct ice_request *take_request(struct ice_session *a, const struct stun_msg *m,
                                         struct ice_pair **pair)
 {
     for (size_t i = 0; i < a->n_pairs; i++)
@@ -211,7 +212,7 @@ static struct ice_request *take_request(struct ice_agent *a, const struct stun_m
     return NULL;
 }
 
-static bool on_success(struct ice_agent *a, const struct rk_addr *from, const struct stun_msg *m,
+static bool on_success(struct ice_session *a, const struct rk_addr *from, const struct stun_msg *m,
                        int64_t now_us)
 {
     struct ice_pair *p;
@@ -239,7 +240,7 @@ static bool on_success(struct ice_agent *a, const struct rk_addr *from, const st
     return true;
 }
 
-static bool on_error(struct ice_agent *a, const struct rk_addr *from, const struct stun_msg *m,
+static bool on_error(struct ice_session *a, const struct rk_addr *from, const struct stun_msg *m,
                      int64_t now_us)
 {
     struct ice_pair *p;
@@ -257,8 +258,8 @@ static bool on_error(struct ice_agent *a, const struct rk_addr *from, const stru
 }
 
 /* The public entry point; declared in agent.h. */
-bool ice_agent_input(struct ice_agent *a, const struct rk_addr *from, const struct rk_ip *to,
-                     const struct stun_msg *msg, int64_t now_us)
+bool ice_session_input(struct ice_session *a, const struct rk_addr *from, const struct rk_ip *to,
+                       const struct stun_msg *msg, int64_t now_us)
 {
     bool ours = false;
 
@@ -278,6 +279,6 @@ bool ice_agent_input(struct ice_agent *a, const struct rk_addr *from, const stru
         break;
     }
     if (ours)
-        ice_agent_tick(a, now_us);
+        ice_session_tick(a, now_us);
     return ours;
 }

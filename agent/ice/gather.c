@@ -33,7 +33,7 @@ static bool is_wireguard(const char *name)
     return found;
 }
 
-static bool iface_usable(const struct imux *m, const struct ifaddrs *i)
+static bool iface_usable(const struct ice_mux *m, const struct ifaddrs *i)
 {
     if (!(i->ifa_flags & IFF_UP))
         return false;
@@ -54,7 +54,7 @@ static bool is_obsolete(const struct rk_ip *ip)
             (ip->b[0] == 0xfe && (ip->b[1] & 0xc0) == 0xc0));
 }
 
-size_t imux_host_addrs(const struct imux *m, struct rk_ip *out, size_t max)
+size_t ice_mux_host_addrs(const struct ice_mux *m, struct rk_ip *out, size_t max)
 {
     struct ifaddrs *all;
     size_t n = 0;
@@ -65,7 +65,7 @@ size_t imux_host_addrs(const struct imux *m, struct rk_ip *out, size_t max)
         struct rk_addr a;
         size_t known = 0;
 
-        if (!i->ifa_addr || rk_addr_from_sa(i->ifa_addr, &a, NULL) || !imux_may_send(m, &a.ip) ||
+        if (!i->ifa_addr || rk_addr_from_sa(i->ifa_addr, &a, NULL) || !ice_mux_may_send(m, &a.ip) ||
             is_obsolete(&a.ip) || !iface_usable(m, i))
             continue;
         while (known < n && !rk_ip_eq(&out[known], &a.ip))
@@ -77,50 +77,50 @@ size_t imux_host_addrs(const struct imux *m, struct rk_ip *out, size_t max)
     return n;
 }
 
-static void tell_hosts(struct imux *m, struct imux_gather *g)
+static void tell_hosts(struct ice_mux *m, struct ice_mux_gather *g)
 {
-    struct rk_ip hosts[IMUX_MAX_HOSTS];
-    size_t n = imux_host_addrs(m, hosts, IMUX_MAX_HOSTS);
+    struct rk_ip hosts[ICE_MUX_MAX_HOSTS];
+    size_t n = ice_mux_host_addrs(m, hosts, ICE_MUX_MAX_HOSTS);
 
     for (size_t i = 0; i < n; i++) {
-        struct ice_cand c = {.type = ICE_HOST, .addr = {hosts[i], imux_port(m)}};
+        struct ice_cand c = {.type = ICE_HOST, .addr = {hosts[i], ice_mux_port(m)}};
 
         ice_cand_complete(&c);
         g->ops->candidate(g, &c);
     }
 }
 
-void imux_tell_one(struct imux *m, struct imux_gather *g, const struct rk_addr *mapped)
+void ice_mux_tell_one(struct ice_mux *m, struct ice_mux_gather *g, const struct rk_addr *mapped)
 {
     struct ice_cand c = {.type = ICE_SRFLX,
                          .addr = *mapped,
-                         .related = {{.family = mapped->ip.family}, imux_port(m)}};
+                         .related = {{.family = mapped->ip.family}, ice_mux_port(m)}};
 
     ice_cand_complete(&c);
     g->ops->candidate(g, &c);
 }
 
-void imux_tell_mapped(struct imux *m, const struct rk_addr *mapped)
+void ice_mux_tell_mapped(struct ice_mux *m, const struct rk_addr *mapped)
 {
     RK_LIST_FOR_EACH (it, &m->gathers)
-        imux_tell_one(m, rk_container_of(it, struct imux_gather, link), mapped);
+        ice_mux_tell_one(m, rk_container_of(it, struct ice_mux_gather, link), mapped);
 }
 
 static void serve(void *arg)
 {
-    struct imux *m = arg;
+    struct ice_mux *m = arg;
     struct rk_list *node;
 
     while ((node = rk_list_pop_front(&m->fresh))) {
-        struct imux_gather *g = rk_container_of(node, struct imux_gather, link);
+        struct ice_mux_gather *g = rk_container_of(node, struct ice_mux_gather, link);
 
         rk_list_push_back(&m->gathers, node);
         tell_hosts(m, g);
-        imux_servers_ask(m, g);
+        ice_mux_servers_ask(m, g);
     }
 }
 
-void imux_gather_start(struct imux *m, struct imux_gather *g)
+void ice_mux_gather_start(struct ice_mux *m, struct ice_mux_gather *g)
 {
     rk_list_remove(&g->link);
     rk_list_push_back(&m->fresh, &g->link);
@@ -128,13 +128,13 @@ void imux_gather_start(struct imux *m, struct imux_gather *g)
         rk_timer_start(m->loop, &m->serve_timer, 0, serve, m);
 }
 
-void imux_gather_stop(struct imux *m, struct imux_gather *g)
+void ice_mux_gather_stop(struct ice_mux *m, struct ice_mux_gather *g)
 {
     (void)m;
     rk_list_remove(&g->link);
 }
 
-void imux_gather_clear(struct imux *m)
+void ice_mux_gather_clear(struct ice_mux *m)
 {
     rk_timer_cancel(&m->serve_timer);
     while (rk_list_pop_front(&m->fresh) || rk_list_pop_front(&m->gathers))

@@ -14,9 +14,9 @@
 #define BUFFER_BYTES ((size_t)4 << 20) /* bursts of a tunnel while the loop is busy elsewhere */
 #define ADDR_KEY     19
 
-struct imux_claim {
+struct ice_mux_claim {
     struct rk_list link; /* in its wire */
-    struct imux_wire *wire;
+    struct ice_mux_wire *wire;
     struct rk_addr from;
     uint8_t key[ADDR_KEY];
 };
@@ -29,7 +29,7 @@ static void addr_key(const struct rk_addr *a, uint8_t out[ADDR_KEY])
     out[18] = (uint8_t)a->port;
 }
 
-static bool in_overlay(const struct imux *m, const struct rk_ip *ip)
+static bool in_overlay(const struct ice_mux *m, const struct rk_ip *ip)
 {
     for (size_t i = 0; i < m->n_overlay; i++)
         if (rk_prefix_contains(&m->overlay[i], ip))
@@ -37,7 +37,7 @@ static bool in_overlay(const struct imux *m, const struct rk_ip *ip)
     return false;
 }
 
-bool imux_may_send(const struct imux *m, const struct rk_ip *to)
+bool ice_mux_may_send(const struct ice_mux *m, const struct rk_ip *to)
 {
     if (to->family != 4 && (to->family != 6 || m->disable_ipv6))
         return false;
@@ -50,7 +50,7 @@ bool imux_may_send(const struct imux *m, const struct rk_ip *to)
 
 /* --- receiving --- */
 
-static struct imux_session *session_for(const struct imux *m, const struct stun_msg *msg)
+static struct ice_mux_session *session_for(const struct ice_mux *m, const struct stun_msg *msg)
 {
     struct rk_str ours, theirs;
 
@@ -62,21 +62,21 @@ static struct imux_session *session_for(const struct imux *m, const struct stun_
     return rk_map_get(&m->by_tag, rk_str_of(msg->txid.b, sizeof(uint32_t)));
 }
 
-static void on_stun(struct imux *m, const struct udp_in *in, struct rk_str datagram)
+static void on_stun(struct ice_mux *m, const struct udp_in *in, struct rk_str datagram)
 {
-    struct imux_session *s;
+    struct ice_mux_session *s;
     struct stun_msg msg;
 
     if (in_overlay(m, &in->from.ip) || stun_decode(datagram, &msg, NULL))
         return;
-    if (imux_servers_input(m, &in->from, &msg))
+    if (ice_mux_servers_input(m, &in->from, &msg))
         return;
     s = session_for(m, &msg);
     if (s)
         (void)s->ops->stun(s, &in->from, &in->to, &msg);
 }
 
-static struct imux_wire *wire_for(struct imux *m, const struct rk_addr *from)
+static struct ice_mux_wire *wire_for(struct ice_mux *m, const struct rk_addr *from)
 {
     uint8_t key[ADDR_KEY];
 
@@ -96,11 +96,11 @@ static bool has_stun(const struct udp_in *in)
 }
 
 /* A joined datagram with STUN in it: take it apart. */
-static void split(struct imux *m, const struct udp_in *in)
+static void split(struct ice_mux *m, const struct udp_in *in)
 {
     for (size_t i = 0, n = udp_in_count(in); i < n; i++) {
         struct udp_in one = {.from = in->from, .to = in->to, .bytes = udp_in_at(in, i)};
-        struct imux_wire *w;
+        struct ice_mux_wire *w;
 
         if (stun_is(one.bytes))
             on_stun(m, in, one.bytes);
@@ -111,11 +111,11 @@ static void split(struct imux *m, const struct udp_in *in)
 
 static void on_received(struct udp_user *u, const struct udp_in *v, size_t n)
 {
-    struct imux *m = rk_container_of(u, struct imux, user);
+    struct ice_mux *m = rk_container_of(u, struct ice_mux, user);
     size_t i = 0;
 
     while (i < n && m->sock) {
-        struct imux_wire *w;
+        struct ice_mux_wire *w;
         size_t from = i;
 
         if (has_stun(&v[i])) {
@@ -137,13 +137,13 @@ static const struct udp_ops UDP_OPS = {.received = on_received};
 
 static size_t copy_names(char **out, const struct rk_str *names, size_t n)
 {
-    n = rk_min_size(n, IMUX_MAX_NAMES);
+    n = rk_min_size(n, ICE_MUX_MAX_NAMES);
     for (size_t i = 0; i < n; i++)
         out[i] = rk_str_dupz(names[i]);
     return n;
 }
 
-static enum rk_code open_socket(struct imux *m, const struct imux_opts *opts, uint16_t port,
+static enum rk_code open_socket(struct ice_mux *m, const struct ice_mux_opts *opts, uint16_t port,
                                 struct rk_err *err)
 {
     struct udp_opts o = {
@@ -158,9 +158,9 @@ static enum rk_code open_socket(struct imux *m, const struct imux_opts *opts, ui
     return udp_open(m->loop, &o, &m->user, &m->sock, err);
 }
 
-enum rk_code imux_open(const struct imux_opts *opts, struct imux **out, struct rk_err *err)
+enum rk_code ice_mux_open(const struct ice_mux_opts *opts, struct ice_mux **out, struct rk_err *err)
 {
-    struct imux *m = rk_calloc(1, sizeof *m);
+    struct ice_mux *m = rk_calloc(1, sizeof *m);
     enum rk_code rc;
 
     m->loop = opts->loop;
@@ -183,21 +183,21 @@ enum rk_code imux_open(const struct imux_opts *opts, struct imux **out, struct r
         rc = open_socket(m, opts, 0, err);
     }
     if (rc) {
-        imux_close(m);
+        ice_mux_close(m);
         return rc;
     }
     *out = m;
     return RK_OK;
 }
 
-void imux_close(struct imux *m)
+void ice_mux_close(struct ice_mux *m)
 {
     if (!m)
         return;
     udp_close(m->sock);
     m->sock = NULL;
-    imux_servers_clear(m);
-    imux_gather_clear(m);
+    ice_mux_servers_clear(m);
+    ice_mux_gather_clear(m);
     for (size_t i = 0; i < m->n_blacklist; i++)
         free(m->blacklist[i]);
     for (size_t i = 0; i < m->n_own_ifaces; i++)
@@ -209,33 +209,33 @@ void imux_close(struct imux *m)
     free(m);
 }
 
-uint16_t imux_port(const struct imux *m)
+uint16_t ice_mux_port(const struct ice_mux *m)
 {
     return udp_local(m->sock)->port;
 }
 
-struct udp_scratch *imux_scratch(const struct imux *m)
+struct udp_scratch *ice_mux_scratch(const struct ice_mux *m)
 {
     return m->scratch;
 }
 
-void imux_set_overlay(struct imux *m, const struct rk_prefix *prefixes, size_t n)
+void ice_mux_set_overlay(struct ice_mux *m, const struct rk_prefix *prefixes, size_t n)
 {
-    m->n_overlay = rk_min_size(n, IMUX_MAX_OVERLAY);
+    m->n_overlay = rk_min_size(n, ICE_MUX_MAX_OVERLAY);
     for (size_t i = 0; i < m->n_overlay; i++)
         m->overlay[i] = prefixes[i];
 }
 
 /* --- sending --- */
 
-void imux_send(struct imux *m, const struct rk_ip *src, const struct rk_addr *to,
-               struct rk_str datagram)
+void ice_mux_send(struct ice_mux *m, const struct rk_ip *src, const struct rk_addr *to,
+                  struct rk_str datagram)
 {
-    if (m->sock && imux_may_send(m, &to->ip))
+    if (m->sock && ice_mux_may_send(m, &to->ip))
         (void)udp_send(m->sock, src, to, datagram);
 }
 
-void imux_sendv(struct imux *m, const struct udp_out *v, size_t n)
+void ice_mux_sendv(struct ice_mux *m, const struct udp_out *v, size_t n)
 {
     if (m->sock)
         (void)udp_sendv(m->sock, v, n);
@@ -243,12 +243,12 @@ void imux_sendv(struct imux *m, const struct udp_out *v, size_t n)
 
 /* --- sessions and wires --- */
 
-static struct rk_str tag_key(const struct imux_session *s)
+static struct rk_str tag_key(const struct ice_mux_session *s)
 {
     return rk_str_of(s->tag_bytes, sizeof s->tag_bytes);
 }
 
-void imux_session_add(struct imux *m, struct imux_session *s)
+void ice_mux_session_add(struct ice_mux *m, struct ice_mux_session *s)
 {
     do {
         s->tag = ++m->next_tag;
@@ -261,7 +261,7 @@ void imux_session_add(struct imux *m, struct imux_session *s)
     (void)rk_map_put(&m->by_ufrag, s->ufrag, s);
 }
 
-void imux_session_remove(struct imux *m, struct imux_session *s)
+void ice_mux_session_remove(struct ice_mux *m, struct ice_mux_session *s)
 {
     if (rk_map_get(&m->by_tag, tag_key(s)) == s)
         (void)rk_map_del(&m->by_tag, tag_key(s));
@@ -269,7 +269,7 @@ void imux_session_remove(struct imux *m, struct imux_session *s)
         (void)rk_map_del(&m->by_ufrag, s->ufrag);
 }
 
-static void drop_claim(struct imux *m, struct imux_claim *c)
+static void drop_claim(struct ice_mux *m, struct ice_mux_claim *c)
 {
     if (m->last == c)
         m->last = NULL;
@@ -279,9 +279,9 @@ static void drop_claim(struct imux *m, struct imux_claim *c)
     free(c);
 }
 
-void imux_claim(struct imux *m, struct imux_wire *w, const struct rk_addr *from)
+void ice_mux_claim(struct ice_mux *m, struct ice_mux_wire *w, const struct rk_addr *from)
 {
-    struct imux_claim *c;
+    struct ice_mux_claim *c;
     uint8_t key[ADDR_KEY];
 
     if (!w->claims.next)
@@ -292,8 +292,8 @@ void imux_claim(struct imux *m, struct imux_wire *w, const struct rk_addr *from)
         return;
     if (c)
         drop_claim(m, c);
-    if (w->n_claims == IMUX_MAX_CLAIMS)
-        drop_claim(m, rk_container_of(w->claims.next, struct imux_claim, link));
+    if (w->n_claims == ICE_MUX_MAX_CLAIMS)
+        drop_claim(m, rk_container_of(w->claims.next, struct ice_mux_claim, link));
     c = rk_calloc(1, sizeof *c);
     c->wire = w;
     c->from = *from;
@@ -303,8 +303,8 @@ void imux_claim(struct imux *m, struct imux_wire *w, const struct rk_addr *from)
     (void)rk_map_put(&m->by_addr, rk_str_of(c->key, sizeof c->key), c);
 }
 
-void imux_unclaim_all(struct imux *m, struct imux_wire *w)
+void ice_mux_unclaim_all(struct ice_mux *m, struct ice_mux_wire *w)
 {
     while (w->n_claims)
-        drop_claim(m, rk_container_of(w->claims.next, struct imux_claim, link));
+        drop_claim(m, rk_container_of(w->claims.next, struct ice_mux_claim, link));
 }

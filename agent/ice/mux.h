@@ -5,7 +5,7 @@
  *
  *   socket -> STUN? -> known STUN server -> gathering (mapped address, cached 25 s per server)
  *                   -> else by attribute 0x8100, remote address, ufrag -> ice sessions
- *          -> other -> by remote address -> the wire port that claimed it (imux_claim)
+ *          -> other -> by remote address -> the wire port that claimed it (ice_mux_claim)
  *
  * Packets from and to overlay addresses are dropped, so ICE can never run inside the tunnel.
  * Loop thread.
@@ -26,14 +26,14 @@
 #include "lib/net/addr.h"
 #include "lib/net/udp.h"
 
-struct imux;
+struct ice_mux;
 struct stun_msg;
 struct udp_scratch;
 
-struct imux_opts { /* copied; the views are borrowed for the call */
+struct ice_mux_opts { /* copied; the views are borrowed for the call */
     struct rk_loop *loop;
     struct rk_log *log;             /* borrowed for life, may be NULL */
-    uint16_t port;                  /* 0 or taken: the kernel chooses, see imux_port */
+    uint16_t port;                  /* 0 or taken: the kernel chooses, see ice_mux_port */
     uint32_t fwmark;                /* 0: none */
     bool disable_ipv6;              /* no IPv6 candidates */
     bool with_loopback;             /* offer loopback addresses too (tests, one-host set-ups) */
@@ -43,84 +43,85 @@ struct imux_opts { /* copied; the views are borrowed for the call */
     size_t n_own_ifaces;
 };
 
-/** Bind the socket (dual stack; IPv4 only where there is no IPv6). Owned: imux_close. */
-enum rk_code imux_open(const struct imux_opts *opts, struct imux **out, struct rk_err *err) RK_MUST;
+/** Bind the socket (dual stack; IPv4 only where there is no IPv6). Owned: ice_mux_close. */
+enum rk_code ice_mux_open(const struct ice_mux_opts *opts, struct ice_mux **out,
+                          struct rk_err *err) RK_MUST;
 /** Sessions, wires and gathers are forgotten. Not from inside a callback of it. The handles die a
  *  loop turn later. Accepts NULL. */
-void imux_close(struct imux *m);
+void ice_mux_close(struct ice_mux *m);
 
 /** The bound port: what offers announce. */
-uint16_t imux_port(const struct imux *m);
+uint16_t ice_mux_port(const struct ice_mux *m);
 
 /** Overlay prefixes of our interface: never candidates, never sources. Replaces the former set. */
-void imux_set_overlay(struct imux *m, const struct rk_prefix *prefixes, size_t n);
+void ice_mux_set_overlay(struct ice_mux *m, const struct rk_prefix *prefixes, size_t n);
 
 /** STUN servers as management names them ("stun:host:port", "host:port"); replaces the list;
  *  names are resolved in the background. Others than stun: are ignored. At most 16. */
-void imux_set_stun(struct imux *m, const struct rk_str *uris, size_t n);
+void ice_mux_set_stun(struct ice_mux *m, const struct rk_str *uris, size_t n);
 
 /** For status: server i as given, and the address it last showed us (family 0: none yet). */
-bool imux_stun_status(const struct imux *m, size_t i, struct rk_str *uri, struct rk_addr *mapped,
-                      struct rk_err *last_err);
+bool ice_mux_stun_status(const struct ice_mux *m, size_t i, struct rk_str *uri,
+                         struct rk_addr *mapped, struct rk_err *last_err);
 
 /* --- for the connection logic; the engine needs nothing below --- */
 
 /** Receive memory shared by all sockets of this loop. Lent. */
-struct udp_scratch *imux_scratch(const struct imux *m);
+struct udp_scratch *ice_mux_scratch(const struct ice_mux *m);
 
 /** May candidates be there? Not overlay, not ours by option, nothing that cannot be routed. */
-bool imux_may_send(const struct imux *m, const struct rk_ip *to);
+bool ice_mux_may_send(const struct ice_mux *m, const struct rk_ip *to);
 
 /** Send one datagram (src family 0: any source), or a batch (see udp_sendv). */
-void imux_send(struct imux *m, const struct rk_ip *src, const struct rk_addr *to,
-               struct rk_str datagram);
-void imux_sendv(struct imux *m, const struct udp_out *v, size_t n);
+void ice_mux_send(struct ice_mux *m, const struct rk_ip *src, const struct rk_addr *to,
+                  struct rk_str datagram);
+void ice_mux_sendv(struct ice_mux *m, const struct udp_out *v, size_t n);
 
-struct imux_session;
-struct imux_session_ops {
+struct ice_mux_session;
+struct ice_mux_session_ops {
     /** A STUN message that may be for this session, from `from` to our address `to`. true: it was
      *  (authenticated). */
-    bool (*stun)(struct imux_session *s, const struct rk_addr *from, const struct rk_ip *to,
+    bool (*stun)(struct ice_mux_session *s, const struct rk_addr *from, const struct rk_ip *to,
                  const struct stun_msg *msg);
 };
-struct imux_session { /* embed; one per ICE agent */
-    const struct imux_session_ops *ops;
+struct ice_mux_session { /* embed; one per ICE agent */
+    const struct ice_mux_session_ops *ops;
     struct rk_str ufrag;  /* ours; borrowed while added, unique among sessions */
     uint32_t tag;         /* out: for ice_opts.txid_tag */
     uint8_t tag_bytes[4]; /* private */
 };
-void imux_session_add(struct imux *m, struct imux_session *s);
-void imux_session_remove(struct imux *m, struct imux_session *s); /* idempotent */
+void ice_mux_session_add(struct ice_mux *m, struct ice_mux_session *s);
+void ice_mux_session_remove(struct ice_mux *m, struct ice_mux_session *s); /* idempotent */
 
-#define IMUX_MAX_CLAIMS 64 /* addresses per wire; the oldest is given up */
+#define ICE_MUX_MAX_CLAIMS 64 /* addresses per wire; the oldest is given up */
 
-struct imux_wire;
-struct imux_wire_ops {
+struct ice_mux_wire;
+struct ice_mux_wire_ops {
     /** Datagrams other than STUN from claimed addresses, as they came from the socket. */
-    void (*data)(struct imux_wire *w, const struct udp_in *v, size_t n);
+    void (*data)(struct ice_mux_wire *w, const struct udp_in *v, size_t n);
 };
-struct imux_wire { /* embed; where WireGuard packets of one peer go */
-    const struct imux_wire_ops *ops;
+struct ice_mux_wire { /* embed; where WireGuard packets of one peer go */
+    const struct ice_mux_wire_ops *ops;
     struct rk_list claims; /* private; zero at first */
     size_t n_claims;
 };
 /** Route data from this address to the wire from now on, also when another one had it. */
-void imux_claim(struct imux *m, struct imux_wire *w, const struct rk_addr *from);
-void imux_unclaim_all(struct imux *m, struct imux_wire *w);
+void ice_mux_claim(struct ice_mux *m, struct ice_mux_wire *w, const struct rk_addr *from);
+void ice_mux_unclaim_all(struct ice_mux *m, struct ice_mux_wire *w);
 
-struct imux_gather;
-struct imux_gather_ops {
+struct ice_mux_gather;
+struct ice_mux_gather_ops {
     /** One of our candidates (type, address, related address); must not stop the gathering from
      *  inside. */
-    void (*candidate)(struct imux_gather *g, const struct ice_cand *c);
+    void (*candidate)(struct ice_mux_gather *g, const struct ice_cand *c);
 };
-struct imux_gather { /* embed */
-    const struct imux_gather_ops *ops;
+struct ice_mux_gather { /* embed */
+    const struct ice_mux_gather_ops *ops;
     struct rk_list link; /* private; zero at first */
 };
 /** Tell our host candidates, then server-reflexive ones as STUN servers answer or from the cache,
  *  until stopped. Not from inside this call. */
-void imux_gather_start(struct imux *m, struct imux_gather *g);
-void imux_gather_stop(struct imux *m, struct imux_gather *g); /* idempotent */
+void ice_mux_gather_start(struct ice_mux *m, struct ice_mux_gather *g);
+void ice_mux_gather_stop(struct ice_mux *m, struct ice_mux_gather *g); /* idempotent */
 
 #endif

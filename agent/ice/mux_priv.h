@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside of struct imux, shared by mux.c (socket, routing), gather.c and stun_servers.c. */
+/* Inside of struct ice_mux, shared by mux.c (socket, routing), gather.c and stun_servers.c. */
 #ifndef RK_AGENT_ICE_MUX_PRIV_H
 #define RK_AGENT_ICE_MUX_PRIV_H
 
@@ -8,13 +8,13 @@
 #include "lib/net/stun.h"
 #include "lib/net/tcp.h"
 
-#define IMUX_MAX_NAMES   32
-#define IMUX_MAX_OVERLAY 8
-#define IMUX_MAX_SERVERS 16
-#define IMUX_MAX_HOSTS   32 /* own addresses that are offered */
-#define IMUX_FAMILIES    2  /* index 0: IPv4, 1: IPv6 */
+#define ICE_MUX_MAX_NAMES   32
+#define ICE_MUX_MAX_OVERLAY 8
+#define ICE_MUX_MAX_SERVERS 16
+#define ICE_MUX_MAX_HOSTS   32 /* own addresses that are offered */
+#define ICE_MUX_FAMILIES    2  /* index 0: IPv4, 1: IPv6 */
 
-struct imux_path {         /* a STUN server over one address family */
+struct ice_mux_path {      /* a STUN server over one address family */
     struct rk_addr server; /* family 0: the name has no such address */
     struct rk_addr mapped; /* family 0: not known (any more) */
     int64_t mapped_ms;
@@ -23,55 +23,56 @@ struct imux_path {         /* a STUN server over one address family */
     unsigned tries;
 };
 
-struct imux_server {
-    struct imux *mux; /* NULL: abandoned while its name was being looked up */
-    char *uri, *host; /* owned */
+struct ice_mux_server {
+    struct ice_mux *mux; /* NULL: abandoned while its name was being looked up */
+    char *uri, *host;    /* owned */
     uint16_t port;
-    struct imux_path path[IMUX_FAMILIES];
+    struct ice_mux_path path[ICE_MUX_FAMILIES];
     struct tcp_resolve resolve;
     bool resolving;
     int64_t resolved_ms; /* 0: never */
     struct rk_err err;
 };
 
-struct imux {
+struct ice_mux {
     struct rk_loop *loop;
     struct rk_log *log;
     struct udp_user user;
     struct udp_sock *sock;
     struct udp_scratch *scratch;
     bool disable_ipv6, with_loopback;
-    char *blacklist[IMUX_MAX_NAMES], *own_ifaces[IMUX_MAX_NAMES];
+    char *blacklist[ICE_MUX_MAX_NAMES], *own_ifaces[ICE_MUX_MAX_NAMES];
     size_t n_blacklist, n_own_ifaces;
-    struct rk_prefix overlay[IMUX_MAX_OVERLAY];
+    struct rk_prefix overlay[ICE_MUX_MAX_OVERLAY];
     size_t n_overlay;
     struct rk_map by_ufrag, by_tag, by_addr;
     uint32_t next_tag;
-    struct imux_claim *last; /* the claim found last: packets come in trains */
+    struct ice_mux_claim *last; /* the claim found last: packets come in trains */
     /* gathering */
-    struct imux_server *servers[IMUX_MAX_SERVERS];
+    struct ice_mux_server *servers[ICE_MUX_MAX_SERVERS];
     size_t n_servers;
     struct rk_list fresh, gathers; /* not served yet; served with host candidates */
     struct rk_timer *serve_timer, *stun_timer;
 };
 
-static inline size_t imux_family_index(const struct rk_ip *ip)
+static inline size_t ice_mux_family_index(const struct rk_ip *ip)
 {
     return ip->family == 6;
 }
 
 /** Own addresses worth offering, for tests without a socket. Returns how many. */
-size_t imux_host_addrs(const struct imux *m, struct rk_ip *out, size_t max);
+size_t ice_mux_host_addrs(const struct ice_mux *m, struct rk_ip *out, size_t max);
 
 /** Tell one gather, or all that are under way, how a STUN server sees us. */
-void imux_tell_one(struct imux *m, struct imux_gather *g, const struct rk_addr *mapped);
-void imux_tell_mapped(struct imux *m, const struct rk_addr *mapped);
+void ice_mux_tell_one(struct ice_mux *m, struct ice_mux_gather *g, const struct rk_addr *mapped);
+void ice_mux_tell_mapped(struct ice_mux *m, const struct rk_addr *mapped);
 
 /** Ask the STUN servers whose answer is missing or old; tell what is known to g. */
-void imux_servers_ask(struct imux *m, struct imux_gather *g);
+void ice_mux_servers_ask(struct ice_mux *m, struct ice_mux_gather *g);
 /** True: the message was an answer of a STUN server. */
-bool imux_servers_input(struct imux *m, const struct rk_addr *from, const struct stun_msg *msg);
-void imux_servers_clear(struct imux *m);
-void imux_gather_clear(struct imux *m);
+bool ice_mux_servers_input(struct ice_mux *m, const struct rk_addr *from,
+                           const struct stun_msg *msg);
+void ice_mux_servers_clear(struct ice_mux *m);
+void ice_mux_gather_clear(struct ice_mux *m);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "agent/ice/pair.h"
 
-const struct ice_cand *ice_local_for(const struct ice_agent *a, uint8_t family)
+const struct ice_cand *ice_local_for(const struct ice_session *a, uint8_t family)
 {
     const struct ice_cand *best = NULL;
 
@@ -17,7 +17,7 @@ const struct ice_cand *ice_local_for(const struct ice_agent *a, uint8_t family)
     return best;
 }
 
-struct ice_pair *ice_pair_find(struct ice_agent *a, const struct rk_addr *remote)
+struct ice_pair *ice_pair_find(struct ice_session *a, const struct rk_addr *remote)
 {
     for (size_t i = 0; i < a->n_pairs; i++)
         if (rk_addr_eq(&a->pairs[i]->remote.addr, remote))
@@ -25,7 +25,7 @@ struct ice_pair *ice_pair_find(struct ice_agent *a, const struct rk_addr *remote
     return NULL;
 }
 
-struct ice_pair *ice_pair_add(struct ice_agent *a, const struct ice_cand *remote, int64_t now_us)
+struct ice_pair *ice_pair_add(struct ice_session *a, const struct ice_cand *remote, int64_t now_us)
 {
     struct ice_pair *p;
 
@@ -38,7 +38,7 @@ struct ice_pair *ice_pair_add(struct ice_agent *a, const struct ice_cand *remote
     return p;
 }
 
-uint64_t ice_pair_priority(const struct ice_agent *a, const struct ice_pair *p)
+uint64_t ice_pair_priority(const struct ice_session *a, const struct ice_pair *p)
 {
     const struct ice_cand *local =
         p->valid ? &p->local : ice_local_for(a, p->remote.addr.ip.family);
@@ -48,7 +48,7 @@ uint64_t ice_pair_priority(const struct ice_agent *a, const struct ice_pair *p)
     return ((1ull << 32) - 1) * (g < d ? g : d) + 2 * (g > d ? g : d) + (g > d);
 }
 
-void ice_pair_select(struct ice_agent *a, struct ice_pair *p, int64_t now_us)
+void ice_pair_select(struct ice_session *a, struct ice_pair *p, int64_t now_us)
 {
     if (a->selected == p)
         return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Inside of the ICE agent: the body of struct ice_agent, its pairs and the order among them. Only
+ * Inside of the ICE agent: the body of struct ice_session, its pairs and the order among them. Only
  * session.c and check.c include this.
  */
 #ifndef RK_AGENT_ICE_PAIR_H
@@ -41,7 +41,7 @@ struct ice_pair {
     unsigned open_at; /* ring position for the next request */
 };
 
-struct ice_agent {
+struct ice_session {
     struct ice_user *user; /* borrowed */
     bool controlling;
     uint64_t tie_breaker;
@@ -63,20 +63,20 @@ struct ice_agent {
 
 /** Our candidate that stands for the socket towards this address family: the best one, NULL when
  *  we have none. */
-const struct ice_cand *ice_local_for(const struct ice_agent *a, uint8_t family);
+const struct ice_cand *ice_local_for(const struct ice_session *a, uint8_t family);
 
-struct ice_pair *ice_pair_find(struct ice_agent *a, const struct rk_addr *remote);
+struct ice_pair *ice_pair_find(struct ice_session *a, const struct rk_addr *remote);
 
 /** New pair for a remote candidate; NULL when the table is full. */
-struct ice_pair *ice_pair_add(struct ice_agent *a, const struct ice_cand *remote, int64_t now_us);
+struct ice_pair *ice_pair_add(struct ice_session *a, const struct ice_cand *remote, int64_t now_us);
 
 /** RFC 8445 section 6.1.2.3, with the factor 2^32-1 of the official agent. */
-uint64_t ice_pair_priority(const struct ice_agent *a, const struct ice_pair *p);
+uint64_t ice_pair_priority(const struct ice_session *a, const struct ice_pair *p);
 
 /** Make it the selected pair: connected. */
-void ice_pair_select(struct ice_agent *a, struct ice_pair *p, int64_t now_us);
+void ice_pair_select(struct ice_session *a, struct ice_pair *p, int64_t now_us);
 
 /** Send a Binding request on the pair now. */
-void ice_check_send(struct ice_agent *a, struct ice_pair *p, bool nominating, int64_t now_us);
+void ice_check_send(struct ice_session *a, struct ice_pair *p, bool nominating, int64_t now_us);
 
 #endif

@@ -31,16 +31,16 @@ static int64_t timer_us(int64_t ms, int64_t fallback_ms)
     return (ms ? ms : fallback_ms) * ICE_US_PER_MS;
 }
 
-enum rk_code ice_agent_new(const struct ice_opts *opts, struct ice_user *user, int64_t now_us,
-                           struct ice_agent **out, struct rk_err *err)
+enum rk_code ice_session_new(const struct ice_opts *opts, struct ice_user *user, int64_t now_us,
+                             struct ice_session **out, struct rk_err *err)
 {
-    struct ice_agent *a = rk_calloc(1, sizeof *a);
+    struct ice_session *a = rk_calloc(1, sizeof *a);
 
     if (!copy_cred(a->local_ufrag, opts->local_ufrag, MIN_UFRAG) ||
         !copy_cred(a->local_pwd, opts->local_pwd, MIN_PWD) ||
         !copy_cred(a->remote_ufrag, opts->remote_ufrag, MIN_UFRAG) ||
         !copy_cred(a->remote_pwd, opts->remote_pwd, MIN_PWD)) {
-        ice_agent_free(a);
+        ice_session_free(a);
         return rk_fail(err, RK_INVALID, "ICE credentials of an impossible length");
     }
     a->user = user;
@@ -56,7 +56,7 @@ enum rk_code ice_agent_new(const struct ice_opts *opts, struct ice_user *user, i
     return RK_OK;
 }
 
-void ice_agent_free(struct ice_agent *a)
+void ice_session_free(struct ice_session *a)
 {
     if (!a)
         return;
@@ -84,8 +84,8 @@ static void fill(struct ice_cand *c)
         c->priority = priority;
 }
 
-enum rk_code ice_agent_add_local(struct ice_agent *a, struct ice_cand *c, int64_t now_us,
-                                 struct rk_err *err)
+enum rk_code ice_session_add_local(struct ice_session *a, struct ice_cand *c, int64_t now_us,
+                                   struct rk_err *err)
 {
     bool first = !ice_local_for(a, c->addr.ip.family);
 
@@ -108,13 +108,13 @@ enum rk_code ice_agent_add_local(struct ice_agent *a, struct ice_cand *c, int64_
     return RK_OK;
 }
 
-const struct ice_cand *ice_agent_local(const struct ice_agent *a, size_t i)
+const struct ice_cand *ice_session_local(const struct ice_session *a, size_t i)
 {
     return i < a->n_locals ? &a->locals[i] : NULL;
 }
 
-enum rk_code ice_agent_add_remote(struct ice_agent *a, const struct ice_cand *c, int64_t now_us,
-                                  struct rk_err *err)
+enum rk_code ice_session_add_remote(struct ice_session *a, const struct ice_cand *c, int64_t now_us,
+                                    struct rk_err *err)
 {
     struct ice_cand known = *c;
     struct ice_pair *p = ice_pair_find(a, &c->addr);
@@ -147,12 +147,12 @@ static int64_t acceptance_us(enum ice_cand_type t)
     return 2000 * ICE_US_PER_MS;
 }
 
-static int64_t nominatable_at(const struct ice_agent *a, const struct ice_pair *p)
+static int64_t nominatable_at(const struct ice_session *a, const struct ice_pair *p)
 {
     return a->start_us + rk_max_i64(acceptance_us(p->local.type), acceptance_us(p->remote.type));
 }
 
-static struct ice_pair *best_valid(const struct ice_agent *a)
+static struct ice_pair *best_valid(const struct ice_session *a)
 {
     struct ice_pair *best = NULL;
 
@@ -165,7 +165,7 @@ static struct ice_pair *best_valid(const struct ice_agent *a)
     return best;
 }
 
-static void send_nomination(struct ice_agent *a, int64_t now_us)
+static void send_nomination(struct ice_session *a, int64_t now_us)
 {
     struct ice_pair *p = a->nominated;
 
@@ -183,7 +183,7 @@ static void send_nomination(struct ice_agent *a, int64_t now_us)
     ice_check_send(a, p, true, now_us);
 }
 
-static void nominate_best(struct ice_agent *a, int64_t now_us)
+static void nominate_best(struct ice_session *a, int64_t now_us)
 {
     struct ice_pair *p = best_valid(a);
 
@@ -194,12 +194,12 @@ static void nominate_best(struct ice_agent *a, int64_t now_us)
     p->next_check_us = now_us;
 }
 
-static bool wants_checks(const struct ice_agent *a, const struct ice_pair *p)
+static bool wants_checks(const struct ice_session *a, const struct ice_pair *p)
 {
     return !p->valid && ice_local_for(a, p->remote.addr.ip.family);
 }
 
-static void tick_checking(struct ice_agent *a, int64_t now_us)
+static void tick_checking(struct ice_session *a, int64_t now_us)
 {
     if (now_us - a->start_us >= a->checking_us) {
         a->state = ICE_FAILED;
@@ -222,7 +222,7 @@ static void tick_checking(struct ice_agent *a, int64_t now_us)
     }
 }
 
-static void tick_connected(struct ice_agent *a, int64_t now_us)
+static void tick_connected(struct ice_session *a, int64_t now_us)
 {
     struct ice_pair *p = a->selected;
 
@@ -246,7 +246,7 @@ static void tick_connected(struct ice_agent *a, int64_t now_us)
     }
 }
 
-void ice_agent_tick(struct ice_agent *a, int64_t now_us)
+void ice_session_tick(struct ice_session *a, int64_t now_us)
 {
     if (a->state == ICE_CHECKING)
         tick_checking(a, now_us);
@@ -258,7 +258,7 @@ void ice_agent_tick(struct ice_agent *a, int64_t now_us)
     }
 }
 
-static int64_t deadline_checking(const struct ice_agent *a)
+static int64_t deadline_checking(const struct ice_session *a)
 {
     int64_t at = a->start_us + a->checking_us;
     const struct ice_pair *best = a->controlling && !a->nominated ? best_valid(a) : NULL;
@@ -274,7 +274,7 @@ static int64_t deadline_checking(const struct ice_agent *a)
     return at;
 }
 
-static int64_t deadline_connected(const struct ice_agent *a)
+static int64_t deadline_connected(const struct ice_session *a)
 {
     int64_t at = rk_min_i64(a->selected->next_check_us, a->selected->last_rx_us + a->lost_us);
 
@@ -288,7 +288,7 @@ static int64_t deadline_connected(const struct ice_agent *a)
     return at;
 }
 
-int64_t ice_agent_deadline(const struct ice_agent *a)
+int64_t ice_session_deadline(const struct ice_session *a)
 {
     switch (a->state) {
     case ICE_CHECKING:
@@ -301,12 +301,12 @@ int64_t ice_agent_deadline(const struct ice_agent *a)
     return INT64_MAX;
 }
 
-enum ice_state ice_agent_state(const struct ice_agent *a)
+enum ice_state ice_session_state(const struct ice_session *a)
 {
     return a->state;
 }
 
-bool ice_agent_selected(const struct ice_agent *a, struct ice_pair_info *out)
+bool ice_session_selected(const struct ice_session *a, struct ice_pair_info *out)
 {
     if (a->state != ICE_CONNECTED || !a->selected)
         return false;

@@ -22,7 +22,7 @@
 #include "lib/net/addr.h"
 #include "lib/net/stun.h"
 
-struct ice_agent;
+struct ice_session;
 
 enum ice_state { ICE_CHECKING, ICE_CONNECTED, ICE_FAILED };
 
@@ -52,33 +52,33 @@ struct ice_opts { /* copied; views borrowed for the call */
     int64_t failed_ms;       /* 6000 */
 };
 
-/** New agent, checking; checks leave with ice_agent_tick. Owned: ice_agent_free.
+/** New agent, checking; checks leave with ice_session_tick. Owned: ice_session_free.
  *  Errors: RK_INVALID (credentials too short or too long). */
-enum rk_code ice_agent_new(const struct ice_opts *opts, struct ice_user *user, int64_t now_us,
-                           struct ice_agent **out, struct rk_err *err) RK_MUST;
-void ice_agent_free(struct ice_agent *a); /* accepts NULL */
+enum rk_code ice_session_new(const struct ice_opts *opts, struct ice_user *user, int64_t now_us,
+                             struct ice_session **out, struct rk_err *err) RK_MUST;
+void ice_session_free(struct ice_session *a); /* accepts NULL */
 
 /** Add candidates (copied). Local ones get an id and, where missing, priority and foundation, also
  *  in *c. Errors: RK_EXISTS (same address: nothing to signal), RK_LIMIT, RK_INVALID (an address
  * that cannot be sent to). */
-enum rk_code ice_agent_add_local(struct ice_agent *a, struct ice_cand *c, int64_t now_us,
-                                 struct rk_err *err);
-enum rk_code ice_agent_add_remote(struct ice_agent *a, const struct ice_cand *c, int64_t now_us,
-                                  struct rk_err *err);
+enum rk_code ice_session_add_local(struct ice_session *a, struct ice_cand *c, int64_t now_us,
+                                   struct rk_err *err);
+enum rk_code ice_session_add_remote(struct ice_session *a, const struct ice_cand *c, int64_t now_us,
+                                    struct rk_err *err);
 
 /** Local candidate i; NULL past the end. Lent until the next candidate. */
-const struct ice_cand *ice_agent_local(const struct ice_agent *a, size_t i);
+const struct ice_cand *ice_session_local(const struct ice_session *a, size_t i);
 
 /** A STUN message for this agent, from `from` and sent to our address `to` (family 0: unknown).
  *  true: it belonged to this session (authenticated). */
-bool ice_agent_input(struct ice_agent *a, const struct rk_addr *from, const struct rk_ip *to,
-                     const struct stun_msg *msg, int64_t now_us);
+bool ice_session_input(struct ice_session *a, const struct rk_addr *from, const struct rk_ip *to,
+                       const struct stun_msg *msg, int64_t now_us);
 
 /** Let time pass; call at the deadline (INT64_MAX: none) or later. */
-void ice_agent_tick(struct ice_agent *a, int64_t now_us);
-int64_t ice_agent_deadline(const struct ice_agent *a);
+void ice_session_tick(struct ice_session *a, int64_t now_us);
+int64_t ice_session_deadline(const struct ice_session *a);
 
-enum ice_state ice_agent_state(const struct ice_agent *a);
+enum ice_state ice_session_state(const struct ice_session *a);
 
 struct ice_pair_info {            /* lent until the next call */
     const struct ice_cand *local; /* what the remote sees us as: host, srflx or prflx */
@@ -86,6 +86,6 @@ struct ice_pair_info {            /* lent until the next call */
     int64_t rtt_us; /* 0: not measured */
 };
 /** The selected pair; false before there is one. */
-bool ice_agent_selected(const struct ice_agent *a, struct ice_pair_info *out);
+bool ice_session_selected(const struct ice_session *a, struct ice_pair_info *out);
 
 #endif

@@ -15,12 +15,12 @@
 
 static void on_timer(void *arg);
 
-static void arm(struct imux *m)
+static void arm(struct ice_mux *m)
 {
     int64_t now = rk_mono_ms(), next = INT64_MAX;
 
     for (size_t i = 0; i < m->n_servers; i++)
-        for (size_t f = 0; f < IMUX_FAMILIES; f++)
+        for (size_t f = 0; f < ICE_MUX_FAMILIES; f++)
             if (m->servers[i]->path[f].next_ms)
                 next = rk_min_i64(next, m->servers[i]->path[f].next_ms);
     if (next == INT64_MAX)
@@ -29,7 +29,7 @@ static void arm(struct imux *m)
         rk_timer_start(m->loop, &m->stun_timer, rk_max_i64(0, next - now), on_timer, m);
 }
 
-static void send_request(struct imux *m, struct imux_path *p, int64_t now)
+static void send_request(struct ice_mux *m, struct ice_mux_path *p, int64_t now)
 {
     uint8_t buf[STUN_HEADER_SIZE];
     struct stun_writer w;
@@ -40,17 +40,17 @@ static void send_request(struct imux *m, struct imux_path *p, int64_t now)
     p->sent_ms = now;
     p->next_ms = now + (FIRST_TRY_MS << p->tries);
     p->tries++;
-    imux_send(m, NULL, &p->server, out);
+    ice_mux_send(m, NULL, &p->server, out);
 }
 
 static void on_timer(void *arg)
 {
-    struct imux *m = arg;
+    struct ice_mux *m = arg;
     int64_t now = rk_mono_ms();
 
     for (size_t i = 0; i < m->n_servers; i++)
-        for (size_t f = 0; f < IMUX_FAMILIES; f++) {
-            struct imux_path *p = &m->servers[i]->path[f];
+        for (size_t f = 0; f < ICE_MUX_FAMILIES; f++) {
+            struct ice_mux_path *p = &m->servers[i]->path[f];
 
             if (!p->next_ms || p->next_ms > now)
                 continue;
@@ -65,10 +65,10 @@ static void on_timer(void *arg)
     arm(m);
 }
 
-static void ask(struct imux *m, struct imux_server *s, int64_t now)
+static void ask(struct ice_mux *m, struct ice_mux_server *s, int64_t now)
 {
-    for (size_t f = 0; f < IMUX_FAMILIES; f++) {
-        struct imux_path *p = &s->path[f];
+    for (size_t f = 0; f < ICE_MUX_FAMILIES; f++) {
+        struct ice_mux_path *p = &s->path[f];
 
         if (!p->server.ip.family || p->next_ms ||
             (p->mapped.ip.family && now - p->mapped_ms < CACHE_MS))
@@ -80,7 +80,7 @@ static void ask(struct imux *m, struct imux_server *s, int64_t now)
     arm(m);
 }
 
-static void server_free(struct imux_server *s)
+static void server_free(struct ice_mux_server *s)
 {
     free(s->uri);
     free(s->host);
@@ -90,8 +90,8 @@ static void server_free(struct imux_server *s)
 static void on_resolved(struct tcp_resolve *r, const struct rk_addr *addrs, size_t n,
                         const struct rk_err *why)
 {
-    struct imux_server *s = rk_container_of(r, struct imux_server, resolve);
-    bool seen[IMUX_FAMILIES] = {false};
+    struct ice_mux_server *s = rk_container_of(r, struct ice_mux_server, resolve);
+    bool seen[ICE_MUX_FAMILIES] = {false};
 
     s->resolving = false;
     if (!s->mux) {
@@ -105,19 +105,19 @@ static void on_resolved(struct tcp_resolve *r, const struct rk_addr *addrs, size
     }
     s->resolved_ms = rk_mono_ms();
     for (size_t i = 0; i < n; i++) {
-        size_t f = imux_family_index(&addrs[i].ip);
-        struct imux_path *p = &s->path[f];
+        size_t f = ice_mux_family_index(&addrs[i].ip);
+        struct ice_mux_path *p = &s->path[f];
 
-        if (seen[f] || !imux_may_send(s->mux, &addrs[i].ip))
+        if (seen[f] || !ice_mux_may_send(s->mux, &addrs[i].ip))
             continue;
         seen[f] = true;
         if (!rk_addr_eq(&p->server, &addrs[i]))
-            *p = (struct imux_path){.server = addrs[i]};
+            *p = (struct ice_mux_path){.server = addrs[i]};
     }
     ask(s->mux, s, s->resolved_ms);
 }
 
-static void resolve(struct imux_server *s)
+static void resolve(struct ice_mux_server *s)
 {
     if (s->resolving)
         return;
@@ -126,16 +126,16 @@ static void resolve(struct imux_server *s)
 }
 
 /* The related address of a server-reflexive candidate says nothing about us: see gather.c. */
-void imux_servers_ask(struct imux *m, struct imux_gather *g)
+void ice_mux_servers_ask(struct ice_mux *m, struct ice_mux_gather *g)
 {
     int64_t now = rk_mono_ms();
 
     for (size_t i = 0; i < m->n_servers; i++) {
-        struct imux_server *s = m->servers[i];
+        struct ice_mux_server *s = m->servers[i];
 
-        for (size_t f = 0; f < IMUX_FAMILIES; f++)
+        for (size_t f = 0; f < ICE_MUX_FAMILIES; f++)
             if (s->path[f].mapped.ip.family && now - s->path[f].mapped_ms < CACHE_MS)
-                imux_tell_one(m, g, &s->path[f].mapped);
+                ice_mux_tell_one(m, g, &s->path[f].mapped);
         if (!s->resolved_ms || now - s->resolved_ms > RESOLVE_MS)
             resolve(s);
         if (s->resolved_ms)
@@ -143,11 +143,12 @@ void imux_servers_ask(struct imux *m, struct imux_gather *g)
     }
 }
 
-bool imux_servers_input(struct imux *m, const struct rk_addr *from, const struct stun_msg *msg)
+bool ice_mux_servers_input(struct ice_mux *m, const struct rk_addr *from,
+                           const struct stun_msg *msg)
 {
     for (size_t i = 0; i < m->n_servers; i++)
-        for (size_t f = 0; f < IMUX_FAMILIES; f++) {
-            struct imux_path *p = &m->servers[i]->path[f];
+        for (size_t f = 0; f < ICE_MUX_FAMILIES; f++) {
+            struct ice_mux_path *p = &m->servers[i]->path[f];
 
             if (!p->next_ms || !rk_addr_eq(&p->server, from) || !stun_txid_eq(&p->txid, &msg->txid))
                 continue;
@@ -157,17 +158,17 @@ bool imux_servers_input(struct imux *m, const struct rk_addr *from, const struct
             p->mapped = msg->mapped;
             p->mapped_ms = rk_mono_ms();
             m->servers[i]->err = (struct rk_err){0};
-            imux_tell_mapped(m, &p->mapped);
+            ice_mux_tell_mapped(m, &p->mapped);
             return true;
         }
     return false;
 }
 
-void imux_servers_clear(struct imux *m)
+void ice_mux_servers_clear(struct ice_mux *m)
 {
     rk_timer_cancel(&m->stun_timer);
     for (size_t i = 0; i < m->n_servers; i++) {
-        struct imux_server *s = m->servers[i];
+        struct ice_mux_server *s = m->servers[i];
 
         s->mux = NULL;
         if (s->resolving)
@@ -179,7 +180,7 @@ void imux_servers_clear(struct imux *m)
 }
 
 /* "stun:host:port", "stun:host", "host:port", "[::1]:3478". */
-static bool parse_uri(struct rk_str uri, struct imux_server *s)
+static bool parse_uri(struct rk_str uri, struct ice_mux_server *s)
 {
     struct rk_str host, port;
     int64_t number = DEFAULT_PORT;
@@ -205,7 +206,7 @@ static bool parse_uri(struct rk_str uri, struct imux_server *s)
     return true;
 }
 
-static bool same_list(const struct imux *m, const struct rk_str *uris, size_t n)
+static bool same_list(const struct ice_mux *m, const struct rk_str *uris, size_t n)
 {
     if (n != m->n_servers)
         return false;
@@ -215,13 +216,13 @@ static bool same_list(const struct imux *m, const struct rk_str *uris, size_t n)
     return true;
 }
 
-void imux_set_stun(struct imux *m, const struct rk_str *uris, size_t n)
+void ice_mux_set_stun(struct ice_mux *m, const struct rk_str *uris, size_t n)
 {
     if (same_list(m, uris, n))
         return; /* management repeats it with every update */
-    imux_servers_clear(m);
-    for (size_t i = 0; i < n && m->n_servers < IMUX_MAX_SERVERS; i++) {
-        struct imux_server *s;
+    ice_mux_servers_clear(m);
+    for (size_t i = 0; i < n && m->n_servers < ICE_MUX_MAX_SERVERS; i++) {
+        struct ice_mux_server *s;
 
         if (rk_str_istarts(uris[i], RK_STR("turn")))
             continue;
@@ -238,10 +239,10 @@ void imux_set_stun(struct imux *m, const struct rk_str *uris, size_t n)
     }
 }
 
-bool imux_stun_status(const struct imux *m, size_t i, struct rk_str *uri, struct rk_addr *mapped,
-                      struct rk_err *last_err)
+bool ice_mux_stun_status(const struct ice_mux *m, size_t i, struct rk_str *uri,
+                         struct rk_addr *mapped, struct rk_err *last_err)
 {
-    const struct imux_server *s;
+    const struct ice_mux_server *s;
 
     if (i >= m->n_servers)
         return false;

@@ -22,7 +22,7 @@ static uint8_t af_of(uint8_t family)
 }
 
 static struct nlmsghdr *begin_route(struct nl_sock *s, uint16_t type, uint16_t flags,
-                                    const struct route *r)
+                                    const struct kernel_route *r)
 {
     struct nlmsghdr *h = nl_begin(s, type, flags);
     struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
@@ -45,7 +45,7 @@ static struct nlmsghdr *begin_route(struct nl_sock *s, uint16_t type, uint16_t f
     return h;
 }
 
-enum rk_code route_add(struct nl_sock *s, const struct route *r, struct rk_err *err)
+enum rk_code kernel_route_add(struct nl_sock *s, const struct kernel_route *r, struct rk_err *err)
 {
     char text[RK_ADDR_TEXT];
 
@@ -53,7 +53,8 @@ enum rk_code route_add(struct nl_sock *s, const struct route *r, struct rk_err *
     return nl_ask(s, begin_route(s, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, r), NULL, text, err);
 }
 
-enum rk_code route_delete(struct nl_sock *s, const struct route *r, struct rk_err *err)
+enum rk_code kernel_route_delete(struct nl_sock *s, const struct kernel_route *r,
+                                 struct rk_err *err)
 {
     char text[RK_ADDR_TEXT];
 
@@ -86,7 +87,7 @@ struct route_reader {
     struct nl_reader r;
     uint32_t table;
     struct rk_arena *mem;
-    struct route_list list;
+    struct kernel_route_list list;
 };
 
 static enum rk_code on_route(struct nl_reader *r, const struct nlmsghdr *h,
@@ -95,7 +96,7 @@ static enum rk_code on_route(struct nl_reader *r, const struct nlmsghdr *h,
     struct route_reader *rr = rk_container_of(r, struct route_reader, r);
     const struct nlattr *t[RTA_MAX + 1] = {0};
     const struct rtmsg *m = mnl_nlmsg_get_payload(h);
-    struct route out = {0};
+    struct kernel_route out = {0};
 
     if (h->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(h) < sizeof *m)
         return RK_OK;
@@ -119,8 +120,9 @@ static enum rk_code on_route(struct nl_reader *r, const struct nlmsghdr *h,
     return RK_OK;
 }
 
-enum rk_code route_list(struct nl_sock *s, uint8_t family, uint32_t table, struct rk_arena *mem,
-                        struct route_list *out, struct rk_err *err)
+enum rk_code kernel_route_list(struct nl_sock *s, uint8_t family, uint32_t table,
+                               struct rk_arena *mem, struct kernel_route_list *out,
+                               struct rk_err *err)
 {
     enum rk_code rc = RK_UNAVAILABLE;
 
@@ -137,19 +139,19 @@ enum rk_code route_list(struct nl_sock *s, uint8_t family, uint32_t table, struc
     return rc;
 }
 
-enum rk_code route_flush(struct nl_sock *s, uint32_t table, struct rk_err *err)
+enum rk_code kernel_route_flush(struct nl_sock *s, uint32_t table, struct rk_err *err)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
     enum rk_code rc = RK_OK;
 
     for (uint8_t family = 4; family <= 6; family += 2) {
-        struct route_list list = {0};
-        enum rk_code one = route_list(s, family, table, mem, &list, err);
+        struct kernel_route_list list = {0};
+        enum rk_code one = kernel_route_list(s, family, table, mem, &list, err);
 
         if (one && one != RK_PRECONDITION)
             rc = one;
         for (size_t i = 0; i < list.n; i++) {
-            one = route_delete(s, &list.items[i], err);
+            one = kernel_route_delete(s, &list.items[i], err);
             if (one && one != RK_NOT_FOUND)
                 rc = one;
         }
@@ -159,7 +161,7 @@ enum rk_code route_flush(struct nl_sock *s, uint32_t table, struct rk_err *err)
 
 struct get_reader {
     struct nl_reader r;
-    struct route_lookup *out;
+    struct kernel_route_lookup *out;
     bool found;
 };
 
@@ -173,15 +175,15 @@ static enum rk_code on_get(struct nl_reader *r, const struct nlmsghdr *h,
     if (h->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(h) < sizeof *m)
         return RK_OK;
     (void)mnl_attr_parse(h, sizeof *m, route_attrs, t);
-    *g->out = (struct route_lookup){.ifindex = attr_u32(t[RTA_OIF])};
+    *g->out = (struct kernel_route_lookup){.ifindex = attr_u32(t[RTA_OIF])};
     (void)attr_ip(t[RTA_PREFSRC], &g->out->source);
     (void)attr_ip(t[RTA_GATEWAY], &g->out->gateway);
     g->found = true;
     return RK_OK;
 }
 
-enum rk_code route_get(struct nl_sock *s, const struct rk_ip *dst, uint32_t mark,
-                       struct route_lookup *out, struct rk_err *err)
+enum rk_code kernel_route_get(struct nl_sock *s, const struct rk_ip *dst, uint32_t mark,
+                              struct kernel_route_lookup *out, struct rk_err *err)
 {
     struct get_reader g = {.r.message = on_get, .out = out};
     struct nlmsghdr *h = nl_begin(s, RTM_GETROUTE, 0);

@@ -21,7 +21,7 @@
 #define ROUTE_PRIO_OVERLAY  110u
 #define ROUTE_PRIO_PROBE    32321u
 
-struct route { /* open */
+struct kernel_route { /* open */
     struct rk_prefix dst;
     uint32_t table;
     uint32_t ifindex;     /* 0 for unreachable routes */
@@ -31,32 +31,35 @@ struct route { /* open */
     uint8_t protocol;     /* RTPROT_…; filled in when listing, static when adding */
 };
 
-struct route_list {
-    struct route *items;
+struct kernel_route_list {
+    struct kernel_route *items;
     size_t n, cap;
 };
 
 /** RK_EXISTS, RK_PRECONDITION (no such address family here). */
-enum rk_code route_add(struct nl_sock *s, const struct route *r, struct rk_err *err) RK_MUST;
+enum rk_code kernel_route_add(struct nl_sock *s, const struct kernel_route *r,
+                              struct rk_err *err) RK_MUST;
 /** RK_NOT_FOUND when it is gone already. */
-enum rk_code route_delete(struct nl_sock *s, const struct route *r, struct rk_err *err) RK_MUST;
+enum rk_code kernel_route_delete(struct nl_sock *s, const struct kernel_route *r,
+                                 struct rk_err *err) RK_MUST;
 
 /** Unicast and unreachable routes of one table and family (4 or 6). arena */
-enum rk_code route_list(struct nl_sock *s, uint8_t family, uint32_t table, struct rk_arena *mem,
-                        struct route_list *out, struct rk_err *err) RK_MUST;
+enum rk_code kernel_route_list(struct nl_sock *s, uint8_t family, uint32_t table,
+                               struct rk_arena *mem, struct kernel_route_list *out,
+                               struct rk_err *err) RK_MUST;
 
 /** Delete every route of a table in both families. Goes on after errors; the last one is
  *  returned. */
-enum rk_code route_flush(struct nl_sock *s, uint32_t table, struct rk_err *err) RK_MUST;
+enum rk_code kernel_route_flush(struct nl_sock *s, uint32_t table, struct rk_err *err) RK_MUST;
 
 /** The source address, interface and gateway that a packet with this mark would get. */
-struct route_lookup {
+struct kernel_route_lookup {
     struct rk_ip source;
     struct rk_ip gateway;
     uint32_t ifindex;
 };
-enum rk_code route_get(struct nl_sock *s, const struct rk_ip *dst, uint32_t mark,
-                       struct route_lookup *out, struct rk_err *err) RK_MUST;
+enum rk_code kernel_route_get(struct nl_sock *s, const struct rk_ip *dst, uint32_t mark,
+                              struct kernel_route_lookup *out, struct rk_err *err) RK_MUST;
 
 struct rule {       /* open */
     uint8_t family; /* 4 or 6 */

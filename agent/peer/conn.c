@@ -14,21 +14,21 @@
 
 static void on_guard(void *arg);
 
-static void arm_guard(struct pconn *p)
+static void arm_guard(struct peer_conn *p)
 {
     rk_timer_start(p->env->loop, &p->guard_timer,
                    rk_max_i64(0, guard_deadline(&p->guard) - rk_mono_ms()), on_guard, p);
 }
 
-static enum guard_status guard_status_now(const struct pconn *p)
+static enum guard_status guard_status_now(const struct peer_conn *p)
 {
     struct guard_facts f = {
         .force_relay = p->env->force_relay,
         .remote_ice = p->remote_ice,
-        .uses_relay = p->uses_relay && rcl_has_urls(p->env->relay),
+        .uses_relay = p->uses_relay && relay_client_has_urls(p->env->relay),
         .relay_up = p->relay_up,
         .ice_up = p->ice_up,
-        .ice_in_progress = pc_ice_in_progress(p),
+        .ice_in_progress = peer_conn_ice_in_progress(p),
     };
 
     return guard_status_of(&f);
@@ -36,14 +36,14 @@ static enum guard_status guard_status_now(const struct pconn *p)
 
 static void on_guard(void *arg)
 {
-    struct pconn *p = arg;
+    struct peer_conn *p = arg;
 
     if (guard_tick(&p->guard, rk_mono_ms(), guard_status_now(p)))
-        pc_send_offer(p);
+        peer_conn_send_offer(p);
     arm_guard(p);
 }
 
-void pc_guard_event(struct pconn *p)
+void peer_conn_guard_event(struct peer_conn *p)
 {
     if (!p->open)
         return;
@@ -72,92 +72,92 @@ static bool version_is_lazy_able(struct rk_str v)
     return a > 0 || b >= 45;
 }
 
-bool pc_is_lazy(const struct pconn *p)
+bool peer_conn_is_lazy(const struct peer_conn *p)
 {
     return p->env->lazy && p->lazy_able;
 }
 
-void pc_changed(struct pconn *p)
+void peer_conn_changed(struct peer_conn *p)
 {
     p->changed_unix_ms = rk_unix_ms();
     if (p->user->ops->changed)
         p->user->ops->changed(p->user);
 }
 
-void pc_open(struct pconn *p)
+void peer_conn_open(struct peer_conn *p)
 {
     if (p->open)
         return;
     p->open = true;
     p->opened_ms = rk_mono_ms();
     p->remote_ice = true; /* until it says otherwise */
-    pc_ice_open(p);
+    peer_conn_ice_open(p);
     guard_open(&p->guard, p->opened_ms);
     arm_guard(p);
 }
 
-void pc_close(struct pconn *p, bool tell_remote)
+void peer_conn_close(struct peer_conn *p, bool tell_remote)
 {
-    struct sigm idle = {.type = SIGM_GO_IDLE};
+    struct signal_msg idle = {.type = SIGNAL_MSG_GO_IDLE};
 
     if (!p->open)
         return;
     if (tell_remote)
-        (void)scl_send(p->env->signal, &p->key, &idle, NULL);
+        (void)signal_client_send(p->env->signal, &p->key, &idle, NULL);
     p->open = false;
     rk_timer_cancel(&p->guard_timer);
-    pc_path_close(p);
-    pc_ice_close(p);
-    pc_relay_close(p);
+    peer_conn_path_close(p);
+    peer_conn_ice_close(p);
+    peer_conn_relay_close(p);
     p->uses_relay = false;
 }
 
 /* Back to waiting for traffic. */
-static void go_idle(struct pconn *p, bool tell_remote)
+static void go_idle(struct peer_conn *p, bool tell_remote)
 {
     struct rk_err err = {0};
 
-    pc_close(p, tell_remote);
-    wgp_drop_held(&p->proxy);
-    if (pc_path_init(p, &err))
+    peer_conn_close(p, tell_remote);
+    peer_proxy_drop_held(&p->proxy);
+    if (peer_conn_path_init(p, &err))
         rk_log(p->env->log, RK_WARN, "wireguard peer", kv_z("peer", p->key_text), KV_ERR(&err));
     rk_log(p->env->log, RK_INFO, "peer idle", kv_z("peer", p->key_text));
-    pc_changed(p);
+    peer_conn_changed(p);
 }
 
-static void wake(struct pconn *p, const char *why)
+static void wake(struct peer_conn *p, const char *why)
 {
     if (p->open)
         return;
     rk_log(p->env->log, RK_INFO, "peer woken", kv_z("peer", p->key_text), kv_z("by", why));
-    pc_open(p);
-    pc_changed(p);
+    peer_conn_open(p);
+    peer_conn_changed(p);
 }
 
-static void on_stuck(struct wgp_user *u)
+static void on_stuck(struct peer_proxy_user *u)
 {
-    wake(rk_container_of(u, struct pconn, proxy_user), "traffic");
+    wake(rk_container_of(u, struct peer_conn, proxy_user), "traffic");
 }
 
-void pconn_wake(struct pconn *p)
+void peer_conn_wake(struct peer_conn *p)
 {
     wake(p, "engine");
 }
 
-void pc_check_idle(struct pconn *p, int64_t now_ms, int64_t limit_ms)
+void peer_conn_check_idle(struct peer_conn *p, int64_t now_ms, int64_t limit_ms)
 {
     int64_t active = rk_max_i64(p->proxy.rx_data_ms, p->opened_ms);
 
-    if (p->open && pc_is_lazy(p) && now_ms - active > limit_ms)
+    if (p->open && peer_conn_is_lazy(p) && now_ms - active > limit_ms)
         go_idle(p, true);
 }
 
 /* --- the engine's view --- */
 
-enum rk_code pconn_new(struct pconn_env *e, const struct pconn_opts *opts, struct pconn_user *user,
-                       struct pconn **out, struct rk_err *err)
+enum rk_code peer_conn_new(struct peer_conn_env *e, const struct peer_conn_opts *opts,
+                           struct peer_conn_user *user, struct peer_conn **out, struct rk_err *err)
 {
-    struct pconn *p = rk_calloc(1, sizeof *p);
+    struct peer_conn *p = rk_calloc(1, sizeof *p);
     enum rk_code rc;
 
     p->env = e;
@@ -168,73 +168,73 @@ enum rk_code pconn_new(struct pconn_env *e, const struct pconn_opts *opts, struc
     p->lazy_able = !opts->never_lazy && version_is_lazy_able(opts->remote_version);
     p->changed_unix_ms = rk_unix_ms();
     p->proxy_user.stuck = on_stuck;
-    rc = wgp_open(&p->proxy, e->loop, e->mux, e->scratch, &e->wg_addr, &p->proxy_user, err);
+    rc = peer_proxy_open(&p->proxy, e->loop, e->mux, e->scratch, &e->wg_addr, &p->proxy_user, err);
     if (rc) {
         free(p);
         return rc;
     }
     rk_list_push_back(&e->peers, &p->link);
-    if (!pc_is_lazy(p))
-        pc_open(p);
-    rc = pc_path_init(p, err);
+    if (!peer_conn_is_lazy(p))
+        peer_conn_open(p);
+    rc = peer_conn_path_init(p, err);
     if (rc) {
-        pconn_free(p);
+        peer_conn_free(p);
         return rc;
     }
     *out = p;
     return RK_OK;
 }
 
-void pconn_free(struct pconn *p)
+void peer_conn_free(struct peer_conn *p)
 {
     if (!p)
         return;
-    pc_close(p, false);
+    peer_conn_close(p, false);
     rk_list_remove(&p->link);
-    wgp_close(&p->proxy);
+    peer_proxy_close(&p->proxy);
     if (p->wg_known)
         p->user->ops->wg_remove(p->user);
     free(p);
 }
 
-void pconn_on_signal(struct pconn *p, const struct sigm *msg)
+void peer_conn_on_signal(struct peer_conn *p, const struct signal_msg *msg)
 {
-    if (msg->type == SIGM_GO_IDLE) {
-        if (p->open && pc_is_lazy(p))
+    if (msg->type == SIGNAL_MSG_GO_IDLE) {
+        if (p->open && peer_conn_is_lazy(p))
             go_idle(p, false);
         return;
     }
     wake(p, "signal");
     switch (msg->type) {
-    case SIGM_OFFER:
-    case SIGM_ANSWER:
-        pc_on_offer(p, msg);
+    case SIGNAL_MSG_OFFER:
+    case SIGNAL_MSG_ANSWER:
+        peer_conn_on_offer(p, msg);
         break;
-    case SIGM_CANDIDATE:
-        pc_ice_on_candidate(p, msg->candidate);
+    case SIGNAL_MSG_CANDIDATE:
+        peer_conn_ice_on_candidate(p, msg->candidate);
         break;
-    case SIGM_MODE:
-    case SIGM_HEARTBEAT:
-    case SIGM_GO_IDLE:
+    case SIGNAL_MSG_MODE:
+    case SIGNAL_MSG_HEARTBEAT:
+    case SIGNAL_MSG_GO_IDLE:
         break;
     }
 }
 
-void pconn_status(const struct pconn *p, struct pconn_status *out)
+void peer_conn_status(const struct peer_conn *p, struct peer_conn_status *out)
 {
     struct ice_pair_info info;
 
-    *out = (struct pconn_status){
-        .state = !p->open                     ? PCONN_IDLE
-                 : p->path == PCONN_PATH_NONE ? PCONN_CONNECTING
-                                              : PCONN_CONNECTED,
+    *out = (struct peer_conn_status){
+        .state = !p->open                         ? PEER_CONN_IDLE
+                 : p->path == PEER_CONN_PATH_NONE ? PEER_CONN_CONNECTING
+                                                  : PEER_CONN_CONNECTED,
         .path = p->path,
         .changed_unix_ms = p->changed_unix_ms,
-        .relay_url = p->relay_up ? rcl_stream_url(p->stream) : (struct rk_str){0},
+        .relay_url = p->relay_up ? relay_client_stream_url(p->stream) : (struct rk_str){0},
         .rx_bytes = p->proxy.rx_bytes,
         .tx_bytes = p->proxy.tx_bytes,
     };
-    if (!p->ice_up || !ice_agent_selected(p->agent, &info))
+    if (!p->ice_up || !ice_session_selected(p->agent, &info))
         return;
     out->local_type = rk_str_z(ice_cand_type_name(info.local->type));
     out->remote_type = rk_str_z(ice_cand_type_name(info.remote->type));
@@ -243,14 +243,14 @@ void pconn_status(const struct pconn *p, struct pconn_status *out)
     out->latency_us = info.rtt_us;
 }
 
-const char *pconn_state_name(enum pconn_state s)
+const char *peer_conn_state_name(enum peer_conn_state s)
 {
     switch (s) {
-    case PCONN_IDLE:
+    case PEER_CONN_IDLE:
         return "Idle";
-    case PCONN_CONNECTING:
+    case PEER_CONN_CONNECTING:
         return "Connecting";
-    case PCONN_CONNECTED:
+    case PEER_CONN_CONNECTED:
         break;
     }
     return "Connected";

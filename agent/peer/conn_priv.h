@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Inside of struct pconn. Files: conn.c (life, state, timers), path.c (which way
+ * Inside of struct peer_conn. Files: conn.c (life, state, timers), path.c (which way
  * WireGuard takes), signal.c (offers and answers), ice.c (direct way), relay.c
  * (relayed way), env.c (what all peers share).
  */
@@ -17,37 +17,37 @@
 #include "agent/peer/watch.h"
 #include "lib/base/list.h"
 
-#define PC_UFRAG_LEN 16
-#define PC_PWD_LEN   32
-#define PC_MAX_ADDRS 64 /* own addresses that the monitor compares */
-#define PC_MAX_EARLY 32 /* candidates that came before there was an agent for them */
+#define PEER_CONN_UFRAG_LEN 16
+#define PEER_CONN_PWD_LEN   32
+#define PEER_CONN_MAX_ADDRS 64 /* own addresses that the monitor compares */
+#define PEER_CONN_MAX_EARLY 32 /* candidates that came before there was an agent for them */
 
-struct pconn_env {
+struct peer_conn_env {
     struct rk_loop *loop;
     struct rk_log *log;
-    struct imux *mux;
-    struct scl *signal;
-    struct rcl *relay;
+    struct ice_mux *mux;
+    struct signal_client *signal;
+    struct relay_client *relay;
     struct rk_key own_key;
     char own_text[RK_KEY_TEXT + 1];
     char *version; /* owned */
     struct rk_addr wg_addr;
     bool force_relay, lazy;
     struct udp_scratch *scratch, *own_scratch; /* own: without a mux */
-    struct rk_list peers;                      /* struct pconn.link */
+    struct rk_list peers;                      /* struct peer_conn.link */
     struct rk_timer *idle_timer;               /* once a minute while lazy */
     /* candidate monitor */
     struct rk_timer *monitor_timer;
-    struct imux_gather monitor;
-    struct rk_addr seen[PC_MAX_ADDRS], last[PC_MAX_ADDRS]; /* sorted */
+    struct ice_mux_gather monitor;
+    struct rk_addr seen[PEER_CONN_MAX_ADDRS], last[PEER_CONN_MAX_ADDRS]; /* sorted */
     size_t n_seen, n_last;
     bool have_last;
 };
 
-struct pconn {
+struct peer_conn {
     struct rk_list link;
-    struct pconn_env *env;
-    struct pconn_user *user;
+    struct peer_conn_env *env;
+    struct peer_conn_user *user;
     struct rk_key key;
     char key_text[RK_KEY_TEXT + 1];
     bool controller; /* our key text is the greater one */
@@ -60,9 +60,9 @@ struct pconn {
     struct rk_timer *guard_timer;
 
     /* data path */
-    struct wgp_user proxy_user;
-    struct wgp proxy;
-    enum pconn_path path;
+    struct peer_proxy_user proxy_user;
+    struct peer_proxy proxy;
+    enum peer_conn_path path;
     bool wg_known;      /* the device has the peer */
     bool path_was_lost; /* since it was opened: WireGuard needs a push */
     struct rk_timer *endpoint_timer, *watch_timer;
@@ -73,78 +73,78 @@ struct pconn {
     uint16_t remote_wg_port;
 
     /* ICE */
-    char ufrag[PC_UFRAG_LEN + 1], pwd[PC_PWD_LEN + 1];
-    uint8_t session_id[SIGM_SESSION_ID_SIZE];
+    char ufrag[PEER_CONN_UFRAG_LEN + 1], pwd[PEER_CONN_PWD_LEN + 1];
+    uint8_t session_id[SIGNAL_MSG_SESSION_ID_SIZE];
     bool has_remote_session;
-    uint8_t remote_session[SIGM_SESSION_ID_SIZE];
+    uint8_t remote_session[SIGNAL_MSG_SESSION_ID_SIZE];
     char remote_ufrag[ICE_UFRAG_MAX + 1], remote_pwd[ICE_UFRAG_MAX + 1]; /* of the last session */
     struct ice_user ice_user;
-    struct ice_agent *agent;
-    struct imux_session session;
+    struct ice_session *agent;
+    struct ice_mux_session session;
     bool in_mux;
-    struct imux_gather gather;
+    struct ice_mux_gather gather;
     struct rk_timer *ice_timer, *punch_timer, *probe_timer, *repeat_timer;
     unsigned repeats; /* of our candidates in this session */
     bool ice_up;
     struct rk_addr probe_to; /* where the lost direct path went; family 0: nowhere */
     struct stun_txid probe_txid;
     int64_t probe_event_ms;
-    struct ice_cand *early; /* PC_MAX_EARLY of them once needed; owned */
+    struct ice_cand *early; /* PEER_CONN_MAX_EARLY of them once needed; owned */
     size_t n_early;
 
     /* relay */
-    struct rcl_stream_user stream_user;
-    struct rcl_stream *stream;
+    struct relay_client_stream_user stream_user;
+    struct relay_client_stream *stream;
     char *stream_url; /* as opened; owned */
     bool uses_relay, relay_up;
     bool told_relay; /* our newest offer or answer named our relay */
 };
 
 /* conn.c */
-void pc_open(struct pconn *p);
+void peer_conn_open(struct peer_conn *p);
 /** Close all paths and wait for traffic (lazy) or for being freed. */
-void pc_close(struct pconn *p, bool tell_remote);
-void pc_changed(struct pconn *p);
+void peer_conn_close(struct peer_conn *p, bool tell_remote);
+void peer_conn_changed(struct peer_conn *p);
 /** A path was lost or may be found now: offer soon. */
-void pc_guard_event(struct pconn *p);
-bool pc_is_lazy(const struct pconn *p);
+void peer_conn_guard_event(struct peer_conn *p);
+bool peer_conn_is_lazy(const struct peer_conn *p);
 /** Idle it when it is lazy and nothing came for longer than the limit. */
-void pc_check_idle(struct pconn *p, int64_t now_ms, int64_t limit_ms);
+void peer_conn_check_idle(struct peer_conn *p, int64_t now_ms, int64_t limit_ms);
 
 /* path.c */
-const char *pc_path_name(enum pconn_path path);
+const char *peer_conn_path_name(enum peer_conn_path path);
 /** Choose the path by what is up, and make WireGuard use it. session_changed: the remote began
  *  anew, so the WireGuard session may be gone too. */
-void pc_path_update(struct pconn *p, bool session_changed);
+void peer_conn_path_update(struct peer_conn *p, bool session_changed);
 /* Before the first way is given to the proxy. Only the controller's initiation may go out: two that
  * cross make both sides forget their own, and the next try is five seconds later. */
-void pc_path_before(struct pconn *p);
+void peer_conn_path_before(struct peer_conn *p);
 /** No path any more, no timers; what WireGuard knows is left. */
-void pc_path_close(struct pconn *p);
+void peer_conn_path_close(struct peer_conn *p);
 /** Give WireGuard the peer while no path is there yet. */
-enum rk_code pc_path_init(struct pconn *p, struct rk_err *err);
+enum rk_code peer_conn_path_init(struct peer_conn *p, struct rk_err *err);
 
 /* signal.c */
-void pc_send_offer(struct pconn *p);
-void pc_on_offer(struct pconn *p, const struct sigm *msg);
-void pc_send_candidate(struct pconn *p, const struct ice_cand *c);
+void peer_conn_send_offer(struct peer_conn *p);
+void peer_conn_on_offer(struct peer_conn *p, const struct signal_msg *msg);
+void peer_conn_send_candidate(struct peer_conn *p, const struct ice_cand *c);
 
 /* ice.c */
-void pc_ice_open(struct pconn *p);
-void pc_ice_close(struct pconn *p);
-void pc_ice_on_offer(struct pconn *p, const struct sigm *msg);
-void pc_ice_on_candidate(struct pconn *p, struct rk_str line);
+void peer_conn_ice_open(struct peer_conn *p);
+void peer_conn_ice_close(struct peer_conn *p);
+void peer_conn_ice_on_offer(struct peer_conn *p, const struct signal_msg *msg);
+void peer_conn_ice_on_candidate(struct peer_conn *p, struct rk_str line);
 /** The direct path does not carry WireGuard: drop it. */
-void pc_ice_fail(struct pconn *p);
-void pc_ice_stop_probing(struct pconn *p);
-static inline bool pc_ice_in_progress(const struct pconn *p)
+void peer_conn_ice_fail(struct peer_conn *p);
+void peer_conn_ice_stop_probing(struct peer_conn *p);
+static inline bool peer_conn_ice_in_progress(const struct peer_conn *p)
 {
     return p->agent && !p->ice_up;
 }
 
 /* relay.c */
-void pc_relay_on_offer(struct pconn *p, const struct sigm *msg);
-void pc_relay_close(struct pconn *p);
-void pc_relay_fail(struct pconn *p);
+void peer_conn_relay_on_offer(struct peer_conn *p, const struct signal_msg *msg);
+void peer_conn_relay_close(struct peer_conn *p);
+void peer_conn_relay_fail(struct peer_conn *p);
 
 #endif

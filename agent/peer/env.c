@@ -15,39 +15,39 @@
 #define MONITOR_FIRST_MS 10000
 #define OWN_SLOTS        16
 
-static void events(struct pconn_env *e)
+static void events(struct peer_conn_env *e)
 {
     RK_LIST_FOR_EACH (it, &e->peers)
-        pc_guard_event(rk_container_of(it, struct pconn, link));
+        peer_conn_guard_event(rk_container_of(it, struct peer_conn, link));
 }
 
 /* Signal or relay came back: offers make sense once both are there. */
-static void reconnected(struct pconn_env *e)
+static void reconnected(struct peer_conn_env *e)
 {
-    if (scl_is_ready(e->signal) && rcl_home(e->relay, NULL, NULL))
+    if (signal_client_is_ready(e->signal) && relay_client_home(e->relay, NULL, NULL))
         events(e);
 }
 
-void pconn_env_signal_ready(struct pconn_env *e)
+void peer_conn_env_signal_ready(struct peer_conn_env *e)
 {
     reconnected(e);
 }
 
-void pconn_env_relay_ready(struct pconn_env *e)
+void peer_conn_env_relay_ready(struct peer_conn_env *e)
 {
     reconnected(e);
     RK_LIST_FOR_EACH (it, &e->peers) {
-        struct pconn *p = rk_container_of(it, struct pconn, link);
+        struct peer_conn *p = rk_container_of(it, struct peer_conn, link);
 
         /* an offer that went out before the relay was there: the remote would never learn of it */
         if (p->open && !p->told_relay)
-            pc_send_offer(p);
+            peer_conn_send_offer(p);
     }
 }
 
-void pconn_env_network_changed(struct pconn_env *e)
+void peer_conn_env_network_changed(struct peer_conn_env *e)
 {
-    if (scl_is_ready(e->signal))
+    if (signal_client_is_ready(e->signal))
         events(e);
 }
 
@@ -55,15 +55,15 @@ void pconn_env_network_changed(struct pconn_env *e)
 
 static void on_idle_check(void *arg)
 {
-    struct pconn_env *e = arg;
+    struct peer_conn_env *e = arg;
     int64_t now = rk_mono_ms();
 
     RK_LIST_FOR_EACH (it, &e->peers)
-        pc_check_idle(rk_container_of(it, struct pconn, link), now, IDLE_MS);
+        peer_conn_check_idle(rk_container_of(it, struct peer_conn, link), now, IDLE_MS);
     rk_timer_start(e->loop, &e->idle_timer, IDLE_CHECK_MS, on_idle_check, e);
 }
 
-void pconn_env_set_lazy(struct pconn_env *e, bool on)
+void peer_conn_env_set_lazy(struct peer_conn_env *e, bool on)
 {
     if (e->lazy == on)
         return;
@@ -74,28 +74,28 @@ void pconn_env_set_lazy(struct pconn_env *e, bool on)
     }
     rk_timer_cancel(&e->idle_timer);
     RK_LIST_FOR_EACH (it, &e->peers)
-        pconn_wake(rk_container_of(it, struct pconn, link));
+        peer_conn_wake(rk_container_of(it, struct peer_conn, link));
 }
 
 /* --- candidate monitor: every 5 min, do we have other addresses than before? --- */
 
 static void on_monitor(void *arg);
 
-static void on_monitor_candidate(struct imux_gather *g, const struct ice_cand *c)
+static void on_monitor_candidate(struct ice_mux_gather *g, const struct ice_cand *c)
 {
-    struct pconn_env *e = rk_container_of(g, struct pconn_env, monitor);
+    struct peer_conn_env *e = rk_container_of(g, struct peer_conn_env, monitor);
     size_t i = 0;
 
     while (i < e->n_seen && rk_addr_cmp(&e->seen[i], &c->addr) < 0)
         i++;
-    if (e->n_seen == PC_MAX_ADDRS || (i < e->n_seen && rk_addr_eq(&e->seen[i], &c->addr)))
+    if (e->n_seen == PEER_CONN_MAX_ADDRS || (i < e->n_seen && rk_addr_eq(&e->seen[i], &c->addr)))
         return;
     memmove(&e->seen[i + 1], &e->seen[i], (e->n_seen - i) * sizeof e->seen[0]);
     e->seen[i] = c->addr;
     e->n_seen++;
 }
 
-static bool addrs_differ(const struct pconn_env *e)
+static bool addrs_differ(const struct peer_conn_env *e)
 {
     if (e->n_seen != e->n_last)
         return true;
@@ -107,12 +107,12 @@ static bool addrs_differ(const struct pconn_env *e)
 
 static void on_monitor_end(void *arg)
 {
-    struct pconn_env *e = arg;
+    struct peer_conn_env *e = arg;
 
-    imux_gather_stop(e->mux, &e->monitor);
+    ice_mux_gather_stop(e->mux, &e->monitor);
     if (e->have_last && addrs_differ(e)) {
         rk_log(e->log, RK_INFO, "own addresses changed", kv_i64("n", (int64_t)e->n_seen));
-        pconn_env_network_changed(e);
+        peer_conn_env_network_changed(e);
     }
     memcpy(e->last, e->seen, sizeof e->last);
     e->n_last = e->n_seen;
@@ -120,24 +120,24 @@ static void on_monitor_end(void *arg)
     rk_timer_start(e->loop, &e->monitor_timer, MONITOR_MS, on_monitor, e);
 }
 
-static const struct imux_gather_ops MONITOR_OPS = {.candidate = on_monitor_candidate};
+static const struct ice_mux_gather_ops MONITOR_OPS = {.candidate = on_monitor_candidate};
 
 static void on_monitor(void *arg)
 {
-    struct pconn_env *e = arg;
+    struct peer_conn_env *e = arg;
 
     e->n_seen = 0;
     e->monitor.ops = &MONITOR_OPS;
-    imux_gather_start(e->mux, &e->monitor);
+    ice_mux_gather_start(e->mux, &e->monitor);
     rk_timer_start(e->loop, &e->monitor_timer, MONITOR_WAIT_MS, on_monitor_end, e);
 }
 
 /* --- life --- */
 
-enum rk_code pconn_env_new(const struct pconn_env_opts *opts, struct pconn_env **out,
-                           struct rk_err *err)
+enum rk_code peer_conn_env_new(const struct peer_conn_env_opts *opts, struct peer_conn_env **out,
+                               struct rk_err *err)
 {
-    struct pconn_env *e;
+    struct peer_conn_env *e;
 
     if (!opts->mux && !opts->force_relay)
         return rk_fail(err, RK_INVALID, "peer connections need a socket unless relay is forced");
@@ -155,21 +155,21 @@ enum rk_code pconn_env_new(const struct pconn_env_opts *opts, struct pconn_env *
     rk_list_init(&e->peers);
     if (!e->mux)
         e->own_scratch = udp_scratch_new(OWN_SLOTS, UDP_SCRATCH_GRO);
-    e->scratch = e->mux ? imux_scratch(e->mux) : e->own_scratch;
+    e->scratch = e->mux ? ice_mux_scratch(e->mux) : e->own_scratch;
     if (e->mux && !e->force_relay)
         rk_timer_start(e->loop, &e->monitor_timer, MONITOR_FIRST_MS, on_monitor, e);
     *out = e;
     return RK_OK;
 }
 
-void pconn_env_free(struct pconn_env *e)
+void peer_conn_env_free(struct peer_conn_env *e)
 {
     if (!e)
         return;
     rk_timer_cancel(&e->idle_timer);
     rk_timer_cancel(&e->monitor_timer);
     if (e->mux)
-        imux_gather_stop(e->mux, &e->monitor);
+        ice_mux_gather_stop(e->mux, &e->monitor);
     udp_scratch_free(e->own_scratch);
     free(e->version);
     free(e);

@@ -39,14 +39,14 @@ static void random_letters(char *out, size_t n)
     out[n] = '\0';
 }
 
-static void arm(struct pconn *p)
+static void arm(struct peer_conn *p)
 {
     int64_t now = rk_mono_us(), at;
 
     if (!p->agent)
         return;
-    at = ice_agent_deadline(p->agent);
-    if (ice_agent_state(p->agent) == ICE_FAILED)
+    at = ice_session_deadline(p->agent);
+    if (ice_session_state(p->agent) == ICE_FAILED)
         at = now; /* not from inside the agent's callback */
     rk_timer_start(p->env->loop, &p->ice_timer, rk_max_i64(0, (at - now + 999) / 1000),
                    on_ice_timer, p);
@@ -54,7 +54,7 @@ static void arm(struct pconn *p)
 
 /* --- probing a lost path --- */
 
-static void send_probe(struct pconn *p)
+static void send_probe(struct peer_conn *p)
 {
     char username[2 * ICE_UFRAG_MAX + 2];
     uint8_t buf[STUN_MAX_SIZE];
@@ -68,33 +68,33 @@ static void send_probe(struct pconn *p)
     stun_put_priority(&w, 0);
     stun_put_integrity(&w, rk_str_z(p->remote_pwd));
     stun_put_fingerprint(&w);
-    imux_send(p->env->mux, NULL, &p->probe_to, stun_end(&w));
+    ice_mux_send(p->env->mux, NULL, &p->probe_to, stun_end(&w));
 }
 
 static void on_probe(void *arg)
 {
-    struct pconn *p = arg;
+    struct peer_conn *p = arg;
 
     if (!p->agent)
         send_probe(p);
     rk_timer_start(p->env->loop, &p->probe_timer, PROBE_MS, on_probe, p);
 }
 
-static void start_probing(struct pconn *p, const struct rk_addr *to)
+static void start_probing(struct peer_conn *p, const struct rk_addr *to)
 {
     p->probe_to = *to;
     p->probe_event_ms = rk_mono_ms();
     rk_timer_start(p->env->loop, &p->probe_timer, PROBE_MS, on_probe, p);
 }
 
-void pc_ice_stop_probing(struct pconn *p)
+void peer_conn_ice_stop_probing(struct peer_conn *p)
 {
     rk_timer_cancel(&p->probe_timer);
     p->probe_to = (struct rk_addr){0};
 }
 
 /* The lost path works again, at least towards us. */
-static void probe_got_through(struct pconn *p)
+static void probe_got_through(struct peer_conn *p)
 {
     int64_t now = rk_mono_ms();
 
@@ -102,11 +102,11 @@ static void probe_got_through(struct pconn *p)
         return;
     p->probe_event_ms = now;
     rk_log(p->env->log, RK_INFO, "lost direct path answers again", kv_z("peer", p->key_text));
-    pc_guard_event(p);
+    peer_conn_guard_event(p);
 }
 
 /* A STUN message for us while there is no agent. */
-static bool on_stray(struct pconn *p, const struct rk_addr *from, const struct rk_ip *to,
+static bool on_stray(struct peer_conn *p, const struct rk_addr *from, const struct rk_ip *to,
                      const struct stun_msg *msg)
 {
     char want[2 * ICE_UFRAG_MAX + 2];
@@ -130,7 +130,7 @@ static bool on_stray(struct pconn *p, const struct rk_addr *from, const struct r
     stun_put_xor_mapped(&w, from);
     stun_put_integrity(&w, rk_str_z(p->pwd));
     stun_put_fingerprint(&w);
-    imux_send(p->env->mux, to, from, stun_end(&w));
+    ice_mux_send(p->env->mux, to, from, stun_end(&w));
     return true;
 }
 
@@ -139,33 +139,33 @@ static bool on_stray(struct pconn *p, const struct rk_addr *from, const struct r
 static void on_send(struct ice_user *u, const struct rk_ip *src, const struct rk_addr *to,
                     struct rk_str datagram)
 {
-    struct pconn *p = rk_container_of(u, struct pconn, ice_user);
+    struct peer_conn *p = rk_container_of(u, struct peer_conn, ice_user);
 
-    imux_send(p->env->mux, src, to, datagram);
+    ice_mux_send(p->env->mux, src, to, datagram);
 }
 
-static bool on_stun(struct imux_session *s, const struct rk_addr *from, const struct rk_ip *to,
+static bool on_stun(struct ice_mux_session *s, const struct rk_addr *from, const struct rk_ip *to,
                     const struct stun_msg *msg)
 {
-    struct pconn *p = rk_container_of(s, struct pconn, session);
+    struct peer_conn *p = rk_container_of(s, struct peer_conn, session);
 
     if (!p->agent)
         return on_stray(p, from, to, msg);
-    if (!ice_agent_input(p->agent, from, to, msg, rk_mono_us()))
+    if (!ice_session_input(p->agent, from, to, msg, rk_mono_us()))
         return false;
-    wgp_claim(&p->proxy, from);
+    peer_proxy_claim(&p->proxy, from);
     arm(p);
     return true;
 }
 
-static void on_candidate(struct imux_gather *g, const struct ice_cand *c)
+static void on_candidate(struct ice_mux_gather *g, const struct ice_cand *c)
 {
-    struct pconn *p = rk_container_of(g, struct pconn, gather);
+    struct peer_conn *p = rk_container_of(g, struct peer_conn, gather);
     struct ice_cand mine = *c;
 
-    if (!p->agent || ice_agent_add_local(p->agent, &mine, rk_mono_us(), NULL))
+    if (!p->agent || ice_session_add_local(p->agent, &mine, rk_mono_us(), NULL))
         return;
-    pc_send_candidate(p, &mine);
+    peer_conn_send_candidate(p, &mine);
     arm(p);
 }
 
@@ -174,58 +174,58 @@ static void on_candidate(struct imux_gather *g, const struct ice_cand *c)
  * has already it ignores. */
 static void on_repeat(void *arg)
 {
-    struct pconn *p = arg;
+    struct peer_conn *p = arg;
     const struct ice_cand *c;
 
     if (!p->agent || p->ice_up)
         return;
-    for (size_t i = 0; (c = ice_agent_local(p->agent, i)); i++)
-        pc_send_candidate(p, c);
+    for (size_t i = 0; (c = ice_session_local(p->agent, i)); i++)
+        peer_conn_send_candidate(p, c);
     if (++p->repeats < REPEATS)
         rk_timer_start(p->env->loop, &p->repeat_timer, REPEAT_MS << p->repeats, on_repeat, p);
 }
 
-static const struct imux_session_ops SESSION_OPS = {.stun = on_stun};
-static const struct imux_gather_ops GATHER_OPS = {.candidate = on_candidate};
+static const struct ice_mux_session_ops SESSION_OPS = {.stun = on_stun};
+static const struct ice_mux_gather_ops GATHER_OPS = {.candidate = on_candidate};
 
 /* Agents of before 0.17 expect a packet from our WireGuard port to theirs. */
 static void on_punch(void *arg)
 {
-    struct pconn *p = arg;
+    struct peer_conn *p = arg;
     struct ice_pair_info info;
     struct rk_addr to;
 
-    if (!p->agent || !ice_agent_selected(p->agent, &info))
+    if (!p->agent || !ice_session_selected(p->agent, &info))
         return;
     to = info.remote->addr;
     to.port = p->remote_wg_port ? p->remote_wg_port : DEFAULT_WG_PORT;
-    imux_send(p->env->mux, NULL, &to, RK_STR("nb"));
+    ice_mux_send(p->env->mux, NULL, &to, RK_STR("nb"));
 }
 
-static void on_connected(struct pconn *p)
+static void on_connected(struct peer_conn *p)
 {
     struct ice_pair_info info;
 
-    if (!ice_agent_selected(p->agent, &info))
+    if (!ice_session_selected(p->agent, &info))
         return;
-    wgp_claim(&p->proxy, &info.remote->addr);
-    pc_path_before(p);
-    wgp_set_direct(&p->proxy, &info.remote->addr);
+    peer_proxy_claim(&p->proxy, &info.remote->addr);
+    peer_conn_path_before(p);
+    peer_proxy_set_direct(&p->proxy, &info.remote->addr);
     if (p->ice_up) { /* another pair was selected */
-        pc_changed(p);
+        peer_conn_changed(p);
         return;
     }
     p->ice_up = true;
-    pc_ice_stop_probing(p);
+    peer_conn_ice_stop_probing(p);
     rk_timer_start(p->env->loop, &p->punch_timer, PUNCH_MS, on_punch, p);
-    pc_path_update(p, false);
+    peer_conn_path_update(p, false);
 }
 
 static void on_changed(struct ice_user *u)
 {
-    struct pconn *p = rk_container_of(u, struct pconn, ice_user);
+    struct peer_conn *p = rk_container_of(u, struct peer_conn, ice_user);
 
-    if (ice_agent_state(p->agent) == ICE_CONNECTED)
+    if (ice_session_state(p->agent) == ICE_CONNECTED)
         on_connected(p);
     /* a failure is handled by on_ice_timer, which arm() makes fire at once */
 }
@@ -235,26 +235,26 @@ static const struct ice_user_ops ICE_OPS = {.send = on_send, .changed = on_chang
 /* --- sessions --- */
 
 /* Drop the agent; a new session id tells the remote that its own is of no use any more. */
-static void agent_drop(struct pconn *p)
+static void agent_drop(struct peer_conn *p)
 {
     rk_timer_cancel(&p->ice_timer);
     rk_timer_cancel(&p->punch_timer);
     rk_timer_cancel(&p->repeat_timer);
-    imux_gather_stop(p->env->mux, &p->gather);
-    ice_agent_free(p->agent);
+    ice_mux_gather_stop(p->env->mux, &p->gather);
+    ice_session_free(p->agent);
     p->agent = NULL;
     p->has_remote_session = false;
     rk_secret_random(p->session_id, sizeof p->session_id);
 }
 
 /* The agent is no more; what follows if it had been connected. */
-static void agent_end(struct pconn *p, bool session_changed)
+static void agent_end(struct peer_conn *p, bool session_changed)
 {
     bool was_up = p->ice_up;
     struct ice_pair_info info;
     struct rk_addr lost = {0};
 
-    if (ice_agent_selected(p->agent, &info))
+    if (ice_session_selected(p->agent, &info))
         lost = info.remote->addr;
     else if (was_up)
         lost = p->proxy.direct;
@@ -262,14 +262,14 @@ static void agent_end(struct pconn *p, bool session_changed)
     if (!was_up)
         return;
     p->ice_up = false;
-    wgp_set_direct(&p->proxy, NULL);
+    peer_proxy_set_direct(&p->proxy, NULL);
     if (!session_changed)
         start_probing(p, &lost);
-    pc_path_update(p, session_changed);
-    pc_guard_event(p);
+    peer_conn_path_update(p, session_changed);
+    peer_conn_guard_event(p);
 }
 
-void pc_ice_fail(struct pconn *p)
+void peer_conn_ice_fail(struct peer_conn *p)
 {
     if (p->agent)
         agent_end(p, false);
@@ -277,10 +277,10 @@ void pc_ice_fail(struct pconn *p)
 
 static void on_ice_timer(void *arg)
 {
-    struct pconn *p = arg;
+    struct peer_conn *p = arg;
 
-    ice_agent_tick(p->agent, rk_mono_us());
-    if (ice_agent_state(p->agent) == ICE_FAILED) {
+    ice_session_tick(p->agent, rk_mono_us());
+    if (ice_session_state(p->agent) == ICE_FAILED) {
         rk_log(p->env->log, p->ice_up ? RK_WARN : RK_INFO,
                p->ice_up ? "direct path lost" : "no direct path found", kv_z("peer", p->key_text));
         agent_end(p, false);
@@ -289,30 +289,31 @@ static void on_ice_timer(void *arg)
     arm(p);
 }
 
-static void add_remote(struct pconn *p, const struct ice_cand *c)
+static void add_remote(struct peer_conn *p, const struct ice_cand *c)
 {
     struct rk_err err = {0};
     struct ice_cand extra = *c;
 
-    if (!imux_may_send(p->env->mux, &c->addr.ip))
+    if (!ice_mux_may_send(p->env->mux, &c->addr.ip))
         return;
-    if (ice_agent_add_remote(p->agent, c, rk_mono_us(), &err) && err.code != RK_EXISTS)
+    if (ice_session_add_remote(p->agent, c, rk_mono_us(), &err) && err.code != RK_EXISTS)
         rk_log(p->env->log, RK_DEBUG, "candidate", kv_z("peer", p->key_text), KV_ERR(&err));
     /* a forwarded WireGuard port looks like this: the same address, the port behind the NAT */
     if (c->type == ICE_SRFLX && c->id[0] && c->related.port && c->related.port != c->addr.port) {
         extra.addr.port = c->related.port;
-        (void)ice_agent_add_remote(p->agent, &extra, rk_mono_us(), NULL);
+        (void)ice_session_add_remote(p->agent, &extra, rk_mono_us(), NULL);
     }
 }
 
-static void forget_early(struct pconn *p)
+static void forget_early(struct peer_conn *p)
 {
     free(p->early);
     p->early = NULL;
     p->n_early = 0;
 }
 
-static enum rk_code agent_start(struct pconn *p, const struct sigm *msg, struct rk_err *err)
+static enum rk_code agent_start(struct peer_conn *p, const struct signal_msg *msg,
+                                struct rk_err *err)
 {
     struct ice_opts o = {
         .controlling = p->controller,
@@ -322,7 +323,7 @@ static enum rk_code agent_start(struct pconn *p, const struct sigm *msg, struct 
         .remote_pwd = msg->pwd,
         .txid_tag = p->session.tag,
     };
-    enum rk_code rc = ice_agent_new(&o, &p->ice_user, rk_mono_us(), &p->agent, err);
+    enum rk_code rc = ice_session_new(&o, &p->ice_user, rk_mono_us(), &p->agent, err);
 
     if (rc)
         return rc;
@@ -333,14 +334,14 @@ static enum rk_code agent_start(struct pconn *p, const struct sigm *msg, struct 
     for (size_t i = 0; i < p->n_early; i++)
         add_remote(p, &p->early[i]);
     forget_early(p);
-    imux_gather_start(p->env->mux, &p->gather);
+    ice_mux_gather_start(p->env->mux, &p->gather);
     p->repeats = 0;
     rk_timer_start(p->env->loop, &p->repeat_timer, REPEAT_MS, on_repeat, p);
     arm(p);
     return RK_OK;
 }
 
-void pc_ice_on_offer(struct pconn *p, const struct sigm *msg)
+void peer_conn_ice_on_offer(struct peer_conn *p, const struct signal_msg *msg)
 {
     struct rk_err err = {0};
 
@@ -356,7 +357,7 @@ void pc_ice_on_offer(struct pconn *p, const struct sigm *msg)
         rk_log(p->env->log, RK_WARN, "ice session", kv_z("peer", p->key_text), KV_ERR(&err));
 }
 
-void pc_ice_on_candidate(struct pconn *p, struct rk_str line)
+void peer_conn_ice_on_candidate(struct peer_conn *p, struct rk_str line)
 {
     struct rk_err err = {0};
     struct ice_cand c;
@@ -370,17 +371,18 @@ void pc_ice_on_candidate(struct pconn *p, struct rk_str line)
     if (p->agent) {
         add_remote(p, &c);
         arm(p);
-    } else if (p->n_early < PC_MAX_EARLY) { /* may overtake the offer or answer it belongs to */
+    } else if (p->n_early <
+               PEER_CONN_MAX_EARLY) { /* may overtake the offer or answer it belongs to */
         if (!p->early)
-            p->early = rk_calloc(PC_MAX_EARLY, sizeof *p->early);
+            p->early = rk_calloc(PEER_CONN_MAX_EARLY, sizeof *p->early);
         p->early[p->n_early++] = c;
     }
 }
 
-void pc_ice_open(struct pconn *p)
+void peer_conn_ice_open(struct peer_conn *p)
 {
-    random_letters(p->ufrag, PC_UFRAG_LEN);
-    random_letters(p->pwd, PC_PWD_LEN);
+    random_letters(p->ufrag, PEER_CONN_UFRAG_LEN);
+    random_letters(p->pwd, PEER_CONN_PWD_LEN);
     rk_secret_random(p->session_id, sizeof p->session_id);
     p->has_remote_session = false;
     p->ice_user.ops = &ICE_OPS;
@@ -388,21 +390,21 @@ void pc_ice_open(struct pconn *p)
     p->session.ops = &SESSION_OPS;
     p->session.ufrag = rk_str_z(p->ufrag);
     if (p->env->mux && !p->env->force_relay) {
-        imux_session_add(p->env->mux, &p->session);
+        ice_mux_session_add(p->env->mux, &p->session);
         p->in_mux = true;
     }
 }
 
-void pc_ice_close(struct pconn *p)
+void peer_conn_ice_close(struct peer_conn *p)
 {
-    pc_ice_stop_probing(p);
+    peer_conn_ice_stop_probing(p);
     if (p->agent)
         agent_drop(p);
     forget_early(p);
     p->ice_up = false;
-    wgp_set_direct(&p->proxy, NULL);
+    peer_proxy_set_direct(&p->proxy, NULL);
     if (p->in_mux)
-        imux_session_remove(p->env->mux, &p->session);
+        ice_mux_session_remove(p->env->mux, &p->session);
     p->in_mux = false;
     rk_secret_wipe(p->pwd, sizeof p->pwd);
     rk_secret_wipe(p->remote_pwd, sizeof p->remote_pwd);

@@ -11,7 +11,7 @@
 #define KEEPALIVE_S       25
 #define RESPONDER_WAIT_MS 5000 /* for the controller's handshake, before we start one */
 
-static void wg_set(struct pconn *p, const struct rk_addr *endpoint, uint16_t keepalive_s)
+static void wg_set(struct peer_conn *p, const struct rk_addr *endpoint, uint16_t keepalive_s)
 {
     struct rk_err err = {0};
 
@@ -23,19 +23,20 @@ static void wg_set(struct pconn *p, const struct rk_addr *endpoint, uint16_t kee
 
 static void on_responder_wait(void *arg)
 {
-    struct pconn *p = arg;
+    struct peer_conn *p = arg;
 
-    wg_set(p, wgp_endpoint(&p->proxy), KEEPALIVE_S);
+    wg_set(p, peer_proxy_endpoint(&p->proxy), KEEPALIVE_S);
 }
 
 /* The controller begins the handshake; the other side answers, and begins only after a while. */
-static void wg_begin(struct pconn *p)
+static void wg_begin(struct peer_conn *p)
 {
     rk_timer_cancel(&p->endpoint_timer);
     if (p->controller) {
-        if (!wgp_just_released(&p->proxy)) /* turning keepalives on makes WireGuard send at once */
+        if (!peer_proxy_just_released(
+                &p->proxy)) /* turning keepalives on makes WireGuard send at once */
             wg_set(p, NULL, 0);
-        wg_set(p, wgp_endpoint(&p->proxy), KEEPALIVE_S);
+        wg_set(p, peer_proxy_endpoint(&p->proxy), KEEPALIVE_S);
         return;
     }
     wg_set(p, NULL, 0); /* turned on now, keepalives would begin one too */
@@ -44,7 +45,7 @@ static void wg_begin(struct pconn *p)
 
 /* Begin a new session at once. The remote may have forgotten the old one, and turning keepalives on
  * when there is an endpoint is what makes WireGuard send. */
-static void wg_restart_session(struct pconn *p)
+static void wg_restart_session(struct peer_conn *p)
 {
     struct rk_err err = {0};
 
@@ -53,16 +54,16 @@ static void wg_restart_session(struct pconn *p)
     if (p->user->ops->wg_forget(p->user, &err))
         rk_log(p->env->log, RK_WARN, "wireguard peer", kv_z("peer", p->key_text), KV_ERR(&err));
     wg_watch_restart(&p->watch, rk_mono_ms());
-    wg_set(p, wgp_endpoint(&p->proxy), KEEPALIVE_S);
+    wg_set(p, peer_proxy_endpoint(&p->proxy), KEEPALIVE_S);
 }
 
 /* --- handshake watch --- */
 
-static void arm_watch(struct pconn *p);
+static void arm_watch(struct peer_conn *p);
 
-static bool handshake_of(struct pconn *p, int64_t *unix_ms)
+static bool handshake_of(struct peer_conn *p, int64_t *unix_ms)
 {
-    struct pconn_wg_stats stats = {0};
+    struct peer_conn_wg_stats stats = {0};
     bool known = p->user->ops->wg_stats(p->user, &stats);
 
     *unix_ms = known ? stats.last_handshake_unix_ms : 0;
@@ -71,7 +72,7 @@ static bool handshake_of(struct pconn *p, int64_t *unix_ms)
 
 static void on_watch(void *arg)
 {
-    struct pconn *p = arg;
+    struct peer_conn *p = arg;
     int64_t handshake;
     bool known = handshake_of(p, &handshake);
 
@@ -80,14 +81,14 @@ static void on_watch(void *arg)
         return;
     }
     rk_log(p->env->log, RK_WARN, "no wireguard handshake over the path", kv_z("peer", p->key_text),
-           kv_z("path", pc_path_name(p->path)));
-    if (p->path == PCONN_PATH_DIRECT)
-        pc_ice_fail(p);
-    else if (p->path == PCONN_PATH_RELAY)
-        pc_relay_fail(p);
+           kv_z("path", peer_conn_path_name(p->path)));
+    if (p->path == PEER_CONN_PATH_DIRECT)
+        peer_conn_ice_fail(p);
+    else if (p->path == PEER_CONN_PATH_RELAY)
+        peer_conn_relay_fail(p);
 }
 
-static void arm_watch(struct pconn *p)
+static void arm_watch(struct peer_conn *p)
 {
     int64_t at = wg_watch_deadline(&p->watch);
 
@@ -98,7 +99,7 @@ static void arm_watch(struct pconn *p)
                        p);
 }
 
-static void start_watch(struct pconn *p)
+static void start_watch(struct peer_conn *p)
 {
     int64_t handshake;
 
@@ -110,69 +111,69 @@ static void start_watch(struct pconn *p)
 
 /* --- choosing --- */
 
-static enum pconn_path best(const struct pconn *p)
+static enum peer_conn_path best(const struct peer_conn *p)
 {
     if (p->ice_up)
-        return PCONN_PATH_DIRECT;
-    return p->relay_up ? PCONN_PATH_RELAY : PCONN_PATH_NONE;
+        return PEER_CONN_PATH_DIRECT;
+    return p->relay_up ? PEER_CONN_PATH_RELAY : PEER_CONN_PATH_NONE;
 }
 
-const char *pc_path_name(enum pconn_path path)
+const char *peer_conn_path_name(enum peer_conn_path path)
 {
     switch (path) {
-    case PCONN_PATH_RELAY:
+    case PEER_CONN_PATH_RELAY:
         return "relay";
-    case PCONN_PATH_DIRECT:
+    case PEER_CONN_PATH_DIRECT:
         return "direct";
-    case PCONN_PATH_NONE:
+    case PEER_CONN_PATH_NONE:
         break;
     }
     return "none";
 }
 
-void pc_path_before(struct pconn *p)
+void peer_conn_path_before(struct peer_conn *p)
 {
-    if (p->path == PCONN_PATH_NONE && !p->controller)
-        wgp_drop_held(&p->proxy);
+    if (p->path == PEER_CONN_PATH_NONE && !p->controller)
+        peer_proxy_drop_held(&p->proxy);
 }
 
-void pc_path_update(struct pconn *p, bool session_changed)
+void peer_conn_path_update(struct peer_conn *p, bool session_changed)
 {
-    enum pconn_path was = p->path, now = best(p);
+    enum peer_conn_path was = p->path, now = best(p);
 
     if (now == was)
         return;
     p->path = now;
     rk_log(p->env->log, RK_INFO, "path to peer", kv_z("peer", p->key_text),
-           kv_z("path", pc_path_name(now)), kv_z("was", pc_path_name(was)));
-    if (now == PCONN_PATH_NONE) {
+           kv_z("path", peer_conn_path_name(now)), kv_z("was", peer_conn_path_name(was)));
+    if (now == PEER_CONN_PATH_NONE) {
         wg_watch_stop(&p->watch);
         p->path_was_lost = true;
-    } else if (was == PCONN_PATH_NONE) {
+    } else if (was == PEER_CONN_PATH_NONE) {
         start_watch(p);
         if (p->path_was_lost && p->controller)
             wg_restart_session(p);
         else
             wg_begin(p);
-    } else if (now == PCONN_PATH_RELAY && session_changed && p->controller) {
+    } else if (now == PEER_CONN_PATH_RELAY && session_changed && p->controller) {
         wg_restart_session(p);
     }
     arm_watch(p);
-    pc_changed(p);
+    peer_conn_changed(p);
 }
 
-void pc_path_close(struct pconn *p)
+void peer_conn_path_close(struct peer_conn *p)
 {
     rk_timer_cancel(&p->endpoint_timer);
     wg_watch_stop(&p->watch);
     rk_timer_cancel(&p->watch_timer);
-    wgp_set_direct(&p->proxy, NULL);
-    wgp_set_relay(&p->proxy, NULL);
-    p->path = PCONN_PATH_NONE;
+    peer_proxy_set_direct(&p->proxy, NULL);
+    peer_proxy_set_relay(&p->proxy, NULL);
+    p->path = PEER_CONN_PATH_NONE;
     p->path_was_lost = false;
 }
 
-enum rk_code pc_path_init(struct pconn *p, struct rk_err *err)
+enum rk_code peer_conn_path_init(struct peer_conn *p, struct rk_err *err)
 {
     enum rk_code rc;
 
@@ -184,7 +185,8 @@ enum rk_code pc_path_init(struct pconn *p, struct rk_err *err)
     }
     /* idle: traffic must reach the proxy to wake us; controller: its first initiation waits there
      */
-    rc = p->user->ops->wg_set(p->user, p->controller || !p->open ? wgp_endpoint(&p->proxy) : NULL,
+    rc = p->user->ops->wg_set(p->user,
+                              p->controller || !p->open ? peer_proxy_endpoint(&p->proxy) : NULL,
                               p->controller && p->open ? KEEPALIVE_S : 0, err);
     p->wg_known = p->wg_known || rc == RK_OK;
     return rc;

@@ -31,16 +31,16 @@ static bool is_payload(struct rk_str d)
 
 /* --- from WireGuard --- */
 
-static void hold(struct wgp *p, struct rk_str d)
+static void hold(struct peer_proxy *p, struct rk_str d)
 {
-    if (wg_type(d) != WG_INITIATION || d.n != WGP_INITIATION_SIZE)
+    if (wg_type(d) != WG_INITIATION || d.n != PEER_PROXY_INITIATION_SIZE)
         return;
     memcpy(p->held, d.p, d.n);
     p->held_ms = rk_mono_ms();
     p->held_rx = p->rx_bytes;
 }
 
-static void send_direct(struct wgp *p, const struct udp_in *v, size_t n)
+static void send_direct(struct peer_proxy *p, const struct udp_in *v, size_t n)
 {
     struct udp_out out[BATCH];
 
@@ -49,7 +49,7 @@ static void send_direct(struct wgp *p, const struct udp_in *v, size_t n)
 
         for (size_t i = 0; i < k; i++)
             out[i] = (struct udp_out){.to = p->direct, .bytes = v[i].bytes, .seg = v[i].seg};
-        imux_sendv(p->mux, out, k);
+        ice_mux_sendv(p->mux, out, k);
         v += k;
         n -= k;
     }
@@ -57,7 +57,7 @@ static void send_direct(struct wgp *p, const struct udp_in *v, size_t n)
 
 static void on_wireguard(struct udp_user *u, const struct udp_in *v, size_t n)
 {
-    struct wgp *p = rk_container_of(u, struct wgp, sock_user);
+    struct peer_proxy *p = rk_container_of(u, struct peer_proxy, sock_user);
 
     for (size_t i = 0; i < n; i++)
         p->tx_bytes += v[i].bytes.n;
@@ -69,7 +69,7 @@ static void on_wireguard(struct udp_user *u, const struct udp_in *v, size_t n)
         for (size_t k = 0, m = udp_in_count(&v[i]); k < m; k++) {
             hold(p, udp_in_at(&v[i], k));
             if (p->relay)
-                rcl_stream_send(p->relay, udp_in_at(&v[i], k));
+                relay_client_stream_send(p->relay, udp_in_at(&v[i], k));
         }
     if (!p->relay)
         p->user->stuck(p->user);
@@ -77,36 +77,36 @@ static void on_wireguard(struct udp_user *u, const struct udp_in *v, size_t n)
 
 static const struct udp_ops SOCK_OPS = {.received = on_wireguard};
 
-static void release_held(struct wgp *p)
+static void release_held(struct peer_proxy *p)
 {
     struct udp_in in = {.bytes = rk_str_of(p->held, sizeof p->held)};
 
     if (!p->held_ms || p->rx_bytes != p->held_rx || rk_mono_ms() - p->held_ms > HELD_MS) {
-        wgp_drop_held(p);
+        peer_proxy_drop_held(p);
         return;
     }
     if (p->direct_on)
         send_direct(p, &in, 1);
     else
-        rcl_stream_send(p->relay, in.bytes);
+        relay_client_stream_send(p->relay, in.bytes);
     p->released_ms = rk_mono_ms();
 }
 
-bool wgp_just_released(const struct wgp *p)
+bool peer_proxy_just_released(const struct peer_proxy *p)
 {
     return p->released_ms && rk_mono_ms() - p->released_ms < JUST_MS;
 }
 
-void wgp_drop_held(struct wgp *p)
+void peer_proxy_drop_held(struct peer_proxy *p)
 {
     p->held_ms = 0;
 }
 
 /* --- to WireGuard --- */
 
-static void on_wire(struct imux_wire *w, const struct udp_in *v, size_t n)
+static void on_wire(struct ice_mux_wire *w, const struct udp_in *v, size_t n)
 {
-    struct wgp *p = rk_container_of(w, struct wgp, wire);
+    struct peer_proxy *p = rk_container_of(w, struct peer_proxy, wire);
     struct udp_out out[BATCH];
     size_t k = 0;
     bool payload = false;
@@ -128,9 +128,9 @@ static void on_wire(struct imux_wire *w, const struct udp_in *v, size_t n)
         p->rx_data_ms = rk_mono_ms();
 }
 
-static const struct imux_wire_ops WIRE_OPS = {.data = on_wire};
+static const struct ice_mux_wire_ops WIRE_OPS = {.data = on_wire};
 
-void wgp_from_relay(struct wgp *p, struct rk_str datagram)
+void peer_proxy_from_relay(struct peer_proxy *p, struct rk_str datagram)
 {
     if (!wg_type(datagram))
         return;
@@ -142,9 +142,9 @@ void wgp_from_relay(struct wgp *p, struct rk_str datagram)
 
 /* --- life --- */
 
-enum rk_code wgp_open(struct wgp *p, struct rk_loop *loop, struct imux *mux,
-                      struct udp_scratch *scratch, const struct rk_addr *wg_addr,
-                      struct wgp_user *user, struct rk_err *err)
+enum rk_code peer_proxy_open(struct peer_proxy *p, struct rk_loop *loop, struct ice_mux *mux,
+                             struct udp_scratch *scratch, const struct rk_addr *wg_addr,
+                             struct peer_proxy_user *user, struct rk_err *err)
 {
     struct udp_opts o = {
         .bind = {.ip = wg_addr->ip},
@@ -154,31 +154,31 @@ enum rk_code wgp_open(struct wgp *p, struct rk_loop *loop, struct imux *mux,
         .scratch = scratch,
     };
 
-    *p = (struct wgp){.loop = loop, .mux = mux, .user = user};
+    *p = (struct peer_proxy){.loop = loop, .mux = mux, .user = user};
     p->sock_user.ops = &SOCK_OPS;
     p->wire.ops = &WIRE_OPS;
     return udp_open(loop, &o, &p->sock_user, &p->sock, err);
 }
 
-void wgp_close(struct wgp *p)
+void peer_proxy_close(struct peer_proxy *p)
 {
     if (p->mux)
-        imux_unclaim_all(p->mux, &p->wire);
+        ice_mux_unclaim_all(p->mux, &p->wire);
     udp_close(p->sock);
     p->sock = NULL;
 }
 
-const struct rk_addr *wgp_endpoint(const struct wgp *p)
+const struct rk_addr *peer_proxy_endpoint(const struct peer_proxy *p)
 {
     return udp_local(p->sock);
 }
 
-void wgp_claim(struct wgp *p, const struct rk_addr *from)
+void peer_proxy_claim(struct peer_proxy *p, const struct rk_addr *from)
 {
-    imux_claim(p->mux, &p->wire, from);
+    ice_mux_claim(p->mux, &p->wire, from);
 }
 
-void wgp_set_direct(struct wgp *p, const struct rk_addr *to)
+void peer_proxy_set_direct(struct peer_proxy *p, const struct rk_addr *to)
 {
     p->direct_on = to != NULL;
     if (to) {
@@ -187,7 +187,7 @@ void wgp_set_direct(struct wgp *p, const struct rk_addr *to)
     }
 }
 
-void wgp_set_relay(struct wgp *p, struct rcl_stream *stream)
+void peer_proxy_set_relay(struct peer_proxy *p, struct relay_client_stream *stream)
 {
     p->relay = stream;
     if (stream && !p->direct_on)

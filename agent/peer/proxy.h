@@ -4,7 +4,7 @@
  * ways out of it.
  *
  *   WireGuard <-> [127.0.0.1:n] <-+-> imux to a remote address     (direct)
- *                                 +-> rcl_stream                   (relay)
+ *                                 +-> relay_client_stream                   (relay)
  *
  * Packets from both ways reach WireGuard at any time; packets from WireGuard take the direct way if
  * there is one, else the relay. The newest handshake initiation is kept for as long as WireGuard
@@ -25,53 +25,54 @@
 #include "lib/net/addr.h"
 #include "lib/net/udp.h"
 
-#define WGP_INITIATION_SIZE 148 /* bytes of a handshake initiation */
+#define PEER_PROXY_INITIATION_SIZE 148 /* bytes of a handshake initiation */
 
-struct wgp_user {
+struct peer_proxy_user {
     /** WireGuard wants to send and there is no way. Often. */
-    void (*stuck)(struct wgp_user *u);
+    void (*stuck)(struct peer_proxy_user *u);
 };
 
-struct wgp { /* embed; use the functions */
+struct peer_proxy { /* embed; use the functions */
     struct rk_loop *loop;
-    struct wgp_user *user;
+    struct peer_proxy_user *user;
     struct udp_user sock_user;
     struct udp_sock *sock;
-    struct imux *mux; /* NULL: no direct way */
-    struct imux_wire wire;
+    struct ice_mux *mux; /* NULL: no direct way */
+    struct ice_mux_wire wire;
     bool direct_on;
     struct rk_addr direct;
-    struct rcl_stream *relay; /* NULL: no relayed way; borrowed */
+    struct relay_client_stream *relay; /* NULL: no relayed way; borrowed */
     uint64_t rx_bytes, tx_bytes;
     int64_t rx_data_ms; /* last transport data that is not a keepalive; mono, 0: none */
     int64_t held_ms;    /* mono; 0: nothing is held */
     uint64_t held_rx;   /* rx_bytes when it came */
     int64_t released_ms;
-    uint8_t held[WGP_INITIATION_SIZE];
+    uint8_t held[PEER_PROXY_INITIATION_SIZE];
 };
 
 /** Errors: RK_UNAVAILABLE (no socket left). scratch is borrowed for life. */
-enum rk_code wgp_open(struct wgp *p, struct rk_loop *loop, struct imux *mux,
-                      struct udp_scratch *scratch, const struct rk_addr *wg_addr,
-                      struct wgp_user *user, struct rk_err *err) RK_MUST;
-void wgp_close(struct wgp *p);
+enum rk_code peer_proxy_open(struct peer_proxy *p, struct rk_loop *loop, struct ice_mux *mux,
+                             struct udp_scratch *scratch, const struct rk_addr *wg_addr,
+                             struct peer_proxy_user *user, struct rk_err *err) RK_MUST;
+void peer_proxy_close(struct peer_proxy *p);
 
 /** What WireGuard is given as endpoint of the peer. Lent. */
-const struct rk_addr *wgp_endpoint(const struct wgp *p);
+const struct rk_addr *peer_proxy_endpoint(const struct peer_proxy *p);
 
 /** Where packets that belong to this peer may come from. */
-void wgp_claim(struct wgp *p, const struct rk_addr *from);
+void peer_proxy_claim(struct peer_proxy *p, const struct rk_addr *from);
 
-void wgp_set_direct(struct wgp *p, const struct rk_addr *to); /* NULL: no way any more */
-void wgp_set_relay(struct wgp *p, struct rcl_stream *stream); /* likewise */
+void peer_proxy_set_direct(struct peer_proxy *p,
+                           const struct rk_addr *to); /* NULL: no way any more */
+void peer_proxy_set_relay(struct peer_proxy *p, struct relay_client_stream *stream); /* likewise */
 
 /** A datagram that came over the relay. */
-void wgp_from_relay(struct wgp *p, struct rk_str datagram);
+void peer_proxy_from_relay(struct peer_proxy *p, struct rk_str datagram);
 
 /** An initiation that had been kept was sent a moment ago. */
-bool wgp_just_released(const struct wgp *p);
+bool peer_proxy_just_released(const struct peer_proxy *p);
 
 /** Forget a kept initiation. */
-void wgp_drop_held(struct wgp *p);
+void peer_proxy_drop_held(struct peer_proxy *p);
 
 #endif

@@ -6,86 +6,86 @@
 
 #include "agent/peer/conn_priv.h"
 
-static void on_ready(struct rcl_stream_user *u)
+static void on_ready(struct relay_client_stream_user *u)
 {
-    struct pconn *p = rk_container_of(u, struct pconn, stream_user);
+    struct peer_conn *p = rk_container_of(u, struct peer_conn, stream_user);
 
     p->relay_up = true;
-    pc_path_before(p);
-    wgp_set_relay(&p->proxy, p->stream);
-    pc_path_update(p, false);
+    peer_conn_path_before(p);
+    peer_proxy_set_relay(&p->proxy, p->stream);
+    peer_conn_path_update(p, false);
 }
 
-static void on_data(struct rcl_stream_user *u, struct rk_str datagram)
+static void on_data(struct relay_client_stream_user *u, struct rk_str datagram)
 {
-    wgp_from_relay(&rk_container_of(u, struct pconn, stream_user)->proxy, datagram);
+    peer_proxy_from_relay(&rk_container_of(u, struct peer_conn, stream_user)->proxy, datagram);
 }
 
-static void stream_gone(struct pconn *p)
+static void stream_gone(struct peer_conn *p)
 {
-    wgp_set_relay(&p->proxy, NULL);
+    peer_proxy_set_relay(&p->proxy, NULL);
     p->stream = NULL;
     p->relay_up = false;
     free(p->stream_url);
     p->stream_url = NULL;
 }
 
-static void on_closed(struct rcl_stream_user *u, const struct rk_err *why)
+static void on_closed(struct relay_client_stream_user *u, const struct rk_err *why)
 {
-    struct pconn *p = rk_container_of(u, struct pconn, stream_user);
+    struct peer_conn *p = rk_container_of(u, struct peer_conn, stream_user);
     bool was_up = p->relay_up;
 
     rk_log(p->env->log, RK_INFO, "relayed path closed", kv_z("peer", p->key_text), KV_ERR(why));
     stream_gone(p);
     if (!was_up)
         return; /* the guard goes on at its pace */
-    pc_path_update(p, false);
-    pc_guard_event(p);
+    peer_conn_path_update(p, false);
+    peer_conn_guard_event(p);
 }
 
-static const struct rcl_stream_ops STREAM_OPS = {
+static const struct relay_client_stream_ops STREAM_OPS = {
     .ready = on_ready,
     .data = on_data,
     .closed = on_closed,
 };
 
-void pc_relay_close(struct pconn *p)
+void peer_conn_relay_close(struct peer_conn *p)
 {
     if (!p->stream)
         return;
-    rcl_stream_close(p->stream);
+    relay_client_stream_close(p->stream);
     stream_gone(p);
 }
 
-void pc_relay_fail(struct pconn *p)
+void peer_conn_relay_fail(struct peer_conn *p)
 {
-    pc_relay_close(p);
-    pc_path_update(p, false);
-    pc_guard_event(p);
+    peer_conn_relay_close(p);
+    peer_conn_path_update(p, false);
+    peer_conn_guard_event(p);
 }
 
-void pc_relay_on_offer(struct pconn *p, const struct sigm *msg)
+void peer_conn_relay_on_offer(struct peer_conn *p, const struct signal_msg *msg)
 {
-    struct rcl *relay = p->env->relay;
+    struct relay_client *relay = p->env->relay;
     struct rk_str home, url;
     struct rk_ip ip = {0};
     struct rk_err err = {0};
 
-    p->uses_relay = rcl_has_urls(relay) && msg->relay_url.n;
-    if (!p->uses_relay || !rcl_home(relay, &home, NULL))
+    p->uses_relay = relay_client_has_urls(relay) && msg->relay_url.n;
+    if (!p->uses_relay || !relay_client_home(relay, &home, NULL))
         return;
     url = p->controller ? home : msg->relay_url;
     if (p->stream) {
         if (rk_str_eqz(url, p->stream_url))
             return;
-        pc_relay_close(p); /* the controller has moved to another relay */
-        pc_path_update(p, false);
+        peer_conn_relay_close(p); /* the controller has moved to another relay */
+        peer_conn_path_update(p, false);
     }
     if (!p->controller && !rk_str_eq(url, home))
         ip = msg->relay_ip;
     p->stream_user.ops = &STREAM_OPS;
-    if (rcl_stream_open(relay, url, ip, rk_str_of(p->key_text, RK_KEY_TEXT), &p->stream_user,
-                        &p->stream, &err)) {
+    if (relay_client_stream_open(relay, url, ip, rk_str_of(p->key_text, RK_KEY_TEXT),
+                                 &p->stream_user, &p->stream, &err)) {
         rk_log(p->env->log, RK_WARN, "relayed path", kv_z("peer", p->key_text), KV_ERR(&err));
         p->stream = NULL;
         return;

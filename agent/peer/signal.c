@@ -4,13 +4,13 @@
 
 #include "agent/peer/conn_priv.h"
 
-static void send_terms(struct pconn *p, enum sigm_type type)
+static void send_terms(struct peer_conn *p, enum signal_msg_type type)
 {
-    struct pconn_env *e = p->env;
+    struct peer_conn_env *e = p->env;
     struct rk_err err = {0};
-    struct sigm m = {
+    struct signal_msg m = {
         .type = type,
-        .wg_port = e->mux ? imux_port(e->mux) : 0,
+        .wg_port = e->mux ? ice_mux_port(e->mux) : 0,
         .version = rk_str_z(e->version),
     };
 
@@ -22,35 +22,35 @@ static void send_terms(struct pconn *p, enum sigm_type type)
         m.has_session_id = true;
         memcpy(m.session_id, p->session_id, sizeof m.session_id);
     }
-    (void)rcl_home(e->relay, &m.relay_url, &m.relay_ip);
-    if (scl_send(e->signal, &p->key, &m, &err))
+    (void)relay_client_home(e->relay, &m.relay_url, &m.relay_ip);
+    if (signal_client_send(e->signal, &p->key, &m, &err))
         rk_log(e->log, RK_DEBUG, "offer is not sent", kv_z("peer", p->key_text), KV_ERR(&err));
     else
         p->told_relay = m.relay_url.n != 0;
 }
 
-void pc_send_offer(struct pconn *p)
+void peer_conn_send_offer(struct peer_conn *p)
 {
-    send_terms(p, SIGM_OFFER);
+    send_terms(p, SIGNAL_MSG_OFFER);
 }
 
-void pc_send_candidate(struct pconn *p, const struct ice_cand *c)
+void peer_conn_send_candidate(struct peer_conn *p, const struct ice_cand *c)
 {
-    struct sigm m = {.type = SIGM_CANDIDATE};
+    struct signal_msg m = {.type = SIGNAL_MSG_CANDIDATE};
     struct rk_err err = {0};
     struct rk_buf line;
 
     rk_buf_init(&line, ICE_CAND_LINE_MAX);
     ice_cand_format(c, rk_str_z(p->ufrag), &line);
     m.candidate = rk_buf_str(&line);
-    if (scl_send(p->env->signal, &p->key, &m, &err))
+    if (signal_client_send(p->env->signal, &p->key, &m, &err))
         rk_log(p->env->log, RK_DEBUG, "candidate is not sent", kv_z("peer", p->key_text),
                KV_ERR(&err));
     rk_buf_done(&line);
 }
 
 /* A remote that stops or starts doing ICE: follow it. */
-static void follow_ice(struct pconn *p, bool remote_ice)
+static void follow_ice(struct peer_conn *p, bool remote_ice)
 {
     if (p->remote_ice == remote_ice)
         return;
@@ -58,18 +58,18 @@ static void follow_ice(struct pconn *p, bool remote_ice)
     rk_log(p->env->log, RK_INFO, remote_ice ? "peer does ICE now" : "peer does no ICE any more",
            kv_z("peer", p->key_text));
     if (!remote_ice) {
-        pc_ice_fail(p);
-        pc_ice_stop_probing(p);
+        peer_conn_ice_fail(p);
+        peer_conn_ice_stop_probing(p);
     }
 }
 
-void pc_on_offer(struct pconn *p, const struct sigm *msg)
+void peer_conn_on_offer(struct peer_conn *p, const struct signal_msg *msg)
 {
     follow_ice(p, msg->ufrag.n && msg->pwd.n);
     p->remote_wg_port = msg->wg_port;
-    pc_relay_on_offer(p, msg);
+    peer_conn_relay_on_offer(p, msg);
     if (p->env->mux && !p->env->force_relay && p->remote_ice)
-        pc_ice_on_offer(p, msg);
-    if (msg->type == SIGM_OFFER)
-        send_terms(p, SIGM_ANSWER); /* in any case: the remote may have restarted */
+        peer_conn_ice_on_offer(p, msg);
+    if (msg->type == SIGNAL_MSG_OFFER)
+        send_terms(p, SIGNAL_MSG_ANSWER); /* in any case: the remote may have restarted */
 }

@@ -180,8 +180,8 @@ struct dns_plan *dns_plan_new(const struct snapshot *s)
     rk_buf_init(&b, SIZE_MAX / 2);
     d->refs = 1;
     d->mem = rk_arena_new(0);
-    d->keep_ns = parr_ref(s->tab[ENT_NS_GROUP]);
-    d->keep_zones = parr_ref(s->tab[ENT_ZONE]);
+    d->keep_ns = sorted_array_ref(s->tab[ENT_NS_GROUP]);
+    d->keep_zones = sorted_array_ref(s->tab[ENT_ZONE]);
     d->disabled = plan_groups_plain(s, d->mem, &snap_dns_settings(s)->disabled_management_groups);
     add_zones(d, s, &b);
     rk_buf_clear(&b);
@@ -201,8 +201,8 @@ void dns_plan_unref(struct dns_plan *d)
 {
     if (!d || atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) != 1)
         return;
-    parr_unref(d->keep_ns);
-    parr_unref(d->keep_zones);
+    sorted_array_unref(d->keep_ns);
+    sorted_array_unref(d->keep_zones);
     rk_arena_free(d->mem);
     free(d);
 }

@@ -31,8 +31,8 @@ struct dns_service { /* a private service: one A record per proxy peer in its ap
 struct dns_plan {
     _Atomic uint32_t refs;
     struct rk_arena *mem;
-    struct parr *keep_ns, *keep_zones; /* tables whose rows are borrowed */
-    struct glist disabled;             /* groups without DNS management */
+    struct sorted_array *keep_ns, *keep_zones; /* tables whose rows are borrowed */
+    struct glist disabled;                     /* groups without DNS management */
     struct dns_zone *zones;
     uint32_t n_zones;
     struct dns_servers *servers;

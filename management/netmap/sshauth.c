@@ -36,7 +36,7 @@ static struct user_plan *user_plan_new(const struct snapshot *s)
 
     u->refs = 1;
     u->mem = rk_arena_new(0);
-    u->keep = parr_ref(s->tab[ENT_USER]);
+    u->keep = sorted_array_ref(s->tab[ENT_USER]);
     rk_map_init(&u->by_group, true);
     if (s->all_group != NO_INDEX)
         u->all_id = rk_arena_dup(u->mem, s->groups->g[s->all_group]->row->id);
@@ -78,7 +78,7 @@ void user_plan_unref(struct user_plan *u)
     if (!u || atomic_fetch_sub_explicit(&u->refs, 1, memory_order_acq_rel) != 1)
         return;
     rk_map_done(&u->by_group);
-    parr_unref(u->keep);
+    sorted_array_unref(u->keep);
     rk_arena_free(u->mem);
     free(u);
 }

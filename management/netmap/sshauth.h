@@ -17,8 +17,8 @@ struct ssh_user { /* an active human user */
 struct user_plan {
     _Atomic uint32_t refs;
     struct rk_arena *mem;
-    struct parr *keep;      /* the users table */
-    struct ssh_user *users; /* in id order */
+    struct sorted_array *keep; /* the users table */
+    struct ssh_user *users;    /* in id order */
     uint32_t n_users;
     struct rk_str all_id;   /* id of the group All, which holds every user; empty: none */
     struct rk_map by_group; /* group id → struct ssh_members */

@@ -53,7 +53,8 @@ static void unref_row(const void *item)
     row_unref(*(struct row *const *)item);
 }
 
-static const struct parr_ops ROW_OPS = {sizeof(struct row *), 64, cmp_row, ref_row, unref_row};
+static const struct sorted_array_ops ROW_OPS = {sizeof(struct row *), 64, cmp_row, ref_row,
+                                                unref_row};
 
 static int cmp_hash(const void *key, const void *item)
 {
@@ -64,7 +65,8 @@ static int cmp_hash(const void *key, const void *item)
     return (a->peer > b->peer) - (a->peer < b->peer);
 }
 
-static const struct parr_ops HASH_OPS = {sizeof(struct hash_item), 128, cmp_hash, NULL, NULL};
+static const struct sorted_array_ops HASH_OPS = {sizeof(struct hash_item), 128, cmp_hash, NULL,
+                                                 NULL};
 
 void dns_name_unref(struct dns_name *d)
 {
@@ -149,7 +151,7 @@ static uint32_t free_group_index(struct edit *e)
 {
     struct grp_list *l = own_groups(e);
 
-    if (parr_count(e->s->tab[ENT_GROUP]) < l->n)
+    if (sorted_array_count(e->s->tab[ENT_GROUP]) < l->n)
         for (uint32_t i = 0; i < l->n; i++)
             if (!l->g[i])
                 return i;
@@ -188,7 +190,7 @@ static void drop_group(struct edit *e, const struct row *row)
     own_groups(e);
     grp_unref(e->s->groups->g[g]);
     e->s->groups->g[g] = NULL;
-    (void)parr_del(&e->s->tab[ENT_GROUP], e->owner, &row->id);
+    (void)sorted_array_del(&e->s->tab[ENT_GROUP], e->owner, &row->id);
 }
 
 static void put_group(struct edit *e, const struct group *group)
@@ -201,7 +203,7 @@ static void put_group(struct edit *e, const struct group *group)
     g = own_group(e, row->index);
     row_unref(g->row);
     g->row = row_ref(row);
-    parr_put(&e->s->tab[ENT_GROUP], &ROW_OPS, e->owner, &row->id, &row);
+    sorted_array_put(&e->s->tab[ENT_GROUP], &ROW_OPS, e->owner, &row->id, &row);
 }
 
 static void change_group(struct edit *e, struct rk_str id, const struct group *after)
@@ -217,7 +219,7 @@ static void change_group(struct edit *e, struct rk_str id, const struct group *a
 
 /* ---- peers */
 
-static void index_one(struct edit *e, struct parr **index, struct rk_str key, uint32_t peer,
+static void index_one(struct edit *e, struct sorted_array **index, struct rk_str key, uint32_t peer,
                       bool add)
 {
     struct hash_item item = {rk_str_hash(key), peer};
@@ -225,9 +227,9 @@ static void index_one(struct edit *e, struct parr **index, struct rk_str key, ui
     if (key.n == 0)
         return;
     if (add)
-        parr_put(index, &HASH_OPS, e->owner, &item, &item);
+        sorted_array_put(index, &HASH_OPS, e->owner, &item, &item);
     else
-        (void)parr_del(index, e->owner, &item);
+        (void)sorted_array_del(index, e->owner, &item);
 }
 
 static struct rk_str ip_bytes(const struct rk_ip *ip)
@@ -241,7 +243,7 @@ static void reindex(struct edit *e, uint32_t peer, const struct peer *old, const
 {
     struct snapshot *s = e->s;
     struct {
-        struct parr **index;
+        struct sorted_array **index;
         struct rk_str old, new;
     } f[] = {{&s->by_key, {0}, {0}},
              {&s->by_label, {0}, {0}},
@@ -276,7 +278,7 @@ static bool is_old_dns(const struct peer *p)
 /* Proxy peers are named by policies that the plan makes up for services. */
 static void note_proxy(struct edit *e, const struct peer *p)
 {
-    if (p && p->proxy_embedded && parr_count(e->s->tab[ENT_SERVICE]) > 0)
+    if (p && p->proxy_embedded && sorted_array_count(e->s->tab[ENT_SERVICE]) > 0)
         e->plan = e->dns = true;
 }
 
@@ -298,7 +300,7 @@ static void drop_peer(struct edit *e, const struct row *row)
     bits_unset(&e->s->valid, i);
     page_set(p, i % 64, NULL);
     bits_set(&e->touched, i);
-    (void)parr_del(&e->s->tab[ENT_PEER], e->owner, &row->id);
+    (void)sorted_array_del(&e->s->tab[ENT_PEER], e->owner, &row->id);
 }
 
 static void put_peer(struct edit *e, const struct peer *peer)
@@ -328,7 +330,7 @@ static void put_peer(struct edit *e, const struct peer *peer)
     else
         bits_unset(&s->valid, i);
     bits_set(&e->touched, i);
-    parr_put(&s->tab[ENT_PEER], &ROW_OPS, e->owner, &row->id, &row);
+    sorted_array_put(&s->tab[ENT_PEER], &ROW_OPS, e->owner, &row->id, &row);
     row_unref(old);
 }
 
@@ -369,11 +371,11 @@ static void change_row(struct edit *e, enum entity_kind k, struct rk_str id, con
     struct row *row;
 
     if (!after) {
-        (void)parr_del(&e->s->tab[k], e->owner, &id);
+        (void)sorted_array_del(&e->s->tab[k], e->owner, &id);
         return;
     }
     row = row_new(k, after);
-    parr_put(&e->s->tab[k], &ROW_OPS, e->owner, &row->id, &row);
+    sorted_array_put(&e->s->tab[k], &ROW_OPS, e->owner, &row->id, &row);
 }
 
 static void replace_row(struct row **place, enum entity_kind k, const void *after)
@@ -498,11 +500,11 @@ static struct failing *failing_new(uint32_t n)
 /* Verdicts of all checks that an enabled policy names, for all peers. */
 static void judge_all(struct snapshot *s)
 {
-    struct failing *f = failing_new((uint32_t)parr_count(s->tab[ENT_POSTURE]));
-    struct parr_pos pos = parr_lower(s->tab[ENT_POSTURE], NULL);
+    struct failing *f = failing_new((uint32_t)sorted_array_count(s->tab[ENT_POSTURE]));
+    struct sorted_array_pos pos = sorted_array_lower(s->tab[ENT_POSTURE], NULL);
     struct row *const *item;
 
-    while ((item = parr_next(s->tab[ENT_POSTURE], &pos)) != NULL) {
+    while ((item = sorted_array_next(s->tab[ENT_POSTURE], &pos)) != NULL) {
         struct failing_check *c = &f->check[f->n];
 
         if (!is_referenced(s, (*item)->id))
@@ -662,11 +664,11 @@ static void renumber(struct edit *e)
     struct page_list *pages = s->pages;
     struct grp_list *groups = s->groups;
     uint32_t limit = s->limit;
-    struct parr **emptied[] = {&s->by_key, &s->by_label,      &s->by_ip,
-                               &s->by_ip6, &s->tab[ENT_PEER], &s->tab[ENT_GROUP]};
+    struct sorted_array **emptied[] = {&s->by_key, &s->by_label,      &s->by_ip,
+                                       &s->by_ip6, &s->tab[ENT_PEER], &s->tab[ENT_GROUP]};
 
     for (size_t i = 0; i < RK_ARRAY_LEN(emptied); i++) {
-        parr_unref(*emptied[i]);
+        sorted_array_unref(*emptied[i]);
         *emptied[i] = NULL;
     }
     s->epoch = e->owner;
@@ -705,17 +707,17 @@ struct snapshot *snap_apply(const struct snapshot *old, const struct change *cha
     s->settings = row_ref(old->settings);
     s->dns_settings = row_ref(old->dns_settings);
     for (unsigned k = 0; k < ENT_COUNT; k++)
-        s->tab[k] = parr_ref(old->tab[k]);
+        s->tab[k] = sorted_array_ref(old->tab[k]);
     s->pages = page_list_ref(old->pages);
     s->limit = old->limit;
     s->n_peers = old->n_peers;
     s->n_old_dns = old->n_old_dns;
     bits_copy(&s->all, &old->all);
     bits_copy(&s->valid, &old->valid);
-    s->by_key = parr_ref(old->by_key);
-    s->by_label = parr_ref(old->by_label);
-    s->by_ip = parr_ref(old->by_ip);
-    s->by_ip6 = parr_ref(old->by_ip6);
+    s->by_key = sorted_array_ref(old->by_key);
+    s->by_label = sorted_array_ref(old->by_label);
+    s->by_ip = sorted_array_ref(old->by_ip);
+    s->by_ip6 = sorted_array_ref(old->by_ip6);
     s->groups = old->groups;
     if (s->groups)
         atomic_fetch_add_explicit(&s->groups->refs, 1, memory_order_relaxed);

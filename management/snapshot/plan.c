@@ -587,7 +587,7 @@ struct plan *plan_new(const struct snapshot *s)
     pl->mem = rk_arena_new(0);
     pl->n_groups = s->groups ? s->groups->n : 0;
     for (size_t i = 0; i < RK_ARRAY_LEN(KEPT); i++)
-        pl->keep[KEPT[i]] = parr_ref(s->tab[KEPT[i]]);
+        pl->keep[KEPT[i]] = sorted_array_ref(s->tab[KEPT[i]]);
     add_policies(pl, s);
     add_routes(pl, s);
     add_networks(pl, s);
@@ -610,7 +610,7 @@ void plan_unref(struct plan *p)
     if (!p || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (unsigned k = 0; k < ENT_COUNT; k++)
-        parr_unref(p->keep[k]);
+        sorted_array_unref(p->keep[k]);
     rk_arena_free(p->mem);
     free(p);
 }

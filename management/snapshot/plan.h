@@ -93,8 +93,8 @@ struct plan_ref { /* something names a peer directly; sorted by hash */
 struct plan {
     _Atomic uint32_t refs;
     struct rk_arena *mem;
-    struct parr *keep[ENT_COUNT]; /* tables whose rows are borrowed */
-    uint32_t n_groups;            /* group indexes that the gindexes cover */
+    struct sorted_array *keep[ENT_COUNT]; /* tables whose rows are borrowed */
+    uint32_t n_groups;                    /* group indexes that the gindexes cover */
 
     struct plan_policy *policies;
     uint32_t n_policies;

@@ -8,11 +8,11 @@ uint32_t *proxy_peers(const struct snapshot *s, struct rk_arena *mem, struct rk_
                       uint32_t *n)
 {
     uint32_t *list = rk_new_n(mem, uint32_t, s->n_peers + 1);
-    struct parr_pos pos = parr_lower(s->tab[ENT_PEER], NULL);
+    struct sorted_array_pos pos = sorted_array_lower(s->tab[ENT_PEER], NULL);
     struct row *const *item;
 
     *n = 0;
-    while ((item = parr_next(s->tab[ENT_PEER], &pos)) != NULL)
+    while ((item = sorted_array_next(s->tab[ENT_PEER], &pos)) != NULL)
         if (row_peer(*item)->proxy_embedded && rk_str_eq(row_peer(*item)->proxy_cluster, cluster))
             list[(*n)++] = (*item)->index;
     return list;

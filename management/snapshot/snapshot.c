@@ -48,7 +48,7 @@ void row_unref(const struct row *r)
 
 const struct row *state_row(const struct snapshot *s, enum entity_kind k, struct rk_str id)
 {
-    struct row *const *item = parr_find(s->tab[k], &id);
+    struct row *const *item = sorted_array_find(s->tab[k], &id);
 
     return item ? *item : NULL;
 }
@@ -90,12 +90,12 @@ void snap_unref(const struct snapshot *c)
     failing_unref(s->failing);
     grp_list_unref(s->groups);
     page_list_unref(s->pages);
-    parr_unref(s->by_key);
-    parr_unref(s->by_label);
-    parr_unref(s->by_ip);
-    parr_unref(s->by_ip6);
+    sorted_array_unref(s->by_key);
+    sorted_array_unref(s->by_label);
+    sorted_array_unref(s->by_ip);
+    sorted_array_unref(s->by_ip6);
     for (unsigned k = 0; k < ENT_COUNT; k++)
-        parr_unref(s->tab[k]);
+        sorted_array_unref(s->tab[k]);
     row_unref(s->account);
     row_unref(s->settings);
     row_unref(s->dns_settings);
@@ -172,7 +172,7 @@ const void *snap_find(const struct snapshot *s, enum entity_kind k, struct rk_st
 
 size_t snap_count(const struct snapshot *s, enum entity_kind k)
 {
-    return parr_count(s->tab[k]);
+    return sorted_array_count(s->tab[k]);
 }
 
 struct snap_iter snap_iter(const struct snapshot *s, enum entity_kind k)
@@ -182,8 +182,8 @@ struct snap_iter snap_iter(const struct snapshot *s, enum entity_kind k)
 
 const void *snap_next(struct snap_iter *it)
 {
-    struct parr_pos pos = {(uint32_t)it->page, (uint32_t)it->at};
-    struct row *const *item = parr_next(it->s->tab[it->kind], &pos);
+    struct sorted_array_pos pos = {(uint32_t)it->page, (uint32_t)it->at};
+    struct row *const *item = sorted_array_next(it->s->tab[it->kind], &pos);
 
     it->page = pos.chunk;
     it->at = pos.at;
@@ -225,14 +225,15 @@ uint32_t snap_index_of(const struct snapshot *s, struct rk_str peer_id)
 }
 
 /* First peer with the hash for which `same` holds. */
-static uint32_t find_hashed(const struct snapshot *s, const struct parr *index, uint64_t hash,
-                            bool (*same)(const struct peer *p, const void *key), const void *key)
+static uint32_t find_hashed(const struct snapshot *s, const struct sorted_array *index,
+                            uint64_t hash, bool (*same)(const struct peer *p, const void *key),
+                            const void *key)
 {
     struct hash_item first = {hash, 0};
-    struct parr_pos pos = parr_lower(index, &first);
+    struct sorted_array_pos pos = sorted_array_lower(index, &first);
     const struct hash_item *it;
 
-    while ((it = parr_next(index, &pos)) != NULL && it->hash == hash)
+    while ((it = sorted_array_next(index, &pos)) != NULL && it->hash == hash)
         if (same(state_peer(s, it->peer), key))
             return it->peer;
     return SNAP_NO_PEER;

@@ -10,21 +10,21 @@
 
 #include "lib/base/str.h"
 
-struct parr_chunk {
+struct sorted_array_chunk {
     _Atomic uint32_t refs;
     uint32_t n;
     uint64_t owner;
     _Alignas(16) unsigned char items[];
 };
 
-static void *item_at(const struct parr *a, const struct parr_chunk *c, uint32_t i)
+static void *item_at(const struct sorted_array *a, const struct sorted_array_chunk *c, uint32_t i)
 {
     return (void *)(uintptr_t)(c->items + i * a->ops->item_size);
 }
 
-static struct parr_chunk *chunk_new(const struct parr_ops *ops, uint64_t owner)
+static struct sorted_array_chunk *chunk_new(const struct sorted_array_ops *ops, uint64_t owner)
 {
-    struct parr_chunk *c = rk_malloc(sizeof *c + ops->per_chunk * ops->item_size);
+    struct sorted_array_chunk *c = rk_malloc(sizeof *c + ops->per_chunk * ops->item_size);
 
     c->refs = 1;
     c->n = 0;
@@ -32,7 +32,7 @@ static struct parr_chunk *chunk_new(const struct parr_ops *ops, uint64_t owner)
     return c;
 }
 
-static void chunk_unref(const struct parr *a, struct parr_chunk *c)
+static void chunk_unref(const struct sorted_array *a, struct sorted_array_chunk *c)
 {
     if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
         return;
@@ -42,14 +42,14 @@ static void chunk_unref(const struct parr *a, struct parr_chunk *c)
     free(c);
 }
 
-struct parr *parr_ref(struct parr *a)
+struct sorted_array *sorted_array_ref(struct sorted_array *a)
 {
     if (a)
         atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
     return a;
 }
 
-void parr_unref(struct parr *a)
+void sorted_array_unref(struct sorted_array *a)
 {
     if (!a || atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
         return;
@@ -59,7 +59,8 @@ void parr_unref(struct parr *a)
 }
 
 /* First item of the chunk not less than key. */
-static uint32_t lower_in(const struct parr *a, const struct parr_chunk *c, const void *key)
+static uint32_t lower_in(const struct sorted_array *a, const struct sorted_array_chunk *c,
+                         const void *key)
 {
     uint32_t lo = 0, hi = c->n;
 
@@ -75,13 +76,13 @@ static uint32_t lower_in(const struct parr *a, const struct parr_chunk *c, const
 }
 
 /* First chunk whose last item is not less than key; n_chunks when all are less. */
-static uint32_t find_chunk(const struct parr *a, const void *key)
+static uint32_t find_chunk(const struct sorted_array *a, const void *key)
 {
     uint32_t lo = 0, hi = a->n_chunks;
 
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        const struct parr_chunk *c = a->chunk[mid];
+        const struct sorted_array_chunk *c = a->chunk[mid];
 
         if (a->ops->cmp(key, item_at(a, c, c->n - 1)) > 0)
             lo = mid + 1;
@@ -91,9 +92,9 @@ static uint32_t find_chunk(const struct parr *a, const void *key)
     return lo;
 }
 
-struct parr_pos parr_lower(const struct parr *a, const void *key)
+struct sorted_array_pos sorted_array_lower(const struct sorted_array *a, const void *key)
 {
-    struct parr_pos pos = {0, 0};
+    struct sorted_array_pos pos = {0, 0};
 
     if (!a || !key)
         return pos;
@@ -103,7 +104,7 @@ struct parr_pos parr_lower(const struct parr *a, const void *key)
     return pos;
 }
 
-const void *parr_next(const struct parr *a, struct parr_pos *pos)
+const void *sorted_array_next(const struct sorted_array *a, struct sorted_array_pos *pos)
 {
     const void *item;
 
@@ -111,23 +112,24 @@ const void *parr_next(const struct parr *a, struct parr_pos *pos)
         return NULL;
     item = item_at(a, a->chunk[pos->chunk], pos->at);
     if (++pos->at >= a->chunk[pos->chunk]->n)
-        *pos = (struct parr_pos){pos->chunk + 1, 0};
+        *pos = (struct sorted_array_pos){pos->chunk + 1, 0};
     return item;
 }
 
-const void *parr_find(const struct parr *a, const void *key)
+const void *sorted_array_find(const struct sorted_array *a, const void *key)
 {
-    struct parr_pos pos = parr_lower(a, key);
-    const void *item = parr_next(a, &pos);
+    struct sorted_array_pos pos = sorted_array_lower(a, key);
+    const void *item = sorted_array_next(a, &pos);
 
     return item && a->ops->cmp(key, item) == 0 ? item : NULL;
 }
 
 /* A directory of our own with room for one more chunk. */
-static struct parr *own(struct parr *a, const struct parr_ops *ops, uint64_t owner)
+static struct sorted_array *own(struct sorted_array *a, const struct sorted_array_ops *ops,
+                                uint64_t owner)
 {
     uint32_t n = a ? a->n_chunks : 0, cap = n + n / 2 + 4;
-    struct parr *b;
+    struct sorted_array *b;
 
     if (a && a->owner == owner && a->n_chunks < a->cap)
         return a;
@@ -142,14 +144,14 @@ static struct parr *own(struct parr *a, const struct parr_ops *ops, uint64_t own
         b->chunk[i] = a->chunk[i];
         atomic_fetch_add_explicit(&b->chunk[i]->refs, 1, memory_order_relaxed);
     }
-    parr_unref(a);
+    sorted_array_unref(a);
     return b;
 }
 
 /* The i-th chunk as one of our own; a is ours. */
-static struct parr_chunk *own_chunk(struct parr *a, uint32_t i)
+static struct sorted_array_chunk *own_chunk(struct sorted_array *a, uint32_t i)
 {
-    struct parr_chunk *c = a->chunk[i], *copy;
+    struct sorted_array_chunk *c = a->chunk[i], *copy;
 
     if (c->owner == a->owner)
         return c;
@@ -164,7 +166,7 @@ static struct parr_chunk *own_chunk(struct parr *a, uint32_t i)
     return copy;
 }
 
-static void insert_chunk(struct parr *a, uint32_t at, struct parr_chunk *c)
+static void insert_chunk(struct sorted_array *a, uint32_t at, struct sorted_array_chunk *c)
 {
     memmove(a->chunk + at + 1, a->chunk + at, (a->n_chunks - at) * sizeof a->chunk[0]);
     a->chunk[at] = c;
@@ -173,9 +175,9 @@ static void insert_chunk(struct parr *a, uint32_t at, struct parr_chunk *c)
 
 /* Split a full chunk of our own. A full last chunk that grows at its end stays full: ids mostly
  * ascend. */
-static void split(struct parr *a, uint32_t i, bool at_end)
+static void split(struct sorted_array *a, uint32_t i, bool at_end)
 {
-    struct parr_chunk *c = a->chunk[i], *d = chunk_new(a->ops, a->owner);
+    struct sorted_array_chunk *c = a->chunk[i], *d = chunk_new(a->ops, a->owner);
     uint32_t keep = at_end ? c->n : c->n / 2;
 
     d->n = c->n - keep;
@@ -184,12 +186,12 @@ static void split(struct parr *a, uint32_t i, bool at_end)
     insert_chunk(a, i + 1, d);
 }
 
-void parr_put(struct parr **pa, const struct parr_ops *ops, uint64_t owner, const void *key,
-              const void *item)
+void sorted_array_put(struct sorted_array **pa, const struct sorted_array_ops *ops, uint64_t owner,
+                      const void *key, const void *item)
 {
-    struct parr *a = *pa = own(*pa, ops, owner);
+    struct sorted_array *a = *pa = own(*pa, ops, owner);
     uint32_t i = find_chunk(a, key), at;
-    struct parr_chunk *c;
+    struct sorted_array_chunk *c;
 
     if (i == a->n_chunks) {
         if (i == 0)
@@ -218,16 +220,16 @@ void parr_put(struct parr **pa, const struct parr_ops *ops, uint64_t owner, cons
     a->count++;
 }
 
-bool parr_del(struct parr **pa, uint64_t owner, const void *key)
+bool sorted_array_del(struct sorted_array **pa, uint64_t owner, const void *key)
 {
-    struct parr *a = *pa;
-    struct parr_chunk *c;
-    struct parr_pos pos;
+    struct sorted_array *a = *pa;
+    struct sorted_array_chunk *c;
+    struct sorted_array_pos pos;
 
-    if (!parr_find(a, key))
+    if (!sorted_array_find(a, key))
         return false;
     a = *pa = own(a, a->ops, owner);
-    pos = parr_lower(a, key);
+    pos = sorted_array_lower(a, key);
     c = own_chunk(a, pos.chunk);
     if (a->ops->unref)
         a->ops->unref(item_at(a, c, pos.at));

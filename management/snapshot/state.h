@@ -163,13 +163,13 @@ struct snapshot {
     uint64_t serial, epoch;
     struct dns_name *server_domain;
     struct row *account, *settings, *dns_settings;
-    struct parr *tab[ENT_COUNT];
+    struct sorted_array *tab[ENT_COUNT];
     struct page_list *pages;
     uint32_t limit; /* peer indexes in use are below */
     uint32_t n_peers;
     uint32_t n_old_dns; /* peers too old for the new DNS forwarder port */
     struct bits all, valid;
-    struct parr *by_key, *by_label, *by_ip, *by_ip6;
+    struct sorted_array *by_key, *by_label, *by_ip, *by_ip6;
     struct grp_list *groups;
     uint32_t all_group; /* index of the group named All, NO_INDEX */
     struct failing *failing;

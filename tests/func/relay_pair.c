@@ -24,16 +24,16 @@
 enum { WAIT_MS = 15000, DATAGRAMS = 2000, BURST = 20, SIZE = 1400 };
 
 struct peer {
-    struct rcl_user user;
-    struct rcl *client;
+    struct relay_client_user user;
+    struct relay_client *client;
     char key[RK_KEY_TEXT + 1];
     bool up;
     int ups, downs;
 };
 
 struct stream {
-    struct rcl_stream_user user;
-    struct rcl_stream *stream;
+    struct relay_client_stream_user user;
+    struct relay_client_stream *stream;
     bool ready, closed;
     int received, wrong;
 };
@@ -115,7 +115,7 @@ static void relay_stop(void)
 
 /* ---- clients ---- */
 
-static void home_up(struct rcl_user *u)
+static void home_up(struct relay_client_user *u)
 {
     struct peer *p = rk_container_of(u, struct peer, user);
 
@@ -123,7 +123,7 @@ static void home_up(struct rcl_user *u)
     p->ups++;
 }
 
-static void home_down(struct rcl_user *u, const struct rk_err *why)
+static void home_down(struct relay_client_user *u, const struct rk_err *why)
 {
     struct peer *p = rk_container_of(u, struct peer, user);
 
@@ -132,13 +132,13 @@ static void home_down(struct rcl_user *u, const struct rk_err *why)
     p->downs++;
 }
 
-static const struct rcl_user_ops USER_OPS = {.home_up = home_up, .home_down = home_down};
+static const struct relay_client_user_ops USER_OPS = {.home_up = home_up, .home_down = home_down};
 
 static void peer_open(struct peer *p)
 {
     struct rk_str urls[1] = {rk_str_z(url)};
     struct hmac_credential cred;
-    struct rcl_opts opts = {.loop = loop};
+    struct relay_client_opts opts = {.loop = loop};
     struct rk_key key, relay_key;
 
     rk_key_generate(&key);
@@ -148,17 +148,18 @@ static void peer_open(struct peer *p)
     hmac_relay_credential(&relay_key, rk_unix_ms() / 1000 + 3600, &cred);
     p->user.ops = &USER_OPS;
     opts.own_key_text = rk_str_z(p->key);
-    if (rcl_open(&opts, &p->user, &p->client, NULL) ||
-        rcl_set_config(p->client, urls, 1, rk_str_z(cred.payload), rk_str_z(cred.signature), NULL))
+    if (relay_client_open(&opts, &p->user, &p->client, NULL) ||
+        relay_client_set_config(p->client, urls, 1, rk_str_z(cred.payload),
+                                rk_str_z(cred.signature), NULL))
         fail("open the client");
 }
 
-static void on_ready(struct rcl_stream_user *u)
+static void on_ready(struct relay_client_stream_user *u)
 {
     rk_container_of(u, struct stream, user)->ready = true;
 }
 
-static void on_data(struct rcl_stream_user *u, struct rk_str datagram)
+static void on_data(struct relay_client_stream_user *u, struct rk_str datagram)
 {
     struct stream *s = rk_container_of(u, struct stream, user);
 
@@ -167,7 +168,7 @@ static void on_data(struct rcl_stream_user *u, struct rk_str datagram)
         s->wrong++;
 }
 
-static void on_closed(struct rcl_stream_user *u, const struct rk_err *why)
+static void on_closed(struct relay_client_stream_user *u, const struct rk_err *why)
 {
     struct stream *s = rk_container_of(u, struct stream, user);
 
@@ -177,7 +178,7 @@ static void on_closed(struct rcl_stream_user *u, const struct rk_err *why)
     s->closed = true;
 }
 
-static const struct rcl_stream_ops STREAM_OPS = {
+static const struct relay_client_stream_ops STREAM_OPS = {
     .ready = on_ready, .data = on_data, .closed = on_closed};
 
 static void stream_open(struct stream *s, const struct peer *from, const struct peer *to)
@@ -186,10 +187,10 @@ static void stream_open(struct stream *s, const struct peer *from, const struct 
     struct rk_ip ip;
 
     *s = (struct stream){.user.ops = &STREAM_OPS};
-    if (!rcl_home(from->client, &home, &ip))
+    if (!relay_client_home(from->client, &home, &ip))
         fail("home relay");
-    if (rcl_stream_open(from->client, home, (struct rk_ip){0}, rk_str_z(to->key), &s->user,
-                        &s->stream, NULL))
+    if (relay_client_stream_open(from->client, home, (struct rk_ip){0}, rk_str_z(to->key), &s->user,
+                                 &s->stream, NULL))
         fail("open a stream");
 }
 
@@ -208,8 +209,8 @@ static void exchange(struct stream *a, struct stream *b)
              i++, sent++) {
             struct rk_str d = rk_str_of(data, 1 + (size_t)(sent * 37) % SIZE);
 
-            rcl_stream_send(a->stream, d);
-            rcl_stream_send(b->stream, d);
+            relay_client_stream_send(a->stream, d);
+            relay_client_stream_send(b->stream, d);
         }
         (void)uv_run(rk_loop_uv(loop), UV_RUN_NOWAIT);
     }
@@ -225,7 +226,7 @@ static void meet(struct peer *a, struct peer *b)
     stream_open(&ba, b, a);
     check(turn_until(&ab.ready, true) && turn_until(&ba.ready, true), "both streams are ready");
     exchange(&ab, &ba);
-    rcl_close(b->client);
+    relay_client_close(b->client);
     check(turn_until(&ab.closed, true), "a stream ends when its peer goes offline");
 }
 
@@ -242,8 +243,8 @@ static void meet_late(struct peer *a, struct peer *b)
     peer_open(b); /* with a new key: still not the one that is waited for */
     check(turn_until(&b->up, true), "another peer connects");
     check(!ab.ready && !ab.closed, "which is nobody's business");
-    rcl_stream_close(ab.stream);
-    rcl_close(b->client);
+    relay_client_stream_close(ab.stream);
+    relay_client_close(b->client);
 }
 
 static void restart(struct peer *a, uint16_t port)
@@ -277,7 +278,7 @@ int main(int argc, char **argv)
     meet_late(&a, &b);
     if (relay > 0)
         restart(&a, port);
-    rcl_close(a.client);
+    relay_client_close(a.client);
     for (int i = 0; i < 100; i++) {
         (void)uv_run(rk_loop_uv(loop), UV_RUN_NOWAIT);
         (void)usleep(1000);

@@ -10,14 +10,14 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct rk_arena *mem = rk_arena_new(1 << 20);
-    struct sigm m, again;
+    struct signal_msg m, again;
     struct rk_str out;
-    enum rk_code rc = sigm_decode(mem, rk_str_of(data, size), &m, NULL);
+    enum rk_code rc = signal_msg_decode(mem, rk_str_of(data, size), &m, NULL);
 
     FUZZ_CHECK(rc == RK_OK || rc == RK_BAD_REQUEST || rc == RK_LIMIT);
     if (rc == RK_OK && m.ufrag.n + m.pwd.n < 4096) {
-        FUZZ_CHECK(sigm_encode(mem, &m, &out, NULL) == RK_OK);
-        FUZZ_CHECK(sigm_decode(mem, out, &again, NULL) == RK_OK);
+        FUZZ_CHECK(signal_msg_encode(mem, &m, &out, NULL) == RK_OK);
+        FUZZ_CHECK(signal_msg_decode(mem, out, &again, NULL) == RK_OK);
         FUZZ_CHECK(again.type == m.type && again.wg_port == m.wg_port);
         FUZZ_CHECK(rk_str_eq(again.ufrag, m.ufrag) && rk_str_eq(again.pwd, m.pwd));
         FUZZ_CHECK(rk_str_eq(again.candidate, m.candidate));

@@ -26,7 +26,7 @@ struct servers { /* zero at first */
     struct rk_loop *loop;
     struct edge *edge;
     struct sig_app *sig;
-    struct rly_app *relay;
+    struct relay_app *relay;
     uint16_t port;
     char url[64]; /* of the relay */
     uv_sem_t stopped;
@@ -50,7 +50,7 @@ static RK_UNUSED void servers_start(struct servers *s)
     struct edge_listen listen = {0};
     struct edge_opts opts = {.loops = &s->loop, .n_loops = 1, .listen = &listen, .n_listen = 1};
     struct sig_app_opts sig = {.loops = &s->loop, .n_loops = 1};
-    struct rly_app_opts rly = {.loops = &s->loop, .n_loops = 1};
+    struct relay_app_opts rly = {.loops = &s->loop, .n_loops = 1};
 
     if (!s->port)
         s->port = servers_free_port();
@@ -63,9 +63,9 @@ static RK_UNUSED void servers_start(struct servers *s)
     ck_assert_int_eq(edge_new(&opts, &s->edge, NULL), RK_OK);
     sig.edge = rly.edge = s->edge;
     ck_assert_int_eq(sig_app_new(&sig, &s->sig, NULL), RK_OK);
-    ck_assert_int_eq(rly_app_new(&rly, &s->relay, NULL), RK_OK);
+    ck_assert_int_eq(relay_app_new(&rly, &s->relay, NULL), RK_OK);
     ck_assert_int_eq(edge_start(s->edge, NULL), RK_OK);
-    ck_assert_int_eq(rly_app_start(s->relay, NULL), RK_OK);
+    ck_assert_int_eq(relay_app_start(s->relay, NULL), RK_OK);
     ck_assert_int_eq(uv_sem_init(&s->stopped, 0), 0);
     s->running = true;
 }
@@ -82,13 +82,13 @@ static RK_UNUSED void servers_stop(struct servers *s)
     if (!s->running)
         return;
     s->running = false;
-    rly_app_stop(s->relay, 100, servers_on_stopped, s);
+    relay_app_stop(s->relay, 100, servers_on_stopped, s);
     uv_sem_wait(&s->stopped);
     edge_stop(s->edge, 0, servers_on_stopped, s);
     uv_sem_wait(&s->stopped);
     rk_loop_stop(s->loop);
     rk_loop_join(s->loop);
-    rly_app_free(s->relay);
+    relay_app_free(s->relay);
     sig_app_free(s->sig);
     edge_free(s->edge);
     rk_loop_free(s->loop);

@@ -30,13 +30,13 @@ enum { LOOPS = 2, WAIT_MS = 5000, QUIET_MS = 150 };
 struct fixture {
     struct rk_loop *loops[LOOPS];
     struct rk_metrics *metrics;
-    struct rly_app *app;
+    struct relay_app *app;
     uv_sem_t stopped;
 };
 
 static struct fixture fx;
 
-static RK_UNUSED void fixture_start(struct rly_app_opts opts)
+static RK_UNUSED void fixture_start(struct relay_app_opts opts)
 {
     opts.loops = fx.loops;
     opts.n_loops = LOOPS;
@@ -47,8 +47,8 @@ static RK_UNUSED void fixture_start(struct rly_app_opts opts)
         ck_assert_int_eq(rk_loop_new(&fx.loops[i], NULL), RK_OK);
         ck_assert_int_eq(rk_loop_start(fx.loops[i], "test", NULL), RK_OK);
     }
-    ck_assert_int_eq(rly_app_new(&opts, &fx.app, NULL), RK_OK);
-    ck_assert_int_eq(rly_app_start(fx.app, NULL), RK_OK);
+    ck_assert_int_eq(relay_app_new(&opts, &fx.app, NULL), RK_OK);
+    ck_assert_int_eq(relay_app_start(fx.app, NULL), RK_OK);
     ck_assert_int_eq(uv_sem_init(&fx.stopped, 0), 0);
 }
 
@@ -60,14 +60,14 @@ static RK_UNUSED void stopped(void *arg)
 
 static RK_UNUSED void fixture_stop(void)
 {
-    rly_app_stop(fx.app, 500, stopped, NULL);
+    relay_app_stop(fx.app, 500, stopped, NULL);
     uv_sem_wait(&fx.stopped);
     for (int i = 0; i < LOOPS; i++) {
         rk_loop_stop(fx.loops[i]);
         rk_loop_join(fx.loops[i]);
     }
-    ck_assert_uint_eq(rly_app_sessions(fx.app), 0);
-    rly_app_free(fx.app);
+    ck_assert_uint_eq(relay_app_sessions(fx.app), 0);
+    relay_app_free(fx.app);
     for (int i = 0; i < LOOPS; i++)
         rk_loop_free(fx.loops[i]); /* aborts if a handle is left */
     rk_metrics_free(fx.metrics);
@@ -113,7 +113,7 @@ static RK_UNUSED void adopt_run(void *arg)
     req.peer = req.client;
     ck_assert_int_eq(net_conn_adopt(a->loop, a->fd, &req.peer, NULL, &a->user, &req.conn, NULL),
                      RK_OK);
-    rly_ws_accept(rly_app_hub(fx.app), &req);
+    relay_ws_accept(relay_app_hub(fx.app), &req);
 }
 
 /* Connect without authentication. */

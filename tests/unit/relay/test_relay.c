@@ -15,13 +15,13 @@ static struct rk_arena *mem;
 static void setup(void)
 {
     mem = rk_arena_new(0);
-    fixture_start((struct rly_app_opts){0});
+    fixture_start((struct relay_app_opts){0});
 }
 
 static void setup_fast(void) /* short times */
 {
     mem = rk_arena_new(0);
-    fixture_start((struct rly_app_opts){
+    fixture_start((struct relay_app_opts){
         .health_send_ms = 100, .health_window_ms = 250, .auth_timeout_ms = 200, .max_peers = 4});
 }
 
@@ -39,9 +39,9 @@ static int64_t counter(const char *name, const char *labels)
 /* Sessions end on their loops a moment after the client sees it. */
 static void wait_sessions(size_t n)
 {
-    for (int i = 0; i < WAIT_MS && rly_app_sessions(fx.app) != n; i++)
+    for (int i = 0; i < WAIT_MS && relay_app_sessions(fx.app) != n; i++)
         (void)usleep(1000);
-    ck_assert_uint_eq(rly_app_sessions(fx.app), n);
+    ck_assert_uint_eq(relay_app_sessions(fx.app), n);
 }
 
 START_TEST(known_messages_pass)
@@ -115,7 +115,7 @@ START_TEST(bad_first_messages_are_closed_without_a_word)
         client_close(c);
     }
     wait_sessions(0);
-    ck_assert_uint_eq(rly_registry_size(rly_app_hub(fx.app)->registry), 0);
+    ck_assert_uint_eq(relay_registry_size(relay_app_hub(fx.app)->registry), 0);
     /* the last one was the official health probe; empty and too big are not authentication */
     ck_assert_int_eq(counter("relay_authentication_failures_total", NULL), 7);
     free(magic);
@@ -152,7 +152,7 @@ START_TEST(subscriptions_tell_once_online_and_then_offline)
     client_expect_nothing(a);
     client_close(a);
     wait_sessions(0);
-    ck_assert_uint_eq(rly_registry_size(rly_app_hub(fx.app)->registry), 0);
+    ck_assert_uint_eq(relay_registry_size(relay_app_hub(fx.app)->registry), 0);
 }
 END_TEST
 
@@ -342,17 +342,17 @@ START_TEST(subscriptions_are_bounded)
     struct rly_peer_id ids[RLY_MAX_IDS] = {{{0}}};
     uint32_t n = 0;
 
-    for (size_t list = 0; list * RLY_MAX_IDS < RLY_WATCH_MAX + 500; list++) {
+    for (size_t list = 0; list * RLY_MAX_IDS < RELAY_WATCH_MAX + 500; list++) {
         for (size_t i = 0; i < RLY_MAX_IDS; i++, n++)
             memcpy(ids[i].b, &n, sizeof n);
         ck_assert(client_send(w, ids_message(mem, RLY_SUBSCRIBE, ids, RLY_MAX_IDS)));
     }
     ck_assert(client_transport(w, &w->id, RK_STR("barrier")));
     (void)client_message(w);
-    ck_assert_uint_eq(rly_registry_size(rly_app_hub(fx.app)->registry), RLY_WATCH_MAX + 1);
+    ck_assert_uint_eq(relay_registry_size(relay_app_hub(fx.app)->registry), RELAY_WATCH_MAX + 1);
     client_close(w);
     wait_sessions(0);
-    ck_assert_uint_eq(rly_registry_size(rly_app_hub(fx.app)->registry), 0);
+    ck_assert_uint_eq(relay_registry_size(relay_app_hub(fx.app)->registry), 0);
 }
 END_TEST
 
@@ -503,7 +503,7 @@ START_TEST(a_crowd_leaves_nothing_behind)
         ck_assert_int_eq(crowd[i].failed, 0);
     }
     wait_sessions(0);
-    ck_assert_uint_eq(rly_registry_size(rly_app_hub(fx.app)->registry), 0);
+    ck_assert_uint_eq(relay_registry_size(relay_app_hub(fx.app)->registry), 0);
 }
 END_TEST
 

@@ -13,7 +13,7 @@
 #include "tests/unit/vec.h"
 
 static struct rk_loop *loop;
-static struct rly_stun *server;
+static struct relay_stun *server;
 static struct rk_arena *mem;
 static bool have_six;
 
@@ -33,12 +33,12 @@ static void setup(void)
     mem = rk_arena_new(0);
     ck_assert_int_eq(rk_loop_new(&loop, NULL), RK_OK);
     ck_assert_int_eq(rk_loop_start(loop, "stun", NULL), RK_OK);
-    ck_assert_int_eq(rly_stun_open(loop, &any, NULL, &server, NULL), RK_OK);
+    ck_assert_int_eq(relay_stun_open(loop, &any, NULL, &server, NULL), RK_OK);
 }
 
 static void close_on_loop(void *arg)
 {
-    rly_stun_close(arg);
+    relay_stun_close(arg);
 }
 
 static void teardown(void)
@@ -55,7 +55,7 @@ static struct rk_str ask(const char *ip, struct rk_str request, struct rk_addr *
 {
     struct timeval wait = {.tv_usec = 300 * 1000};
     struct sockaddr_storage sa;
-    struct rk_addr to = {.port = rly_stun_port(server)};
+    struct rk_addr to = {.port = relay_stun_port(server)};
     char *buf = rk_arena_alloc(mem, 2000);
     socklen_t n;
     ssize_t got;
@@ -138,11 +138,11 @@ END_TEST
 
 START_TEST(a_port_in_use_is_named)
 {
-    struct rk_addr taken = {.port = rly_stun_port(server)};
-    struct rly_stun *second;
+    struct rk_addr taken = {.port = relay_stun_port(server)};
+    struct relay_stun *second;
     struct rk_err err = {0};
 
-    ck_assert_int_eq(rly_stun_open(loop, &taken, NULL, &second, &err), RK_UNAVAILABLE);
+    ck_assert_int_eq(relay_stun_open(loop, &taken, NULL, &second, &err), RK_UNAVAILABLE);
     ck_assert_ptr_nonnull(strstr(err.msg, "STUN"));
 }
 END_TEST

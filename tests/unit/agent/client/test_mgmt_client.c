@@ -81,25 +81,25 @@ static void teardown(void)
     rk_loop_free(loop); /* aborts when a handle is left */
 }
 
-static struct mgc *client(void)
+static struct mgmt_client *client(void)
 {
-    struct mgc_opts o = {.loop = loop, .host = "127.0.0.1", .port = port};
+    struct mgmt_client_opts o = {.loop = loop, .host = "127.0.0.1", .port = port};
 
     o.private_key = profile->private_key;
-    return mgc_open(&o);
+    return mgmt_client_open(&o);
 }
 
 /* ---- calls ---- */
 
 struct caller {
-    struct mgc_call_user user;
+    struct mgmt_client_call_user user;
     int done, status;
     size_t answer_n;
     struct rk_err err;
-    struct mgc *close; /* in the callback */
+    struct mgmt_client *close; /* in the callback */
 };
 
-static void call_done(struct mgc_call_user *u, int status, struct rk_str plain,
+static void call_done(struct mgmt_client_call_user *u, int status, struct rk_str plain,
                       const struct rk_err *err)
 {
     struct caller *c = rk_container_of(u, struct caller, user);
@@ -109,12 +109,12 @@ static void call_done(struct mgc_call_user *u, int status, struct rk_str plain,
     c->answer_n = plain.n;
     if (err)
         c->err = *err;
-    mgc_close(c->close);
+    mgmt_client_close(c->close);
 }
 
-static const struct mgc_call_ops CALL_OPS = {.done = call_done};
+static const struct mgmt_client_call_ops CALL_OPS = {.done = call_done};
 
-static void start_call(struct mgc *m, struct caller *c, enum mgc_method method)
+static void start_call(struct mgmt_client *m, struct caller *c, enum mgmt_client_method method)
 {
     Management__SyncMetaRequest meta = MANAGEMENT__SYNC_META_REQUEST__INIT;
     Management__LoginRequest login = MANAGEMENT__LOGIN_REQUEST__INIT;
@@ -123,23 +123,23 @@ static void start_call(struct mgc *m, struct caller *c, enum mgc_method method)
 
     meta.meta = login.meta = &m1;
     *c = (struct caller){.user.ops = &CALL_OPS, .close = c->close};
-    (void)mgc_call(m, method,
-                   method == MGC_LOGIN       ? &login.base
-                   : method == MGC_SYNC_META ? &meta.base
-                                             : &none.base,
-                   &c->user);
+    (void)mgmt_client_call(m, method,
+                           method == MGMT_CLIENT_LOGIN       ? &login.base
+                           : method == MGMT_CLIENT_SYNC_META ? &meta.base
+                                                             : &none.base,
+                           &c->user);
 }
 
 START_TEST(calls_are_sealed_and_answered)
 {
-    struct mgc *m = client();
+    struct mgmt_client *m = client();
     struct caller a = {0}, b = {0}, c = {0};
     char own[RK_KEY_TEXT + 1];
     struct rk_key pub;
 
-    start_call(m, &a, MGC_LOGIN);
-    start_call(m, &b, MGC_SYNC_META);
-    start_call(m, &c, MGC_LOGOUT);
+    start_call(m, &a, MGMT_CLIENT_LOGIN);
+    start_call(m, &b, MGMT_CLIENT_SYNC_META);
+    start_call(m, &c, MGMT_CLIENT_LOGOUT);
     until(&a.done, 1);
     until(&b.done, 1);
     until(&c.done, 1);
@@ -151,55 +151,55 @@ START_TEST(calls_are_sealed_and_answered)
     rk_key_public(&profile->private_key, &pub);
     rk_key_format(&pub, own);
     ck_assert_str_eq(srv.last_agent_key, own);
-    ck_assert(mgc_is_connected(m));
-    mgc_close(m);
+    ck_assert(mgmt_client_is_connected(m));
+    mgmt_client_close(m);
 }
 END_TEST
 
 START_TEST(answer_under_another_key_is_refused)
 {
-    struct mgc *m = client();
+    struct mgmt_client *m = client();
     struct caller a = {0};
 
     srv.seal_wrong = true;
-    start_call(m, &a, MGC_LOGIN);
+    start_call(m, &a, MGMT_CLIENT_LOGIN);
     until(&a.done, 1);
     ck_assert_int_eq(a.status, GRPC_DATA_LOSS);
     ck_assert_uint_eq(a.answer_n, 0);
-    mgc_close(m);
+    mgmt_client_close(m);
 }
 END_TEST
 
 START_TEST(unreachable_server_is_unavailable)
 {
-    struct mgc_opts o = {.loop = loop, .host = "127.0.0.1", .port = 1};
-    struct mgc *m;
+    struct mgmt_client_opts o = {.loop = loop, .host = "127.0.0.1", .port = 1};
+    struct mgmt_client *m;
     struct caller a = {0};
 
     o.private_key = profile->private_key;
-    m = mgc_open(&o);
-    start_call(m, &a, MGC_LOGIN);
+    m = mgmt_client_open(&o);
+    start_call(m, &a, MGMT_CLIENT_LOGIN);
     until(&a.done, 1);
     ck_assert_int_eq(a.status, GRPC_UNAVAILABLE);
     ck_assert_ptr_nonnull(strstr(a.err.msg, "127.0.0.1:1"));
-    start_call(m, &a, MGC_LOGIN); /* tries again */
+    start_call(m, &a, MGMT_CLIENT_LOGIN); /* tries again */
     until(&a.done, 1);
     ck_assert_int_eq(a.status, GRPC_UNAVAILABLE);
-    mgc_close(m);
+    mgmt_client_close(m);
 }
 END_TEST
 
 START_TEST(closing_at_every_point_is_silent)
 {
     for (int turns = 0; turns < 40; turns++) {
-        struct mgc *m = client();
+        struct mgmt_client *m = client();
         struct caller a = {0}, b = {0};
 
-        start_call(m, &a, MGC_LOGIN);
-        start_call(m, &b, MGC_SYNC_META);
+        start_call(m, &a, MGMT_CLIENT_LOGIN);
+        start_call(m, &b, MGMT_CLIENT_SYNC_META);
         for (int i = 0; i < turns && !a.done; i++)
             (void)uv_run(rk_loop_uv(loop), UV_RUN_NOWAIT);
-        mgc_close(m);
+        mgmt_client_close(m);
         a.done = b.done = 0;
         turn_ms(2);
         ck_assert_int_eq(a.done + b.done, 0);
@@ -209,11 +209,11 @@ END_TEST
 
 START_TEST(closing_from_inside_a_callback)
 {
-    struct mgc *m = client();
+    struct mgmt_client *m = client();
     struct caller a = {.close = m}, b = {0};
 
-    start_call(m, &a, MGC_LOGIN);
-    start_call(m, &b, MGC_SYNC_META);
+    start_call(m, &a, MGMT_CLIENT_LOGIN);
+    start_call(m, &b, MGMT_CLIENT_SYNC_META);
     until(&a.done, 1);
     b.done = 0;
     turn_ms(20);
@@ -223,33 +223,33 @@ END_TEST
 
 START_TEST(cancelled_call_says_nothing)
 {
-    struct mgc *m = client();
+    struct mgmt_client *m = client();
     struct caller a = {.user.ops = &CALL_OPS};
     Management__Empty none = MANAGEMENT__EMPTY__INIT;
-    struct mgc_call *c = mgc_call(m, MGC_LOGOUT, &none.base, &a.user);
+    struct mgmt_client_call *c = mgmt_client_call(m, MGMT_CLIENT_LOGOUT, &none.base, &a.user);
 
-    mgc_call_cancel(c);
-    c = mgc_call(m, MGC_LOGOUT, &none.base, &a.user);
+    mgmt_client_call_cancel(c);
+    c = mgmt_client_call(m, MGMT_CLIENT_LOGOUT, &none.base, &a.user);
     turn_ms(5);
     if (!a.done)
-        mgc_call_cancel(c);
+        mgmt_client_call_cancel(c);
     a.done = 0;
     turn_ms(20);
     ck_assert_int_eq(a.done, 0);
-    mgc_close(m);
+    mgmt_client_close(m);
 }
 END_TEST
 
 /* ---- streams ---- */
 
 struct streamer {
-    struct mgc_stream_user user;
-    struct mgc_stream *s;
+    struct mgmt_client_stream_user user;
+    struct mgmt_client_stream *s;
     int hellos, ups, messages, downs, refused, status;
     bool close_on_message;
 };
 
-static const ProtobufCMessage *st_hello(struct mgc_stream_user *u, struct rk_arena *mem)
+static const ProtobufCMessage *st_hello(struct mgmt_client_stream_user *u, struct rk_arena *mem)
 {
     struct streamer *s = rk_container_of(u, struct streamer, user);
     Management__SyncRequest *r = rk_new(mem, Management__SyncRequest);
@@ -261,29 +261,30 @@ static const ProtobufCMessage *st_hello(struct mgc_stream_user *u, struct rk_are
     return &r->base;
 }
 
-static void st_up(struct mgc_stream_user *u)
+static void st_up(struct mgmt_client_stream_user *u)
 {
     rk_container_of(u, struct streamer, user)->ups++;
 }
 
-static void st_message(struct mgc_stream_user *u, struct rk_str plain RK_UNUSED)
+static void st_message(struct mgmt_client_stream_user *u, struct rk_str plain RK_UNUSED)
 {
     struct streamer *s = rk_container_of(u, struct streamer, user);
 
     s->messages++;
     if (s->close_on_message) {
-        mgc_stream_close(s->s);
+        mgmt_client_stream_close(s->s);
         s->s = NULL;
     }
 }
 
-static void st_down(struct mgc_stream_user *u, const struct rk_err *why)
+static void st_down(struct mgmt_client_stream_user *u, const struct rk_err *why)
 {
     ck_assert_int_ne(why->code, RK_OK);
     rk_container_of(u, struct streamer, user)->downs++;
 }
 
-static void st_refused(struct mgc_stream_user *u, int status, const struct rk_err *why RK_UNUSED)
+static void st_refused(struct mgmt_client_stream_user *u, int status,
+                       const struct rk_err *why RK_UNUSED)
 {
     struct streamer *s = rk_container_of(u, struct streamer, user);
 
@@ -292,57 +293,57 @@ static void st_refused(struct mgc_stream_user *u, int status, const struct rk_er
     s->s = NULL;
 }
 
-static const struct mgc_stream_ops STREAM_OPS = {
+static const struct mgmt_client_stream_ops STREAM_OPS = {
     .hello = st_hello, .up = st_up, .message = st_message, .down = st_down, .refused = st_refused};
 
 static Management__SyncResponse empty_sync = {0};
 
 START_TEST(sync_comes_back_after_its_end)
 {
-    struct mgc *m = client();
+    struct mgmt_client *m = client();
     struct streamer s = {.user.ops = &STREAM_OPS};
 
     management__sync_response__init(&empty_sync);
     srv.first_sync = &empty_sync;
     srv.sync_finish = true;
-    s.s = mgc_stream(m, MGC_SYNC, &s.user);
+    s.s = mgmt_client_stream(m, MGMT_CLIENT_SYNC, &s.user);
     until(&s.messages, 3);
     ck_assert_int_eq(s.ups, 3);
     ck_assert_int_ge(s.downs, 2);
     ck_assert_int_eq(s.refused, 0);
     ck_assert_int_ge(srv.key_calls, 3); /* the key may be another each time */
-    mgc_stream_close(s.s);
-    mgc_close(m);
+    mgmt_client_stream_close(s.s);
+    mgmt_client_close(m);
 }
 END_TEST
 
 START_TEST(sync_survives_a_lost_connection)
 {
-    struct mgc *m = client();
+    struct mgmt_client *m = client();
     struct streamer s = {.user.ops = &STREAM_OPS};
 
     management__sync_response__init(&empty_sync);
     srv.first_sync = &empty_sync;
-    s.s = mgc_stream(m, MGC_SYNC, &s.user);
+    s.s = mgmt_client_stream(m, MGMT_CLIENT_SYNC, &s.user);
     until(&s.messages, 1);
     fake_stop(&srv); /* everything is cut */
     until(&s.downs, 1);
     srv = (struct fake_mgmt){.login_answer = &answer, .first_sync = &empty_sync};
     (void)fake_start(&srv, loop); /* another port: not found, but nothing breaks */
     turn_ms(300);
-    mgc_close(m);
+    mgmt_client_close(m);
 }
 END_TEST
 
 START_TEST(refusals_are_final)
 {
-    struct mgc *m = client();
+    struct mgmt_client *m = client();
     struct streamer s = {.user.ops = &STREAM_OPS}, j = {.user.ops = &STREAM_OPS};
 
     srv.sync_status = GRPC_PERMISSION_DENIED;
     srv.job_status = GRPC_UNIMPLEMENTED;
-    s.s = mgc_stream(m, MGC_SYNC, &s.user);
-    j.s = mgc_stream(m, MGC_JOB, &j.user);
+    s.s = mgmt_client_stream(m, MGMT_CLIENT_SYNC, &s.user);
+    j.s = mgmt_client_stream(m, MGMT_CLIENT_JOB, &j.user);
     until(&s.refused, 1);
     until(&j.refused, 1);
     ck_assert_int_eq(s.status, GRPC_PERMISSION_DENIED);
@@ -350,37 +351,37 @@ START_TEST(refusals_are_final)
     turn_ms(100);
     ck_assert_int_eq(srv.sync_calls, 1);
     ck_assert_int_eq(srv.job_calls, 1);
-    mgc_close(m);
+    mgmt_client_close(m);
 }
 END_TEST
 
 START_TEST(other_errors_are_tried_again)
 {
-    struct mgc *m = client();
+    struct mgmt_client *m = client();
     struct streamer s = {.user.ops = &STREAM_OPS};
 
     srv.sync_status = GRPC_UNAVAILABLE;
-    s.s = mgc_stream(m, MGC_SYNC, &s.user);
+    s.s = mgmt_client_stream(m, MGMT_CLIENT_SYNC, &s.user);
     until(&s.downs, 2);
     ck_assert_int_eq(s.refused, 0);
     ck_assert_int_ge(s.hellos, 2);
-    mgc_close(m);
+    mgmt_client_close(m);
 }
 END_TEST
 
 START_TEST(stream_closed_by_its_own_message)
 {
-    struct mgc *m = client();
+    struct mgmt_client *m = client();
     struct streamer s = {.user.ops = &STREAM_OPS, .close_on_message = true};
 
     management__sync_response__init(&empty_sync);
     srv.first_sync = &empty_sync;
-    s.s = mgc_stream(m, MGC_SYNC, &s.user);
+    s.s = mgmt_client_stream(m, MGMT_CLIENT_SYNC, &s.user);
     until(&s.messages, 1);
     turn_ms(50);
     ck_assert_int_eq(s.downs, 0);
     ck_assert_ptr_null(srv.sync); /* the server saw the reset */
-    mgc_close(m);
+    mgmt_client_close(m);
 }
 END_TEST
 
@@ -408,7 +409,7 @@ static const struct login_ops LOGIN_OPS = {.done = login_done};
 
 static struct enrol enrol(const char *key, int64_t retry_ms)
 {
-    struct mgc *m = client();
+    struct mgmt_client *m = client();
     struct enrol e = {.user.ops = &LOGIN_OPS};
     struct login_opts o = {.loop = loop,
                            .mgc = m,
@@ -419,7 +420,7 @@ static struct enrol enrol(const char *key, int64_t retry_ms)
 
     (void)login_start(&o, &e.user);
     until(&e.done, 1);
-    mgc_close(m);
+    mgmt_client_close(m);
     return e;
 }
 
@@ -508,7 +509,7 @@ END_TEST
 
 START_TEST(login_can_be_cancelled)
 {
-    struct mgc *m = client();
+    struct mgmt_client *m = client();
     struct enrol e = {.user.ops = &LOGIN_OPS};
     struct login_opts o = {.loop = loop, .mgc = m, .route = nl, .profile = profile};
 
@@ -523,7 +524,7 @@ START_TEST(login_can_be_cancelled)
         turn_ms(2);
         ck_assert_int_eq(e.done, 0);
     }
-    mgc_close(m);
+    mgmt_client_close(m);
 }
 END_TEST
 

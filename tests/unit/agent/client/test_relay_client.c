@@ -9,10 +9,10 @@
 enum { WAIT_MS = 8000 };
 
 struct side {
-    struct rcl_user user;
-    struct rcl_stream_user stream_user;
-    struct rcl *client;
-    struct rcl_stream *stream;
+    struct relay_client_user user;
+    struct relay_client_stream_user stream_user;
+    struct relay_client *client;
+    struct relay_client_stream *stream;
     char key[RK_KEY_TEXT + 1];
     bool up, ready, closed;
     unsigned ups, downs, data;
@@ -24,7 +24,7 @@ static struct rk_loop *mine;
 static struct servers servers[2];
 static struct side a, b;
 
-static void on_up(struct rcl_user *u)
+static void on_up(struct relay_client_user *u)
 {
     struct side *s = rk_container_of(u, struct side, user);
 
@@ -32,7 +32,7 @@ static void on_up(struct rcl_user *u)
     s->ups++;
 }
 
-static void on_down(struct rcl_user *u, const struct rk_err *why)
+static void on_down(struct relay_client_user *u, const struct rk_err *why)
 {
     struct side *s = rk_container_of(u, struct side, user);
 
@@ -41,14 +41,14 @@ static void on_down(struct rcl_user *u, const struct rk_err *why)
     s->downs++;
 }
 
-static const struct rcl_user_ops USER_OPS = {.home_up = on_up, .home_down = on_down};
+static const struct relay_client_user_ops USER_OPS = {.home_up = on_up, .home_down = on_down};
 
-static void on_ready(struct rcl_stream_user *u)
+static void on_ready(struct relay_client_stream_user *u)
 {
     rk_container_of(u, struct side, stream_user)->ready = true;
 }
 
-static void on_data(struct rcl_stream_user *u, struct rk_str d)
+static void on_data(struct relay_client_stream_user *u, struct rk_str d)
 {
     struct side *s = rk_container_of(u, struct side, stream_user);
 
@@ -57,7 +57,7 @@ static void on_data(struct rcl_stream_user *u, struct rk_str d)
     (void)snprintf(s->last, sizeof s->last, "%.*s", RK_STR_ARG(d));
 }
 
-static void on_closed(struct rcl_stream_user *u, const struct rk_err *why)
+static void on_closed(struct relay_client_stream_user *u, const struct rk_err *why)
 {
     struct side *s = rk_container_of(u, struct side, stream_user);
 
@@ -67,12 +67,12 @@ static void on_closed(struct rcl_stream_user *u, const struct rk_err *why)
     s->why = *why;
 }
 
-static const struct rcl_stream_ops STREAM_OPS = {
+static const struct relay_client_stream_ops STREAM_OPS = {
     .ready = on_ready, .data = on_data, .closed = on_closed};
 
 static void open_side(struct side *s)
 {
-    struct rcl_opts o = {.loop = mine};
+    struct relay_client_opts o = {.loop = mine};
     struct rk_key private_key, public_key;
 
     *s = (struct side){.user = {&USER_OPS}, .stream_user = {&STREAM_OPS}};
@@ -80,21 +80,21 @@ static void open_side(struct side *s)
     rk_key_public(&private_key, &public_key);
     rk_key_format(&public_key, s->key);
     o.own_key_text = rk_str_z(s->key);
-    ck_assert_int_eq(rcl_open(&o, &s->user, &s->client, NULL), RK_OK);
-    ck_assert(!rcl_has_urls(s->client));
+    ck_assert_int_eq(relay_client_open(&o, &s->user, &s->client, NULL), RK_OK);
+    ck_assert(!relay_client_has_urls(s->client));
 }
 
 static enum rk_code configure(struct side *s, const char *url, const char *mac)
 {
     struct rk_str urls[1] = {rk_str_z(url)};
 
-    return rcl_set_config(s->client, urls, 1, RK_STR(SERVERS_EXPIRY), rk_str_z(mac), NULL);
+    return relay_client_set_config(s->client, urls, 1, RK_STR(SERVERS_EXPIRY), rk_str_z(mac), NULL);
 }
 
 static enum rk_code open_stream(struct side *s, const char *url, const struct side *peer)
 {
-    return rcl_stream_open(s->client, rk_str_z(url), (struct rk_ip){0}, rk_str_z(peer->key),
-                           &s->stream_user, &s->stream, &s->why);
+    return relay_client_stream_open(s->client, rk_str_z(url), (struct rk_ip){0},
+                                    rk_str_z(peer->key), &s->stream_user, &s->stream, &s->why);
 }
 
 static void setup(void)
@@ -108,8 +108,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-    rcl_close(a.client);
-    rcl_close(b.client);
+    relay_client_close(a.client);
+    relay_client_close(b.client);
     servers_end_loop(mine);
     for (size_t i = 0; i < 2; i++)
         servers_stop(&servers[i]);
@@ -128,7 +128,7 @@ static void expect_data(struct side *from, struct side *to, const char *text)
     unsigned had = to->data;
     bool never = false;
 
-    rcl_stream_send(from->stream, rk_str_z(text));
+    relay_client_stream_send(from->stream, rk_str_z(text));
     while (to->data == had && rk_mono_ms() < until)
         (void)servers_turn(mine, &never, 1);
     ck_assert_str_eq(to->last, text);
@@ -138,10 +138,10 @@ START_TEST(streams_carry_datagrams_both_ways)
 {
     struct rk_str url;
     struct rk_ip ip;
-    struct rcl_status st;
+    struct relay_client_status st;
 
     both_home();
-    ck_assert(rcl_home(a.client, &url, &ip));
+    ck_assert(relay_client_home(a.client, &url, &ip));
     ck_assert(rk_str_eqz(url, servers[0].url));
     ck_assert_uint_eq(ip.family, 4);
     ck_assert_int_eq(open_stream(&a, servers[0].url, &b), RK_OK);
@@ -151,10 +151,10 @@ START_TEST(streams_carry_datagrams_both_ways)
     ck_assert(servers_turn(mine, &a.ready, WAIT_MS) && servers_turn(mine, &b.ready, WAIT_MS));
     expect_data(&a, &b, "from a");
     expect_data(&b, &a, "from b");
-    ck_assert(rk_str_eqz(rcl_stream_url(a.stream), servers[0].url));
-    ck_assert(rcl_status_at(a.client, 0, &st));
+    ck_assert(rk_str_eqz(relay_client_stream_url(a.stream), servers[0].url));
+    ck_assert(relay_client_status_at(a.client, 0, &st));
     ck_assert(st.connected && !st.error.n);
-    ck_assert(!rcl_status_at(a.client, 1, &st));
+    ck_assert(!relay_client_status_at(a.client, 1, &st));
 }
 END_TEST
 
@@ -165,8 +165,8 @@ START_TEST(the_first_datagram_waits_for_its_stream)
     both_home();
     ck_assert_int_eq(open_stream(&a, servers[0].url, &b), RK_OK);
     ck_assert(servers_turn(mine, &a.ready, WAIT_MS));
-    rcl_stream_send(a.stream, RK_STR("old"));
-    rcl_stream_send(a.stream, RK_STR("new"));
+    relay_client_stream_send(a.stream, RK_STR("old"));
+    relay_client_stream_send(a.stream, RK_STR("new"));
     (void)servers_turn(mine, &never, 200);
     ck_assert_int_eq(open_stream(&b, servers[0].url, &a), RK_OK);
     ck_assert(servers_turn(mine, &b.ready, WAIT_MS));
@@ -180,7 +180,7 @@ START_TEST(a_peer_that_leaves_closes_its_stream)
     both_home();
     ck_assert_int_eq(open_stream(&a, servers[0].url, &b), RK_OK);
     ck_assert(servers_turn(mine, &a.ready, WAIT_MS));
-    rcl_close(b.client);
+    relay_client_close(b.client);
     ck_assert(servers_turn(mine, &a.closed, WAIT_MS));
     ck_assert_int_eq(a.why.code, RK_UNAVAILABLE);
     ck_assert(a.up);
@@ -190,7 +190,7 @@ END_TEST
 
 START_TEST(a_lost_home_is_found_again)
 {
-    struct rcl_status st;
+    struct relay_client_status st;
     bool never = false;
 
     both_home();
@@ -200,8 +200,8 @@ START_TEST(a_lost_home_is_found_again)
     ck_assert(servers_turn(mine, &a.closed, WAIT_MS));
     (void)servers_turn(mine, &never, 100);
     ck_assert_uint_eq(a.downs, 1);
-    ck_assert(!rcl_home(a.client, NULL, NULL));
-    ck_assert(rcl_status_at(a.client, 0, &st) && !st.connected);
+    ck_assert(!relay_client_home(a.client, NULL, NULL));
+    ck_assert(relay_client_status_at(a.client, 0, &st) && !st.connected);
     ck_assert_int_eq(open_stream(&a, servers[0].url, &b), RK_PRECONDITION);
     servers_start(&servers[0]);
     ck_assert(servers_turn(mine, &a.up, WAIT_MS)); /* 1.5 s, or some more if that was too early */
@@ -214,17 +214,17 @@ END_TEST
 
 START_TEST(a_refused_token_is_told_and_a_new_one_tried_at_once)
 {
-    struct rcl_status st = {0};
+    struct relay_client_status st = {0};
     int64_t until = rk_mono_ms() + WAIT_MS;
     bool never = false;
 
     ck_assert_int_eq(configure(&a, servers[0].url, "not base64!"), RK_BAD_REQUEST);
-    ck_assert(!rcl_has_urls(a.client));
+    ck_assert(!relay_client_has_urls(a.client));
     ck_assert_int_eq(configure(&a, servers[0].url, "kZeMuCSQYmR3ezJgBEW0pMMrdrDhf40u1rFa61JnGPQ="),
                      RK_OK);
     while (!st.error.n && rk_mono_ms() < until) {
         (void)servers_turn(mine, &never, 1);
-        ck_assert(rcl_status_at(a.client, 0, &st));
+        ck_assert(relay_client_status_at(a.client, 0, &st));
     }
     ck_assert(!st.connected && st.error.n);
     ck_assert_int_eq(configure(&a, servers[0].url, SERVERS_MAC), RK_OK);
@@ -234,7 +234,7 @@ END_TEST
 
 START_TEST(peers_with_different_homes_meet_at_one)
 {
-    struct rcl_status st;
+    struct relay_client_status st;
     bool never = false;
 
     servers_start(&servers[1]);
@@ -246,10 +246,10 @@ START_TEST(peers_with_different_homes_meet_at_one)
     ck_assert(servers_turn(mine, &a.ready, WAIT_MS) && servers_turn(mine, &b.ready, WAIT_MS));
     expect_data(&a, &b, "home to guest");
     expect_data(&b, &a, "guest to home");
-    ck_assert(rcl_status_at(b.client, 0, &st) && st.connected);
-    ck_assert(rcl_status_at(b.client, 1, &st) && st.connected);
+    ck_assert(relay_client_status_at(b.client, 0, &st) && st.connected);
+    ck_assert(relay_client_status_at(b.client, 1, &st) && st.connected);
     ck_assert(rk_str_eqz(st.url, servers[0].url));
-    ck_assert(!rcl_status_at(b.client, 2, &st));
+    ck_assert(!relay_client_status_at(b.client, 2, &st));
     servers_stop(&servers[0]);
     ck_assert(servers_turn(mine, &b.closed, WAIT_MS));
     (void)servers_turn(mine, &never, 50);
@@ -266,8 +266,8 @@ START_TEST(an_announced_address_that_is_wrong_falls_back_to_the_name)
     ck_assert_int_eq(configure(&a, servers[0].url, SERVERS_MAC), RK_OK);
     ck_assert_int_eq(configure(&b, servers[1].url, SERVERS_MAC), RK_OK);
     ck_assert(servers_turn(mine, &a.up, WAIT_MS) && servers_turn(mine, &b.up, WAIT_MS));
-    ck_assert_int_eq(rcl_stream_open(b.client, rk_str_z(servers[0].url), wrong, rk_str_z(a.key),
-                                     &b.stream_user, &b.stream, NULL),
+    ck_assert_int_eq(relay_client_stream_open(b.client, rk_str_z(servers[0].url), wrong,
+                                              rk_str_z(a.key), &b.stream_user, &b.stream, NULL),
                      RK_OK);
     ck_assert(servers_turn(mine, &b.ready, WAIT_MS));
 }
@@ -276,23 +276,24 @@ END_TEST
 START_TEST(several_urls_give_one_home)
 {
     struct rk_str urls[4] = {RK_STR("rel://127.0.0.1:1"), RK_STR("http://nonsense"), {0}, {0}};
-    struct rcl_status st;
+    struct relay_client_status st;
     unsigned connected = 0;
 
     servers_start(&servers[1]);
     urls[2] = rk_str_z(servers[0].url);
     urls[3] = rk_str_z(servers[1].url);
-    ck_assert_int_eq(
-        rcl_set_config(a.client, urls, 4, RK_STR(SERVERS_EXPIRY), RK_STR(SERVERS_MAC), NULL),
-        RK_OK);
+    ck_assert_int_eq(relay_client_set_config(a.client, urls, 4, RK_STR(SERVERS_EXPIRY),
+                                             RK_STR(SERVERS_MAC), NULL),
+                     RK_OK);
     ck_assert(servers_turn(mine, &a.up, WAIT_MS));
-    for (size_t i = 0; rcl_status_at(a.client, i, &st); i++)
+    for (size_t i = 0; relay_client_status_at(a.client, i, &st); i++)
         connected += st.connected;
     ck_assert_uint_eq(connected, 1);
     ck_assert_int_eq(
-        rcl_set_config(a.client, NULL, 0, (struct rk_str){0}, (struct rk_str){0}, NULL), RK_OK);
-    ck_assert(!rcl_has_urls(a.client));
-    ck_assert(rcl_home(a.client, NULL, NULL)); /* stays until it is lost */
+        relay_client_set_config(a.client, NULL, 0, (struct rk_str){0}, (struct rk_str){0}, NULL),
+        RK_OK);
+    ck_assert(!relay_client_has_urls(a.client));
+    ck_assert(relay_client_home(a.client, NULL, NULL)); /* stays until it is lost */
 }
 END_TEST
 

@@ -8,13 +8,13 @@
 enum { WAIT_MS = 8000 };
 
 struct side {
-    struct scl_user user;
-    struct scl *client;
+    struct signal_client_user user;
+    struct signal_client *client;
     struct rk_key private_key, public_key;
     bool ready, heard;
     unsigned readies, downs, messages;
     struct rk_key from;
-    enum sigm_type type;
+    enum signal_msg_type type;
     char candidate[600000];
 };
 
@@ -22,7 +22,7 @@ static struct rk_loop *mine;
 static struct servers servers;
 static struct side a, b;
 
-static void on_ready(struct scl_user *u)
+static void on_ready(struct signal_client_user *u)
 {
     struct side *s = rk_container_of(u, struct side, user);
 
@@ -30,7 +30,7 @@ static void on_ready(struct scl_user *u)
     s->readies++;
 }
 
-static void on_down(struct scl_user *u, const struct rk_err *why)
+static void on_down(struct signal_client_user *u, const struct rk_err *why)
 {
     struct side *s = rk_container_of(u, struct side, user);
 
@@ -39,7 +39,8 @@ static void on_down(struct scl_user *u, const struct rk_err *why)
     s->downs++;
 }
 
-static void on_message(struct scl_user *u, const struct rk_key *from, const struct sigm *m)
+static void on_message(struct signal_client_user *u, const struct rk_key *from,
+                       const struct signal_msg *m)
 {
     struct side *s = rk_container_of(u, struct side, user);
 
@@ -47,16 +48,17 @@ static void on_message(struct scl_user *u, const struct rk_key *from, const stru
     s->messages++;
     s->from = *from;
     s->type = m->type;
-    if (m->type == SIGM_CANDIDATE)
+    if (m->type == SIGNAL_MSG_CANDIDATE)
         (void)snprintf(s->candidate, sizeof s->candidate, "%.*s", (int)m->candidate.n,
                        m->candidate.p);
 }
 
-static const struct scl_user_ops OPS = {.ready = on_ready, .down = on_down, .message = on_message};
+static const struct signal_client_user_ops OPS = {
+    .ready = on_ready, .down = on_down, .message = on_message};
 
 static void open_side(struct side *s, const struct rk_key *key)
 {
-    struct scl_opts o = {.loop = mine, .host = RK_STR("127.0.0.1"), .port = servers.port};
+    struct signal_client_opts o = {.loop = mine, .host = RK_STR("127.0.0.1"), .port = servers.port};
 
     memset(s, 0, sizeof *s);
     s->user.ops = &OPS;
@@ -66,7 +68,7 @@ static void open_side(struct side *s, const struct rk_key *key)
         rk_key_generate(&s->private_key);
     rk_key_public(&s->private_key, &s->public_key);
     o.private_key = s->private_key;
-    ck_assert_int_eq(scl_open(&o, &s->user, &s->client, NULL), RK_OK);
+    ck_assert_int_eq(signal_client_open(&o, &s->user, &s->client, NULL), RK_OK);
 }
 
 static void setup(void)
@@ -80,8 +82,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-    scl_close(a.client);
-    scl_close(b.client);
+    signal_client_close(a.client);
+    signal_client_close(b.client);
     servers_end_loop(mine);
     servers_stop(&servers);
 }
@@ -93,15 +95,15 @@ static void both_ready(void)
 
 START_TEST(messages_arrive_sealed_for_one)
 {
-    struct sigm idle = {.type = SIGM_GO_IDLE};
+    struct signal_msg idle = {.type = SIGNAL_MSG_GO_IDLE};
 
-    ck_assert_int_eq(scl_send(a.client, &b.public_key, &idle, NULL), RK_UNAVAILABLE);
+    ck_assert_int_eq(signal_client_send(a.client, &b.public_key, &idle, NULL), RK_UNAVAILABLE);
     both_ready();
-    ck_assert(scl_is_ready(a.client));
-    ck_assert_int_eq(scl_last_err(a.client)->code, RK_OK);
-    ck_assert_int_eq(scl_send(a.client, &b.public_key, &idle, NULL), RK_OK);
+    ck_assert(signal_client_is_ready(a.client));
+    ck_assert_int_eq(signal_client_last_err(a.client)->code, RK_OK);
+    ck_assert_int_eq(signal_client_send(a.client, &b.public_key, &idle, NULL), RK_OK);
     ck_assert(servers_turn(mine, &b.heard, WAIT_MS));
-    ck_assert_int_eq(b.type, SIGM_GO_IDLE);
+    ck_assert_int_eq(b.type, SIGNAL_MSG_GO_IDLE);
     ck_assert(rk_key_eq(&b.from, &a.public_key));
     ck_assert_uint_eq(a.messages, 0);
 }
@@ -109,13 +111,13 @@ END_TEST
 
 START_TEST(heartbeats_are_not_passed_on)
 {
-    struct sigm beat = {.type = SIGM_HEARTBEAT}, idle = {.type = SIGM_GO_IDLE};
+    struct signal_msg beat = {.type = SIGNAL_MSG_HEARTBEAT}, idle = {.type = SIGNAL_MSG_GO_IDLE};
 
     both_ready();
-    ck_assert_int_eq(scl_send(a.client, &a.public_key, &beat, NULL), RK_OK);
-    ck_assert_int_eq(scl_send(a.client, &a.public_key, &idle, NULL), RK_OK);
+    ck_assert_int_eq(signal_client_send(a.client, &a.public_key, &beat, NULL), RK_OK);
+    ck_assert_int_eq(signal_client_send(a.client, &a.public_key, &idle, NULL), RK_OK);
     ck_assert(servers_turn(mine, &a.heard, WAIT_MS));
-    ck_assert_int_eq(a.type, SIGM_GO_IDLE);
+    ck_assert_int_eq(a.type, SIGNAL_MSG_GO_IDLE);
     ck_assert_uint_eq(a.messages, 1);
 }
 END_TEST
@@ -123,11 +125,11 @@ END_TEST
 START_TEST(messages_of_half_a_mebibyte_pass)
 {
     static char big[524160];
-    struct sigm m = {.type = SIGM_CANDIDATE, .candidate = rk_str_of(big, sizeof big)};
+    struct signal_msg m = {.type = SIGNAL_MSG_CANDIDATE, .candidate = rk_str_of(big, sizeof big)};
 
     memset(big, 'x', sizeof big);
     both_ready();
-    ck_assert_int_eq(scl_send(a.client, &b.public_key, &m, NULL), RK_OK);
+    ck_assert_int_eq(signal_client_send(a.client, &b.public_key, &m, NULL), RK_OK);
     ck_assert(servers_turn(mine, &b.heard, WAIT_MS));
     ck_assert_uint_eq(strlen(b.candidate), sizeof big);
 }
@@ -137,19 +139,19 @@ START_TEST(a_lost_server_is_found_again)
 {
     bool never = false;
     int64_t until = rk_mono_ms() + WAIT_MS;
-    struct sigm idle = {.type = SIGM_GO_IDLE};
+    struct signal_msg idle = {.type = SIGNAL_MSG_GO_IDLE};
 
     both_ready();
     servers_stop(&servers);
     while ((a.ready || b.ready) && rk_mono_ms() < until)
         (void)servers_turn(mine, &never, 1);
     ck_assert_uint_eq(a.downs, 1);
-    ck_assert(!scl_is_ready(a.client));
-    ck_assert_int_ne(scl_last_err(a.client)->code, RK_OK);
+    ck_assert(!signal_client_is_ready(a.client));
+    ck_assert_int_ne(signal_client_last_err(a.client)->code, RK_OK);
     servers_start(&servers);
     both_ready();
     ck_assert_uint_eq(a.readies, 2);
-    ck_assert_int_eq(scl_send(a.client, &b.public_key, &idle, NULL), RK_OK);
+    ck_assert_int_eq(signal_client_send(a.client, &b.public_key, &idle, NULL), RK_OK);
     ck_assert(servers_turn(mine, &b.heard, WAIT_MS));
 }
 END_TEST
@@ -160,7 +162,7 @@ START_TEST(the_same_key_elsewhere_displaces_us_and_we_come_back)
     bool never = false;
 
     both_ready();
-    scl_close(b.client);
+    signal_client_close(b.client);
     open_side(&b, &a.private_key);
     while (!a.downs && rk_mono_ms() < until)
         (void)servers_turn(mine, &never, 1);
@@ -171,13 +173,13 @@ END_TEST
 
 START_TEST(options_without_an_address_are_refused)
 {
-    struct scl_opts o = {.loop = mine, .host = RK_STR(""), .port = 1};
-    struct scl *c;
+    struct signal_client_opts o = {.loop = mine, .host = RK_STR(""), .port = 1};
+    struct signal_client *c;
 
-    ck_assert_int_eq(scl_open(&o, &a.user, &c, NULL), RK_INVALID);
+    ck_assert_int_eq(signal_client_open(&o, &a.user, &c, NULL), RK_INVALID);
     o.host = RK_STR("h");
     o.port = 0;
-    ck_assert_int_eq(scl_open(&o, &a.user, &c, NULL), RK_INVALID);
+    ck_assert_int_eq(signal_client_open(&o, &a.user, &c, NULL), RK_INVALID);
 }
 END_TEST
 

@@ -11,7 +11,7 @@ struct got {
     size_t n, ufrag_bytes, rosenpass_bytes;
 };
 
-static void give(void *arg, const struct sigm *msg)
+static void give(void *arg, const struct signal_msg *msg)
 {
     struct got *g = arg;
 
@@ -23,8 +23,9 @@ static void give(void *arg, const struct sigm *msg)
 START_TEST(messages_wait_for_their_peer)
 {
     struct rk_key a = {{1}}, b = {{2}};
-    struct sigm offer = {.type = SIGM_OFFER, .ufrag = RK_STR("uu"), .pwd = RK_STR("pp")};
-    struct sigm idle = {.type = SIGM_GO_IDLE};
+    struct signal_msg offer = {
+        .type = SIGNAL_MSG_OFFER, .ufrag = RK_STR("uu"), .pwd = RK_STR("pp")};
+    struct signal_msg idle = {.type = SIGNAL_MSG_GO_IDLE};
     struct got got = {0};
     struct early q;
 
@@ -49,8 +50,9 @@ START_TEST(long_messages_of_strangers_are_not_kept)
     size_t size = 3 << 20;
     RK_CLEANUP(rk_freep) char *text = rk_malloc(size);
     struct rk_key a = {{1}};
-    struct sigm candidate = {.type = SIGM_CANDIDATE, .candidate = {text, size}};
-    struct sigm offer = {.type = SIGM_OFFER, .ufrag = RK_STR("uu"), .pwd = RK_STR("pp")};
+    struct signal_msg candidate = {.type = SIGNAL_MSG_CANDIDATE, .candidate = {text, size}};
+    struct signal_msg offer = {
+        .type = SIGNAL_MSG_OFFER, .ufrag = RK_STR("uu"), .pwd = RK_STR("pp")};
     struct got got = {0};
     struct early q;
 
@@ -70,7 +72,8 @@ END_TEST
 START_TEST(the_oldest_go)
 {
     struct rk_key a = {{1}};
-    struct sigm offer = {.type = SIGM_OFFER, .ufrag = RK_STR("uu"), .pwd = RK_STR("pp")};
+    struct signal_msg offer = {
+        .type = SIGNAL_MSG_OFFER, .ufrag = RK_STR("uu"), .pwd = RK_STR("pp")};
     struct early q;
 
     early_init(&q);

@@ -12,12 +12,12 @@
 #include "tests/unit/vec.h"
 
 struct peer { /* one side: mux, agent, wire */
-    struct imux *mux;
-    struct imux_session session;
-    struct imux_wire wire;
-    struct imux_gather gather;
+    struct ice_mux *mux;
+    struct ice_mux_session session;
+    struct ice_mux_wire wire;
+    struct ice_mux_gather gather;
     struct ice_user ice;
-    struct ice_agent *agent;
+    struct ice_session *agent;
     struct rk_timer *timer;
     struct peer *other;
     char ufrag[17];
@@ -88,18 +88,18 @@ static void finish(void)
     rk_timer_cancel(&limit);
     for (size_t i = 0; i < 2; i++) {
         rk_timer_cancel(&side[i].timer);
-        imux_gather_stop(side[0].mux, &side[i].gather);
+        ice_mux_gather_stop(side[0].mux, &side[i].gather);
         if (side[i].agent)
-            imux_session_remove(side[i].mux, &side[i].session);
+            ice_mux_session_remove(side[i].mux, &side[i].session);
         if (side[i].mux)
-            imux_unclaim_all(side[i].mux, &side[i].wire);
-        ice_agent_free(side[i].agent);
+            ice_mux_unclaim_all(side[i].mux, &side[i].wire);
+        ice_session_free(side[i].agent);
         side[i].agent = NULL;
     }
     if (look)
         look();
     for (size_t i = 0; i < 2; i++) {
-        imux_close(side[i].mux);
+        ice_mux_close(side[i].mux);
         side[i].mux = NULL;
     }
     udp_close(server.sock);
@@ -132,18 +132,18 @@ static void on_timer(void *arg)
 {
     struct peer *p = arg;
 
-    ice_agent_tick(p->agent, rk_mono_us());
+    ice_session_tick(p->agent, rk_mono_us());
     arm(p);
 }
 
 static void arm(struct peer *p)
 {
-    int64_t in = (ice_agent_deadline(p->agent) - rk_mono_us() + 999) / 1000;
+    int64_t in = (ice_session_deadline(p->agent) - rk_mono_us() + 999) / 1000;
 
     rk_timer_start(loop, &p->timer, in < 0 ? 0 : in, on_timer, p);
 }
 
-static void on_candidate(struct imux_gather *g, const struct ice_cand *c)
+static void on_candidate(struct ice_mux_gather *g, const struct ice_cand *c)
 {
     struct peer *p = rk_container_of(g, struct peer, gather);
     struct ice_cand mine = *c;
@@ -153,23 +153,23 @@ static void on_candidate(struct imux_gather *g, const struct ice_cand *c)
     if (c->type == ICE_SRFLX && --want_srflx == 0)
         finish_soon();
     else if (c->type == ICE_SRFLX) /* a second gathering, which the cache can serve */
-        imux_gather_start(side[0].mux, &side[1].gather);
+        ice_mux_gather_start(side[0].mux, &side[1].gather);
     if (!p->agent)
         return;
-    if (ice_agent_add_local(p->agent, &mine, rk_mono_us(), NULL) == RK_OK)
-        (void)ice_agent_add_remote(p->other->agent, &mine, rk_mono_us(), NULL);
+    if (ice_session_add_local(p->agent, &mine, rk_mono_us(), NULL) == RK_OK)
+        (void)ice_session_add_remote(p->other->agent, &mine, rk_mono_us(), NULL);
     arm(p);
     arm(p->other);
 }
 
-static bool on_stun(struct imux_session *s, const struct rk_addr *from, const struct rk_ip *to,
+static bool on_stun(struct ice_mux_session *s, const struct rk_addr *from, const struct rk_ip *to,
                     const struct stun_msg *msg)
 {
     struct peer *p = rk_container_of(s, struct peer, session);
-    bool ours = ice_agent_input(p->agent, from, to, msg, rk_mono_us());
+    bool ours = ice_session_input(p->agent, from, to, msg, rk_mono_us());
 
     if (ours)
-        imux_claim(p->mux, &p->wire, from);
+        ice_mux_claim(p->mux, &p->wire, from);
     arm(p);
     return ours;
 }
@@ -177,7 +177,7 @@ static bool on_stun(struct imux_session *s, const struct rk_addr *from, const st
 static void on_ice_send(struct ice_user *u, const struct rk_ip *src, const struct rk_addr *to,
                         struct rk_str datagram)
 {
-    imux_send(rk_container_of(u, struct peer, ice)->mux, src, to, datagram);
+    ice_mux_send(rk_container_of(u, struct peer, ice)->mux, src, to, datagram);
 }
 
 /* Connected: send a train of equal datagrams with a shorter one in the middle. */
@@ -188,15 +188,15 @@ static void on_ice_changed(struct ice_user *u)
     static char bytes[1300] = "\4";
     struct udp_out out[20];
 
-    if (!ice_agent_selected(p->agent, &info))
+    if (!ice_session_selected(p->agent, &info))
         return;
     for (size_t i = 0; i < RK_ARRAY_LEN(out); i++)
         out[i] = (struct udp_out){.to = info.remote->addr,
                                   .bytes = rk_str_of(bytes, i == 10 ? 100 : 1300)};
-    imux_sendv(p->mux, out, RK_ARRAY_LEN(out));
+    ice_mux_sendv(p->mux, out, RK_ARRAY_LEN(out));
 }
 
-static void on_data(struct imux_wire *w, const struct udp_in *v, size_t n)
+static void on_data(struct ice_mux_wire *w, const struct udp_in *v, size_t n)
 {
     struct peer *p = rk_container_of(w, struct peer, wire);
 
@@ -208,9 +208,9 @@ static void on_data(struct imux_wire *w, const struct udp_in *v, size_t n)
         finish_soon();
 }
 
-static const struct imux_session_ops SESSION_OPS = {.stun = on_stun};
-static const struct imux_wire_ops WIRE_OPS = {.data = on_data};
-static const struct imux_gather_ops GATHER_OPS = {.candidate = on_candidate};
+static const struct ice_mux_session_ops SESSION_OPS = {.stun = on_stun};
+static const struct ice_mux_wire_ops WIRE_OPS = {.data = on_data};
+static const struct ice_mux_gather_ops GATHER_OPS = {.candidate = on_candidate};
 static const struct ice_user_ops ICE_OPS = {.send = on_ice_send, .changed = on_ice_changed};
 
 static void setup(void)
@@ -225,7 +225,7 @@ static void setup(void)
 
 static void open_side(size_t i, bool loopback)
 {
-    struct imux_opts o = {.loop = loop, .with_loopback = loopback};
+    struct ice_mux_opts o = {.loop = loop, .with_loopback = loopback};
     struct peer *p = &side[i];
 
     p->session.ops = &SESSION_OPS;
@@ -233,8 +233,8 @@ static void open_side(size_t i, bool loopback)
     p->gather.ops = &GATHER_OPS;
     p->ice.ops = &ICE_OPS;
     p->other = &side[!i];
-    ck_assert_int_eq(imux_open(&o, &p->mux, NULL), RK_OK);
-    ck_assert_uint_ne(imux_port(p->mux), 0);
+    ck_assert_int_eq(ice_mux_open(&o, &p->mux, NULL), RK_OK);
+    ck_assert_uint_ne(ice_mux_port(p->mux), 0);
 }
 
 static void start_agent(size_t i)
@@ -247,9 +247,9 @@ static void start_agent(size_t i)
                          .remote_pwd = rk_str_z(PWD[!i])};
 
     p->session.ufrag = rk_str_z(UFRAG[i]);
-    imux_session_add(p->mux, &p->session);
+    ice_mux_session_add(p->mux, &p->session);
     o.txid_tag = p->session.tag;
-    ck_assert_int_eq(ice_agent_new(&o, &p->ice, rk_mono_us(), &p->agent, NULL), RK_OK);
+    ck_assert_int_eq(ice_session_new(&o, &p->ice, rk_mono_us(), &p->agent, NULL), RK_OK);
 }
 
 /* Until somebody calls finish; the muxes are closed then. */
@@ -267,7 +267,7 @@ START_TEST(two_agents_meet_over_real_sockets)
     for (size_t i = 0; i < 2; i++)
         start_agent(i);
     for (size_t i = 0; i < 2; i++)
-        imux_gather_start(side[i].mux, &side[i].gather);
+        ice_mux_gather_start(side[i].mux, &side[i].gather);
     want_data = 20;
     run(5000);
     ck_assert(!timed_out);
@@ -285,10 +285,10 @@ static void look_at_status(void)
     struct rk_addr mapped;
     char text[RK_ADDR_TEXT];
 
-    ck_assert(imux_stun_status(side[0].mux, 0, &name, &mapped, NULL));
+    ck_assert(ice_mux_stun_status(side[0].mux, 0, &name, &mapped, NULL));
     ck_assert(rk_str_starts(name, RK_STR("stun:127.0.0.1:")));
     ck_assert_str_eq(rk_addr_format(&mapped, text).p, "203.0.113.7:1234");
-    ck_assert(!imux_stun_status(side[0].mux, 1, &name, &mapped, NULL));
+    ck_assert(!ice_mux_stun_status(side[0].mux, 1, &name, &mapped, NULL));
 }
 
 START_TEST(the_mapped_address_is_asked_again_and_then_cached)
@@ -301,9 +301,9 @@ START_TEST(the_mapped_address_is_asked_again_and_then_cached)
     server_open(2, uri);
     uris[1] = rk_str_z(uri);
     open_side(0, true);
-    imux_set_stun(side[0].mux, uris, 2);
+    ice_mux_set_stun(side[0].mux, uris, 2);
     want_srflx = 2; /* the server's answer, then from the cache for the second gathering */
-    imux_gather_start(side[0].mux, &side[0].gather);
+    ice_mux_gather_start(side[0].mux, &side[0].gather);
     side[1].gather.ops = &GATHER_OPS;
     look = look_at_status;
     run(3000);
@@ -319,22 +319,22 @@ END_TEST
 START_TEST(overlay_and_loopback_addresses_are_no_candidates)
 {
     struct rk_prefix overlay = {rk_ip4(100, 64, 0, 0), 10};
-    struct rk_ip ip, hosts[IMUX_MAX_HOSTS];
+    struct rk_ip ip, hosts[ICE_MUX_MAX_HOSTS];
 
     setup();
     open_side(0, false);
-    imux_set_overlay(side[0].mux, &overlay, 1);
+    ice_mux_set_overlay(side[0].mux, &overlay, 1);
     ip = rk_ip4(100, 100, 1, 1);
-    ck_assert(!imux_may_send(side[0].mux, &ip));
+    ck_assert(!ice_mux_may_send(side[0].mux, &ip));
     ip = rk_ip4(127, 0, 0, 1);
-    ck_assert(!imux_may_send(side[0].mux, &ip));
+    ck_assert(!ice_mux_may_send(side[0].mux, &ip));
     ip = rk_ip4(224, 0, 0, 1);
-    ck_assert(!imux_may_send(side[0].mux, &ip));
+    ck_assert(!ice_mux_may_send(side[0].mux, &ip));
     ck_assert_int_eq(rk_ip_parse(RK_STR("fe80::1"), &ip, NULL), RK_OK);
-    ck_assert(!imux_may_send(side[0].mux, &ip));
+    ck_assert(!ice_mux_may_send(side[0].mux, &ip));
     ip = rk_ip4(192, 0, 2, 1);
-    ck_assert(imux_may_send(side[0].mux, &ip));
-    for (size_t n = imux_host_addrs(side[0].mux, hosts, IMUX_MAX_HOSTS), i = 0; i < n; i++)
+    ck_assert(ice_mux_may_send(side[0].mux, &ip));
+    for (size_t n = ice_mux_host_addrs(side[0].mux, hosts, ICE_MUX_MAX_HOSTS), i = 0; i < n; i++)
         ck_assert(!rk_ip_is_loopback(&hosts[i]));
     finish_soon();
     run(0);
@@ -345,21 +345,21 @@ END_TEST
 START_TEST(a_claim_moves_to_the_newest_wire_and_is_bounded)
 {
     struct rk_addr from = {rk_ip4(192, 0, 2, 1), 0};
-    struct imux_wire other = {.ops = &WIRE_OPS};
+    struct ice_mux_wire other = {.ops = &WIRE_OPS};
 
     setup();
     open_side(0, false);
-    for (unsigned i = 0; i < 2 * IMUX_MAX_CLAIMS; i++) {
+    for (unsigned i = 0; i < 2 * ICE_MUX_MAX_CLAIMS; i++) {
         from.port = (uint16_t)(1000 + i);
-        imux_claim(side[0].mux, &side[0].wire, &from);
-        imux_claim(side[0].mux, &side[0].wire, &from);
+        ice_mux_claim(side[0].mux, &side[0].wire, &from);
+        ice_mux_claim(side[0].mux, &side[0].wire, &from);
     }
-    ck_assert_uint_eq(side[0].wire.n_claims, IMUX_MAX_CLAIMS);
-    imux_claim(side[0].mux, &other, &from);
-    ck_assert_uint_eq(side[0].wire.n_claims, IMUX_MAX_CLAIMS - 1);
+    ck_assert_uint_eq(side[0].wire.n_claims, ICE_MUX_MAX_CLAIMS);
+    ice_mux_claim(side[0].mux, &other, &from);
+    ck_assert_uint_eq(side[0].wire.n_claims, ICE_MUX_MAX_CLAIMS - 1);
     ck_assert_uint_eq(other.n_claims, 1);
-    imux_unclaim_all(side[0].mux, &other);
-    ck_assert_uint_eq(side[0].mux->by_addr.n, IMUX_MAX_CLAIMS - 1);
+    ice_mux_unclaim_all(side[0].mux, &other);
+    ck_assert_uint_eq(side[0].mux->by_addr.n, ICE_MUX_MAX_CLAIMS - 1);
     finish_soon();
     run(0);
     rk_loop_free(loop);

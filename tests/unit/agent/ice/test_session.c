@@ -28,7 +28,7 @@ struct nat_map {
 
 struct node {
     struct ice_user user;
-    struct ice_agent *agent;
+    struct ice_session *agent;
     struct sim *sim;
     struct rk_addr host;
     enum nat_kind nat;
@@ -164,7 +164,7 @@ static void deliver(struct sim *s, struct packet *p)
     if (!n || !n->agent || s->cut)
         return;
     ck_assert_int_eq(stun_decode(rk_str_of(exact, p->n), &m, NULL), RK_OK);
-    (void)ice_agent_input(n->agent, &from, &n->host.ip, &m, s->now);
+    (void)ice_session_input(n->agent, &from, &n->host.ip, &m, s->now);
 }
 
 static void sim_run(struct sim *s, int64_t until)
@@ -178,7 +178,7 @@ static void sim_run(struct sim *s, int64_t until)
                 first = &s->pkts[i];
         for (size_t i = 0; i < 2; i++)
             if (s->node[i].agent)
-                next = rk_min_i64(next, ice_agent_deadline(s->node[i].agent));
+                next = rk_min_i64(next, ice_session_deadline(s->node[i].agent));
         if (first && first->due <= next) {
             s->now = rk_max_i64(s->now, first->due);
             deliver(s, first);
@@ -186,9 +186,9 @@ static void sim_run(struct sim *s, int64_t until)
         }
         s->now = rk_max_i64(s->now, next);
         for (size_t i = 0; i < 2; i++)
-            if (s->node[i].agent && ice_agent_deadline(s->node[i].agent) <= s->now) {
-                ice_agent_tick(s->node[i].agent, s->now);
-                ck_assert_msg(ice_agent_deadline(s->node[i].agent) > s->now,
+            if (s->node[i].agent && ice_session_deadline(s->node[i].agent) <= s->now) {
+                ice_session_tick(s->node[i].agent, s->now);
+                ck_assert_msg(ice_session_deadline(s->node[i].agent) > s->now,
                               "tick leaves a deadline in the past");
             }
     }
@@ -220,7 +220,7 @@ static struct sim *sim_new(enum nat_kind nat0, enum nat_kind nat1)
 static void sim_free(struct sim *s)
 {
     for (size_t i = 0; i < 2; i++)
-        ice_agent_free(s->node[i].agent);
+        ice_session_free(s->node[i].agent);
     free(s->pkts);
     free(s);
 }
@@ -235,7 +235,7 @@ static void start(struct sim *s, size_t i, bool controlling)
                          .remote_pwd = rk_str_z(peer->pwd),
                          .txid_tag = (uint32_t)(0x1000 + i)};
 
-    ck_assert_int_eq(ice_agent_new(&o, &n->user, s->now, &n->agent, NULL), RK_OK);
+    ck_assert_int_eq(ice_session_new(&o, &n->user, s->now, &n->agent, NULL), RK_OK);
 }
 
 /* Give node i its candidates and tell the other node, as signalling would: host, and srflx when it
@@ -247,17 +247,17 @@ static void trickle(struct sim *s, size_t i, bool host, bool srflx)
     struct ice_cand c = {.type = ICE_HOST, .addr = n->host};
 
     if (n->agent)
-        ck_assert_int_eq(ice_agent_add_local(n->agent, &c, s->now, NULL), RK_OK);
+        ck_assert_int_eq(ice_session_add_local(n->agent, &c, s->now, NULL), RK_OK);
     if (host && peer->agent)
-        ck_assert_int_eq(ice_agent_add_remote(peer->agent, &c, s->now, NULL), RK_OK);
+        ck_assert_int_eq(ice_session_add_remote(peer->agent, &c, s->now, NULL), RK_OK);
     if (n->nat == NAT_NONE || !srflx)
         return;
     c = (struct ice_cand){.type = ICE_SRFLX, .addr = translate_out(n, &stun_server)};
     c.related = n->host;
     if (n->agent)
-        ck_assert_int_eq(ice_agent_add_local(n->agent, &c, s->now, NULL), RK_OK);
+        ck_assert_int_eq(ice_session_add_local(n->agent, &c, s->now, NULL), RK_OK);
     if (peer->agent)
-        ck_assert_int_eq(ice_agent_add_remote(peer->agent, &c, s->now, NULL), RK_OK);
+        ck_assert_int_eq(ice_session_add_remote(peer->agent, &c, s->now, NULL), RK_OK);
 }
 
 static void start_both(struct sim *s)
@@ -272,8 +272,8 @@ static struct ice_pair_info selected(struct sim *s, size_t i)
 {
     struct ice_pair_info info;
 
-    ck_assert_int_eq(ice_agent_state(s->node[i].agent), ICE_CONNECTED);
-    ck_assert(ice_agent_selected(s->node[i].agent, &info));
+    ck_assert_int_eq(ice_session_state(s->node[i].agent), ICE_CONNECTED);
+    ck_assert(ice_session_selected(s->node[i].agent, &info));
     return info;
 }
 
@@ -284,8 +284,8 @@ START_TEST(two_open_hosts_connect_at_once)
     struct ice_pair_info info;
 
     start_both(s);
-    while (s->now < t0 + S && !(ice_agent_state(s->node[0].agent) == ICE_CONNECTED &&
-                                ice_agent_state(s->node[1].agent) == ICE_CONNECTED))
+    while (s->now < t0 + S && !(ice_session_state(s->node[0].agent) == ICE_CONNECTED &&
+                                ice_session_state(s->node[1].agent) == ICE_CONNECTED))
         sim_run(s, s->now + 10 * MS);
     ck_assert_int_le(s->now - t0, 200 * MS);
     for (size_t i = 0; i < 2; i++) {
@@ -307,7 +307,7 @@ START_TEST(both_behind_cone_nats_meet_at_their_outer_addresses)
 
     start_both(s);
     sim_run(s, t0 + 450 * MS); /* srflx is not accepted before 500 ms */
-    ck_assert_int_eq(ice_agent_state(s->node[0].agent), ICE_CHECKING);
+    ck_assert_int_eq(ice_session_state(s->node[0].agent), ICE_CHECKING);
     sim_run(s, t0 + 2 * S);
     for (size_t i = 0; i < 2; i++) {
         info = selected(s, i);
@@ -343,15 +343,15 @@ START_TEST(two_symmetric_nats_fail_after_12_seconds)
 
     start_both(s);
     sim_run(s, t0 + 11900 * MS);
-    ck_assert_int_eq(ice_agent_state(s->node[0].agent), ICE_CHECKING);
+    ck_assert_int_eq(ice_session_state(s->node[0].agent), ICE_CHECKING);
     sim_run(s, t0 + 12100 * MS);
     for (size_t i = 0; i < 2; i++) {
         struct ice_pair_info info;
 
-        ck_assert_int_eq(ice_agent_state(s->node[i].agent), ICE_FAILED);
-        ck_assert(!ice_agent_selected(s->node[i].agent, &info));
+        ck_assert_int_eq(ice_session_state(s->node[i].agent), ICE_FAILED);
+        ck_assert(!ice_session_selected(s->node[i].agent, &info));
         ck_assert_uint_eq(s->node[i].changes, 1);
-        ck_assert_int_eq(ice_agent_deadline(s->node[i].agent), INT64_MAX);
+        ck_assert_int_eq(ice_session_deadline(s->node[i].agent), INT64_MAX);
     }
     sim_free(s);
 }
@@ -368,7 +368,7 @@ START_TEST(loss_delays_but_does_not_prevent)
         start_both(s);
         sim_run(s, t0 + 11 * S);
         for (size_t i = 0; i < 2; i++)
-            ck_assert_msg(ice_agent_state(s->node[i].agent) == ICE_CONNECTED, "seed %u node %zu",
+            ck_assert_msg(ice_session_state(s->node[i].agent) == ICE_CONNECTED, "seed %u node %zu",
                           seed, i);
         sim_free(s);
     }
@@ -389,9 +389,9 @@ START_TEST(a_peer_that_starts_five_seconds_later_is_still_met)
         sim_run(s, t0 + 5 * S);
         start(s, late, late == 0);
         c = (struct ice_cand){.type = ICE_HOST, .addr = s->node[late].host};
-        ck_assert_int_eq(ice_agent_add_local(s->node[late].agent, &c, s->now, NULL), RK_OK);
+        ck_assert_int_eq(ice_session_add_local(s->node[late].agent, &c, s->now, NULL), RK_OK);
         c = (struct ice_cand){.type = ICE_SRFLX, .addr = s->node[!late].maps[0].outer};
-        ck_assert_int_eq(ice_agent_add_remote(s->node[late].agent, &c, s->now, NULL), RK_OK);
+        ck_assert_int_eq(ice_session_add_remote(s->node[late].agent, &c, s->now, NULL), RK_OK);
         sim_run(s, t0 + 8 * S);
         (void)selected(s, 0);
         (void)selected(s, 1);
@@ -419,10 +419,10 @@ START_TEST(keepalives_hold_the_pair_and_silence_ends_it_after_six_seconds)
     s->cut = true;
     cut = s->now;
     sim_run(s, cut + 3900 * MS);
-    ck_assert_int_eq(ice_agent_state(s->node[0].agent), ICE_CONNECTED);
+    ck_assert_int_eq(ice_session_state(s->node[0].agent), ICE_CONNECTED);
     sim_run(s, cut + 6100 * MS);
-    ck_assert_int_eq(ice_agent_state(s->node[0].agent), ICE_FAILED);
-    ck_assert_int_eq(ice_agent_state(s->node[1].agent), ICE_FAILED);
+    ck_assert_int_eq(ice_session_state(s->node[0].agent), ICE_FAILED);
+    ck_assert_int_eq(ice_session_state(s->node[1].agent), ICE_FAILED);
     sim_free(s);
 }
 END_TEST
@@ -485,14 +485,14 @@ START_TEST(strangers_are_not_heard)
         if (kind == 1)
             stun_put_integrity(&w, RK_STR("not the password"));
         ck_assert_int_eq(stun_decode(stun_end(&w), &m, NULL), RK_OK);
-        ck_assert(!ice_agent_input(s->node[0].agent, &from, &s->node[0].host.ip, &m, s->now));
+        ck_assert(!ice_session_input(s->node[0].agent, &from, &s->node[0].host.ip, &m, s->now));
     }
     /* a response to nothing */
     stun_begin(&w, buf, sizeof buf, STUN_SUCCESS, STUN_METHOD_BINDING, &id);
     stun_put_xor_mapped(&w, &from);
     stun_put_integrity(&w, rk_str_z(s->node[1].pwd));
     ck_assert_int_eq(stun_decode(stun_end(&w), &m, NULL), RK_OK);
-    ck_assert(!ice_agent_input(s->node[0].agent, &from, &s->node[0].host.ip, &m, s->now));
+    ck_assert(!ice_session_input(s->node[0].agent, &from, &s->node[0].host.ip, &m, s->now));
     ck_assert_uint_eq(s->node[0].sent, sent);
     sim_free(s);
 }
@@ -507,7 +507,7 @@ START_TEST(a_flood_of_addresses_meets_a_limit)
     start_both(s);
     for (unsigned i = 0; i < 100 && rc == RK_OK; i++) {
         c = (struct ice_cand){.type = ICE_HOST, .addr = {rk_ip4(10, 9, 8, i), 7}};
-        rc = ice_agent_add_remote(s->node[0].agent, &c, s->now, NULL);
+        rc = ice_session_add_remote(s->node[0].agent, &c, s->now, NULL);
         ck_assert_uint_lt(i, 70);
     }
     ck_assert_int_eq(rc, RK_LIMIT);
@@ -527,16 +527,16 @@ START_TEST(useless_addresses_and_credentials_are_refused)
                          .remote_pwd = RK_STR("0123456789012345678901")};
 
     start_both(s);
-    ck_assert_int_eq(ice_agent_add_remote(s->node[0].agent, &c, s->now, NULL), RK_INVALID);
+    ck_assert_int_eq(ice_session_add_remote(s->node[0].agent, &c, s->now, NULL), RK_INVALID);
     c.addr = (struct rk_addr){rk_ip4(224, 0, 0, 1), 7};
-    ck_assert_int_eq(ice_agent_add_remote(s->node[0].agent, &c, s->now, NULL), RK_INVALID);
+    ck_assert_int_eq(ice_session_add_remote(s->node[0].agent, &c, s->now, NULL), RK_INVALID);
     c.addr = s->node[1].host;
-    ck_assert_int_eq(ice_agent_add_remote(s->node[0].agent, &c, s->now, NULL), RK_EXISTS);
+    ck_assert_int_eq(ice_session_add_remote(s->node[0].agent, &c, s->now, NULL), RK_EXISTS);
     c.addr = s->node[0].host;
-    ck_assert_int_eq(ice_agent_add_local(s->node[0].agent, &c, s->now, NULL), RK_EXISTS);
-    ice_agent_free(s->node[1].agent);
+    ck_assert_int_eq(ice_session_add_local(s->node[0].agent, &c, s->now, NULL), RK_EXISTS);
+    ice_session_free(s->node[1].agent);
     s->node[1].agent = NULL;
-    ck_assert_int_eq(ice_agent_new(&o, &s->node[1].user, s->now, &s->node[1].agent, NULL),
+    ck_assert_int_eq(ice_session_new(&o, &s->node[1].user, s->now, &s->node[1].agent, NULL),
                      RK_INVALID);
     sim_free(s);
 }
@@ -564,10 +564,10 @@ START_TEST(an_official_request_is_answered)
     struct ice_cand c = {.type = ICE_HOST, .addr = n->host};
     struct stun_msg m;
 
-    ck_assert_int_eq(ice_agent_new(&o, &n->user, s->now, &n->agent, NULL), RK_OK);
-    ck_assert_int_eq(ice_agent_add_local(n->agent, &c, s->now, NULL), RK_OK);
+    ck_assert_int_eq(ice_session_new(&o, &n->user, s->now, &n->agent, NULL), RK_OK);
+    ck_assert_int_eq(ice_session_add_local(n->agent, &c, s->now, NULL), RK_OK);
     ck_assert_int_eq(stun_decode(in, &m, NULL), RK_OK);
-    ck_assert(ice_agent_input(n->agent, &from, &n->host.ip, &m, s->now));
+    ck_assert(ice_session_input(n->agent, &from, &n->host.ip, &m, s->now));
     /* the answer, then the triggered check */
     ck_assert_int_eq(stun_decode(rk_str_of(s->pkts[0].bytes, s->pkts[0].n), &m, NULL), RK_OK);
     ck_assert_int_eq(m.cls, STUN_SUCCESS);

@@ -90,28 +90,28 @@ END_TEST
 
 START_TEST(routes_come_and_go)
 {
-    struct route r = {
+    struct kernel_route r = {
         .dst = prefix_of("10.20.0.0/16"), .table = ROUTE_TABLE_OVERLAY, .ifindex = d0_up()};
-    struct route dflt = {
+    struct kernel_route dflt = {
         .dst = prefix_of("0.0.0.0/0"), .table = ROUTE_TABLE_OVERLAY, .ifindex = r.ifindex};
-    struct route block = {
+    struct kernel_route block = {
         .dst = prefix_of("::/0"), .table = ROUTE_TABLE_OVERLAY, .unreachable = true};
-    struct route_list list = {0};
+    struct kernel_route_list list = {0};
 
-    ck_assert_int_eq(route_add(nl, &r, NULL), RK_OK);
-    ck_assert_int_eq(route_add(nl, &r, NULL), RK_EXISTS);
-    ck_assert_int_eq(route_add(nl, &dflt, NULL), RK_OK);
-    ck_assert_int_eq(route_add(nl, &block, NULL), RK_OK);
-    ck_assert_int_eq(route_list(nl, 4, ROUTE_TABLE_OVERLAY, mem, &list, NULL), RK_OK);
+    ck_assert_int_eq(kernel_route_add(nl, &r, NULL), RK_OK);
+    ck_assert_int_eq(kernel_route_add(nl, &r, NULL), RK_EXISTS);
+    ck_assert_int_eq(kernel_route_add(nl, &dflt, NULL), RK_OK);
+    ck_assert_int_eq(kernel_route_add(nl, &block, NULL), RK_OK);
+    ck_assert_int_eq(kernel_route_list(nl, 4, ROUTE_TABLE_OVERLAY, mem, &list, NULL), RK_OK);
     ck_assert_uint_eq(list.n, 2);
-    ck_assert_int_eq(route_list(nl, 6, ROUTE_TABLE_OVERLAY, mem, &list, NULL), RK_OK);
+    ck_assert_int_eq(kernel_route_list(nl, 6, ROUTE_TABLE_OVERLAY, mem, &list, NULL), RK_OK);
     ck_assert_uint_eq(list.n, 1);
     ck_assert(list.items[0].unreachable);
-    ck_assert_int_eq(route_delete(nl, &r, NULL), RK_OK);
-    ck_assert_int_eq(route_delete(nl, &r, NULL), RK_NOT_FOUND);
-    ck_assert_int_eq(route_flush(nl, ROUTE_TABLE_OVERLAY, NULL), RK_OK);
+    ck_assert_int_eq(kernel_route_delete(nl, &r, NULL), RK_OK);
+    ck_assert_int_eq(kernel_route_delete(nl, &r, NULL), RK_NOT_FOUND);
+    ck_assert_int_eq(kernel_route_flush(nl, ROUTE_TABLE_OVERLAY, NULL), RK_OK);
     for (uint8_t f = 4; f <= 6; f += 2) {
-        ck_assert_int_eq(route_list(nl, f, ROUTE_TABLE_OVERLAY, mem, &list, NULL), RK_OK);
+        ck_assert_int_eq(kernel_route_list(nl, f, ROUTE_TABLE_OVERLAY, mem, &list, NULL), RK_OK);
         ck_assert_uint_eq(list.n, 0);
     }
 }
@@ -121,22 +121,22 @@ END_TEST
 START_TEST(rules_keep_marked_traffic_out)
 {
     struct rk_ip far = rk_ip4(8, 8, 8, 8);
-    struct route dflt = {.dst = prefix_of("0.0.0.0/0"), .table = ROUTE_TABLE_OVERLAY};
-    struct route_lookup got;
+    struct kernel_route dflt = {.dst = prefix_of("0.0.0.0/0"), .table = ROUTE_TABLE_OVERLAY};
+    struct kernel_route_lookup got;
 
     dflt.ifindex = d0_up();
     ck_assert(rule_marks_work(nl));
     ck_assert_int_eq(rule_overlay_install(nl, NULL), RK_OK);
     ck_assert_int_eq(rule_overlay_install(nl, NULL), RK_OK); /* twice leaves one copy each */
     ck_assert_int_eq(ns_run("sh", "-c", "test $(ip rule | wc -l) = 5", NULL), 0);
-    ck_assert_int_eq(route_add(nl, &dflt, NULL), RK_OK);
-    ck_assert_int_eq(route_get(nl, &far, 0, &got, NULL), RK_OK);
+    ck_assert_int_eq(kernel_route_add(nl, &dflt, NULL), RK_OK);
+    ck_assert_int_eq(kernel_route_get(nl, &far, 0, &got, NULL), RK_OK);
     ck_assert_uint_eq(got.ifindex, dflt.ifindex);
-    ck_assert_int_ne(route_get(nl, &far, ROUTE_MARK_CONTROL, &got, NULL), RK_OK);
+    ck_assert_int_ne(kernel_route_get(nl, &far, ROUTE_MARK_CONTROL, &got, NULL), RK_OK);
     ck_assert_int_eq(rule_overlay_remove(nl, NULL), RK_OK);
     ck_assert_int_eq(ns_run("sh", "-c", "test $(ip rule | wc -l) = 3", NULL), 0);
-    ck_assert_int_ne(route_get(nl, &far, 0, &got, NULL), RK_OK);
-    ck_assert_int_eq(route_flush(nl, ROUTE_TABLE_OVERLAY, NULL), RK_OK);
+    ck_assert_int_ne(kernel_route_get(nl, &far, 0, &got, NULL), RK_OK);
+    ck_assert_int_eq(kernel_route_flush(nl, ROUTE_TABLE_OVERLAY, NULL), RK_OK);
 }
 END_TEST
 

@@ -14,14 +14,14 @@
 enum { WAIT_MS = 10000, WG_INIT = 148, WG_RESPONSE = 92, WG_BYTES = 1000 };
 
 struct side {
-    struct scl_user scl_user;
-    struct rcl_user rcl_user;
-    struct pconn_user user;
-    struct scl *scl;
-    struct rcl *rcl;
-    struct imux *mux;
-    struct pconn_env *env;
-    struct pconn *peer;
+    struct signal_client_user signal_client_user;
+    struct relay_client_user relay_client_user;
+    struct peer_conn_user user;
+    struct signal_client *scl;
+    struct relay_client *rcl;
+    struct ice_mux *mux;
+    struct peer_conn_env *env;
+    struct peer_conn *peer;
     struct rk_key private_key, public_key;
     struct side *other;
     /* WireGuard */
@@ -84,7 +84,7 @@ static void wg_received(struct udp_user *u, const struct udp_in *v, size_t n)
 
 static const struct udp_ops WG_OPS = {.received = wg_received};
 
-static enum rk_code wg_set(struct pconn_user *u, const struct rk_addr *endpoint,
+static enum rk_code wg_set(struct peer_conn_user *u, const struct rk_addr *endpoint,
                            uint16_t keepalive_s, struct rk_err *err)
 {
     struct side *s = rk_container_of(u, struct side, user);
@@ -109,7 +109,7 @@ static void wg_clear(struct side *s)
     s->shaken = false;
 }
 
-static enum rk_code wg_forget(struct pconn_user *u, struct rk_err *err)
+static enum rk_code wg_forget(struct peer_conn_user *u, struct rk_err *err)
 {
     struct side *s = rk_container_of(u, struct side, user);
 
@@ -119,7 +119,7 @@ static enum rk_code wg_forget(struct pconn_user *u, struct rk_err *err)
     return RK_OK;
 }
 
-static void wg_remove(struct pconn_user *u)
+static void wg_remove(struct peer_conn_user *u)
 {
     struct side *s = rk_container_of(u, struct side, user);
 
@@ -128,62 +128,65 @@ static void wg_remove(struct pconn_user *u)
     wg_clear(s);
 }
 
-static bool wg_stats(struct pconn_user *u, struct pconn_wg_stats *out)
+static bool wg_stats(struct peer_conn_user *u, struct peer_conn_wg_stats *out)
 {
     struct side *s = rk_container_of(u, struct side, user);
 
-    *out = (struct pconn_wg_stats){.last_handshake_unix_ms = s->wg_handshake};
+    *out = (struct peer_conn_wg_stats){.last_handshake_unix_ms = s->wg_handshake};
     return s->wg_has_peer;
 }
 
-static const struct pconn_user_ops PEER_OPS = {
+static const struct peer_conn_user_ops PEER_OPS = {
     .wg_set = wg_set, .wg_forget = wg_forget, .wg_remove = wg_remove, .wg_stats = wg_stats};
 
 /* --- the engine's part --- */
 
-static void on_signal_ready(struct scl_user *u)
+static void on_signal_ready(struct signal_client_user *u)
 {
-    pconn_env_signal_ready(rk_container_of(u, struct side, scl_user)->env);
+    peer_conn_env_signal_ready(rk_container_of(u, struct side, signal_client_user)->env);
 }
 
-static void on_signal_down(struct scl_user *u, const struct rk_err *why)
+static void on_signal_down(struct signal_client_user *u, const struct rk_err *why)
 {
     (void)u;
     (void)why;
 }
 
-static void on_message(struct scl_user *u, const struct rk_key *from, const struct sigm *m)
+static void on_message(struct signal_client_user *u, const struct rk_key *from,
+                       const struct signal_msg *m)
 {
-    struct side *s = rk_container_of(u, struct side, scl_user);
+    struct side *s = rk_container_of(u, struct side, signal_client_user);
 
     ck_assert(rk_key_eq(from, &s->other->public_key));
     if (s->peer)
-        pconn_on_signal(s->peer, m);
+        peer_conn_on_signal(s->peer, m);
 }
 
-static void on_relay_up(struct rcl_user *u)
+static void on_relay_up(struct relay_client_user *u)
 {
-    pconn_env_relay_ready(rk_container_of(u, struct side, rcl_user)->env);
+    peer_conn_env_relay_ready(rk_container_of(u, struct side, relay_client_user)->env);
 }
 
-static void on_relay_down(struct rcl_user *u, const struct rk_err *why)
+static void on_relay_down(struct relay_client_user *u, const struct rk_err *why)
 {
     (void)u;
     (void)why;
 }
 
-static const struct scl_user_ops SCL_OPS = {
+static const struct signal_client_user_ops SIGNAL_CLIENT_OPS = {
     .ready = on_signal_ready, .down = on_signal_down, .message = on_message};
-static const struct rcl_user_ops RCL_OPS = {.home_up = on_relay_up, .home_down = on_relay_down};
+static const struct relay_client_user_ops RELAY_CLIENT_OPS = {.home_up = on_relay_up,
+                                                              .home_down = on_relay_down};
 
 static void open_side(struct side *s)
 {
     struct udp_opts wg = {
         .bind = {rk_ip4(127, 0, 0, 1), 0}, .scratch = scratch, .buffer_bytes = 1 << 20};
-    struct imux_opts mux = {.loop = mine, .with_loopback = true, .disable_ipv6 = true};
-    struct scl_opts scl = {.loop = mine, .host = RK_STR("127.0.0.1"), .port = servers.port};
-    struct rcl_opts rcl = {.loop = mine};
-    struct pconn_env_opts env = {.loop = mine, .version = RK_STR("0.77.1"), .mtu = 1280};
+    struct ice_mux_opts mux = {.loop = mine, .with_loopback = true, .disable_ipv6 = true};
+    struct signal_client_opts scl = {
+        .loop = mine, .host = RK_STR("127.0.0.1"), .port = servers.port};
+    struct relay_client_opts rcl = {.loop = mine};
+    struct peer_conn_env_opts env = {.loop = mine, .version = RK_STR("0.77.1"), .mtu = 1280};
     struct rk_str url = rk_str_z(two_relays && s == &side[1] ? servers2.url : servers.url);
     char key[RK_KEY_TEXT + 1];
 
@@ -191,33 +194,33 @@ static void open_side(struct side *s)
     rk_key_public(&s->private_key, &s->public_key);
     rk_key_format(&s->public_key, key);
     s->wg_user.ops = &WG_OPS;
-    s->scl_user.ops = &SCL_OPS;
-    s->rcl_user.ops = &RCL_OPS;
+    s->signal_client_user.ops = &SIGNAL_CLIENT_OPS;
+    s->relay_client_user.ops = &RELAY_CLIENT_OPS;
     s->user.ops = &PEER_OPS;
     ck_assert_int_eq(udp_open(mine, &wg, &s->wg_user, &s->wg, NULL), RK_OK);
-    ck_assert_int_eq(imux_open(&mux, &s->mux, NULL), RK_OK);
+    ck_assert_int_eq(ice_mux_open(&mux, &s->mux, NULL), RK_OK);
     scl.private_key = s->private_key;
-    ck_assert_int_eq(scl_open(&scl, &s->scl_user, &s->scl, NULL), RK_OK);
+    ck_assert_int_eq(signal_client_open(&scl, &s->signal_client_user, &s->scl, NULL), RK_OK);
     rcl.own_key_text = rk_str_z(key);
-    ck_assert_int_eq(rcl_open(&rcl, &s->rcl_user, &s->rcl, NULL), RK_OK);
+    ck_assert_int_eq(relay_client_open(&rcl, &s->relay_client_user, &s->rcl, NULL), RK_OK);
     if (with_relay)
-        ck_assert_int_eq(
-            rcl_set_config(s->rcl, &url, 1, RK_STR(SERVERS_EXPIRY), RK_STR(SERVERS_MAC), NULL),
-            RK_OK);
+        ck_assert_int_eq(relay_client_set_config(s->rcl, &url, 1, RK_STR(SERVERS_EXPIRY),
+                                                 RK_STR(SERVERS_MAC), NULL),
+                         RK_OK);
     env.mux = s->mux;
     env.signal = s->scl;
     env.relay = s->rcl;
     env.own_key = s->public_key;
     env.wg_addr = *udp_local(s->wg);
     env.force_relay = force_relay;
-    ck_assert_int_eq(pconn_env_new(&env, &s->env, NULL), RK_OK);
+    ck_assert_int_eq(peer_conn_env_new(&env, &s->env, NULL), RK_OK);
 }
 
 static void add_peer(struct side *s)
 {
-    struct pconn_opts o = {.key = s->other->public_key, .remote_version = RK_STR("0.77.1")};
+    struct peer_conn_opts o = {.key = s->other->public_key, .remote_version = RK_STR("0.77.1")};
 
-    ck_assert_int_eq(pconn_new(s->env, &o, &s->user, &s->peer, NULL), RK_OK);
+    ck_assert_int_eq(peer_conn_new(s->env, &o, &s->user, &s->peer, NULL), RK_OK);
 }
 
 static void start(bool relay, bool force)
@@ -240,7 +243,8 @@ static void start(bool relay, bool force)
         open_side(&side[i]);
     }
     for (size_t i = 0; i < 2; i++)
-        while (!(scl_is_ready(side[i].scl) && (!relay || rcl_home(side[i].rcl, NULL, NULL)))) {
+        while (!(signal_client_is_ready(side[i].scl) &&
+                 (!relay || relay_client_home(side[i].rcl, NULL, NULL)))) {
             ck_assert_int_lt(rk_mono_ms(), until);
             (void)servers_turn(mine, &never, 1);
         }
@@ -251,12 +255,12 @@ static void finish(void)
     for (size_t i = 0; i < 2; i++) {
         struct side *s = &side[i];
 
-        pconn_free(s->peer);
+        peer_conn_free(s->peer);
         ck_assert(!s->wg_has_peer);
-        pconn_env_free(s->env);
-        scl_close(s->scl);
-        rcl_close(s->rcl);
-        imux_close(s->mux);
+        peer_conn_env_free(s->env);
+        signal_client_close(s->scl);
+        relay_client_close(s->rcl);
+        ice_mux_close(s->mux);
         udp_close(s->wg);
     }
     servers_end_loop(mine);
@@ -268,15 +272,15 @@ static void finish(void)
 
 /* --- waiting --- */
 
-static struct pconn_status status(const struct side *s)
+static struct peer_conn_status status(const struct side *s)
 {
-    struct pconn_status st;
+    struct peer_conn_status st;
 
-    pconn_status(s->peer, &st);
+    peer_conn_status(s->peer, &st);
     return st;
 }
 
-static void wait_path(enum pconn_path path, int64_t ms)
+static void wait_path(enum peer_conn_path path, int64_t ms)
 {
     int64_t until = rk_mono_ms() + ms;
     bool never = false;
@@ -316,26 +320,26 @@ static void set_udp_blocked(bool blocked)
     struct rk_prefix all = {rk_ip4(0, 0, 0, 0), 0};
 
     for (size_t i = 0; i < 2; i++)
-        imux_set_overlay(side[i].mux, &all, blocked);
+        ice_mux_set_overlay(side[i].mux, &all, blocked);
 }
 
 START_TEST(a_direct_path_is_found_within_a_second)
 {
     int64_t t0;
-    struct pconn_status st;
+    struct peer_conn_status st;
 
     start(true, false);
     t0 = rk_mono_ms();
     for (size_t i = 0; i < 2; i++)
         add_peer(&side[i]);
-    ck_assert_int_eq(status(&side[0]).state, PCONN_CONNECTING);
-    wait_path(PCONN_PATH_DIRECT, WAIT_MS);
+    ck_assert_int_eq(status(&side[0]).state, PEER_CONN_CONNECTING);
+    wait_path(PEER_CONN_PATH_DIRECT, WAIT_MS);
     wait_handshake();
     ck_assert_int_lt(rk_mono_ms() - t0, 1500);
     exchange(100);
     st = status(&side[0]);
-    ck_assert_int_eq(st.state, PCONN_CONNECTED);
-    ck_assert_uint_eq(st.remote_addr.port, imux_port(side[1].mux));
+    ck_assert_int_eq(st.state, PEER_CONN_CONNECTED);
+    ck_assert_uint_eq(st.remote_addr.port, ice_mux_port(side[1].mux));
     ck_assert(st.local_type.n && st.remote_type.n);
     ck_assert_uint_ge(st.rx_bytes, 100 * WG_BYTES);
     ck_assert_uint_ge(st.tx_bytes, 100 * WG_BYTES);
@@ -347,12 +351,12 @@ END_TEST
 
 START_TEST(without_ice_everything_goes_over_the_relay)
 {
-    struct pconn_status st;
+    struct peer_conn_status st;
 
     start(true, true);
     for (size_t i = 0; i < 2; i++)
         add_peer(&side[i]);
-    wait_path(PCONN_PATH_RELAY, WAIT_MS);
+    wait_path(PEER_CONN_PATH_RELAY, WAIT_MS);
     wait_handshake();
     exchange(100);
     st = status(&side[0]);
@@ -370,7 +374,7 @@ START_TEST(peers_of_different_relays_meet_at_the_controllers)
     start(true, true);
     for (size_t i = 0; i < 2; i++)
         add_peer(&side[i]);
-    wait_path(PCONN_PATH_RELAY, WAIT_MS);
+    wait_path(PEER_CONN_PATH_RELAY, WAIT_MS);
     wait_handshake();
     exchange(20);
     url = side[0].peer->controller ? servers.url : servers2.url;
@@ -385,7 +389,7 @@ START_TEST(without_a_relay_the_direct_path_does)
     start(false, false);
     for (size_t i = 0; i < 2; i++)
         add_peer(&side[i]);
-    wait_path(PCONN_PATH_DIRECT, WAIT_MS);
+    wait_path(PEER_CONN_PATH_DIRECT, WAIT_MS);
     wait_handshake();
     exchange(10);
     ck_assert_uint_eq(status(&side[0]).relay_url.n, 0);
@@ -398,13 +402,13 @@ START_TEST(a_lost_direct_path_is_replaced_and_comes_back)
     start(true, false);
     for (size_t i = 0; i < 2; i++)
         add_peer(&side[i]);
-    wait_path(PCONN_PATH_DIRECT, WAIT_MS);
+    wait_path(PEER_CONN_PATH_DIRECT, WAIT_MS);
     wait_handshake();
     set_udp_blocked(true);
-    wait_path(PCONN_PATH_RELAY, 8000); /* 6 s of silence, and no more */
+    wait_path(PEER_CONN_PATH_RELAY, 8000); /* 6 s of silence, and no more */
     exchange(20);
     set_udp_blocked(false);
-    wait_path(PCONN_PATH_DIRECT, WAIT_MS);
+    wait_path(PEER_CONN_PATH_DIRECT, WAIT_MS);
     exchange(20);
     ck_assert_uint_eq(side[0].wg_forgets + side[1].wg_forgets, 0); /* one session all along */
     finish();
@@ -418,14 +422,14 @@ START_TEST(a_lost_relay_comes_back_with_a_new_session)
     start(true, true);
     for (size_t i = 0; i < 2; i++)
         add_peer(&side[i]);
-    wait_path(PCONN_PATH_RELAY, WAIT_MS);
+    wait_path(PEER_CONN_PATH_RELAY, WAIT_MS);
     wait_handshake();
     shakes = side[0].responses + side[1].responses;
     servers_stop(&servers);
-    wait_path(PCONN_PATH_NONE, WAIT_MS);
-    ck_assert_int_eq(status(&side[0]).state, PCONN_CONNECTING);
+    wait_path(PEER_CONN_PATH_NONE, WAIT_MS);
+    ck_assert_int_eq(status(&side[0]).state, PEER_CONN_CONNECTING);
     servers_start(&servers);
-    wait_path(PCONN_PATH_RELAY, 2 * WAIT_MS);
+    wait_path(PEER_CONN_PATH_RELAY, 2 * WAIT_MS);
     for (int i = 0; i < 2000 && side[0].responses + side[1].responses == shakes; i++)
         (void)servers_turn(mine, &(bool){false}, 1);
     ck_assert_uint_gt(side[0].responses + side[1].responses, shakes);
@@ -440,13 +444,13 @@ START_TEST(a_restarted_peer_is_followed)
     start(true, false);
     for (size_t i = 0; i < 2; i++)
         add_peer(&side[i]);
-    wait_path(PCONN_PATH_DIRECT, WAIT_MS);
+    wait_path(PEER_CONN_PATH_DIRECT, WAIT_MS);
     wait_handshake();
     for (size_t i = 0; i < 2; i++) {
-        pconn_free(side[i].peer);
+        peer_conn_free(side[i].peer);
         add_peer(&side[i]);
         ck_assert(servers_turn(mine, &side[i].shaken, WAIT_MS));
-        wait_path(PCONN_PATH_DIRECT, WAIT_MS);
+        wait_path(PEER_CONN_PATH_DIRECT, WAIT_MS);
         exchange(20);
     }
     finish();
@@ -455,39 +459,39 @@ END_TEST
 
 START_TEST(lazy_peers_sleep_and_wake)
 {
-    struct sigm idle = {.type = SIGM_GO_IDLE};
+    struct signal_msg idle = {.type = SIGNAL_MSG_GO_IDLE};
 
     start(true, false);
     for (size_t i = 0; i < 2; i++) {
-        pconn_env_set_lazy(side[i].env, true);
+        peer_conn_env_set_lazy(side[i].env, true);
         add_peer(&side[i]);
-        ck_assert_int_eq(status(&side[i]).state, PCONN_IDLE);
+        ck_assert_int_eq(status(&side[i]).state, PEER_CONN_IDLE);
         ck_assert_uint_eq(side[i].wg_keepalive, 0);
         ck_assert(side[i].wg_has_endpoint);
     }
     wg_send(&side[0], 1, WG_INIT); /* traffic: WireGuard begins a handshake */
-    wait_path(PCONN_PATH_DIRECT, WAIT_MS);
+    wait_path(PEER_CONN_PATH_DIRECT, WAIT_MS);
     wait_handshake();
     exchange(20);
     /* quiet for long enough */
-    pc_check_idle(side[0].peer, rk_mono_ms() + 1000, 900000);
-    ck_assert_int_eq(status(&side[0]).state, PCONN_CONNECTED);
-    pc_check_idle(side[0].peer, rk_mono_ms() + 901000, 900000);
-    ck_assert_int_eq(status(&side[0]).state, PCONN_IDLE);
-    wait_path(PCONN_PATH_NONE, WAIT_MS); /* the other heard GO_IDLE */
-    ck_assert_int_eq(status(&side[1]).state, PCONN_IDLE);
+    peer_conn_check_idle(side[0].peer, rk_mono_ms() + 1000, 900000);
+    ck_assert_int_eq(status(&side[0]).state, PEER_CONN_CONNECTED);
+    peer_conn_check_idle(side[0].peer, rk_mono_ms() + 901000, 900000);
+    ck_assert_int_eq(status(&side[0]).state, PEER_CONN_IDLE);
+    wait_path(PEER_CONN_PATH_NONE, WAIT_MS); /* the other heard GO_IDLE */
+    ck_assert_int_eq(status(&side[1]).state, PEER_CONN_IDLE);
     ck_assert_uint_eq(side[1].wg_keepalive, 0);
     /* and again from the other side; then the feature goes away while they sleep */
     wg_send(&side[1], 1, WG_INIT);
-    wait_path(PCONN_PATH_DIRECT, WAIT_MS);
-    pconn_on_signal(side[0].peer, &idle);
-    pconn_on_signal(side[1].peer, &idle);
-    wait_path(PCONN_PATH_NONE, 0);
+    wait_path(PEER_CONN_PATH_DIRECT, WAIT_MS);
+    peer_conn_on_signal(side[0].peer, &idle);
+    peer_conn_on_signal(side[1].peer, &idle);
+    wait_path(PEER_CONN_PATH_NONE, 0);
     for (size_t i = 0; i < 2; i++)
-        pconn_env_set_lazy(side[i].env, false);
-    wait_path(PCONN_PATH_DIRECT, WAIT_MS);
-    pconn_on_signal(side[0].peer, &idle); /* not lazy: ignored */
-    ck_assert_int_eq(status(&side[0]).state, PCONN_CONNECTED);
+        peer_conn_env_set_lazy(side[i].env, false);
+    wait_path(PEER_CONN_PATH_DIRECT, WAIT_MS);
+    peer_conn_on_signal(side[0].peer, &idle); /* not lazy: ignored */
+    ck_assert_int_eq(status(&side[0]).state, PEER_CONN_CONNECTED);
     finish();
 }
 END_TEST
@@ -502,17 +506,19 @@ START_TEST(old_agents_and_exceptions_are_never_lazy)
                     {"a6c5960", false},    {"0.x", false},          {"0.77.1", true}};
 
     start(false, false);
-    pconn_env_set_lazy(side[0].env, true);
+    peer_conn_env_set_lazy(side[0].env, true);
     for (size_t i = 0; i < RK_ARRAY_LEN(versions); i++)
         for (int never = 0; never < 2; never++) {
-            struct pconn_opts o = {.key = side[1].public_key,
-                                   .remote_version = rk_str_z(versions[i].version),
-                                   .never_lazy = never};
+            struct peer_conn_opts o = {.key = side[1].public_key,
+                                       .remote_version = rk_str_z(versions[i].version),
+                                       .never_lazy = never};
 
-            ck_assert_int_eq(pconn_new(side[0].env, &o, &side[0].user, &side[0].peer, NULL), RK_OK);
-            ck_assert_msg((status(&side[0]).state == PCONN_IDLE) == (versions[i].lazy && !never),
+            ck_assert_int_eq(peer_conn_new(side[0].env, &o, &side[0].user, &side[0].peer, NULL),
+                             RK_OK);
+            ck_assert_msg((status(&side[0]).state == PEER_CONN_IDLE) ==
+                              (versions[i].lazy && !never),
                           "%s", versions[i].version);
-            pconn_free(side[0].peer);
+            peer_conn_free(side[0].peer);
             side[0].peer = NULL;
         }
     finish();
@@ -522,23 +528,23 @@ END_TEST
 /* Nonsense from the remote changes nothing and hurts nobody. */
 START_TEST(odd_signal_messages_are_survived)
 {
-    struct sigm m = {.type = SIGM_OFFER, .ufrag = RK_STR("x"), .pwd = RK_STR("y")};
+    struct signal_msg m = {.type = SIGNAL_MSG_OFFER, .ufrag = RK_STR("x"), .pwd = RK_STR("y")};
 
     start(true, false);
     add_peer(&side[0]);
-    pconn_on_signal(side[0].peer, &m); /* credentials too short for ICE */
+    peer_conn_on_signal(side[0].peer, &m); /* credentials too short for ICE */
     ck_assert_ptr_null(side[0].peer->agent);
-    m = (struct sigm){.type = SIGM_CANDIDATE, .candidate = RK_STR("garbage")};
-    pconn_on_signal(side[0].peer, &m);
+    m = (struct signal_msg){.type = SIGNAL_MSG_CANDIDATE, .candidate = RK_STR("garbage")};
+    peer_conn_on_signal(side[0].peer, &m);
     m.candidate = RK_STR("1 1 udp 5 127.0.0.1 9 typ host");
     for (int i = 0; i < 100; i++)
-        pconn_on_signal(side[0].peer, &m); /* before any offer: a few are kept */
-    m = (struct sigm){.type = SIGM_OFFER, .relay_url = RK_STR("nonsense://")};
-    pconn_on_signal(side[0].peer, &m);
+        peer_conn_on_signal(side[0].peer, &m); /* before any offer: a few are kept */
+    m = (struct signal_msg){.type = SIGNAL_MSG_OFFER, .relay_url = RK_STR("nonsense://")};
+    peer_conn_on_signal(side[0].peer, &m);
     ck_assert(side[0].peer->controller || !side[0].peer->stream);
-    pconn_on_signal(side[0].peer, &(struct sigm){.type = SIGM_MODE});
+    peer_conn_on_signal(side[0].peer, &(struct signal_msg){.type = SIGNAL_MSG_MODE});
     add_peer(&side[1]);
-    wait_path(PCONN_PATH_DIRECT, WAIT_MS);
+    wait_path(PEER_CONN_PATH_DIRECT, WAIT_MS);
     finish();
 }
 END_TEST

@@ -33,7 +33,7 @@ static void item_unref(const void *item)
     live--;
 }
 
-static const struct parr_ops OPS = {sizeof(struct item), 8, cmp, item_ref, item_unref};
+static const struct sorted_array_ops OPS = {sizeof(struct item), 8, cmp, item_ref, item_unref};
 
 static uint32_t rnd(uint32_t *state)
 {
@@ -41,37 +41,37 @@ static uint32_t rnd(uint32_t *state)
     return *state >> 8;
 }
 
-static void expect_same(const struct parr *a, const uint32_t *model)
+static void expect_same(const struct sorted_array *a, const uint32_t *model)
 {
-    struct parr_pos pos = parr_lower(a, NULL);
+    struct sorted_array_pos pos = sorted_array_lower(a, NULL);
     const struct item *it;
     size_t n = 0;
 
     for (uint32_t k = 0; k < KEYS; k++) {
-        it = parr_find(a, &k);
+        it = sorted_array_find(a, &k);
         ck_assert_int_eq(it != NULL, model[k] != 0);
         if (!it)
             continue;
         ck_assert_uint_eq(it->value, model[k]);
-        it = parr_next(a, &pos);
+        it = sorted_array_next(a, &pos);
         ck_assert_uint_eq(it->key, k);
         n++;
     }
-    ck_assert_ptr_null(parr_next(a, &pos));
-    ck_assert_uint_eq(parr_count(a), n);
+    ck_assert_ptr_null(sorted_array_next(a, &pos));
+    ck_assert_uint_eq(sorted_array_count(a), n);
 }
 
-static void change(struct parr **a, uint64_t owner, uint32_t *model, uint32_t *state)
+static void change(struct sorted_array **a, uint64_t owner, uint32_t *model, uint32_t *state)
 {
     uint32_t key = rnd(state) % KEYS, value = rnd(state) | 1;
     struct item item = {key, value};
 
     if (rnd(state) % 3 == 0) {
-        ck_assert_int_eq(parr_del(a, owner, &key), model[key] != 0);
+        ck_assert_int_eq(sorted_array_del(a, owner, &key), model[key] != 0);
         model[key] = 0;
     } else {
         live++; /* our reference goes over */
-        parr_put(a, &OPS, owner, &key, &item);
+        sorted_array_put(a, &OPS, owner, &key, &item);
         model[key] = value;
     }
 }
@@ -79,11 +79,11 @@ static void change(struct parr **a, uint64_t owner, uint32_t *model, uint32_t *s
 START_TEST(versions_are_independent)
 {
     static uint32_t model[8][KEYS];
-    struct parr *v[8] = {0};
+    struct sorted_array *v[8] = {0};
     uint32_t state = 1;
 
     for (unsigned i = 1; i < 8; i++) {
-        v[i] = parr_ref(v[i - 1]);
+        v[i] = sorted_array_ref(v[i - 1]);
         memcpy(model[i], model[i - 1], sizeof model[i]);
         for (unsigned k = 0; k < 300; k++)
             change(&v[i], i, model[i], &state);
@@ -91,10 +91,10 @@ START_TEST(versions_are_independent)
     for (unsigned i = 0; i < 8; i++)
         expect_same(v[i], model[i]);
     for (unsigned i = 0; i < 8; i += 2)
-        parr_unref(v[i]);
+        sorted_array_unref(v[i]);
     for (unsigned i = 1; i < 8; i += 2) {
         expect_same(v[i], model[i]);
-        parr_unref(v[i]);
+        sorted_array_unref(v[i]);
     }
     ck_assert_int_eq(live, 0);
 }
@@ -102,43 +102,43 @@ END_TEST
 
 START_TEST(ascending_keys_fill_chunks)
 {
-    struct parr *a = NULL;
+    struct sorted_array *a = NULL;
 
     for (uint32_t k = 0; k < 800; k++) {
         struct item item = {k, k};
 
         live++;
-        parr_put(&a, &OPS, 1, &k, &item);
+        sorted_array_put(&a, &OPS, 1, &k, &item);
     }
     ck_assert_uint_eq(a->n_chunks, 100);
-    parr_unref(a);
+    sorted_array_unref(a);
     ck_assert_int_eq(live, 0);
 }
 END_TEST
 
 START_TEST(lower_finds_the_next_key)
 {
-    struct parr *a = NULL;
-    struct parr_pos pos;
+    struct sorted_array *a = NULL;
+    struct sorted_array_pos pos;
     uint32_t key;
 
     for (uint32_t k = 10; k < 300; k += 10) {
         struct item item = {k, k};
 
         live++;
-        parr_put(&a, &OPS, 1, &k, &item);
+        sorted_array_put(&a, &OPS, 1, &k, &item);
     }
     for (key = 0; key < 290; key++) {
         const struct item *it;
 
-        pos = parr_lower(a, &key);
-        it = parr_next(a, &pos);
+        pos = sorted_array_lower(a, &key);
+        it = sorted_array_next(a, &pos);
         ck_assert_uint_eq(it->key, key <= 10 ? 10 : (key + 9) / 10 * 10);
     }
     key = 291;
-    pos = parr_lower(a, &key);
-    ck_assert_ptr_null(parr_next(a, &pos));
-    parr_unref(a);
+    pos = sorted_array_lower(a, &key);
+    ck_assert_ptr_null(sorted_array_next(a, &pos));
+    sorted_array_unref(a);
 }
 END_TEST
 
