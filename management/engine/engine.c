@@ -88,7 +88,9 @@ enum rk_code mgmt_open(struct mgmt **out, const struct mgmt_opts *opts, struct r
     rk_list_init(&m->chores);
     rk_xid(m->node);
     presences_new(m);
-    rc = store_prepare(m, err);
+    rc = db_lock_take(m->opts.store_url, &m->file, err);
+    if (rc == RK_OK)
+        rc = store_prepare(m, err);
     while (rc == RK_OK && m->n_lanes < lanes && m->n_lanes < LANES_MAX)
         rc = lane_start(m, err);
     if (rc == RK_OK)
@@ -124,6 +126,7 @@ void mgmt_close(struct mgmt *m)
     }
     rk_map_done(&m->accounts);
     presences_free(m);
+    db_lock_free(m->file);
     (void)pthread_mutex_destroy(&m->chores_lock);
     (void)pthread_rwlock_destroy(&m->lock);
     free((char *)(uintptr_t)m->opts.store_url);

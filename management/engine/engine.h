@@ -55,8 +55,8 @@ struct mgmt_opts {
 };
 
 /** Open the store, migrate it, clear stale presence, start the lanes. opts' texts are copied.
- *  Owned: mgmt_close. Errors: those of db_open; RK_PRECONDITION when the schema is newer than this
- *  program. */
+ *  Owned: mgmt_close. Errors: those of db_open and of db_lock_take (RK_PRECONDITION: another server
+ *  uses this SQLite file); RK_PRECONDITION when the schema is newer than this program. */
 enum rk_code mgmt_open(struct mgmt **out, const struct mgmt_opts *opts, struct rk_err *err) RK_MUST;
 
 /** Refuse new mutations, finish those that wait, flush presence, join the threads. Snapshots that

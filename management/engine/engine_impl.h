@@ -16,6 +16,7 @@
 #include "lib/base/map.h"
 #include "management/engine/engine.h"
 #include "management/snapshot/snapshot.h"
+#include "management/store/db_lock.h"
 #include "management/store/journal.h"
 #include "management/store/store.h"
 
@@ -72,6 +73,7 @@ struct lane {
 
 struct mgmt {
     struct mgmt_opts opts;  /* texts owned */
+    struct db_lock *file;   /* no second server on this SQLite file; NULL: PostgreSQL */
     pthread_rwlock_t lock;  /* guards accounts, each account's snap, and observers */
     struct rk_map accounts; /* id -> struct acct */
     struct rk_list observers;

@@ -68,6 +68,9 @@ struct db { /* first member of each engine's own struct */
 
 enum rk_code db_sqlite_open(struct db **out, const struct db_opts *opts,
                             struct rk_err *err) RK_MUST;
+/** The file that an SQLite URL names ("sqlite:PATH", "sqlite://PATH", "PATH"). Borrowed from url.
+ */
+struct rk_str db_sqlite_path(const char *url);
 enum rk_code db_pg_open(struct db **out, const struct db_opts *opts, struct rk_err *err) RK_MUST;
 
 /** Forget all prepared statements (after a reconnect, and at close). */

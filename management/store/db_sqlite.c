@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,16 +236,30 @@ static enum rk_code lite_script(struct db *db, const char *sql, struct rk_err *e
 
 /* ---- connection -------------------------------------------------------------------------- */
 
-/* Create the file with our own mode first: SQLite would take the umask's, and gives the WAL and
- * shared-memory files the mode of the database. */
+/* Serialises file_create. */
+static pthread_mutex_t creation = PTHREAD_MUTEX_INITIALIZER;
+
+/*
+ * An absent file is made with our own mode: SQLite would take the umask's, and gives the WAL and
+ * shared-memory files the mode of the database.
+ *
+ * A file that is there is not touched: SQLite holds its locks with fcntl(2), and POSIX drops all of
+ * the process's when it closes *any* descriptor of the file. Other programs would then take the
+ * database for unused and remove the WAL that we write to. For the same reason no thread may open
+ * the new file before its first descriptor is closed.
+ */
 static enum rk_code file_create(const char *path, struct rk_err *err)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd, why = 0;
 
-    if (fd < 0)
-        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "database %s", path);
-    (void)close(fd);
-    return RK_OK;
+    (void)pthread_mutex_lock(&creation);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        (void)close(fd);
+    else if (errno != EEXIST)
+        why = errno;
+    (void)pthread_mutex_unlock(&creation);
+    return why ? rk_fail_errno(err, RK_UNAVAILABLE, why, "database %s", path) : RK_OK;
 }
 
 static enum rk_code lite_connect(struct lite *l, struct rk_err *err)
@@ -257,6 +272,9 @@ static enum rk_code lite_connect(struct lite *l, struct rk_err *err)
         rc = sqlite3_busy_timeout(l->h, l->busy_ms);
     if (rc != SQLITE_OK)
         return lite_fail(l, rc, l->path, err);
+    if (sqlite3_db_readonly(l->h, "main") == 1) /* SQLite would say so at the first write */
+        return rk_fail(err, RK_UNAVAILABLE, "database %s cannot be written by user %u", l->path,
+                       (unsigned)geteuid());
     (void)snprintf(pragmas, sizeof pragmas,
                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
                    "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d; PRAGMA trusted_schema=OFF;"
@@ -325,17 +343,24 @@ static const struct db_ops OPS = {
     .close = lite_close,
 };
 
-enum rk_code db_sqlite_open(struct db **out, const struct db_opts *opts, struct rk_err *err)
+struct rk_str db_sqlite_path(const char *url)
 {
-    struct rk_str path = rk_str_z(opts->url);
-    RK_CLEANUP(db_closep) struct db *db = NULL;
-    struct lite *l;
-    enum rk_code rc;
+    struct rk_str path = rk_str_z(url);
 
     if (rk_str_starts(path, RK_STR("sqlite:")))
         path = rk_str_sub(path, 7, path.n);
     if (rk_str_starts(path, RK_STR("//")))
         path = rk_str_sub(path, 2, path.n);
+    return path;
+}
+
+enum rk_code db_sqlite_open(struct db **out, const struct db_opts *opts, struct rk_err *err)
+{
+    struct rk_str path = db_sqlite_path(opts->url);
+    RK_CLEANUP(db_closep) struct db *db = NULL;
+    struct lite *l;
+    enum rk_code rc;
+
     if (path.n == 0)
         return rk_fail(err, RK_INVALID, "database: no path in the URL");
     l = rk_calloc(1, sizeof *l);

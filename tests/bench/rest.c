@@ -281,7 +281,8 @@ static struct server start_restd(const char *program)
 static void stop_restd(const struct server *s)
 {
     char path[100];
-    static const char *const FILES[] = {"store.db", "store.db-wal", "store.db-shm"};
+    static const char *const FILES[] = {"store.db", "store.db-wal", "store.db-shm",
+                                        "store.db.lock"};
 
     close(s->to);
     (void)waitpid(s->pid, NULL, 0);

@@ -69,7 +69,8 @@ static bool world_open(struct world *w, struct rk_arena *mem, struct rk_err *err
 
 static void world_close(struct world *w)
 {
-    static const char *const FILES[] = {"store.db", "store.db-wal", "store.db-shm"};
+    static const char *const FILES[] = {"store.db", "store.db-wal", "store.db-shm",
+                                        "store.db.lock"};
     char path[128];
 
     db_close(w->db);

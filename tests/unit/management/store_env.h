@@ -93,6 +93,7 @@ static inline void env_close(struct env *e)
     env_unlink(e, "store.db");
     env_unlink(e, "store.db-wal");
     env_unlink(e, "store.db-shm");
+    env_unlink(e, "store.db.lock");
     ck_assert_int_eq(rmdir(e->dir), 0);
 }
 

@@ -663,6 +663,8 @@ START_TEST(two_processes_share_one_database)
     const struct snapshot *s = NULL;
     bool seen = false;
 
+    if (_i == 0)
+        return; /* SQLite is for one process */
     setup(_i);
     o = (struct mgmt_opts){.store_url = e.url, .vault = vault};
     ck_ok(mgmt_open(&other, &o, err));
@@ -674,13 +676,13 @@ START_TEST(two_processes_share_one_database)
         ck_assert_msg(rc == RK_OK, "%s", err.msg);
     }
     ck_ok(put_at(other, RK_STR("acc-1"), 0, "grp-other", err));
-    for (int i = 0; e.pg && i < 300 && !seen; i++) { /* the news arrives by itself */
+    for (int i = 0; i < 300 && !seen; i++) { /* the news arrives by itself */
         s = snap();
         seen = snap_group(s, RK_STR("grp-other")) != NULL;
         snap_unref(s);
         (void)usleep(10000);
     }
-    ck_assert(seen || !e.pg);
+    ck_assert(seen);
     ck_ok(put("grp-mine", err)); /* also without news the next mutation notices */
     s = snap();
     ck_assert_ptr_nonnull(snap_group(s, RK_STR("grp-other")));
@@ -739,13 +741,13 @@ START_TEST(an_account_that_another_process_deletes_goes_here_too)
     const struct snapshot *s;
     bool gone = false;
 
+    if (_i == 0)
+        return;
     setup(_i);
     o = (struct mgmt_opts){.store_url = e.url, .vault = vault};
     ck_ok(mgmt_open(&other, &o, err));
     snap_unref(snap()); /* loaded here */
     ck_ok(mgmt_account_delete(other, &sys, RK_STR("acc-1"), err));
-    if (!e.pg) /* no news: the next mutation notices */
-        ck_fails(put("grp-late", err), RK_NOT_FOUND);
     for (int i = 0; i < 300 && !gone; i++) {
         s = mgmt_snapshot_try(m, RK_STR("acc-1"));
         gone = !s;
@@ -780,6 +782,8 @@ START_TEST(two_processes_race_and_lose_nothing)
     pthread_t t;
     uint64_t before;
 
+    if (_i == 0)
+        return;
     setup(_i);
     before = serial();
     o = (struct mgmt_opts){.store_url = e.url, .vault = vault};
@@ -814,6 +818,26 @@ START_TEST(a_locked_database_is_unavailable_then_works)
     db_rollback(db);
     db_close(db);
     ck_ok(put("grp-l", err));
+    assert_stored();
+    teardown();
+}
+END_TEST
+
+START_TEST(one_server_for_one_sqlite_file)
+{
+    struct mgmt_opts o;
+    struct mgmt *second = NULL;
+    struct rk_err why = {0};
+
+    if (_i == 1)
+        return; /* PostgreSQL is for several */
+    setup(_i);
+    o = (struct mgmt_opts){.store_url = e.url, .vault = vault};
+    ck_assert_int_eq(mgmt_open(&second, &o, &why), RK_PRECONDITION);
+    ck_assert_msg(strstr(why.msg, "in use by another server"), "%s", why.msg);
+    ck_assert_ptr_null(second);
+    ck_ok(put("grp-1st", err)); /* the first one goes on, with its lock */
+    ck_assert_int_eq(mgmt_open(&second, &o, &why), RK_PRECONDITION);
     assert_stored();
     teardown();
 }
@@ -954,6 +978,7 @@ int main(void)
     tcase_add_loop_test(tc, two_processes_race_and_lose_nothing, 0, engines);
     tcase_add_loop_test(tc, a_locked_database_is_unavailable_then_works, 0, engines);
     tcase_add_loop_test(tc, a_full_disk_is_unavailable_then_works, 0, engines);
+    tcase_add_loop_test(tc, one_server_for_one_sqlite_file, 0, engines);
     tcase_add_loop_test(tc, a_lost_server_is_unavailable_then_works, 0, engines);
     tcase_add_loop_test(tc, a_moved_database_is_unavailable_then_works, 0, engines);
     tcase_add_loop_test(tc, a_newer_schema_is_refused, 0, engines);

@@ -2,8 +2,9 @@
 /*
  * kill -9 in a write loop: a child process stores groups from several threads and tells each
  * acknowledged id through a pipe; it is killed at a random moment; then every acknowledged id must
- * be there, the store intact and the journal's chain whole. RK_KILL_ROUNDS sets the rounds (20;
- * `make check-long` runs 200).
+ * be there, the store intact and the journal's chain whole. All the while, on SQLite, another
+ * program (sqlite3) reads, backs up and checkpoints the same file, as an operator would.
+ * RK_KILL_ROUNDS sets the rounds (20; `make check-long` runs 200).
  */
 #include "config.h"
 
@@ -166,6 +167,77 @@ static void account_make(const struct env *e)
     vault_free(vault);
 }
 
+/* ---- the operator with sqlite3 -----------------------------------------------------------------
+ */
+
+#define OPERATOR_MIN 3 /* whole loops of it, or the test would say nothing */
+
+/* Each command is a process of its own, so each is the first and the last user of the file in its
+ * eyes, who removes the WAL at the end unless the server's locks are seen. "$0" is the folder.
+ * Being locked out for a moment is no fault; anything else is told in operator.err. */
+static const char OPERATOR[] =
+    "cd \"$0\" || exit 1\n"
+    "run() { sqlite3 -cmd '.timeout 2000' \"$@\" 2>&1 >operator.out | grep -v locked "
+    ">>operator.err; }\n"
+    "while kill -0 $1 2>/dev/null && ! [ -e operator.stop ]; do\n"
+    "  run store.db 'SELECT count(*) FROM grp'\n"
+    "  run store.db '.backup copy.db'\n"
+    "  run copy.db 'PRAGMA integrity_check'\n"
+    "  grep -qx ok operator.out || echo \"backup: $(head -n 3 operator.out)\" >>operator.err\n"
+    "  run store.db 'PRAGMA wal_checkpoint(TRUNCATE)'\n"
+    "  echo >>operator.loops\n"
+    "done\n";
+
+static pid_t operator_start(const struct env *e)
+{
+    char parent[16];
+    pid_t pid;
+
+    if (e->pg)
+        return -1;
+    (void)snprintf(parent, sizeof parent, "%d", (int)getpid());
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        (void)execl("/bin/sh", e->dir, "-c", OPERATOR, e->dir, parent, (char *)NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+static off_t size_of(const struct env *e, const char *file)
+{
+    char path[120];
+    struct stat st;
+
+    (void)snprintf(path, sizeof path, "%s/%s", e->dir, file);
+    return stat(path, &st) ? 0 : st.st_size;
+}
+
+static void operator_stop(const struct env *e, pid_t pid)
+{
+    static const char *const files[] = {"copy.db", "operator.out", "operator.err", "operator.loops",
+                                        "operator.stop"};
+    char path[120];
+    int status;
+    FILE *f;
+
+    if (pid < 0)
+        return;
+    while (size_of(e, "operator.loops") < OPERATOR_MIN && size_of(e, "operator.err") == 0)
+        (void)usleep(20000);
+    (void)snprintf(path, sizeof path, "%s/operator.stop", e->dir);
+    f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    (void)fclose(f);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(size_of(e, "operator.err") == 0, "see %s/operator.err", e->dir);
+    (void)fprintf(stderr, "sqlite3 went round %lld times beside it\n",
+                  (long long)size_of(e, "operator.loops"));
+    for (size_t i = 0; i < RK_ARRAY_LEN(files); i++)
+        env_unlink(e, files[i]);
+}
+
 static size_t round_run(const struct env *e, int round)
 {
     int fds[2], status;
@@ -215,6 +287,7 @@ START_TEST(no_acknowledged_write_is_lost_on_kill)
     const char *rounds = getenv("RK_KILL_ROUNDS");
     int64_t n = ROUNDS;
     size_t total = 0;
+    pid_t other;
     struct env e;
 
     if (rounds)
@@ -223,8 +296,10 @@ START_TEST(no_acknowledged_write_is_lost_on_kill)
         n = 5; /* PostgreSQL's own promise, mostly */
     env_open(&e, _i);
     account_make(&e);
+    other = operator_start(&e);
     for (int i = 0; i < (int)n; i++)
         total += round_run(&e, i);
+    operator_stop(&e, other);
     (void)fprintf(stderr, "%s: %d rounds, %zu acknowledged writes, none lost\n",
                   e.pg ? "PostgreSQL" : "SQLite", (int)n, total);
     env_close(&e);

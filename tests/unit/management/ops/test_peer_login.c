@@ -628,6 +628,8 @@ START_TEST(two_processes_enrol_into_one_account)
     struct mgmt_opts o;
     struct mgmt *mine, *other = NULL;
 
+    if (_i == 0)
+        return; /* SQLite is for one process */
     setup(_i);
     o = (struct mgmt_opts){.store_url = e.url, .vault = vault, .now_us = now_us};
     ck_ok(mgmt_open(&other, &o, err));
