@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Life of the engine, its accounts and look-ups: see engine.h. */
+/* The engine's accounts, look-ups and queues: see engine.h. Opening and closing: life.c. */
 #include "config.h"
 
 #include "management/engine/engine.h"
@@ -10,12 +10,7 @@
 #include "lib/base/id.h"
 #include "lib/base/num.h"
 #include "management/engine/engine_impl.h"
-#include "management/engine/keeper.h"
-#include "management/engine/presence_impl.h"
-#include "management/store/migrate.h"
 
-#define DNS_DOMAIN_DEFAULT "netbird.selfhosted"
-#define LANES_PG           2
 /* Look-ups by key ask this many loaded accounts before they ask the database. */
 #define SEARCH_MAX 16
 
@@ -23,116 +18,7 @@ static const char SQL_ACCOUNT_OF_PEER[] = "SELECT account_id FROM peer WHERE wg_
 static const char SQL_ACCOUNT_OF_USER[] = "SELECT account_id FROM usr WHERE id = $1";
 static const char SQL_ACCOUNTS[] = "SELECT id FROM account ORDER BY created_at, id";
 
-/* ---- life -------------------------------------------------------------------------------- */
-
-static enum rk_code lane_start(struct mgmt *m, struct rk_err *err)
-{
-    struct lane *l = &m->lanes[m->n_lanes];
-    struct db_opts o = {.url = m->opts.store_url, .writer = true};
-    enum rk_code rc = db_open(&l->db, &o, err);
-
-    if (rc)
-        return rc;
-    db_set_lazy(l->db, true);
-    l->m = m;
-    l->mem = rk_arena_new(0);
-    rk_list_init(&l->queue);
-    (void)pthread_mutex_init(&l->lock, NULL);
-    (void)pthread_cond_init(&l->wake, NULL);
-    if (pthread_create(&l->thread, NULL, mgmt_lane_main, l)) {
-        db_close(l->db);
-        rk_arena_free(l->mem);
-        return rk_fail(err, RK_UNAVAILABLE, "cannot start a thread");
-    }
-    m->n_lanes++;
-    return RK_OK;
-}
-
-static void lane_stop(struct lane *l)
-{
-    (void)pthread_mutex_lock(&l->lock);
-    l->stop = true;
-    (void)pthread_cond_signal(&l->wake);
-    (void)pthread_mutex_unlock(&l->lock);
-    (void)pthread_join(l->thread, NULL);
-    (void)pthread_cond_destroy(&l->wake);
-    (void)pthread_mutex_destroy(&l->lock);
-    db_close(l->db);
-    rk_arena_free(l->mem);
-}
-
-static enum rk_code store_prepare(struct mgmt *m, struct rk_err *err)
-{
-    RK_CLEANUP(db_closep) struct db *db = NULL;
-    enum rk_code rc = mgmt_db_open(m, &db, err);
-
-    return rc ? rc : store_migrate(db, err);
-}
-
-enum rk_code mgmt_open(struct mgmt **out, const struct mgmt_opts *opts, struct rk_err *err)
-{
-    struct mgmt *m = rk_calloc(1, sizeof *m);
-    size_t lanes = db_url_is_pg(opts->store_url) ? (opts->lanes ? opts->lanes : LANES_PG) : 1;
-    enum rk_code rc;
-
-    m->opts = *opts;
-    m->opts.store_url = rk_str_dupz(rk_str_z(opts->store_url));
-    m->opts.dns_domain =
-        rk_str_dupz(rk_str_z(opts->dns_domain ? opts->dns_domain : DNS_DOMAIN_DEFAULT));
-    if (!m->opts.now_us)
-        m->opts.now_us = rk_unix_us;
-    (void)pthread_rwlock_init(&m->lock, NULL);
-    rk_map_init(&m->accounts, true);
-    rk_list_init(&m->observers);
-    (void)pthread_mutex_init(&m->chores_lock, NULL);
-    rk_list_init(&m->chores);
-    rk_xid(m->node);
-    presences_new(m);
-    rc = db_lock_take(m->opts.store_url, &m->file, err);
-    if (rc == RK_OK)
-        rc = store_prepare(m, err);
-    while (rc == RK_OK && m->n_lanes < lanes && m->n_lanes < LANES_MAX)
-        rc = lane_start(m, err);
-    if (rc == RK_OK)
-        rc = keeper_start(&m->keeper, m, err);
-    if (rc) {
-        mgmt_close(m);
-        return rc;
-    }
-    *out = m;
-    return RK_OK;
-}
-
-void mgmt_close(struct mgmt *m)
-{
-    size_t pos = 0;
-    struct rk_str key;
-    void *value;
-
-    if (!m)
-        return;
-    keeper_stop(m->keeper); /* flushes presence, and needs the lanes */
-    m->closing = true;
-    for (size_t i = 0; i < m->n_lanes; i++)
-        lane_stop(&m->lanes[i]);
-    while (rk_map_next(&m->accounts, &pos, &key, &value)) {
-        struct acct *a = value;
-        char *id = (char *)(uintptr_t)a->id.p;
-
-        snap_unref(a->snap);
-        (void)rk_map_del(&m->accounts, key);
-        free(id);
-        free(a);
-    }
-    rk_map_done(&m->accounts);
-    presences_free(m);
-    db_lock_free(m->file);
-    (void)pthread_mutex_destroy(&m->chores_lock);
-    (void)pthread_rwlock_destroy(&m->lock);
-    free((char *)(uintptr_t)m->opts.store_url);
-    free((char *)(uintptr_t)m->opts.dns_domain);
-    free(m);
-}
+/* ---- the engine -------------------------------------------------------------------------- */
 
 enum rk_code mgmt_db_open(struct mgmt *m, struct db **out, struct rk_err *err)
 {

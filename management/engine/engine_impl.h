@@ -2,9 +2,11 @@
 /*
  * Inside of the engine; only for management/engine.
  *
- *   engine.c       life, accounts, lookups, submit
+ *   life.c         open and close: store, lanes, keeper
+ *   engine.c       accounts, lookups, submit
  *   lane.c         lane thread: batches, commit, publish
  *   tx.c           what a mutation may do
+ *   work.c         changes, overlay and snapshots of an account in the batch
  *   keeper.c       presence, timers, what other processes did
  */
 #ifndef MGMT_ENGINE_IMPL_H
@@ -121,8 +123,19 @@ enum rk_code run_journal(struct run *r, struct rk_err *err) RK_MUST;
 enum rk_code run_create(struct run *r, const struct account_data *d, struct rk_err *err) RK_MUST;
 enum rk_code run_delete(struct run *r, struct rk_err *err) RK_MUST;
 
+/** Make s, taken, the current snapshot of the work. */
+void work_keep(struct lane *l, struct work *w, const struct snapshot *s);
+
 /** Bring w->cur up to the first n changes. */
 void work_apply(struct lane *l, struct work *w, size_t n);
+
+/** Latest unpublished change of an entity, borrowed; NULL when there is none. */
+const struct change *work_latest(struct work *w, struct rk_arena *mem, enum entity_kind kind,
+                                 struct rk_str id, struct rk_str member);
+
+/** Add a change; before and after live as long as the batch. */
+void work_record(struct work *w, struct rk_arena *mem, enum entity_kind kind, struct rk_str id,
+                 const void *before, const void *after);
 
 /** Forget the changes from index n on. */
 void work_truncate(struct work *w, struct rk_arena *mem, size_t n);

@@ -21,24 +21,7 @@ static const char SQL_HEAD_NEW[] =
     "INSERT INTO account_head (account_id, serial, version, journal_seq, journal_hash, base_seq, "
     "base_hash) VALUES ($1, $2, 1, 0, $3, 0, $3) ON CONFLICT DO NOTHING";
 
-/* ---- snapshots of the batch -------------------------------------------------------------- */
-
-static void snap_keep(struct lane *l, struct work *w, const struct snapshot *s)
-{
-    w->snaps =
-        rk_arena_grow(l->mem, w->snaps, w->n_snaps, &w->cap_snaps, sizeof(const struct snapshot *));
-    w->snaps[w->n_snaps++] = s;
-    w->cur = s;
-}
-
-void work_apply(struct lane *l, struct work *w, size_t n)
-{
-    if (!w->cur || (w->n_applied == n && w->serial_applied == w->serial))
-        return;
-    snap_keep(l, w, snap_apply(w->cur, w->changes + w->n_applied, n - w->n_applied, w->serial));
-    w->n_applied = n;
-    w->serial_applied = w->serial;
-}
+/* ---- publishing -------------------------------------------------------------------------- */
 
 static void publish(struct lane *l, struct work *w, const struct snapshot *now)
 {
@@ -79,7 +62,7 @@ static enum rk_code work_load(struct lane *l, struct work *w, struct rk_err *err
     d.account.serial = w->serial;
     snap = snap_build(&d, &opts);
     w->reloaded = true;
-    snap_keep(l, w, snap);
+    work_keep(l, w, snap);
     return RK_OK;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a mutation may do: every change goes to SQL at once and to the list of changes, from which
- * the journal rows are written when the mutation ends. The overlay finds the latest state of an
- * entity among the changes that no snapshot shows yet.
+ * the journal rows are written when the mutation ends. The latest state of an
+ * entity among the changes that no snapshot shows yet is in the overlay; see work.c.
  */
 #include "config.h"
 
@@ -55,71 +55,6 @@ bool mgmt_kind_in_maps(enum entity_kind k)
     return false;
 }
 
-/* ---- the overlay ------------------------------------------------------------------------- */
-
-/* Kind, id and, for memberships, the peer: unique among entities of an account. */
-static struct rk_str overlay_key(struct rk_arena *mem, enum entity_kind kind, struct rk_str id,
-                                 struct rk_str member)
-{
-    char *p = rk_arena_alloc(mem, id.n + member.n + 2);
-
-    p[0] = (char)('A' + (int)kind);
-    if (id.n)
-        memcpy(p + 1, id.p, id.n);
-    p[1 + id.n] = 0;
-    if (member.n)
-        memcpy(p + 2 + id.n, member.p, member.n);
-    return rk_str_of(p, id.n + member.n + 2);
-}
-
-static struct rk_str change_key(struct rk_arena *mem, const struct change *c)
-{
-    const struct group_peer *gp = c->after ? c->after : c->before;
-
-    return overlay_key(mem, c->kind, c->id,
-                       c->kind == ENT_GROUP_PEER ? gp->peer_id : rk_str_of(NULL, 0));
-}
-
-static void overlay_set(struct work *w, struct rk_str key, size_t index)
-{
-    (void)rk_map_put(&w->overlay, key, (void *)(uintptr_t)(index + 1));
-}
-
-/* Latest unpublished change of an entity; NULL when there is none. */
-static const struct change *overlay_get(struct run *r, enum entity_kind kind, struct rk_str id,
-                                        struct rk_str member)
-{
-    uintptr_t index;
-
-    if (r->w->n == 0)
-        return NULL;
-    index = (uintptr_t)rk_map_get(&r->w->overlay, overlay_key(r->tx.mem, kind, id, member));
-    return index ? &r->w->changes[index - 1] : NULL;
-}
-
-void work_truncate(struct work *w, struct rk_arena *mem, size_t n)
-{
-    if (n == w->n)
-        return;
-    assert(w->n_applied <= n);
-    w->n = n;
-    rk_map_done(&w->overlay);
-    rk_map_init(&w->overlay, true);
-    for (size_t i = 0; i < n; i++)
-        overlay_set(w, change_key(mem, &w->changes[i]), i);
-}
-
-static void record(struct run *r, enum entity_kind kind, struct rk_str id, const void *before,
-                   const void *after)
-{
-    struct work *w = r->w;
-
-    w->changes = rk_arena_grow(r->tx.mem, w->changes, w->n, &w->cap, sizeof *w->changes);
-    w->changes[w->n] = (struct change){.kind = kind, .id = id, .before = before, .after = after};
-    overlay_set(w, change_key(r->tx.mem, &w->changes[w->n]), w->n);
-    w->n++;
-}
-
 /* ---- reading ----------------------------------------------------------------------------- */
 
 static const void *snap_get(const struct snapshot *s, enum entity_kind kind, struct rk_str id)
@@ -146,7 +81,7 @@ const void *tx_get(struct tx *tx, enum entity_kind kind, struct rk_str id)
     assert(kind != ENT_GROUP_PEER);
     if (kind == ENT_ACCOUNT || kind == ENT_SETTINGS || kind == ENT_DNS_SETTINGS)
         id = tx->account_id;
-    c = overlay_get(r, kind, id, rk_str_of(NULL, 0));
+    c = work_latest(r->w, r->tx.mem, kind, id, rk_str_of(NULL, 0));
     return c ? c->after : snap_get(tx->snap, kind, id);
 }
 
@@ -160,7 +95,7 @@ void tx_refresh(struct tx *tx)
 
 bool tx_group_has_peer(struct tx *tx, struct rk_str group_id, struct rk_str peer_id)
 {
-    const struct change *c = overlay_get(run_of(tx), ENT_GROUP_PEER, group_id, peer_id);
+    const struct change *c = work_latest(run_of(tx)->w, tx->mem, ENT_GROUP_PEER, group_id, peer_id);
     uint32_t index;
 
     if (c)
@@ -212,7 +147,7 @@ enum rk_code tx_put(struct tx *tx, enum entity_kind kind, const void *entity, st
     rc = before ? store_update(&s, tx->account_id, kind, before, after, err)
                 : store_insert(&s, tx->account_id, kind, after, NULL, err);
     if (rc == RK_OK)
-        record(r, kind, id, before, after);
+        work_record(r->w, r->tx.mem, kind, id, before, after);
     return rc;
 }
 
@@ -225,7 +160,7 @@ enum rk_code tx_insert_try(struct tx *tx, enum entity_kind kind, const void *ent
     enum rk_code rc = store_insert(&s, tx->account_id, kind, after, taken, err);
 
     if (rc == RK_OK && !*taken)
-        record(r, kind, id_of(r, kind, after), NULL, after);
+        work_record(r->w, r->tx.mem, kind, id_of(r, kind, after), NULL, after);
     return rc;
 }
 
@@ -252,7 +187,7 @@ enum rk_code tx_group_add_peer(struct tx *tx, struct rk_str group_id, struct rk_
     if (rc)
         return rc;
     gp = member_new(r, group_id, peer_id);
-    record(r, ENT_GROUP_PEER, gp->group_id, NULL, gp);
+    work_record(r->w, r->tx.mem, ENT_GROUP_PEER, gp->group_id, NULL, gp);
     return RK_OK;
 }
 
@@ -260,7 +195,7 @@ static void record_member_gone(struct run *r, struct rk_str group_id, struct rk_
 {
     struct group_peer *gp = member_new(r, group_id, peer_id);
 
-    record(r, ENT_GROUP_PEER, gp->group_id, gp, NULL);
+    work_record(r->w, r->tx.mem, ENT_GROUP_PEER, gp->group_id, gp, NULL);
 }
 
 enum rk_code tx_group_del_peer(struct tx *tx, struct rk_str group_id, struct rk_str peer_id,
@@ -437,7 +372,7 @@ enum rk_code tx_del(struct tx *tx, enum entity_kind kind, struct rk_str id, stru
     if (rc == RK_OK)
         rc = store_delete(&s, kind, before, err);
     if (rc == RK_OK)
-        record(r, kind, id, before, NULL);
+        work_record(r->w, r->tx.mem, kind, id, before, NULL);
     return rc;
 }
 
@@ -564,6 +499,6 @@ enum rk_code run_delete(struct run *r, struct rk_err *err)
     if (rc == RK_OK && changed != 1)
         rc = rk_fail(err, RK_NOT_FOUND, "account %.*s", RK_STR_ARG(a->id));
     if (rc == RK_OK)
-        record(r, ENT_ACCOUNT, a->id, a, NULL);
+        work_record(r->w, r->tx.mem, ENT_ACCOUNT, a->id, a, NULL);
     return rc;
 }

@@ -15,10 +15,12 @@
 
 #include "management/netmap/dnsview.h"
 #include "management/netmap/firewall.h"
-#include "management/netmap/pb.h"
 #include "management/netmap/routes.h"
 #include "management/netmap/streams.h"
 #include "management/netmap/view.h"
+#include "management/snapshot/dns_plan.h"
+#include "management/snapshot/pb.h"
+#include "management/snapshot/user_plan.h"
 
 enum { /* fields of NetworkMapComponentsFull */
        FULL_SERIAL = 1,

@@ -6,11 +6,11 @@
 
 #include "management/netmap/dnsview.h"
 #include "management/netmap/firewall.h"
-#include "management/netmap/pb.h"
 #include "management/netmap/routes.h"
 #include "management/netmap/sshauth.h"
 #include "management/netmap/streams.h"
 #include "management/netmap/view.h"
+#include "management/snapshot/pb.h"
 
 #define PORT_DNS_NEW 22054
 #define PORT_DNS_OLD 5353

@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#include "management/netmap/pb.h"
+#include "management/snapshot/pb.h"
 
 #define FIELD_RULES  8
 #define PORT_SSH     22

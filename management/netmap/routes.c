@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "management/netmap/pb.h"
+#include "management/snapshot/pb.h"
 
 #define FIELD_ROUTES 5
 #define V6_ID        "-v6-default"

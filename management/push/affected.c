@@ -9,10 +9,10 @@
 
 #include "management/push/affected.h"
 
-#include "management/netmap/dnsview.h"
 #include "management/netmap/netmap.h"
 #include "management/netmap/routes.h"
 #include "management/netmap/view.h"
+#include "management/snapshot/dns_plan.h"
 #include "management/snapshot/plan.h"
 #include "management/snapshot/proxy.h"
 #include "management/snapshot/state.h"

@@ -8,7 +8,7 @@
 
 #include "lib/base/rd.h"
 #include "management/domain/version.h"
-#include "management/netmap/pb.h"
+#include "management/snapshot/pb.h"
 
 /* Fields of SyncResponse. */
 enum {

@@ -11,7 +11,7 @@
 #include "lib/base/num.h"
 #include "lib/crypto/hmac.h"
 #include "lib/crypto/secret.h"
-#include "management/netmap/pb.h"
+#include "management/snapshot/pb.h"
 
 enum protocol {
     PROTOCOL_UDP = 0,

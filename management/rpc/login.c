@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "lib/base/num.h"
-#include "management/netmap/pb.h"
+#include "management/snapshot/pb.h"
 #include "management/ops/peer_login.h"
 #include "management/ops/peer_logout.h"
 #include "management/push/message.h"

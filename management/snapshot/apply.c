@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Making snapshots: an edit starts from a version (or from nothing), applies changes to copies of
- * the nodes they touch, then makes derived parts anew where their inputs changed.
+ * Making snapshots and freeing them: an edit starts from a version (or from nothing), applies
+ * changes to copies of the nodes they touch, then makes derived parts anew where their inputs
+ * changed.
  */
 #include "config.h"
 
@@ -11,10 +12,10 @@
 
 #include "lib/base/err.h"
 #include "management/domain/version.h"
-#include "management/netmap/dnsview.h"
-#include "management/netmap/sshauth.h"
+#include "management/snapshot/dns_plan.h"
 #include "management/snapshot/pages.h"
 #include "management/snapshot/plan.h"
+#include "management/snapshot/user_plan.h"
 
 #define NEW_DNS_PORT_VERSION "0.59.0"
 
@@ -737,4 +738,48 @@ struct snapshot *snap_apply(const struct snapshot *old, const struct change *cha
         renumber(&e);
     finish(&e);
     return s;
+}
+
+/* ---- life */
+
+struct snapshot *snap_ref(const struct snapshot *s)
+{
+    struct snapshot *w = (struct snapshot *)(uintptr_t)s;
+
+    if (w)
+        atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
+    return w;
+}
+
+void snap_unref(const struct snapshot *c)
+{
+    struct snapshot *s = (struct snapshot *)(uintptr_t)c; /* the count is not part of the value */
+
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    plan_unref(s->plan);
+    dns_plan_unref(s->dns);
+    user_plan_unref(s->users);
+    failing_unref(s->failing);
+    grp_list_unref(s->groups);
+    page_list_unref(s->pages);
+    sorted_array_unref(s->by_key);
+    sorted_array_unref(s->by_label);
+    sorted_array_unref(s->by_ip);
+    sorted_array_unref(s->by_ip6);
+    for (unsigned k = 0; k < ENT_COUNT; k++)
+        sorted_array_unref(s->tab[k]);
+    row_unref(s->account);
+    row_unref(s->settings);
+    row_unref(s->dns_settings);
+    bits_done(&s->all);
+    bits_done(&s->valid);
+    dns_name_unref(s->server_domain);
+    free(s);
+}
+
+void snap_unrefp(struct snapshot **s)
+{
+    snap_unref(*s);
+    *s = NULL;
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "lib/base/enc.h"
-#include "management/netmap/pb.h"
+#include "management/snapshot/pb.h"
 
 #define DNS_TTL_S 300
 

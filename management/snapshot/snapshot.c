@@ -1,50 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Life and lookups of snapshots; how they are made is in apply.c. */
+/* Look-ups in snapshots; how they are made and freed is in apply.c. */
 #include "config.h"
 
 #include "management/snapshot/snapshot.h"
 
 #include <stdlib.h>
 
-#include "management/netmap/dnsview.h"
-#include "management/netmap/sshauth.h"
 #include "management/snapshot/apply.h"
 #include "management/snapshot/pages.h"
 #include "management/snapshot/plan.h"
 #include "management/snapshot/state.h"
 
 static const struct bits NO_PEERS = {0};
-
-/* ---- rows */
-
-struct row *row_new(enum entity_kind k, const void *entity)
-{
-    struct row *r;
-
-    _Static_assert(sizeof(struct row) <= ROW_HEAD, "the head must hold a row");
-    r = entity_dup_block(k, entity, ROW_HEAD);
-    r->refs = 1;
-    r->kind = k;
-    r->index = NO_INDEX;
-    r->id = entity_id(k, row_entity(r));
-    return r;
-}
-
-struct row *row_ref(const struct row *r)
-{
-    struct row *w = (struct row *)(uintptr_t)r;
-
-    atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
-    return w;
-}
-
-void row_unref(const struct row *r)
-{
-    struct row *w = (struct row *)(uintptr_t)r;
-
-    if (w && atomic_fetch_sub_explicit(&w->refs, 1, memory_order_acq_rel) == 1)
-        free(w);
-}
 
 const struct row *state_row(const struct snapshot *s, enum entity_kind k, struct rk_str id)
 {
@@ -65,50 +32,6 @@ const struct bits *state_members(const struct snapshot *s, uint32_t g)
     if (!s->groups || g >= s->groups->n || !s->groups->g[g])
         return &NO_PEERS;
     return &s->groups->g[g]->members;
-}
-
-/* ---- life */
-
-struct snapshot *snap_ref(const struct snapshot *s)
-{
-    struct snapshot *w = (struct snapshot *)(uintptr_t)s;
-
-    if (w)
-        atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
-    return w;
-}
-
-void snap_unref(const struct snapshot *c)
-{
-    struct snapshot *s = (struct snapshot *)(uintptr_t)c; /* the count is not part of the value */
-
-    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    plan_unref(s->plan);
-    dns_plan_unref(s->dns);
-    user_plan_unref(s->users);
-    failing_unref(s->failing);
-    grp_list_unref(s->groups);
-    page_list_unref(s->pages);
-    sorted_array_unref(s->by_key);
-    sorted_array_unref(s->by_label);
-    sorted_array_unref(s->by_ip);
-    sorted_array_unref(s->by_ip6);
-    for (unsigned k = 0; k < ENT_COUNT; k++)
-        sorted_array_unref(s->tab[k]);
-    row_unref(s->account);
-    row_unref(s->settings);
-    row_unref(s->dns_settings);
-    bits_done(&s->all);
-    bits_done(&s->valid);
-    dns_name_unref(s->server_domain);
-    free(s);
-}
-
-void snap_unrefp(struct snapshot **s)
-{
-    snap_unref(*s);
-    *s = NULL;
 }
 
 /* ---- single structs */

@@ -2,7 +2,7 @@
 /* See pb.h. */
 #include "config.h"
 
-#include "management/netmap/pb.h"
+#include "management/snapshot/pb.h"
 
 void pb_end(struct rk_buf *b, size_t start)
 {
