@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/cli/sso.h"
 #include "agent/cli/status.h"
+#include "agent/client/sso.h"
 #include "agent/config/options.h"
 #include "agent/config/version.h"
 #include "agent/control/client.h"

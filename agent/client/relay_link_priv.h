@@ -12,8 +12,9 @@
 
 enum relay_link_state { RELAY_LINK_DIAL, RELAY_LINK_UPGRADE, RELAY_LINK_AUTH, RELAY_LINK_UP };
 
-#define RELAY_LINK_MAX_EARLY 256 /* senders whose first datagram is kept until their stream opens  \
-                                  */
+#define RELAY_LINK_MAX_EARLY                                                                       \
+    256 /* senders whose first datagram is kept until their stream opens                           \
+         */
 
 struct relay_link_early {
     bool used;

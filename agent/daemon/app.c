@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/cli/sso.h"
 #include "agent/client/login.h"
+#include "agent/client/sso.h"
 #include "agent/config/version.h"
 #include "agent/control/proto.h"
 #include "agent/control/server.h"

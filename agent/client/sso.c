@@ -2,7 +2,7 @@
 /* The device flow; see sso.h. */
 #include "config.h"
 
-#include "agent/cli/sso.h"
+#include "agent/client/sso.h"
 
 #include <time.h>
 
