@@ -10,8 +10,16 @@
 #include "management/snapshot/dns_plan.h"
 #include "management/snapshot/pb.h"
 
+#define PORT_DNS_NEW 22054
+#define PORT_DNS_OLD 5353
+
 /* fields of DNSConfig beside those of dns_plan.h */
 enum { CONFIG_ENABLE = 1, CONFIG_PORT = 4 };
+
+int64_t netmap_forwarder_port(const struct snapshot *s)
+{
+    return s->n_peers > 0 && s->n_old_dns == 0 ? PORT_DNS_NEW : PORT_DNS_OLD;
+}
 
 static bool serves_itself(const struct ns_group *g, const struct peer *p)
 {

@@ -12,9 +12,6 @@
 #include "management/netmap/view.h"
 #include "management/snapshot/pb.h"
 
-#define PORT_DNS_NEW 22054
-#define PORT_DNS_OLD 5353
-
 enum { /* fields of NetworkMap */
        MAP_SERIAL = 1,
        MAP_PEER_CONFIG = 2,
@@ -23,11 +20,6 @@ enum { /* fields of NetworkMap */
        MAP_FIREWALL_EMPTY = 9,
        MAP_ROUTES_FIREWALL_EMPTY = 11,
 };
-
-int64_t netmap_forwarder_port(const struct snapshot *s)
-{
-    return s->n_peers > 0 && s->n_old_dns == 0 ? PORT_DNS_NEW : PORT_DNS_OLD;
-}
 
 /* ---- PeerConfig */
 

@@ -73,7 +73,7 @@ bool view_passes(const struct view *v, const struct plan_policy *p, uint32_t pee
     return true;
 }
 
-static void drop_failing(const struct snapshot *s, const struct plan_policy *p, struct bits *set)
+void view_drop_failing(const struct snapshot *s, const struct plan_policy *p, struct bits *set)
 {
     for (uint32_t i = 0; i < p->n_checks; i++)
         bits_andnot(set, &s->failing->check[p->checks[i]].peers);
@@ -99,10 +99,10 @@ void view_side(const struct view *v, const struct plan_side *side, const struct 
     view_members(v->s, &side->groups, out);
     bits_and(out, &v->peers);
     if (checks)
-        drop_failing(v->s, checks, out);
+        view_drop_failing(v->s, checks, out);
 }
 
-static bool on_side(const struct view *v, const struct plan_side *side)
+bool view_on_side(const struct view *v, const struct plan_side *side)
 {
     if (side->peer.n > 0)
         return rk_str_eq(side->peer, v->p->id);
@@ -121,8 +121,7 @@ static int cmp_u32(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Sort and drop repetitions. */
-static uint32_t unique(uint32_t *v, uint32_t n)
+uint32_t view_sort_unique(uint32_t *v, uint32_t n)
 {
     uint32_t kept = 0;
 
@@ -134,10 +133,8 @@ static uint32_t unique(uint32_t *v, uint32_t n)
     return kept;
 }
 
-/* Items that the receiver's groups lead to in up to two indexes, and what names it directly;
- * ascending. Owned by the caller (free). */
-static uint32_t *candidates(const struct view *v, const struct gindex *x, const struct gindex *y,
-                            enum ref_kind kind, uint32_t *n)
+uint32_t *view_candidates(const struct view *v, const struct gindex *x, const struct gindex *y,
+                          enum ref_kind kind, uint32_t *n)
 {
     const struct plan *pl = v->s->plan;
     uint32_t total = 0, k, *list;
@@ -165,7 +162,7 @@ static uint32_t *candidates(const struct view *v, const struct gindex *x, const 
             for (uint32_t j = 0; j < *n; j++)
                 list[total++] = items[j];
         }
-    *n = unique(list, total);
+    *n = view_sort_unique(list, total);
     return list;
 }
 
@@ -176,15 +173,15 @@ void view_find_hits(struct view *v)
 
     if (!v->validated)
         return;
-    list = candidates(v, &pl->rules_of, NULL, REF_RULE, &n);
+    list = view_candidates(v, &pl->rules_of, NULL, REF_RULE, &n);
     v->hits = rk_malloc((n + 1) * sizeof *v->hits);
     for (uint32_t i = 0; i < n; i++) {
         const struct plan_rule *r = &pl->rules[list[i]];
         struct view_hit h = {.rule = list[i]};
 
-        h.in_src = on_side(v, &r->src) &&
+        h.in_src = view_on_side(v, &r->src) &&
                    (r->src.peer.n > 0 || view_passes(v, &pl->policies[r->policy], v->self));
-        h.in_dst = on_side(v, &r->dst);
+        h.in_dst = view_on_side(v, &r->dst);
         if (h.in_src || h.in_dst)
             v->hits[v->n_hits++] = h;
     }
@@ -206,73 +203,10 @@ bool view_ssh(const struct view *v)
     return false;
 }
 
-/* Take one side's peers into the component set: approved ones that pass the checks (if any), or
- * the directly named one as it is. */
-static void take_side(struct view *v, const struct plan_side *side,
-                      const struct plan_policy *checks)
-{
-    if (side->peer.n > 0) {
-        uint32_t i = snap_index_of(v->s, side->peer);
-
-        if (i != SNAP_NO_PEER)
-            bits_set(&v->peers, i);
-        return;
-    }
-    if (!checks || checks->n_checks == 0) {
-        for (uint32_t i = 0; i < side->groups.n; i++)
-            bits_or_and(&v->peers, state_members(v->s, side->groups.g[i]), &v->s->valid);
-        return;
-    }
-    view_members(v->s, &side->groups, &v->tmp);
-    bits_and(&v->tmp, &v->s->valid);
-    drop_failing(v->s, checks, &v->tmp);
-    bits_or(&v->peers, &v->tmp);
-}
-
-static void select_rules(struct view *v)
-{
-    const struct plan *pl = v->s->plan;
-
-    view_find_hits(v);
-    for (uint32_t i = 0; i < v->n_hits; i++) {
-        const struct plan_rule *r = &pl->rules[v->hits[i].rule];
-
-        if (v->hits[i].in_src)
-            take_side(v, &r->dst, NULL);
-        if (v->hits[i].in_dst)
-            take_side(v, &r->src, &pl->policies[r->policy]);
-    }
-}
-
-/* ---- routes */
-
-static void select_routes(struct view *v)
-{
-    const struct plan *pl = v->s->plan;
-    uint32_t n, *list = candidates(v, &pl->routed_by, &pl->routed_to, REF_ROUTE, &n);
-
-    for (uint32_t i = 0; i < n; i++) {
-        const struct plan_route *r = &pl->routes[list[i]];
-        uint32_t peer;
-
-        if (!r->r->enabled && !routes_served_by(v->s, r, v->self))
-            continue; /* only its routing peers care for a disabled route */
-        list[v->n_routes++] = list[i];
-        peer = r->r->peer.n ? snap_index_of(v->s, r->r->peer) : SNAP_NO_PEER;
-        if (peer != SNAP_NO_PEER && bits_has(&v->s->valid, peer))
-            bits_set(&v->peers, peer);
-        for (uint32_t g = 0; g < r->peer_groups.n; g++)
-            bits_or_and(&v->peers, state_members(v->s, r->peer_groups.g[g]), &v->s->valid);
-    }
-    v->routes = list;
-}
-
-/* ---- networks */
-
 bool view_routes_network(const struct view *v, const struct plan_network *n)
 {
     for (uint32_t i = 0; i < n->n_routers; i++)
-        if (on_side(v, &v->s->plan->routers[n->routers[i]].peers))
+        if (view_on_side(v, &v->s->plan->routers[n->routers[i]].peers))
             return true;
     return false;
 }
@@ -307,131 +241,4 @@ const struct router *view_router_of(const struct snapshot *s, const struct plan_
                 return r->r;
     }
     return NULL;
-}
-
-/* Sources of a resource policy into the component set: approved, passing. */
-static void take_sources(struct view *v, const struct plan_policy *p)
-{
-    if (p->sources.peer.n > 0) {
-        uint32_t i = snap_index_of(v->s, p->sources.peer);
-
-        if (i != SNAP_NO_PEER && bits_has(&v->s->valid, i) && view_passes(v, p, i))
-            bits_set(&v->peers, i);
-        return;
-    }
-    take_side(v, &p->sources, p);
-}
-
-static void select_resource(struct view *v, uint32_t index)
-{
-    const struct plan *pl = v->s->plan;
-    const struct plan_resource *r = &pl->resources[index];
-    const struct plan_network *n = &pl->networks[r->network];
-    bool router = view_routes_network(v, n), take = router;
-
-    if (r->n_policies == 0)
-        return;
-    for (uint32_t i = 0; i < r->n_policies; i++) {
-        const struct plan_policy *p = &pl->policies[r->policies[i]];
-
-        if (take)
-            take_sources(v, p); /* for a client: only of the policies behind its own */
-        else
-            take = on_side(v, &p->sources) && view_passes(v, p, v->self);
-    }
-    if (!take)
-        return;
-    view_network_peers(v->s, n, &v->tmp);
-    bits_and(&v->tmp, &v->s->valid);
-    bits_or(&v->peers, &v->tmp);
-    v->is_router |= router;
-    v->resources[v->n_resources++] = (struct view_resource){.resource = index, .router = router};
-}
-
-static void select_resources(struct view *v)
-{
-    const struct plan *pl = v->s->plan;
-    uint32_t n_nets, n_res, total, *nets, *res, *all;
-
-    if (pl->n_resources == 0)
-        return;
-    nets = candidates(v, &pl->networks_of, NULL, REF_NETWORK, &n_nets);
-    res = candidates(v, &pl->resources_of, NULL, REF_RESOURCE, &n_res);
-    total = n_res;
-    for (uint32_t i = 0; i < n_nets; i++)
-        total += pl->networks[nets[i]].n_resources;
-    all = rk_malloc((total + 1) * sizeof *all);
-    for (total = 0; total < n_res; total++)
-        all[total] = res[total];
-    for (uint32_t i = 0; i < n_nets; i++)
-        for (uint32_t k = 0; k < pl->networks[nets[i]].n_resources; k++)
-            all[total++] = pl->networks[nets[i]].resources[k];
-    total = unique(all, total);
-    v->resources = rk_malloc((total + 1) * sizeof *v->resources);
-    for (uint32_t i = 0; i < total; i++)
-        select_resource(v, all[i]);
-    free(nets);
-    free(res);
-    free(all);
-}
-
-/* ---- connections */
-
-static void connect_rules(struct view *v)
-{
-    const struct plan *pl = v->s->plan;
-
-    for (uint32_t i = 0; i < v->n_hits; i++) {
-        const struct plan_rule *r = &pl->rules[v->hits[i].rule];
-
-        if (v->hits[i].in_src) {
-            view_side(v, &r->dst, NULL, &v->tmp);
-            bits_or(&v->direct, &v->tmp);
-        }
-        if (v->hits[i].in_dst) {
-            view_side(v, &r->src, &pl->policies[r->policy], &v->tmp);
-            bits_or(&v->direct, &v->tmp);
-        }
-    }
-    bits_unset(&v->direct, v->self);
-}
-
-/* Peers whose login has expired by time move to the offline list. */
-static void split_offline(struct view *v)
-{
-    const struct settings *st = snap_settings(v->s);
-
-    if (!st->peer_login_expiration_enabled)
-        return;
-    for (uint32_t i = 0; i < v->direct.n && i < v->s->pages->n; i++) {
-        const struct page *p = v->s->pages->page[i];
-        uint64_t w = v->direct.w[i] & p->sso;
-
-        for (; w; w &= w - 1) {
-            unsigned slot = (unsigned)__builtin_ctzll(w);
-
-            if (!peer_time_expired(row_peer(p->row[slot]), st, v->opts->now_us))
-                continue;
-            bits_set(&v->offline, i * 64 + slot);
-            bits_unset(&v->direct, i * 64 + slot);
-        }
-    }
-}
-
-void view_select(struct view *v)
-{
-    bits_reserve(&v->peers, v->s->limit);
-    bits_reserve(&v->direct, v->s->limit);
-    bits_set(&v->peers, v->self);
-    if (!v->validated)
-        return;
-    select_routes(v);
-    select_rules(v);
-    bits_copy(&v->dns_peers, &v->peers);
-    select_resources(v);
-    connect_rules(v);
-    split_offline(v);
-    bits_copy(&v->connect, &v->direct);
-    if (v->n_resources > 0)
-        routes_connect(v);
 }

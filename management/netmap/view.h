@@ -66,13 +66,27 @@ void view_done(struct view *v);
 /** Fill in hits only (enough for the SSH switch). */
 void view_find_hits(struct view *v);
 
-/** Everything. Calls view_find_hits. */
+/** Everything (select.c). Calls view_find_hits. */
 void view_select(struct view *v);
 
 /** A group list's members that a policy lets through: component peers, without those that fail one
  *  of the checks (policy may be NULL: no checks). Replaces *out; self may be in it. */
 void view_side(const struct view *v, const struct plan_side *side, const struct plan_policy *checks,
                struct bits *out);
+
+/** Take those that fail one of the policy's checks out of the set. */
+void view_drop_failing(const struct snapshot *s, const struct plan_policy *p, struct bits *set);
+
+/** Self is on the side. */
+bool view_on_side(const struct view *v, const struct plan_side *side);
+
+/** Items that self's groups lead to in up to two indexes, and what names self directly; ascending,
+ *  *n of them. Owned by the caller (free). */
+uint32_t *view_candidates(const struct view *v, const struct gindex *x, const struct gindex *y,
+                          enum ref_kind kind, uint32_t *n);
+
+/** Sort n numbers and drop repetitions; how many are left. */
+uint32_t view_sort_unique(uint32_t *v, uint32_t n);
 
 /** Self passes all checks of the policy. */
 bool view_passes(const struct view *v, const struct plan_policy *p, uint32_t peer);

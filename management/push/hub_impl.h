@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Inside of the hub, shared by hub.c (streams, accounts, the engine's side), queue.c (whose turn it
- * is, bytes on their way, time) and build.c (messages). Nothing else includes it.
+ * Inside of the hub, shared by service.c (life, streams, accounts, the engine's side), build.c
+ * (messages), queue.c (whose turn it is, bytes on their way, time) and hub.c (lock, posts), each of
+ * which calls only those after it. Nothing else includes it.
  *
  * One lock guards everything in struct hub and all streams but what is marked otherwise. Nothing is
  * called with it held that takes another lock: posts to loops and pools are collected and made by
@@ -147,13 +148,13 @@ static inline void hub_lock(struct hub *h)
     (void)pthread_mutex_lock(&h->lock);
 }
 void hub_unlock(struct hub *h);
-void hub_stream_end(struct hub_stream *s);   /* locked: finish the call on its loop */
-void hub_stream_unref(struct hub_stream *s); /* locked */
+void hub_stream_unref(struct hub_stream *s);                           /* locked */
+void hub_post(struct hub *h, struct hub_post *p, struct rk_loop *loop, /* locked */
+              void (*run)(struct rk_task *t));
 
 /* queue.c; all locked */
-void hub_post(struct hub *h, struct hub_post *p, struct rk_loop *loop,
-              void (*run)(struct rk_task *t));
-void hub_kick(struct hub *h); /* let idle builders look */
+void hub_stream_end(struct hub_stream *s); /* finish the call on its loop */
+void hub_kick(struct hub *h);              /* let idle builders look */
 void hub_mark(struct hub_stream *s, unsigned want, enum hub_need need, int64_t now_ms);
 void hub_schedule(struct hub_stream *s, int64_t now_ms);
 void hub_unschedule(struct hub_stream *s);

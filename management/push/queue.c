@@ -31,14 +31,6 @@ static int64_t ready_key(const struct hub_stream *s, int64_t now_ms)
     return key + rk_min_i64((int64_t)(s->last_bytes / SIZE_PER_US), WAIT_SIZE_US_MAX);
 }
 
-void hub_post(struct hub *h, struct hub_post *p, struct rk_loop *loop,
-              void (*run)(struct rk_task *t))
-{
-    p->loop = loop;
-    p->task = (struct rk_task){.run = run};
-    rk_list_push_back(&h->posts, &p->link);
-}
-
 static struct hub_stream *way_first(const struct hub *h, enum hub_way way)
 {
     const struct rk_list *head = &h->way[way];
@@ -113,6 +105,38 @@ void hub_unschedule(struct hub_stream *s)
     else if (s->where == HUB_WAITING)
         rk_heap_remove(&s->hub->waiting, &s->node);
     s->where = HUB_IDLE;
+}
+
+static void end_on_loop(struct rk_task *t)
+{
+    struct hub_stream *s = rk_container_of(t, struct hub_stream, end.task);
+    struct hub *h = s->hub;
+    struct rk_err why = {0};
+    bool cut_off;
+    void *call;
+
+    hub_lock(h);
+    call = s->call;
+    cut_off = s->cut_off;
+    hub_unlock(h);
+    if (cut_off)
+        (void)rk_fail(&why, RK_UNAVAILABLE, "the agent does not read its messages");
+    if (call)
+        h->sink->finish(call, cut_off ? &why : NULL);
+    hub_lock(h);
+    hub_stream_unref(s);
+    hub_unlock(h);
+}
+
+void hub_stream_end(struct hub_stream *s)
+{
+    if (s->ended || s->detached)
+        return;
+    s->ended = true;
+    s->want = 0;
+    hub_unschedule(s);
+    s->refs++;
+    hub_post(s->hub, &s->end, s->loop, end_on_loop);
 }
 
 static void make_ready(struct hub_stream *s, int64_t now_ms)

@@ -3,12 +3,12 @@
 #include "config.h"
 
 #include "lib/base/num.h"
-#include "management/snapshot/pb.h"
 #include "management/ops/peer_login.h"
 #include "management/ops/peer_logout.h"
 #include "management/push/message.h"
 #include "management/rpc/meta.h"
 #include "management/rpc/rpc_impl.h"
+#include "management/snapshot/pb.h"
 
 #define LABELS_MAX   32 /* extra DNS labels of a request; more are refused by the operation */
 #define RESPONSE_MAX ((size_t)1 << 20)
