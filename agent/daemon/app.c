@@ -531,8 +531,8 @@ static void select_networks(struct app *a, struct ctl_req *r, const json_t *args
         (void)rk_fail(&err, RK_PRECONDITION, "not connected");
     else if (!n)
         (void)rk_fail(&err, RK_BAD_REQUEST, "no network named");
-    if (err.code ||
-        engine_select(e, ids, n, select, json_is_true(json_object_get(args, "append")), &err))
+    if (err.code || host_select(engine_host(e), ids, n, select,
+                                json_is_true(json_object_get(args, "append")), &err))
         ctl_fail(r, &err);
     else
         ctl_reply(r, NULL);
@@ -575,7 +575,8 @@ static void on_request(struct ctl_user *u, struct ctl_req *r, const char *call, 
         ctl_reply(r,
                   json_pack("{s:s,s:s}", "version", PACKAGE_VERSION, "speaks", AGENT_WIRE_VERSION));
     } else if (strcmp(call, "networks") == 0) {
-        ctl_reply(r, json_pack("{s:o}", "networks", e ? engine_networks(e) : json_array()));
+        ctl_reply(r,
+                  json_pack("{s:o}", "networks", e ? host_networks(engine_host(e)) : json_array()));
     } else if (ctl_uid(r) != 0 && ctl_uid(r) != geteuid() && !a->o->allow_users) {
         (void)rk_fail(&err, RK_FORBIDDEN, "only root may do this (see --allow-users)");
         ctl_fail(r, &err);
@@ -631,12 +632,19 @@ static void watch_signals(struct app *a)
     (void)uv_signal_start(&a->sig_term, on_signal, SIGTERM);
 }
 
-static void auto_connect(struct app *a, bool connect)
+/* Does a connection start with the daemon? */
+static bool connects(const struct app *a, bool connect)
 {
     const struct settings *s = &a->profile->settings;
+
+    return s->management_url.n && (connect || (!s->disable_auto_connect && !a->profile->fresh));
+}
+
+static void auto_connect(struct app *a, bool connect)
+{
     struct rk_err err = {0};
 
-    if (!s->management_url.n || (!connect && (s->disable_auto_connect || a->profile->fresh))) {
+    if (!connects(a, connect)) {
         a->shown = a->profile->fresh ? AGENT_NEEDS_LOGIN : AGENT_IDLE;
         return;
     }
@@ -645,6 +653,7 @@ static void auto_connect(struct app *a, bool connect)
         a->job.setup_key = rk_str_dupz(a->o->setup_key);
         job_advance(a);
     } else if (start_run(a, &err)) {
+        host_release(a->route, a->state, a->log);
         rk_log(a->log, RK_ERROR, "not connected", KV_ERR(&err));
     }
 }
@@ -671,7 +680,7 @@ static enum rk_code open_all(struct app *a, const struct app_opts *opts, struct 
     if (rc)
         return rc;
     a->state = state_open(opts->state_path, a->log);
-    recover(a->state, a->route, a->log);
+    recover(a->state, a->route, connects(a, opts->connect) && !a->o->setup_key.n, a->log);
     return RK_OK;
 }
 

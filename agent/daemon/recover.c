@@ -5,8 +5,8 @@
 #include "agent/daemon/recover.h"
 
 #include "agent/engine/fw_text.h"
+#include "agent/engine/host.h"
 #include "agent/os/firewall.h"
-#include "agent/os/route.h"
 #include "agent/os/sysctl.h"
 #include "agent/wg/device.h"
 
@@ -22,15 +22,6 @@ static enum rk_code clean_device(const json_t *v, struct nl_sock *route, struct 
     if (!left.name)
         return RK_OK;
     return wg_device_clean(route, &left, err);
-}
-
-static enum rk_code clean_routes(const json_t *v RK_UNUSED, struct nl_sock *route,
-                                 struct rk_err *err)
-{
-    enum rk_code rc = rule_overlay_remove(route, err);
-    enum rk_code flushed = kernel_route_flush(route, ROUTE_TABLE_OVERLAY, err);
-
-    return rc ? rc : flushed;
 }
 
 static enum rk_code clean_sysctls(const json_t *v, struct nl_sock *route RK_UNUSED,
@@ -61,19 +52,25 @@ static enum rk_code clean_firewall(const json_t *v, struct nl_sock *route RK_UNU
     return rc;
 }
 
-/* In this order: names are given back before the interface goes, rules before their routes. */
+/* In this order: names are given back before the interface goes. */
 static const struct cleaner {
     const char *name;
     enum rk_code (*run)(const json_t *v, struct nl_sock *route, struct rk_err *err);
 } CLEANERS[] = {
-    {STATE_ROUTES, clean_routes},
     {STATE_SYSCTL, clean_sysctls},
     {STATE_FIREWALL, clean_firewall},
     {STATE_DEVICE, clean_device},
 };
 
-void recover(struct state *s, struct nl_sock *route, struct rk_log *log)
+void recover(struct state *s, struct nl_sock *route, bool keep_routes, struct rk_log *log)
 {
+    bool routes = state_get(s, STATE_ROUTES) != NULL;
+
+    if (!keep_routes && routes) {
+        host_release(route, s, log);
+        if (!state_get(s, STATE_ROUTES))
+            rk_log(log, RK_INFO, "removed what an earlier run left", kv_z("what", STATE_ROUTES));
+    }
     for (size_t i = 0; i < RK_ARRAY_LEN(CLEANERS); i++) {
         const json_t *v = state_get(s, CLEANERS[i].name);
         struct rk_err err = {0};

@@ -72,6 +72,7 @@ static void end(struct runloop *r, const struct rk_err *why)
 
     r->phase = ENDED;
     rk_timer_cancel(&r->timer);
+    host_release(r->o.route, r->o.state, r->o.log);
     if (r->denied && !r->cancelled)
         set_status(r, AGENT_NEEDS_LOGIN);
     else
@@ -119,8 +120,11 @@ static void over_soon(void *arg)
 /* End the attempt; attempt_over comes when all of it is down. */
 static void close_attempt(struct runloop *r, const struct rk_err *why)
 {
-    if (r->phase == CLOSING)
+    if (r->phase == CLOSING) {
+        if (r->engine)
+            engine_stop(r->engine, !r->cancelled);
         return;
+    }
     r->why = why ? *why : (struct rk_err){0};
     if (why)
         r->last = *why;
@@ -129,7 +133,7 @@ static void close_attempt(struct runloop *r, const struct rk_err *why)
     login_cancel(r->login);
     r->login = NULL;
     if (r->engine)
-        engine_stop(r->engine); /* on_engine_stopped goes on */
+        engine_stop(r->engine, !r->cancelled && !r->denied); /* on_engine_stopped goes on */
     else
         rk_timer_start(r->o.loop, &r->timer, 0, over_soon, r);
 }

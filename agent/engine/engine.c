@@ -10,7 +10,6 @@
 #include "agent/client/meta.h"
 #include "agent/config/version.h"
 #include "agent/engine/engine_priv.h"
-#include "agent/os/link.h"
 #include "agent/os/route.h"
 #include "lib/base/id.h"
 #include "lib/base/num.h"
@@ -43,7 +42,7 @@ static void fail_start(struct engine *e, const struct rk_err *err)
 {
     if (e->phase != ENGINE_STARTING)
         return;
-    engine_stop(e);
+    engine_stop(e, true);
     e->user->ops->started(e->user, err);
 }
 
@@ -155,6 +154,7 @@ static enum rk_code open_relay(struct engine *e, struct rk_err *err)
 
 /* ---- the device ---- */
 
+/* The port is known only once the link is up: the kernel's WireGuard binds no earlier. */
 static enum rk_code configure_device(struct engine *e, struct rk_err *err)
 {
     struct wg_change c = {.has_private_key = true,
@@ -164,30 +164,67 @@ static enum rk_code configure_device(struct engine *e, struct rk_err *err)
                           .mark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
                           .replace_peers = true};
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
-    struct rk_prefix addrs[2] = {e->addr.v4, e->addr.v6};
-    uint32_t index = wg_device_ifindex(e->dev);
-    struct wg_state s;
+    struct wg_state s = {0};
     enum rk_code rc = wg_device_apply(e->dev, &c, err);
 
     rk_key_wipe(&c.private_key);
     if (rc == RK_OK)
+        rc = host_up(e->host, wg_device_ifindex(e->dev), &e->addr.v4, &e->addr.v6, err);
+    if (rc == RK_OK)
         rc = wg_device_read(e->dev, mem, &s, err);
-    if (rc)
-        return rc;
+    if (rc == RK_OK && !s.port)
+        rc = rk_fail(err, RK_UNAVAILABLE, "the WireGuard device has no UDP port");
     e->wg_port = s.port;
-    rc = link_set(e->o.route, index, false, (uint32_t)e->o.profile->settings.mtu_bytes, err);
-    if (rc == RK_OK)
-        rc = link_addr_sync(e->o.route, index, addrs, e->addr.v6.ip.family ? 2 : 1, err);
-    if (rc && e->addr.v6.ip.family) { /* a host without IPv6 goes on without it */
-        rk_log(e->log, RK_WARN, "no IPv6 address on the interface, going on with IPv4",
-               KV_ERR(err));
-        e->addr.v6 = (struct rk_prefix){0};
-        rc = link_addr_sync(e->o.route, index, addrs, 1, err);
-    }
-    if (rc == RK_OK)
-        rc = link_set(e->o.route, index, true, 0, err);
     return rc;
 }
+
+/* ---- the host ---- */
+
+static struct route_peer host_peer(struct host_user *u, const struct rk_key *key)
+{
+    return engine_route_peer(rk_container_of(u, struct engine, host_user), key);
+}
+
+static void host_carry(struct host_user *u, const struct rk_key *key, const struct rk_prefix *p,
+                       bool on)
+{
+    struct engine *e = rk_container_of(u, struct engine, host_user);
+
+    if (on)
+        wg_peers_allow(e->wg, key, p);
+    else
+        wg_peers_disallow(e->wg, key, p);
+}
+
+static void host_carried(struct host_user *u)
+{
+    struct engine *e = rk_container_of(u, struct engine, host_user);
+    struct rk_err err = {0};
+
+    if (e->phase == ENGINE_RUNNING && wg_peers_flush(e->wg, e->dev, &err))
+        rk_log(e->log, RK_WARN, "allowed addresses are not set yet", KV_ERR(&err));
+}
+
+static void host_lost(struct host_user *u, const struct rk_err *why)
+{
+    struct engine *e = rk_container_of(u, struct engine, host_user);
+
+    if (e->phase == ENGINE_STARTING)
+        fail_start(e, why);
+    else
+        engine_end(e, why);
+}
+
+static void host_moved(struct host_user *u)
+{
+    engine_network_changed(rk_container_of(u, struct engine, host_user));
+}
+
+static const struct host_ops HOST_OPS = {.peer = host_peer,
+                                         .carry = host_carry,
+                                         .carried = host_carried,
+                                         .lost = host_lost,
+                                         .moved = host_moved};
 
 static enum rk_code open_mux(struct engine *e, struct rk_err *err)
 {
@@ -257,8 +294,6 @@ static void on_device_opened(struct wg_device_user *u, const struct rk_err *fail
     e->dev_open = true;
     remember_device(e);
     rc = configure_device(e, &err);
-    if (rc == RK_OK)
-        rc = engine_os_up(e, &err);
     if (rc == RK_OK)
         rc = open_mux(e, &err);
     if (rc == RK_OK)
@@ -423,6 +458,7 @@ static void reconcile(void *arg)
     else if (fixed)
         rk_log(e->log, RK_WARN, "peers of the interface were changed by somebody, corrected",
                kv_i64("peers", (int64_t)fixed));
+    host_check(e->host);
     rk_timer_start(e->o.loop, &e->timer, RECONCILE_MS, reconcile, e);
 }
 
@@ -441,6 +477,13 @@ enum rk_code engine_new(const struct engine_opts *opts, const Management__LoginR
                         struct engine_user *user, struct engine **out, struct rk_err *err)
 {
     struct engine *e = rk_calloc(1, sizeof *e);
+    struct host_opts ho = {.loop = opts->loop,
+                           .log = opts->log,
+                           .route = opts->route,
+                           .state = opts->state,
+                           .settings = &opts->profile->settings,
+                           .daemon = opts->daemon,
+                           .marks = opts->marks};
     struct rk_str copy;
     enum rk_code rc;
 
@@ -453,6 +496,9 @@ enum rk_code engine_new(const struct engine_opts *opts, const Management__LoginR
     rk_map_init(&e->stats_by_key, true);
     early_init(&e->early);
     e->wg = wg_peers_new();
+    ho.own_key = e->own_key;
+    e->host_user.ops = &HOST_OPS;
+    e->host = host_new(&ho, &e->host_user);
     e->login_mem = rk_arena_new_wiping(2 * LOGIN_MAX_BYTES);
     rc = pb_pack(e->login_mem, &login->base, &copy, err);
     if (rc == RK_OK) {
@@ -506,8 +552,10 @@ enum rk_code engine_start(struct engine *e, struct rk_err *err)
     return RK_OK;
 }
 
-void engine_stop(struct engine *e)
+void engine_stop(struct engine *e, bool another_follows)
 {
+    if (e->phase != ENGINE_STOPPED)
+        e->another_follows = another_follows;
     if (e->phase == ENGINE_NEW)
         e->phase = ENGINE_STOPPED;
     if (e->phase != ENGINE_STARTING && e->phase != ENGINE_RUNNING)
@@ -529,7 +577,7 @@ static void tear_down(void *arg)
     engine_peers_clear(e);
     peer_conn_env_free(e->env);
     e->env = NULL;
-    engine_os_down(e);
+    host_down(e->host, e->another_follows);
     relay_client_close(e->rcl);
     e->rcl = NULL;
     signal_client_close(e->scl);
@@ -555,8 +603,14 @@ void engine_free(struct engine *e)
     rk_arena_free(e->checks_mem);
     rk_arena_free(e->login_mem);
     wg_peers_free(e->wg);
+    host_free(e->host);
     free(e->signal_url);
     free(e);
+}
+
+struct host *engine_host(struct engine *e)
+{
+    return e->host;
 }
 
 void engine_network_changed(struct engine *e)

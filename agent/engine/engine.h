@@ -21,6 +21,7 @@
 #include "agent/config/options.h"
 #include "agent/config/profile.h"
 #include "agent/config/state.h"
+#include "agent/engine/host.h"
 #include "agent/os/nl.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
@@ -65,8 +66,9 @@ enum rk_code engine_new(const struct engine_opts *opts, const Management__LoginR
 /** Errors at once: RK_PRECONDITION "already started", "already stopped". Else started follows. */
 enum rk_code engine_start(struct engine *e, struct rk_err *err) RK_MUST;
 
-/** Idempotent. stopped follows, unless the engine was never started (then it is just over). */
-void engine_stop(struct engine *e);
+/** Idempotent. stopped follows, unless the engine was never started (then it is just over).
+ *  another_follows: see host_down; the last word before the tear-down counts. */
+void engine_stop(struct engine *e, bool another_follows);
 
 /** Only when new or stopped. Accepts NULL. */
 void engine_free(struct engine *e);
@@ -75,13 +77,8 @@ void engine_free(struct engine *e);
  *  "netbirdIp" … are set in out. */
 void engine_status(struct engine *e, json_t *out);
 
-/** Networks behind peers, as `rook networks list` shows them. Owned by the caller. */
-json_t *engine_networks(struct engine *e);
-
-/** The user's choice of networks; applied at once and kept in the state file. See route_set.h.
- *  RK_NOT_FOUND; RK_PRECONDITION before the first map. */
-enum rk_code engine_select(struct engine *e, const struct rk_str *ids, size_t n, bool select,
-                           bool append, struct rk_err *err) RK_MUST;
+/** Networks behind peers are there; also what names of domain routes resolve to. Lent. */
+struct host *engine_host(struct engine *e);
 
 /** For the network monitor: the way to the internet has changed. */
 void engine_network_changed(struct engine *e);

@@ -7,9 +7,8 @@
 #include "agent/client/signal_client.h"
 #include "agent/engine/early.h"
 #include "agent/engine/engine.h"
-#include "agent/engine/route_set.h"
+#include "agent/engine/host.h"
 #include "agent/ice/mux.h"
-#include "agent/os/sysctl.h"
 #include "agent/peer/conn.h"
 #include "agent/wg/device.h"
 #include "agent/wg/peers.h"
@@ -57,6 +56,7 @@ struct engine {
     struct rk_log *log;
     bool over;                  /* ended() was told */
     bool torn_down;             /* only the device is left to close */
+    bool another_follows;       /* see host_down */
     struct rk_arena *login_mem; /* wiping */
     const Management__LoginResponse *login;
     struct rk_log_gate signal_gate, relay_gate, mgmt_gate;
@@ -102,14 +102,8 @@ struct engine {
     struct mgmt_client_call_user meta_user;
     struct mgmt_client_call *meta_call;
 
-    bool routes_on;           /* policy rules stand: networks behind peers are reached */
-    struct route_set *routes; /* NULL before the first map */
-    struct routed *routed;    /* what kernel and device were told, sorted */
-    size_t n_routed;
-    struct rk_timer *routes_timer;
-    struct sysctls sysctls;
-    bool forwarding;
-    char *fw_text;          /* the running firewall */
+    struct host_user host_user;
+    struct host *host;      /* rules, routes, firewall of this machine */
     struct rk_timer *timer; /* reconcile, and the steps of starting and stopping */
 };
 
@@ -135,17 +129,7 @@ enum rk_code engine_apply_peers(struct engine *e, const Management__NetworkMap *
                                 struct rk_err *err);
 void engine_peers_clear(struct engine *e);
 struct epeer *engine_peer(struct engine *e, const struct rk_key *key);
-
-/* host.c: what the host must have beside the device */
-enum rk_code engine_os_up(struct engine *e, struct rk_err *err);
-void engine_os_down(struct engine *e);
-/** Routes and firewall of a map. Each part is tried; the last error is returned. */
-enum rk_code engine_os_apply(struct engine *e, const Management__NetworkMap *map,
-                             struct rk_err *err);
-
-/** Choose again who carries which network, and tell kernel and device what changed. */
-void engine_routes_update(struct engine *e);
-/** The same on the next loop turn (peers change in bursts). */
-void engine_routes_soon(struct engine *e);
+/** For the choice of who carries a network. */
+struct route_peer engine_route_peer(struct engine *e, const struct rk_key *key);
 
 #endif

@@ -8,6 +8,7 @@
 #include "agent/engine/fw_text.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@ struct rrule { /* a route rule */
     uint8_t proto;
     uint16_t port_lo, port_hi;
     const Management__RouteFirewallRule *msg;
+    const struct fw_domain_set *names; /* or NULL: to dst */
     struct rk_prefix dst;
     struct rk_prefix *src; /* sorted */
     size_t n_src;          /* 0: every source */
@@ -38,7 +40,8 @@ struct rrule { /* a route rule */
 
 struct building {
     const struct fw_opts *o;
-    struct rk_arena *mem;
+    struct rk_arena *mem;  /* for the call */
+    struct rk_arena *keep; /* the caller's: sets */
     struct rk_buf *out;
     struct fw_stats *stats;
     struct prule *prules; /* sorted */
@@ -47,6 +50,7 @@ struct building {
     size_t n_rrules;
     bool open;          /* an old server: everything is allowed */
     bool legacy_routes; /* same for routed traffic */
+    struct fw_domain_sets *sets;
     const Management__NetworkMap *map;
 };
 
@@ -179,6 +183,80 @@ static void read_prules(struct building *b)
     b->n_prules = b->stats->peer_rules = kept;
 }
 
+/* ---- names ---- */
+
+static int by_text(const void *a, const void *b)
+{
+    return rk_str_cmp(*(const struct rk_str *)a, *(const struct rk_str *)b);
+}
+
+static int by_domains(const void *a, const void *b)
+{
+    const struct fw_domain_set *x = a, *y = b;
+
+    for (size_t i = 0; i < x->n && i < y->n; i++) {
+        int c = rk_str_cmp(x->domains[i], y->domains[i]);
+
+        if (c)
+            return c;
+    }
+    return x->n < y->n ? -1 : x->n > y->n;
+}
+
+/* A list of the map, sorted, each once. */
+static struct fw_domain_set read_domains(struct rk_arena *mem, char **domains, size_t n)
+{
+    struct rk_str *list = rk_new_n(mem, struct rk_str, n + 1);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        list[i] = rk_arena_dup(mem, rk_str_z(domains[i]));
+    qsort(list, n, sizeof *list, by_text);
+    for (size_t i = 0; i < n; i++)
+        if (!kept || !rk_str_eq(list[kept - 1], list[i]))
+            list[kept++] = list[i];
+    return (struct fw_domain_set){.domains = list, .n = kept};
+}
+
+/* Every list of domains that routes of ours and rules name, numbered in their order. */
+static void read_sets(struct building *b)
+{
+    const Management__NetworkMap *map = b->map;
+    struct fw_domain_sets *s = b->sets;
+    size_t n = 0;
+
+    s->items =
+        rk_new_n(b->keep, struct fw_domain_set, map->n_routes + map->n_routesfirewallrules + 1);
+    for (size_t i = 0; i < map->n_routes; i++)
+        if (map->routes[i]->n_domains && rk_str_eqz(b->o->own_key, map->routes[i]->peer))
+            s->items[n++] =
+                read_domains(b->keep, map->routes[i]->domains, map->routes[i]->n_domains);
+    for (size_t i = 0; i < map->n_routesfirewallrules; i++)
+        if (map->routesfirewallrules[i]->isdynamic)
+            s->items[n++] = read_domains(b->keep, map->routesfirewallrules[i]->domains,
+                                         map->routesfirewallrules[i]->n_domains);
+    qsort(s->items, n, sizeof *s->items, by_domains);
+    for (size_t i = 0; i < n; i++) {
+        if (s->n && by_domains(&s->items[s->n - 1], &s->items[i]) == 0)
+            continue;
+        s->items[s->n] = s->items[i];
+        (void)snprintf(s->items[s->n].name, sizeof s->items[s->n].name, "nbd%06zu", s->n);
+        s->n++;
+    }
+}
+
+static const struct fw_domain_set *set_of(const struct building *b, char **domains, size_t n)
+{
+    struct fw_domain_set key = read_domains(b->mem, domains, n);
+
+    return b->sets->n ? bsearch(&key, b->sets->items, b->sets->n, sizeof key, by_domains) : NULL;
+}
+
+static bool set_has(const struct fw_domain_set *s, struct rk_str domain)
+{
+    return s->n && bsearch(&domain, s->domains, s->n, sizeof domain, by_text) != NULL;
+}
+
 static int by_prefix(const void *a, const void *b)
 {
     return rk_prefix_cmp(a, b);
@@ -214,7 +292,9 @@ static bool read_rrule(struct building *b, const Management__RouteFirewallRule *
     qsort(out->src, out->n_src, sizeof *out->src, by_prefix);
     if (out->family == 6 && !b->o->v6.ip.family)
         return false;
-    if (m->isdynamic) /* without a name server of ours the addresses are not known: all of them */
+    if (m->isdynamic && b->o->by_name)
+        out->names = set_of(b, m->domains, m->n_domains);
+    if (m->isdynamic)
         out->dst = (struct rk_prefix){.ip.family = out->family};
     else if (rk_prefix_parse(rk_str_z(m->destination), &out->dst, NULL) ||
              out->dst.ip.family != out->family)
@@ -364,6 +444,45 @@ static void put_route_sets(struct building *b, uint8_t family)
     }
 }
 
+/* One set per list of domains, with what its names have resolved to. */
+static void put_domain_sets(struct building *b, uint8_t family)
+{
+    char text[RK_ADDR_TEXT];
+
+    for (size_t i = 0; b->o->by_name && i < b->sets->n; i++) {
+        const struct fw_domain_set *s = &b->sets->items[i];
+        bool any = false;
+
+        rk_buf_printf(b->out, "set %s {\ntype %s\n", s->name,
+                      family == 4 ? "ipv4_addr" : "ipv6_addr");
+        for (size_t j = 0; j < b->o->n_names; j++) {
+            const struct fw_name *name = &b->o->names[j];
+
+            for (size_t k = 0; k < name->n && set_has(s, name->domain); k++) {
+                if (name->ips[k].family != family)
+                    continue;
+                (void)rk_ip_format(&name->ips[k], text);
+                rk_buf_printf(b->out, "%s%s", any ? ", " : "elements = { ", text);
+                any = true;
+            }
+        }
+        put(b, any ? " }\n}\n" : "}\n");
+    }
+}
+
+/* "ip daddr 10.0.0.0/8 ", or the set; nothing for everywhere. */
+static void put_dst(struct building *b, uint8_t family, const char *side,
+                    const struct fw_domain_set *names, const struct rk_prefix *dst)
+{
+    char text[RK_ADDR_TEXT];
+
+    if (names)
+        rk_buf_printf(b->out, "%s %s @%s ", family_word(family), side, names->name);
+    else if (dst->bits)
+        rk_buf_printf(b->out, "%s %s %.*s ", family_word(family), side,
+                      RK_STR_ARG(rk_prefix_format(dst, text)));
+}
+
 static void put_route_rule(struct building *b, size_t i)
 {
     const struct rrule *r = &b->rrules[i];
@@ -375,21 +494,21 @@ static void put_route_rule(struct building *b, size_t i)
     } else if (r->n_src) {
         rk_buf_printf(b->out, "%s saddr @nbr%06zu ", family_word(r->family), i);
     }
-    if (r->dst.bits) {
-        (void)rk_prefix_format(&r->dst, text);
-        rk_buf_printf(b->out, "%s daddr %s ", family_word(r->family), text);
-    }
+    put_dst(b, r->family, "daddr", r->names, &r->dst);
     put_proto(b, r->family, r->proto, r->port_lo, r->port_hi);
     rk_buf_printf(b->out, "counter %s\n", r->drop ? "drop" : "accept");
 }
 
 /* Is this route of the map ours to serve, in this family? Where it leads to. */
 static bool own_route(const struct building *b, const Management__Route *m, uint8_t family,
-                      struct rk_prefix *dst)
+                      struct rk_prefix *dst, const struct fw_domain_set **names)
 {
+    *names = NULL;
     if (!rk_str_eqz(b->o->own_key, m->peer))
         return false;
     if (m->n_domains) {
+        if (b->o->by_name)
+            *names = set_of(b, m->domains, m->n_domains);
         *dst = (struct rk_prefix){.ip.family = family};
         return family == 4 || b->o->v6.ip.family;
     }
@@ -401,6 +520,7 @@ static bool own_route(const struct building *b, const Management__Route *m, uint
 
 static void put_routes(struct building *b, uint8_t family)
 {
+    const struct fw_domain_set *names;
     char text[RK_ADDR_TEXT];
     struct rk_prefix dst;
 
@@ -415,10 +535,10 @@ static void put_routes(struct building *b, uint8_t family)
             if (b->rrules[i].family == family && b->rrules[i].drop == drop)
                 put_route_rule(b, i);
     for (size_t i = 0; b->legacy_routes && i < b->map->n_routes; i++) {
-        if (!own_route(b, b->map->routes[i], family, &dst))
+        if (!own_route(b, b->map->routes[i], family, &dst, &names))
             continue;
-        (void)rk_prefix_format(&dst, text);
-        rk_buf_printf(b->out, "%s daddr %s accept\n", family_word(family), text);
+        put_dst(b, family, "daddr", names, &dst);
+        put(b, "accept\n");
     }
 }
 
@@ -427,26 +547,24 @@ static void put_masquerade_marks(struct building *b, uint8_t family)
 {
     const struct rk_prefix *overlay = family == 4 ? &b->o->v4 : &b->o->v6;
     struct rk_prefix clients = rk_prefix_masked(overlay), dst;
-    char from[RK_ADDR_TEXT], to[RK_ADDR_TEXT + 16];
+    const struct fw_domain_set *names;
+    char from[RK_ADDR_TEXT];
 
     (void)rk_prefix_format(&clients, from);
     for (size_t i = 0; b->map && b->o->serve_routes && i < b->map->n_routes; i++) {
         const Management__Route *m = b->map->routes[i];
 
-        if (!own_route(b, m, family, &dst))
+        if (!own_route(b, m, family, &dst, &names))
             continue;
         b->stats->routes = true;
         if (!m->masquerade)
             continue;
-        (void)rk_prefix_format(&dst, to);
         rk_buf_printf(b->out, "iifname \"%.*s\" ct state new %s saddr %s ", RK_STR_ARG(b->o->iface),
                       family_word(family), from);
-        if (dst.bits)
-            rk_buf_printf(b->out, "%s daddr %s ", family_word(family), to);
+        put_dst(b, family, "daddr", names, &dst);
         rk_buf_printf(b->out, "meta mark set 0x%x\n", FW_MARK_MASQ);
         rk_buf_printf(b->out, "iifname != \"%.*s\" ct state new ", RK_STR_ARG(b->o->iface));
-        if (dst.bits)
-            rk_buf_printf(b->out, "%s saddr %s ", family_word(family), to);
+        put_dst(b, family, "saddr", names, &dst);
         rk_buf_printf(b->out, "%s daddr %s meta mark set 0x%x\n", family_word(family), from,
                       FW_MARK_MASQ_BACK);
     }
@@ -507,6 +625,7 @@ static void put_table(struct building *b, uint8_t family)
     rk_buf_printf(b->out, "table %s %.*s {\n", family_word(family), RK_STR_ARG(b->o->table));
     put_peer_sets(b, family);
     put_route_sets(b, family);
+    put_domain_sets(b, family);
     put_filter(b, family);
     put_mangle(b, family);
     put(b, "}\n");
@@ -535,13 +654,28 @@ enum rk_code fw_text_remove(struct rk_str table, struct rk_buf *out, struct rk_e
     return RK_OK;
 }
 
+void fw_text_add(struct rk_str table, const struct fw_domain_sets *sets, struct rk_str domain,
+                 const struct rk_ip *ip, struct rk_buf *out)
+{
+    char text[RK_ADDR_TEXT];
+
+    (void)rk_ip_format(ip, text);
+    for (size_t i = 0; i < sets->n; i++)
+        if (set_has(&sets->items[i], domain))
+            rk_buf_printf(out, "add element %s %.*s %s { %s }\n", family_word(ip->family),
+                          RK_STR_ARG(table), sets->items[i].name, text);
+}
+
 enum rk_code fw_text_build(const struct fw_opts *o, const Management__NetworkMap *map,
-                           struct rk_buf *out, struct fw_stats *stats, struct rk_err *err)
+                           struct rk_arena *keep, struct fw_domain_sets *sets, struct rk_buf *out,
+                           struct fw_stats *stats, struct rk_err *err)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-    struct building b = {.o = o, .mem = mem, .out = out, .stats = stats, .map = map};
+    struct building b = {
+        .o = o, .mem = mem, .keep = keep, .out = out, .stats = stats, .sets = sets, .map = map};
 
     *stats = (struct fw_stats){0};
+    *sets = (struct fw_domain_sets){0};
     if (map && (map->n_firewallrules > FW_RULES_MAX || map->n_routesfirewallrules > FW_RULES_MAX))
         return rk_fail(err, RK_LIMIT, "the map has more than %u firewall rules", FW_RULES_MAX);
     if (map && !o->block_inbound) {
@@ -550,6 +684,8 @@ enum rk_code fw_text_build(const struct fw_opts *o, const Management__NetworkMap
     }
     if (map && o->serve_routes) {
         b.legacy_routes = !map->n_routesfirewallrules && !map->routesfirewallrulesisempty;
+        if (o->by_name)
+            read_sets(&b);
         read_rrules(&b);
     }
     if (!plain_name(o->iface))

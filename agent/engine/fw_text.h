@@ -27,6 +27,25 @@
 /* A firewall rule count above this is refused as a whole. */
 #define FW_RULES_MAX 1000000u
 
+/* What a name of a domain route has resolved to so far. */
+struct fw_name {
+    struct rk_str domain; /* as the map writes it: "example.com", "*.example.com" */
+    const struct rk_ip *ips;
+    size_t n;
+};
+
+/* One list of domains of the map and the set of addresses that stands for it in the rules. */
+struct fw_domain_set {
+    const struct rk_str *domains; /* sorted, each once */
+    size_t n;
+    char name[16];
+};
+
+struct fw_domain_sets {
+    struct fw_domain_set *items;
+    size_t n;
+};
+
 struct fw_opts {         /* borrowed for the call */
     struct rk_str table; /* name of our table */
     struct rk_str iface; /* of the overlay */
@@ -38,6 +57,11 @@ struct fw_opts {         /* borrowed for the call */
     bool block_lan;          /* but not to its own networks, which are: */
     const struct rk_prefix *lan;
     size_t n_lan;
+    /* Domain routes lead to what their names resolved to and nowhere else; false: this network has
+     * its clients resolve themselves, so that nothing is known and every destination is allowed. */
+    bool by_name;
+    const struct fw_name *names;
+    size_t n_names;
 };
 
 struct fw_stats { /* for the log */
@@ -46,10 +70,17 @@ struct fw_stats { /* for the log */
 };
 
 /** Append the transaction to out. map NULL: before the first map (nothing comes in but answers).
- *  Errors: RK_LIMIT (too many rules, or out is full), RK_INVALID (a name that cannot stand in such
- *  a text). */
+ *  sets: the address sets of the map's domains, for fw_text_add; in the arena keep. Errors:
+ * RK_LIMIT (too many rules, or out is full), RK_INVALID (a name that cannot stand in such a text).
+ */
 enum rk_code fw_text_build(const struct fw_opts *o, const Management__NetworkMap *map,
-                           struct rk_buf *out, struct fw_stats *stats, struct rk_err *err) RK_MUST;
+                           struct rk_arena *keep, struct fw_domain_sets *sets, struct rk_buf *out,
+                           struct fw_stats *stats, struct rk_err *err) RK_MUST;
+
+/** Append the commands that add an address of a domain to every set that stands for it; nothing
+ *  when there is none. */
+void fw_text_add(struct rk_str table, const struct fw_domain_sets *sets, struct rk_str domain,
+                 const struct rk_ip *ip, struct rk_buf *out);
 
 /** The transaction that removes our tables, whether they exist or not. RK_INVALID: see above. */
 enum rk_code fw_text_remove(struct rk_str table, struct rk_buf *out, struct rk_err *err) RK_MUST;

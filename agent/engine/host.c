@@ -1,406 +1,216 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * What an engine needs of the host beside its device: policy rules and routes to networks behind
- * peers, forwarding for networks behind us, the firewall. Everything is in the state file before it
- * is made, so that a killed agent's successor takes it back.
- */
+/* Life of a host: up, watched and mended, down; see host.h. */
 #include "config.h"
+
+#include "agent/engine/host.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/engine/engine_priv.h"
-#include "agent/engine/fw_text.h"
-#include "agent/os/firewall.h"
+#include "agent/engine/host_priv.h"
 #include "agent/os/link.h"
-#include "agent/os/route.h"
+#include "lib/base/num.h"
 
-/* Text of the largest firewall: 100000 peers and as many route rules. */
-#define FW_TEXT_MAX ((size_t)64 << 20)
+/* Somebody may undo our mending again and again: the wait doubles up to this, and starts anew when
+ * nothing had to be mended for as long. */
+#define MEND_WAIT_FIRST_MS 100
+#define MEND_WAIT_MAX_MS   30000
 
-static const char *iface(const struct engine *e)
+void host_save_sysctls(struct host *h)
 {
-    return e->o.profile->settings.interface_name.p;
+    state_set(h->o.state, STATE_SYSCTL, h->sysctls.n ? sysctls_json(&h->sysctls) : NULL);
 }
 
-static bool want_routes(const struct engine *e)
+/* ---- the link ---- */
+
+static enum rk_code set_addrs(struct host *h, struct rk_err *err)
 {
-    return !e->o.daemon->disable_custom_routing && !e->o.profile->settings.disable_client_routes;
+    struct rk_prefix addrs[2] = {h->v4, h->v6};
+    enum rk_code rc = link_addr_sync(h->o.route, h->ifindex, addrs, h->v6.ip.family ? 2 : 1, err);
+
+    if (rc && h->v6.ip.family) { /* a host without IPv6 goes on without it */
+        rk_log(h->o.log, RK_WARN, "no IPv6 address on the interface, going on with IPv4",
+               KV_ERR(err));
+        h->v6 = (struct rk_prefix){0};
+        rc = link_addr_sync(h->o.route, h->ifindex, addrs, 1, err);
+    }
+    return rc;
 }
 
-static bool serves_routes(const struct engine *e)
+/* Is the link still ours? It is put up again when somebody set it down. False: it is lost. */
+static bool link_mend(struct host *h, bool *mended)
 {
-    const struct settings *s = &e->o.profile->settings;
-
-    return !s->disable_server_routes && !s->block_inbound && !s->disable_firewall;
-}
-
-static void save_sysctls(struct engine *e)
-{
-    state_set(e->o.state, STATE_SYSCTL, e->sysctls.n ? sysctls_json(&e->sysctls) : NULL);
-}
-
-/* ---- policy rules ---- */
-
-/* Replies of an exit node come in by another way than the main table says: a strict reverse path
- * filter would drop them. */
-static void relax_rp_filter(struct engine *e)
-{
+    uint32_t mtu = (uint32_t)h->o.settings->mtu_bytes;
     struct rk_err err = {0};
+    struct link l;
+    enum rk_code rc = link_find(h->o.route, host_iface(h), &l, &err);
 
-    if (sysctl_change(&e->sysctls, "net/ipv4/conf/all/src_valid_mark", NULL, "1", &err) ||
-        sysctl_change(&e->sysctls, "net/ipv4/conf/all/rp_filter", "1", "2", &err) ||
-        sysctl_change_ifaces(&e->sysctls, "ipv4", "rp_filter", iface(e), "1", "2", &err))
-        rk_log(e->log, RK_WARN, "reverse path filter is not relaxed, exit nodes may not work",
+    if (rc == RK_OK && l.index != h->ifindex)
+        rc = rk_fail(&err, RK_NOT_FOUND, "interface %s was replaced by another one", host_iface(h));
+    if (rc == RK_NOT_FOUND) {
+        h->told_lost = true;
+        (void)rk_wrap(&err, "somebody removed or renamed the interface");
+        h->user->ops->lost(h->user, &err);
+        return false;
+    }
+    if (rc)
+        return true; /* the kernel was busy: the next look finds out */
+    *mended = !(l.flags & IFF_UP) || l.mtu_bytes != mtu;
+    if (*mended && link_set(h->o.route, h->ifindex, true, mtu, &err))
+        rk_log(h->o.log, RK_WARN, "interface is not set up again", KV_ERR(&err));
+    else if (*mended)
+        rk_log(h->o.log, RK_WARN, "somebody changed the interface, set up again",
+               kv_z("name", host_iface(h)));
+    if (set_addrs(h, &err))
+        rk_log(h->o.log, RK_WARN, "addresses of the interface are not as they should be",
                KV_ERR(&err));
-    save_sysctls(e);
+    return true;
 }
 
-static void rules_up(struct engine *e)
-{
-    struct rk_err err = {0};
+/* ---- mending ---- */
 
-    if (!want_routes(e))
+static void mend(struct host *h, unsigned kinds)
+{
+    bool mended = false;
+    size_t rules = 0, routes = 0;
+
+    if (kinds & (NETMON_OWN | NETMON_LINK) && !link_mend(h, &mended))
         return;
-    if (!e->o.marks) { /* routes go to the main table */
-        e->routes_on = true;
-        return;
+    if (kinds & NETMON_RULE)
+        rules = host_rules_mend(h);
+    if (kinds & (NETMON_ROUTE | NETMON_OWN))
+        routes = host_routes_mend(h);
+    if (rules || routes)
+        rk_log(h->o.log, RK_WARN, "somebody removed rules or routes of the overlay, put back",
+               kv_i64("rules", (int64_t)rules), kv_i64("routes", (int64_t)routes));
+    if (kinds & NETMON_FIREWALL && host_firewall_mend(h))
+        mended = true;
+    if (kinds & NETMON_LINK && h->r.on && h->o.marks)
+        host_relax_rp_filter(h); /* a new interface begins with the strict default */
+    if (mended || rules || routes) {
+        int64_t now = rk_loop_now_ms(h->o.loop);
+
+        if (now - h->last_mend_ms > MEND_WAIT_MAX_MS)
+            h->mend_wait_ms = MEND_WAIT_FIRST_MS;
+        else
+            h->mend_wait_ms = rk_min_i64(h->mend_wait_ms * 2, MEND_WAIT_MAX_MS);
+        h->last_mend_ms = now;
+        h->mend_at_ms = now + h->mend_wait_ms;
     }
-    state_set(e->o.state, STATE_ROUTES, json_pack("{s:i}", "table", (int)ROUTE_TABLE_OVERLAY));
-    (void)!kernel_route_flush(e->o.route, ROUTE_TABLE_OVERLAY, NULL);
-    /* without rules the overlay itself still works, only routed networks do not */
-    if (rule_overlay_install(e->o.route, &err)) {
-        rk_log(e->log, RK_WARN, "no policy rules, networks behind peers are not reached",
-               KV_ERR(&err));
+}
+
+static void on_mend_timer(void *arg)
+{
+    struct host *h = arg;
+    unsigned kinds = h->pending;
+
+    h->pending = 0;
+    if (h->up && !h->told_lost)
+        mend(h, kinds);
+}
+
+void host_mend_soon(struct host *h, unsigned kinds)
+{
+    int64_t wait = h->mend_at_ms - rk_loop_now_ms(h->o.loop);
+
+    h->pending |= kinds;
+    rk_timer_start(h->o.loop, &h->mend_timer, wait > 0 ? wait : 0, on_mend_timer, h);
+}
+
+static void on_news(struct netmon_user *u, unsigned kinds)
+{
+    struct host *h = rk_container_of(u, struct host, mon_user);
+
+    if (!h->up || h->told_lost)
         return;
+    if (kinds & (NETMON_OWN | NETMON_LINK | NETMON_RULE | NETMON_ROUTE | NETMON_FIREWALL))
+        host_mend_soon(h, kinds);
+    if (kinds & (NETMON_DEFAULT | NETMON_ADDR)) {
+        host_bypass_again(h);
+        h->user->ops->moved(h->user);
     }
-    e->routes_on = true;
-    relax_rp_filter(e);
 }
 
-/* ---- routes to networks behind peers ---- */
-
-static struct kernel_route kernel_route(const struct engine *e, const struct routed *r)
+void host_check(struct host *h)
 {
-    return (struct kernel_route){.dst = r->prefix,
-                                 .table = e->o.marks ? ROUTE_TABLE_OVERLAY : ROUTE_TABLE_MAIN,
-                                 .ifindex = r->block ? 0 : wg_device_ifindex(e->dev),
-                                 .unreachable = r->block};
+    if (h->up && !h->told_lost)
+        host_mend_soon(h, NETMON_ALL & ~(unsigned)(NETMON_DEFAULT | NETMON_ADDR));
 }
 
-static bool same_way(const struct routed *a, const struct routed *b)
+/* ---- life ---- */
+
+struct host *host_new(const struct host_opts *o, struct host_user *u)
 {
-    return rk_prefix_cmp(&a->prefix, &b->prefix) == 0 && a->block == b->block;
+    struct host *h = rk_calloc(1, sizeof *h);
+
+    h->o = *o;
+    h->user = u;
+    h->r.presence = -1;
+    h->mend_wait_ms = MEND_WAIT_FIRST_MS;
+    h->last_mend_ms = -MEND_WAIT_MAX_MS;
+    rk_key_format(&o->own_key, h->own_text);
+    return h;
 }
 
-static bool same_peer(const struct routed *a, const struct routed *b)
+void host_free(struct host *h)
 {
-    return a->has_peer == b->has_peer && (!a->has_peer || rk_key_eq(&a->peer, &b->peer));
+    if (!h)
+        return;
+    free(h);
 }
 
-static void log_route(struct engine *e, const char *what, const struct routed *r,
-                      const struct rk_err *err)
+enum rk_code host_up(struct host *h, uint32_t ifindex, const struct rk_prefix *v4,
+                     struct rk_prefix *v6, struct rk_err *err)
 {
-    char text[RK_ADDR_TEXT];
-
-    (void)rk_prefix_format(&r->prefix, text);
-    if (err)
-        rk_log(e->log, RK_WARN, what, kv_z("network", text), KV_ERR(err));
-    else
-        rk_log(e->log, RK_INFO, what, kv_z("network", text));
-}
-
-static void drop_route(struct engine *e, const struct routed *r)
-{
-    struct kernel_route k = kernel_route(e, r);
-    struct rk_err err = {0};
+    struct netmon_opts mon = {.ifindex = ifindex, .table = ROUTE_TABLE_OVERLAY};
     enum rk_code rc;
 
-    if (r->has_peer)
-        wg_peers_disallow(e->wg, &r->peer, &r->prefix);
-    rc = kernel_route_delete(e->o.route, &k, &err);
-    log_route(e, "network removed", r, rc && rc != RK_NOT_FOUND ? &err : NULL);
-}
-
-static void make_route(struct engine *e, const struct routed *r)
-{
-    struct kernel_route k = kernel_route(e, r);
-    struct rk_err err = {0};
-    enum rk_code rc;
-
-    if (r->has_peer)
-        wg_peers_allow(e->wg, &r->peer, &r->prefix);
-    rc = kernel_route_add(e->o.route, &k, &err);
-    log_route(e, "network added", r, rc && rc != RK_EXISTS ? &err : NULL);
-}
-
-/* Old and new list are sorted by prefix: one sweep over both. Removals come first, so that what
- * moves between peers is free when it is given away. */
-static void sync_routes(struct engine *e, const struct routed *now, size_t n)
-{
-    size_t i = 0, j = 0;
-
-    while (i < e->n_routed) {
-        int c = j < n ? rk_prefix_cmp(&e->routed[i].prefix, &now[j].prefix) : -1;
-
-        if (c > 0) {
-            j++;
-            continue;
-        }
-        if (c < 0 || !same_way(&e->routed[i], &now[j]))
-            drop_route(e, &e->routed[i]);
-        else if (!same_peer(&e->routed[i], &now[j]) && e->routed[i].has_peer)
-            wg_peers_disallow(e->wg, &e->routed[i].peer, &e->routed[i].prefix);
-        i++;
+    h->ifindex = ifindex;
+    h->v4 = *v4;
+    h->v6 = *v6;
+    h->up = true;
+    rc = link_set(h->o.route, ifindex, false, (uint32_t)h->o.settings->mtu_bytes, err);
+    if (rc == RK_OK)
+        rc = set_addrs(h, err);
+    if (rc == RK_OK) {
+        host_routes_up(h);
+        rc = host_firewall_up(h, err);
     }
-    for (i = 0, j = 0; j < n; j++) {
-        while (i < e->n_routed && rk_prefix_cmp(&e->routed[i].prefix, &now[j].prefix) < 0)
-            i++;
-        if (i == e->n_routed || !same_way(&e->routed[i], &now[j]))
-            make_route(e, &now[j]);
-        else if (now[j].has_peer) /* again also for a peer that was made anew */
-            wg_peers_allow(e->wg, &now[j].peer, &now[j].prefix);
-    }
-}
-
-static struct route_peer peer_of(void *arg, const struct rk_key *key)
-{
-    struct engine *e = arg;
-    struct epeer *p = engine_peer(e, key);
-    struct peer_conn_status s = {0};
-
-    if (!p || !p->conn)
-        return (struct route_peer){0};
-    peer_conn_status(p->conn, &s);
-    return (struct route_peer){.known = s.state != PEER_CONN_CONNECTING,
-                               .connected = s.state == PEER_CONN_CONNECTED,
-                               .relayed = s.path == PEER_CONN_PATH_RELAY,
-                               .latency_us = s.latency_us};
-}
-
-void engine_routes_update(struct engine *e)
-{
-    const struct routed *list;
-    struct rk_err err = {0};
-    size_t n;
-
-    if (!e->routes_on || !e->routes || e->phase != ENGINE_RUNNING)
-        return;
-    (void)route_set_choose(e->routes, peer_of, e);
-    list = route_set_list(e->routes, &n);
-    sync_routes(e, list, n);
-    free(e->routed);
-    e->routed = n ? rk_memdup(list, n * sizeof *list) : NULL;
-    e->n_routed = n;
-    if (wg_peers_flush(e->wg, e->dev, &err))
-        rk_log(e->log, RK_WARN, "allowed addresses are not set yet", KV_ERR(&err));
-}
-
-static void on_routes_timer(void *arg)
-{
-    engine_routes_update(arg);
-}
-
-void engine_routes_soon(struct engine *e)
-{
-    if (e->phase == ENGINE_RUNNING && e->routes_on)
-        rk_timer_start(e->o.loop, &e->routes_timer, 0, on_routes_timer, e);
-}
-
-json_t *engine_networks(struct engine *e)
-{
-    return e->routes ? route_set_json(e->routes) : json_array();
-}
-
-enum rk_code engine_select(struct engine *e, const struct rk_str *ids, size_t n, bool select,
-                           bool append, struct rk_err *err)
-{
-    enum rk_code rc;
-
-    if (!e->routes)
-        return rk_fail(err, RK_PRECONDITION, "no network map yet");
-    rc = select ? route_set_select(e->routes, ids, n, append, err)
-                : route_set_deselect(e->routes, ids, n, err);
+    if (rc == RK_OK)
+        rc = link_set(h->o.route, ifindex, true, 0, err);
     if (rc)
         return rc;
-    state_set(e->o.state, STATE_SELECTED, route_set_selection(e->routes));
-    engine_routes_update(e);
-    engine_changed(e);
-    return RK_OK;
-}
-
-/* ---- forwarding for networks behind us ---- */
-
-static void forwarding_up(struct engine *e)
-{
-    struct sysctls keep = {0};
-    struct rk_err err = {0};
-
-    if (e->forwarding)
-        return;
-    e->forwarding = true;
-    /* never switched off again: others may have begun to rely on it */
-    if (sysctl_change(&keep, "net/ipv4/ip_forward", NULL, "1", &err))
-        rk_log(e->log, RK_WARN, "no IPv4 forwarding", KV_ERR(&err));
-    sysctls_done(&keep);
-    if (!e->addr.v6.ip.family)
-        return;
-    /* a forwarding host ignores router advertisements unless told so */
-    if (sysctl_change_ifaces(&e->sysctls, "ipv6", "accept_ra", iface(e), "1", "2", &err) ||
-        sysctl_change(&e->sysctls, "net/ipv6/conf/all/forwarding", NULL, "1", &err))
-        rk_log(e->log, RK_WARN, "no IPv6 forwarding", KV_ERR(&err));
-    save_sysctls(e);
-}
-
-/* ---- firewall ---- */
-
-/* The networks that this host is directly in, for block_lan_access. */
-static const struct rk_prefix *own_networks(struct engine *e, struct rk_arena *mem, size_t *n)
-{
-    struct link_addr_list list = {0};
-    struct rk_prefix *out;
-
-    *n = 0;
-    if (!e->o.profile->settings.block_lan_access || link_addrs(e->o.route, 0, mem, &list, NULL))
-        return NULL;
-    out = rk_new_n(mem, struct rk_prefix, list.n + 1);
-    for (size_t i = 0; i < list.n; i++) {
-        const struct rk_prefix *p = &list.items[i].prefix;
-
-        if (list.items[i].index == wg_device_ifindex(e->dev) || rk_ip_is_loopback(&p->ip) ||
-            rk_ip_is_link_local(&p->ip) || rk_ip_is_multicast(&p->ip))
-            continue;
-        out[(*n)++] = rk_prefix_masked(p);
-    }
-    return out;
-}
-
-static enum rk_code firewall_set(struct engine *e, const Management__NetworkMap *map,
-                                 struct rk_err *err)
-{
-    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-    const struct settings *s = &e->o.profile->settings;
-    struct fw_opts o = {.table = e->o.daemon->nft_table,
-                        .iface = s->interface_name,
-                        .mtu_bytes = (uint32_t)s->mtu_bytes,
-                        .v4 = e->addr.v4,
-                        .v6 = e->addr.v6,
-                        .own_key = rk_str_z(e->own_text),
-                        .block_inbound = s->block_inbound,
-                        .serve_routes = serves_routes(e),
-                        .block_lan = s->block_lan_access};
-    struct fw_stats stats;
-    struct rk_buf text;
-    enum rk_code rc;
-
-    o.lan = own_networks(e, mem, &o.n_lan);
-    rk_buf_init(&text, FW_TEXT_MAX);
-    rc = fw_text_build(&o, map, &text, &stats, err);
-    rk_buf_addc(&text, '\0');
-    if (rc == RK_OK && (!e->fw_text || strcmp(e->fw_text, text.p) != 0)) {
-        rc = firewall_run(text.p, err);
-        free(e->fw_text); /* after a failure the next map tries again */
-        e->fw_text = rc ? NULL : rk_str_dupz(rk_str_z(text.p));
-        if (rc == RK_OK)
-            rk_log(e->log, RK_INFO, "firewall set", kv_i64("peer_rules", (int64_t)stats.peer_rules),
-                   kv_i64("route_rules", (int64_t)stats.route_rules),
-                   kv_i64("skipped", (int64_t)stats.skipped));
-    }
-    rk_buf_done(&text);
-    if (rc == RK_OK && stats.routes)
-        forwarding_up(e);
+    if (h->v6.ip.family) /* an IPv6 address that was set while the link was down may be gone */
+        rc = set_addrs(h, err);
+    *v6 = h->v6;
+    h->mon_user.changed = on_news;
+    if (rc == RK_OK && netmon_open(h->o.loop, &mon, &h->mon_user, &h->mon, err))
+        rk_log(h->o.log, RK_WARN, "changes of the network are seen late", KV_ERR(err));
     return rc;
 }
 
-static enum rk_code firewall_up(struct engine *e, struct rk_err *err)
+void host_down(struct host *h, bool keep)
 {
-    enum rk_code rc;
-
-    if (e->o.profile->settings.disable_firewall)
-        return RK_OK;
-    state_set(e->o.state, STATE_FIREWALL,
-              json_pack("{s:s%}", "table", e->o.daemon->nft_table.p, e->o.daemon->nft_table.n));
-    rc = firewall_set(e, NULL, err);
-    if (rc)
-        return rk_wrap(err, "firewall (--disable-firewall goes on without)");
-    return RK_OK;
-}
-
-static void firewall_down(struct engine *e)
-{
-    struct rk_err err = {0};
-    struct rk_buf text;
-    enum rk_code rc;
-
-    if (!state_get(e->o.state, STATE_FIREWALL))
+    if (!h->up)
         return;
-    rk_buf_init(&text, 4096);
-    rc = fw_text_remove(e->o.daemon->nft_table, &text, &err);
-    rk_buf_addc(&text, '\0');
-    if (rc == RK_OK)
-        rc = firewall_run(text.p, &err);
-    if (rc)
-        rk_log(e->log, RK_WARN, "firewall table is not removed", KV_ERR(&err));
-    else
-        state_set(e->o.state, STATE_FIREWALL, NULL);
-    rk_buf_done(&text);
+    netmon_close(h->mon);
+    h->mon = NULL;
+    rk_timer_cancel(&h->mend_timer);
+    host_routes_down(h, keep);
+    sysctls_undo(&h->sysctls);
+    host_save_sysctls(h);
+    host_firewall_down(h);
+    h->up = false;
 }
 
-/* ---- all of it ---- */
-
-enum rk_code engine_os_up(struct engine *e, struct rk_err *err)
+enum rk_code host_apply(struct host *h, const Management__NetworkMap *map, struct rk_err *err)
 {
-    rules_up(e);
-    return firewall_up(e, err);
-}
+    enum rk_code rc = host_routes_load(h, map, err), one;
 
-enum rk_code engine_os_apply(struct engine *e, const Management__NetworkMap *map,
-                             struct rk_err *err)
-{
-    struct route_opts o = {.own_key = e->own_key, .v4 = e->addr.v4, .v6 = e->addr.v6};
-    enum rk_code rc = RK_OK, one;
-    size_t left_out = 0;
-
-    if (!e->routes)
-        e->routes = route_set_new(&o, state_get(e->o.state, STATE_SELECTED));
-    one = route_set_load(e->routes, map, &left_out, err);
-    if (one)
-        rc = one;
-    if (left_out)
-        rk_log(e->log, RK_WARN, "some routes of the map cannot be used",
-               kv_i64("routes", (int64_t)left_out));
-    if (!e->o.profile->settings.disable_firewall) {
-        one = firewall_set(e, map, err);
-        if (one)
-            rc = one;
-    }
-    return rc;
-}
-
-void engine_os_down(struct engine *e)
-{
-    struct rk_err err = {0};
-
-    rk_timer_cancel(&e->routes_timer);
-    if (!e->o.marks && e->dev_open) /* those of our table go with it */
-        for (size_t i = 0; i < e->n_routed; i++)
-            drop_route(e, &e->routed[i]);
-    free(e->routed);
-    e->routed = NULL;
-    e->n_routed = 0;
-    e->routes_on = false;
-    if (state_get(e->o.state, STATE_ROUTES)) {
-        if (rule_overlay_remove(e->o.route, &err) ||
-            kernel_route_flush(e->o.route, ROUTE_TABLE_OVERLAY, &err))
-            rk_log(e->log, RK_WARN, "routes are not all removed", KV_ERR(&err));
-        else
-            state_set(e->o.state, STATE_ROUTES, NULL);
-    }
-    sysctls_undo(&e->sysctls);
-    save_sysctls(e);
-    firewall_down(e);
-    free(e->fw_text);
-    e->fw_text = NULL;
-    route_set_free(e->routes);
-    e->routes = NULL;
+    if (map->peerconfig)
+        h->f.by_name = map->peerconfig->routingpeerdnsresolutionenabled;
+    if (h->o.settings->disable_firewall)
+        return rc;
+    one = host_firewall_set(h, map, err);
+    return one ? one : rc;
 }

@@ -208,10 +208,10 @@ static void apply_map(struct engine *e, const Management__NetworkMap *map)
     }
     if (pc)
         peer_conn_env_set_lazy(e->env, e->lazy = pc->lazyconnectionenabled);
-    log_step(e, "host", engine_os_apply(e, map, &err), &err);
+    log_step(e, "host", host_apply(e->host, map, &err), &err);
     rc = engine_apply_peers(e, map, &err);
     log_step(e, "peers", rc, &err);
-    engine_routes_update(e); /* needs the peers in the device */
+    host_routes_update(e->host); /* needs the peers in the device */
     if (rc == RK_OK)
         e->serial = map->serial;
     rk_log(e->log, RK_INFO, "network map applied", kv_i64("serial", (int64_t)map->serial),

@@ -20,6 +20,20 @@ struct epeer *engine_peer(struct engine *e, const struct rk_key *key)
     return rk_map_get(&e->peers, key_str(key));
 }
 
+struct route_peer engine_route_peer(struct engine *e, const struct rk_key *key)
+{
+    struct epeer *p = engine_peer(e, key);
+    struct peer_conn_status s = {0};
+
+    if (!p || !p->conn)
+        return (struct route_peer){0};
+    peer_conn_status(p->conn, &s);
+    return (struct route_peer){.known = s.state != PEER_CONN_CONNECTING,
+                               .connected = s.state == PEER_CONN_CONNECTED,
+                               .relayed = s.path == PEER_CONN_PATH_RELAY,
+                               .latency_us = s.latency_us};
+}
+
 /* ---- what a connection asks of the device ---- */
 
 static enum rk_code flush(struct engine *e, struct rk_err *err)
@@ -41,12 +55,14 @@ static enum rk_code wg_set(struct peer_conn_user *u, const struct rk_addr *endpo
     wg_peers_put(e->wg, &p->key, has_psk ? &psk : NULL, keepalive_s);
     rk_key_wipe(&psk);
     if (fresh) {
-        engine_routes_soon(e); /* networks that it carries must be given to it again */
+        host_routes_soon(e->host); /* networks that it carries must be given to it again */
         for (size_t i = 0; i < p->n_allowed; i++)
             wg_peers_allow(e->wg, &p->key, &p->allowed[i]);
     }
-    if (endpoint)
+    if (endpoint) {
+        host_bypass(e->host, &endpoint->ip);
         wg_peers_endpoint(e->wg, &p->key, endpoint);
+    }
     return flush(e, err);
 }
 
@@ -110,7 +126,7 @@ static void on_changed(struct peer_conn_user *u)
 {
     struct epeer *p = rk_container_of(u, struct epeer, user);
 
-    engine_routes_soon(p->e);
+    host_routes_soon(p->e->host);
     engine_changed(p->e);
 }
 

@@ -88,7 +88,7 @@ static json_t *peer_json(struct engine *e, struct epeer *p)
     set(o, "transferSent", json_integer((json_int_t)wg.tx_bytes));
     set(o, "latency", json_integer(s.latency_us * 1000));
     set(o, "quantumResistance", json_false());
-    set(o, "networks", e->routes ? route_set_of_peer(e->routes, &p->key) : json_array());
+    set(o, "networks", host_networks_of(e->host, &p->key));
     return o;
 }
 

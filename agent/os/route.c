@@ -5,12 +5,18 @@
 #include "agent/os/route.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "agent/os/files.h"
+#include "lib/base/buf.h"
+#include "lib/base/num.h"
 
 #define DUMP_TRIES 5
 /* More copies of one rule than this are not from crashes of ours. */
@@ -30,7 +36,9 @@ static struct nlmsghdr *begin_route(struct nl_sock *s, uint16_t type, uint16_t f
     m->rtm_family = af_of(r->dst.ip.family);
     m->rtm_dst_len = r->dst.bits;
     m->rtm_table = RT_TABLE_UNSPEC; /* the number may not fit here: RTA_TABLE says it */
-    m->rtm_protocol = type == RTM_NEWROUTE ? RTPROT_STATIC : RTPROT_UNSPEC;
+    m->rtm_protocol = r->protocol            ? r->protocol
+                      : type == RTM_NEWROUTE ? RTPROT_STATIC
+                                             : RTPROT_UNSPEC;
     m->rtm_scope = type == RTM_NEWROUTE ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE;
     m->rtm_type = r->unreachable ? RTN_UNREACHABLE : RTN_UNICAST;
     if (r->dst.bits)
@@ -159,6 +167,77 @@ enum rk_code kernel_route_flush(struct nl_sock *s, uint32_t table, struct rk_err
     return rc;
 }
 
+enum rk_code kernel_route_flush_own(struct nl_sock *s, struct rk_err *err)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    enum rk_code rc = RK_OK;
+
+    for (uint8_t family = 4; family <= 6; family += 2) {
+        struct kernel_route_list list = {0};
+        enum rk_code one = kernel_route_list(s, family, ROUTE_TABLE_MAIN, mem, &list, err);
+
+        if (one && one != RK_PRECONDITION)
+            rc = one;
+        for (size_t i = 0; i < list.n; i++) {
+            if (list.items[i].protocol != ROUTE_PROTOCOL_OWN)
+                continue;
+            one = kernel_route_delete(s, &list.items[i], err);
+            if (one && one != RK_NOT_FOUND)
+                rc = one;
+        }
+    }
+    return rc;
+}
+
+#define RT_TABLES     "/etc/iproute2/rt_tables"
+#define RT_TABLES_MAX ((size_t)1 << 20)
+
+/* Appended, not replaced: the file may be a mount or a link of somebody's. */
+static enum rk_code append_name(uint32_t table, const char *name, bool line_end, struct rk_err *err)
+{
+    int fd = open(RT_TABLES, O_WRONLY | O_APPEND | O_CLOEXEC), n;
+    enum rk_code rc = RK_OK;
+    char line[64];
+
+    if (fd < 0)
+        return rk_fail_errno(err, RK_INTERNAL, errno, "open " RT_TABLES);
+    n = snprintf(line, sizeof line, "%s%u\t%s\n", line_end ? "\n" : "", table, name);
+    if (write(fd, line, (size_t)n) != n)
+        rc = rk_fail_errno(err, RK_INTERNAL, errno, "write " RT_TABLES);
+    (void)close(fd);
+    return rc;
+}
+
+enum rk_code kernel_route_table_name(uint32_t table, const char *name, struct rk_err *err)
+{
+    struct rk_str line, rest, number, word;
+    struct rk_buf text;
+    enum rk_code rc;
+    int64_t id;
+
+    rk_buf_init(&text, RT_TABLES_MAX);
+    rc = files_read(RT_TABLES, &text, err);
+    for (rest = rk_buf_str(&text); rc == RK_OK && rest.n;) {
+        (void)rk_str_cut(rest, '\n', &line, &rest);
+        line = rk_str_trim(line);
+        for (size_t i = 0; i < line.n; i++) /* number and name by blanks or tabs */
+            if (line.p[i] == ' ' || line.p[i] == '\t') {
+                number = rk_str_sub(line, 0, i);
+                word = rk_str_trim(rk_str_sub(line, i, line.n));
+                if (rk_parse_i64(number, 0, UINT32_MAX, &id, NULL) || id != table)
+                    break;
+                rk_buf_done(&text);
+                return rk_str_eqz(word, name) ? RK_OK
+                                              : rk_fail(err, RK_EXISTS, "table %u is \"%.*s\"",
+                                                        table, RK_STR_ARG(word));
+            }
+    }
+    if (rc == RK_OK)
+        rc = append_name(table, name, text.n && text.p[text.n - 1] != '\n', err);
+    rk_buf_done(&text);
+    return rc == RK_NOT_FOUND ? RK_OK : rc; /* nobody here shows tables by name */
+}
+
 struct get_reader {
     struct nl_reader r;
     struct kernel_route_lookup *out;
@@ -266,18 +345,25 @@ enum rk_code rule_overlay_remove(struct nl_sock *s, struct rk_err *err)
     return rc;
 }
 
-enum rk_code rule_overlay_install(struct nl_sock *s, struct rk_err *err)
+enum rk_code rule_overlay_install(struct nl_sock *s, size_t *added, struct rk_err *err)
 {
-    (void)!rule_overlay_remove(s, NULL);
+    bool made[RK_ARRAY_LEN(OVERLAY_RULES)] = {0};
+
+    *added = 0;
     for (size_t i = 0; i < RK_ARRAY_LEN(OVERLAY_RULES); i++) {
         enum rk_code one = rule_add(s, &OVERLAY_RULES[i], err);
 
-        if (one == RK_OK || one == RK_EXISTS)
+        if (one == RK_EXISTS || (one == RK_PRECONDITION && OVERLAY_RULES[i].family == 6))
             continue;
-        if (one == RK_PRECONDITION && OVERLAY_RULES[i].family == 6)
-            continue;
-        (void)!rule_overlay_remove(s, NULL);
-        return one;
+        if (one) {
+            for (size_t k = 0; k < i; k++)
+                if (made[k])
+                    (void)!rule_delete(s, &OVERLAY_RULES[k], NULL);
+            *added = 0;
+            return one;
+        }
+        made[i] = true;
+        ++*added;
     }
     return RK_OK;
 }

@@ -20,6 +20,10 @@
 #define ROUTE_PRIO_MAIN     105u
 #define ROUTE_PRIO_OVERLAY  110u
 #define ROUTE_PRIO_PROBE    32321u
+#define ROUTE_TABLE_NAME    "netbird"
+/* rtm_protocol of our routes in tables of others, by which they are found again. Of the numbers
+ * that nobody has registered. */
+#define ROUTE_PROTOCOL_OWN 27u
 
 struct kernel_route { /* open */
     struct rk_prefix dst;
@@ -28,7 +32,7 @@ struct kernel_route { /* open */
     struct rk_ip gateway; /* family 0: none */
     uint32_t metric;      /* 0: the kernel's default */
     bool unreachable;     /* RTN_UNREACHABLE instead of unicast */
-    uint8_t protocol;     /* RTPROT_…; filled in when listing, static when adding */
+    uint8_t protocol;     /* RTPROT_…; 0 when adding: static, when deleting: any */
 };
 
 struct kernel_route_list {
@@ -51,6 +55,13 @@ enum rk_code kernel_route_list(struct nl_sock *s, uint8_t family, uint32_t table
 /** Delete every route of a table in both families. Goes on after errors; the last one is
  *  returned. */
 enum rk_code kernel_route_flush(struct nl_sock *s, uint32_t table, struct rk_err *err) RK_MUST;
+
+/** Delete the routes of ROUTE_PROTOCOL_OWN from the main table, as route_flush. */
+enum rk_code kernel_route_flush_own(struct nl_sock *s, struct rk_err *err) RK_MUST;
+
+/** Give a table a name for people, where iproute2 keeps such names and has none for it yet. Errors:
+ *  RK_EXISTS (it has another name), RK_INTERNAL. */
+enum rk_code kernel_route_table_name(uint32_t table, const char *name, struct rk_err *err) RK_MUST;
 
 /** The source address, interface and gateway that a packet with this mark would get. */
 struct kernel_route_lookup {
@@ -75,9 +86,9 @@ enum rk_code rule_add(struct nl_sock *s, const struct rule *r, struct rk_err *er
 /** One of possibly several equal rules. RK_NOT_FOUND when there is none (left). */
 enum rk_code rule_delete(struct nl_sock *s, const struct rule *r, struct rk_err *err) RK_MUST;
 
-/** The four rules of the overlay (two per family): remove every copy, then add. A missing IPv6 is
- *  fine; any other error removes what was added. */
-enum rk_code rule_overlay_install(struct nl_sock *s, struct rk_err *err) RK_MUST;
+/** The four rules of the overlay (two per family): add those that are missing, and count them. A
+ *  missing IPv6 is fine; any other error removes what was added. */
+enum rk_code rule_overlay_install(struct nl_sock *s, size_t *added, struct rk_err *err) RK_MUST;
 /** Remove every copy, also duplicates from crashes. Goes on after errors. */
 enum rk_code rule_overlay_remove(struct nl_sock *s, struct rk_err *err) RK_MUST;
 

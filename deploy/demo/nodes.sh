@@ -35,6 +35,8 @@ nodes_exec() { # NAMESPACE NODE COMMAND…
     mkdir -p "$NODES_DIR/$node/run" "$NODES_DIR/$node/lib" "$NODES_DIR/$node/etc"
     [ -e "$NODES_DIR/$node/etc/resolv.conf" ] ||
         echo "# private to this node" >"$NODES_DIR/$node/etc/resolv.conf"
+    [ -e "$NODES_DIR/$node/etc/rt_tables" ] || cp /etc/iproute2/rt_tables "$NODES_DIR/$node/etc/" 2>/dev/null ||
+        : >"$NODES_DIR/$node/etc/rt_tables"
     exec ip netns exec "$TOPO-$ns" unshare --mount --propagation private sh -c '
         d=$1; shift
         mkdir -p /var/lib/netbird /var/lib/rook
@@ -42,6 +44,7 @@ nodes_exec() { # NAMESPACE NODE COMMAND…
         mount --bind "$d/lib" /var/lib/netbird
         mount --bind "$d/lib" /var/lib/rook
         mount --bind "$d/etc/resolv.conf" /etc/resolv.conf
+        [ ! -e /etc/iproute2/rt_tables ] || mount --bind "$d/etc/rt_tables" /etc/iproute2/rt_tables
         exec "$@"' nodes "$NODES_DIR/$node" "$@"
 }
 

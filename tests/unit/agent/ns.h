@@ -44,6 +44,11 @@ static inline bool ns_enter(void)
         mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", "/run", "tmpfs", 0, "size=1m") != 0)
         return false;
+    if (ns_run("sh", "-c",
+               "test ! -e /etc/iproute2/rt_tables || { : >/run/rt_tables && "
+               "mount --bind /run/rt_tables /etc/iproute2/rt_tables; }",
+               NULL) != 0)
+        return false; /* agents write a name into it */
     return ns_run("ip", "link", "set", "lo", "up", NULL) == 0;
 }
 

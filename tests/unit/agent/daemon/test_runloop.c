@@ -488,11 +488,12 @@ START_TEST(next_start_cleans_up)
     if (pid == 0) {
         struct state *s = state_open("/run/rook-test/state.json", NULL);
         struct rk_err err = {0};
+        size_t added;
 
         /* what an engine makes, without its orderly end */
         state_set(s, STATE_ROUTES, json_pack("{s:i}", "table", 7120));
         state_set(s, STATE_FIREWALL, json_pack("{s:s}", "table", "netbird"));
-        (void)!rule_overlay_install(nl, &err);
+        (void)!rule_overlay_install(nl, &added, &err);
         _exit(ns_run("nft", "add", "table", "ip", "netbird", NULL));
     }
     (void)waitpid(pid, &how, 0);
@@ -500,7 +501,7 @@ START_TEST(next_start_cleans_up)
     state_free(state);
     state = state_open("/run/rook-test/state.json", NULL);
     ck_assert_ptr_nonnull(state_get(state, STATE_ROUTES));
-    recover(state, nl, NULL);
+    recover(state, nl, false, NULL);
     expect_nothing_left();
     srv = (struct fake_mgmt){0};
     fake_make(&srv, loop);

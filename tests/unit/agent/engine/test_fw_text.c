@@ -14,6 +14,8 @@
 
 #define OWN "T1dOT1dOT1dOT1dOT1dOT1dOT1dOT1dOT1dOT1dOT1c="
 
+static struct rk_arena *mem; /* of the sets of the last text */
+static struct fw_domain_sets sets;
 static bool kernel; /* we are in a namespace of our own */
 
 static char *z(const char *s)
@@ -58,7 +60,9 @@ static char *build(const struct fw_opts *o, const Management__NetworkMap *map, s
     struct rk_buf b;
 
     rk_buf_init(&b, 8 << 20);
-    ck_assert_msg(fw_text_build(o, map, &b, st, &err) == RK_OK, "%s", err.msg);
+    rk_arena_free(mem);
+    mem = rk_arena_new(0);
+    ck_assert_msg(fw_text_build(o, map, mem, &sets, &b, st, &err) == RK_OK, "%s", err.msg);
     rk_buf_addc(&b, '\0');
     if (kernel)
         ck_assert_msg(firewall_run(b.p, &err) == RK_OK, "%s\n%s", err.msg, b.p);
@@ -279,6 +283,83 @@ START_TEST(routing_peer)
 }
 END_TEST
 
+/* Domain routes: nothing resolved, nothing forwarded; then only to what was resolved. */
+START_TEST(domains_lead_to_what_they_resolved_to)
+{
+    Management__Route own = MANAGEMENT__ROUTE__INIT;
+    Management__Route *routes[] = {&own};
+    Management__RouteFirewallRule a = MANAGEMENT__ROUTE_FIREWALL_RULE__INIT;
+    Management__RouteFirewallRule c = MANAGEMENT__ROUTE_FIREWALL_RULE__INIT;
+    Management__RouteFirewallRule bare = MANAGEMENT__ROUTE_FIREWALL_RULE__INIT;
+    Management__RouteFirewallRule *rules[] = {&a, &c, &bare};
+    char *src[] = {z("100.64.0.0/16")}, *domains[] = {z("b.test"), z("*.a.test")};
+    char *swapped[] = {z("*.a.test"), z("b.test")}, *one[] = {z("c.test")};
+    const struct rk_ip ips[] = {rk_ip4(10, 1, 2, 3), rk_ip4(10, 1, 2, 4)};
+    struct fw_name names[] = {{RK_STR("*.a.test"), ips, 2}, {RK_STR("gone.test"), ips, 1}};
+    Management__NetworkMap map = MANAGEMENT__NETWORK_MAP__INIT;
+    struct fw_opts o = opts();
+    struct fw_stats st;
+    char *text, *fwd;
+    struct rk_buf b;
+
+    own.peer = z(OWN);
+    own.network = z("192.0.2.0/32");
+    own.masquerade = true;
+    own.domains = swapped;
+    own.n_domains = 2;
+    a.sourceranges = src;
+    a.n_sourceranges = 1;
+    a.protocol = MANAGEMENT__RULE_PROTOCOL__TCP;
+    a.isdynamic = true;
+    c = bare = a;
+    a.domains = domains;
+    a.n_domains = 2;
+    c.domains = one;
+    c.n_domains = 1;
+    map.routes = routes;
+    map.n_routes = 1;
+    map.routesfirewallrules = rules;
+    map.n_routesfirewallrules = 3;
+    map.firewallrulesisempty = true;
+    o.by_name = true;
+    text = build(&o, &map, &st);
+    fwd = block(text, "chain netbird-rt-fwd {");
+    ck_assert_uint_eq(sets.n, 3); /* none, {*.a.test, b.test}, {c.test} */
+    ck_assert_ptr_nonnull(strstr(fwd, "ip saddr 100.64.0.0/16 ip daddr @nbd000001 meta l4proto tcp "
+                                      "counter accept\nip saddr 100.64.0.0/16 ip daddr @nbd000002 "
+                                      "meta l4proto tcp counter accept\nip saddr 100.64.0.0/16 ip "
+                                      "daddr @nbd000000 meta l4proto tcp counter accept"));
+    ck_assert_ptr_null(strstr(text, "elements"));
+    ck_assert_ptr_nonnull(strstr(text, "ip saddr 100.64.0.0/16 ip daddr @nbd000001 meta mark set"));
+    ck_assert_ptr_nonnull(strstr(text, "ip saddr @nbd000001 ip daddr 100.64.0.0/16 meta mark set"));
+    free(fwd);
+    free(text);
+    o.names = names;
+    o.n_names = 2;
+    text = build(&o, &map, &st);
+    ck_assert_ptr_nonnull(strstr(text, "set nbd000001 {\ntype ipv4_addr\nelements = { 10.1.2.3, "
+                                       "10.1.2.4 }"));
+    free(text);
+    rk_buf_init(&b, 65536);
+    fw_text_add(o.table, &sets, RK_STR("b.test"), &ips[0], &b);
+    fw_text_add(o.table, &sets, RK_STR("gone.test"), &ips[0], &b);
+    rk_buf_addc(&b, '\0');
+    ck_assert_str_eq(b.p, "add element ip netbird nbd000001 { 10.1.2.3 }\n");
+    if (kernel)
+        ck_assert_int_eq(firewall_run(b.p, NULL), RK_OK);
+    rk_buf_done(&b);
+    /* an old server sends no route rules: the same holds */
+    map.n_routesfirewallrules = 0;
+    o.n_names = 0;
+    text = build(&o, &map, &st);
+    fwd = block(text, "chain netbird-rt-fwd {");
+    ck_assert_str_eq(fwd, "chain netbird-rt-fwd {\nct state established,related accept\n"
+                          "ip daddr @nbd000000 accept");
+    free(fwd);
+    free(text);
+}
+END_TEST
+
 START_TEST(lan_is_kept_out)
 {
     struct rk_prefix lan[] = {prefix_of("192.168.1.0/24")};
@@ -307,10 +388,10 @@ START_TEST(names_that_would_change_the_text_are_refused)
         struct fw_opts o = opts();
 
         o.table = rk_str_z(bad[i]);
-        ck_assert_int_eq(fw_text_build(&o, NULL, &b, &st, NULL), RK_INVALID);
+        ck_assert_int_eq(fw_text_build(&o, NULL, mem, &sets, &b, &st, NULL), RK_INVALID);
         o = opts();
         o.iface = rk_str_z(bad[i]);
-        ck_assert_int_eq(fw_text_build(&o, NULL, &b, &st, NULL), RK_INVALID);
+        ck_assert_int_eq(fw_text_build(&o, NULL, mem, &sets, &b, &st, NULL), RK_INVALID);
         ck_assert_int_eq(fw_text_remove(rk_str_z(bad[i]), &b, NULL), RK_INVALID);
     }
     rk_buf_done(&b);
@@ -377,6 +458,7 @@ int main(void)
     tcase_add_test(t, port_info_and_compact_prefixes);
     tcase_add_test(t, empty_list_with_and_without_its_flag);
     tcase_add_test(t, routing_peer);
+    tcase_add_test(t, domains_lead_to_what_they_resolved_to);
     tcase_add_test(t, lan_is_kept_out);
     tcase_add_test(t, names_that_would_change_the_text_are_refused);
     tcase_add_test(t, removal_works_with_and_without_the_tables);
@@ -385,5 +467,6 @@ int main(void)
     srunner_run_all(r, CK_NORMAL);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
+    rk_arena_free(mem);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

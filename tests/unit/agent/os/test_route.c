@@ -123,11 +123,15 @@ START_TEST(rules_keep_marked_traffic_out)
     struct rk_ip far = rk_ip4(8, 8, 8, 8);
     struct kernel_route dflt = {.dst = prefix_of("0.0.0.0/0"), .table = ROUTE_TABLE_OVERLAY};
     struct kernel_route_lookup got;
+    size_t added;
 
     dflt.ifindex = d0_up();
     ck_assert(rule_marks_work(nl));
-    ck_assert_int_eq(rule_overlay_install(nl, NULL), RK_OK);
-    ck_assert_int_eq(rule_overlay_install(nl, NULL), RK_OK); /* twice leaves one copy each */
+    ck_assert_int_eq(rule_overlay_install(nl, &added, NULL), RK_OK);
+    ck_assert_uint_eq(added, 4);
+    ck_assert_int_eq(rule_overlay_install(nl, &added, NULL),
+                     RK_OK); /* twice leaves one copy each */
+    ck_assert_uint_eq(added, 0);
     ck_assert_int_eq(ns_run("sh", "-c", "test $(ip rule | wc -l) = 5", NULL), 0);
     ck_assert_int_eq(kernel_route_add(nl, &dflt, NULL), RK_OK);
     ck_assert_int_eq(kernel_route_get(nl, &far, 0, &got, NULL), RK_OK);

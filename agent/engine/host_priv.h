@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The inside of struct host, for agent/engine/host*.c only. */
+#ifndef RK_AGENT_ENGINE_HOST_PRIV_H
+#define RK_AGENT_ENGINE_HOST_PRIV_H
+
+#include "agent/engine/fw_text.h"
+#include "agent/engine/host.h"
+#include "agent/os/netmon.h"
+#include "agent/os/route.h"
+#include "agent/os/sysctl.h"
+#include "lib/base/arena.h"
+
+/* Addresses that names have resolved to, all together: far above what people use in a day. */
+#define HOST_NAMES_MAX 65536
+/* Addresses of ours and of peers that keep their own way in legacy routing. */
+#define HOST_BYPASS_MAX 1024
+
+struct host_routes {
+    bool on;               /* networks behind peers are reached */
+    bool stale;            /* the table may hold guards of an earlier engine */
+    struct route_set *set; /* NULL before the first map */
+    struct routed *now;    /* what kernel and device were told, sorted */
+    size_t n_now;
+    struct rk_ip *bypass; /* legacy only; sorted */
+    size_t n_bypass;
+    bool bypassing; /* host routes for them stand */
+    struct rk_timer *timer;
+    int presence; /* socket that tells other agents that the rules are in use; -1: none */
+};
+
+struct host_name { /* see struct fw_name */
+    char *domain;
+    struct rk_ip *ips; /* sorted */
+    size_t n, cap;
+};
+
+struct host_firewall {
+    char *text;           /* the running one */
+    uint64_t picture;     /* of the kernel's listing after we set it; 0: unknown */
+    uint32_t generation;  /* of the whole ruleset when that was taken */
+    bool by_name;         /* see struct fw_opts */
+    struct rk_arena *mem; /* of sets */
+    struct fw_domain_sets sets;
+    struct host_name *names; /* sorted by domain */
+    size_t n_names, n_ips;
+    bool forwarding;
+};
+
+struct host {
+    struct host_opts o;
+    struct host_user *user;
+    bool up, told_lost;
+    uint32_t ifindex;
+    struct rk_prefix v4, v6;
+    char own_text[RK_KEY_TEXT + 1];
+    struct sysctls sysctls;
+    struct netmon_user mon_user;
+    struct netmon *mon;
+    unsigned pending; /* NETMON_… that wait for their turn */
+    int64_t mend_at_ms, last_mend_ms;
+    int64_t mend_wait_ms;
+    struct rk_timer *mend_timer;
+    struct host_routes r;
+    struct host_firewall f;
+};
+
+static inline const char *host_iface(const struct host *h)
+{
+    return h->o.settings->interface_name.p;
+}
+
+void host_save_sysctls(struct host *h);
+/** Compare and mend parts (NETMON_…) on a later turn. */
+void host_mend_soon(struct host *h, unsigned kinds);
+
+/* host_routes.c */
+void host_routes_up(struct host *h);
+void host_routes_down(struct host *h, bool keep);
+enum rk_code host_routes_load(struct host *h, const Management__NetworkMap *map,
+                              struct rk_err *err) RK_MUST;
+/** Put back missing rules and routes; how many. */
+size_t host_rules_mend(struct host *h);
+size_t host_routes_mend(struct host *h);
+void host_bypass_again(struct host *h); /* the default route has changed */
+void host_relax_rp_filter(struct host *h);
+
+/* host_firewall.c */
+enum rk_code host_firewall_up(struct host *h, struct rk_err *err) RK_MUST;
+void host_firewall_down(struct host *h);
+enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map,
+                               struct rk_err *err) RK_MUST;
+/** Put back what others have changed; true when something was. */
+bool host_firewall_mend(struct host *h);
+
+#endif
