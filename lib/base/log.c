@@ -5,7 +5,9 @@
 #include "lib/base/log.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
@@ -16,8 +18,10 @@ enum { LINE_MAX_BYTES = 8192, VALUE_MAX = 1024 };
 struct sink {
     _Atomic int level;
     _Atomic int refs;
+    _Atomic bool outage;
     int fd;
     bool json;
+    bool journal; /* the other end is journald */
 };
 
 struct rk_log {
@@ -26,6 +30,21 @@ struct rk_log {
 };
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
+static const char *const priorities[] = {"<7>", "<6>", "<4>", "<3>"}; /* sd-daemon(3) */
+
+/* JOURNAL_STREAM is "device:inode" of the stream that the service manager connected to journald. */
+static bool is_journal(int fd)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    char text[64];
+    struct stat st;
+
+    if (!stream || fstat(fd, &st))
+        return false;
+    (void)snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)st.st_dev,
+                   (unsigned long long)st.st_ino);
+    return strcmp(text, stream) == 0;
+}
 
 struct rk_log *rk_log_new(int fd, enum rk_log_level level, bool json)
 {
@@ -34,6 +53,7 @@ struct rk_log *rk_log_new(int fd, enum rk_log_level level, bool json)
     log->sink = rk_calloc(1, sizeof *log->sink);
     log->sink->fd = fd;
     log->sink->json = json;
+    log->sink->journal = is_journal(fd);
     log->sink->level = (int)level;
     log->sink->refs = 1;
     rk_buf_init(&log->fields, LINE_MAX_BYTES / 2);
@@ -156,10 +176,41 @@ bool rk_log_enabled(const struct rk_log *log, enum rk_log_level level)
     return log && (int)level >= log->sink->level;
 }
 
+void rk_log_set_outage(struct rk_log *log, bool on)
+{
+    if (log)
+        log->sink->outage = on;
+}
+
+enum rk_log_level rk_log_failure_level(const struct rk_log *log, const struct rk_err *err)
+{
+    if (err->code == RK_INTERNAL)
+        return RK_ERROR;
+    if (err->code != RK_UNAVAILABLE)
+        return RK_INFO;
+    return log && log->sink->outage ? RK_DEBUG : RK_WARN;
+}
+
+/* Time and level, or for the journal the priority: it knows the time. */
+static void add_head(const struct sink *sink, struct rk_buf *b, enum rk_log_level level)
+{
+    char when[RK_TIME_TEXT];
+
+    if (sink->journal)
+        rk_buf_addz(b, priorities[level]);
+    if (sink->journal && !sink->json) {
+        rk_buf_addz(b, "event=");
+        return;
+    }
+    (void)rk_time_format_us(rk_unix_us() / 1000 * 1000, when);
+    rk_buf_printf(
+        b, sink->json ? "{\"time\":\"%s\",\"level\":\"%s\",\"event\":" : "%s level=%s event=", when,
+        level_names[level]);
+}
+
 void rk_log_write(struct rk_log *log, enum rk_log_level level, const char *event,
                   const struct rk_kv *fields, size_t n)
 {
-    char when[RK_TIME_TEXT];
     struct rk_buf b;
     bool json;
     ssize_t done;
@@ -168,9 +219,7 @@ void rk_log_write(struct rk_log *log, enum rk_log_level level, const char *event
         return;
     json = log->sink->json;
     rk_buf_init(&b, LINE_MAX_BYTES);
-    (void)rk_time_format_us(rk_unix_us() / 1000 * 1000, when);
-    rk_buf_printf(&b, json ? "{\"time\":\"%s\",\"level\":\"%s\",\"event\":" : "%s level=%s event=",
-                  when, level_names[level]);
+    add_head(log->sink, &b, level);
     add_quoted(&b, rk_str_z(event));
     rk_buf_add(&b, rk_buf_str(&log->fields));
     for (size_t i = 0; i < n; i++)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Structured log lines: a fixed lower-case event, then key=value pairs, one line on stderr (or as
- * JSON). Child loggers carry fields. Any thread. Secrets never go in.
- * ERROR: someone must act. WARN: degraded, and how we go on. INFO: life events. DEBUG: traffic.
+ * JSON). When the descriptor is the journal's (systemd.exec(5), JOURNAL_STREAM) each line begins
+ * with its priority, "<6>", and has no time of its own. Child loggers carry fields. Any thread.
+ * Secrets never go in. ERROR: someone must act. WARN: degraded, and how we go on. INFO: life
+ * events. DEBUG: traffic.
  */
 #ifndef RK_BASE_LOG_H
 #define RK_BASE_LOG_H
@@ -62,6 +64,16 @@ enum rk_code rk_log_level_parse(struct rk_str s, enum rk_log_level *out,
                                 struct rk_err *err) RK_MUST;
 void rk_log_set_level(struct rk_log *log, enum rk_log_level level); /* for the whole tree */
 bool rk_log_enabled(const struct rk_log *log, enum rk_log_level level);
+
+/**
+ * A part that many requests need is gone, and its owner has said so in one line (the store, see
+ * management/store/probe.h): until it is back, failures of single requests are not worth a line.
+ * For the whole tree; log may be NULL.
+ */
+void rk_log_set_outage(struct rk_log *log, bool on);
+/** Level for "this request failed with err": ERROR for our bugs, WARN for what is unavailable
+ * (DEBUG during an outage), INFO for what the client did. */
+enum rk_log_level rk_log_failure_level(const struct rk_log *log, const struct rk_err *err);
 
 /** Write one line. log may be NULL (nothing happens). */
 void rk_log_write(struct rk_log *log, enum rk_log_level level, const char *event,

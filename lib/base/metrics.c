@@ -4,6 +4,7 @@
 
 #include "lib/base/metrics.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -12,22 +13,29 @@
 #include "lib/base/err.h"
 
 enum kind { COUNTER, GAUGE, HISTOGRAM };
-enum { MAX_BOUNDS = 16 };
+enum { MAX_BOUNDS = 16, MAX_COLLECTORS = 8 };
 
 struct rk_metric {
     struct rk_metric *next;
     const char *name, *labels, *help; /* literals of the caller */
     enum kind kind;
     _Atomic int64_t value; /* sum for histograms */
-    bool milli;            /* value and bounds are in thousandths */
+    int64_t scale;         /* value and bounds are in this part of the unit: 1, 1000, 1000000 */
     size_t n_bounds;
     int64_t bounds[MAX_BOUNDS];
     _Atomic int64_t buckets[MAX_BOUNDS + 1];
 };
 
+struct collector {
+    rk_metrics_writer *write;
+    void *arg;
+};
+
 struct rk_metrics {
-    pthread_mutex_t lock; /* guards the list while registering and writing */
+    pthread_mutex_t lock; /* guards the rest while registering and writing */
     struct rk_metric *first, **last;
+    struct collector collectors[MAX_COLLECTORS];
+    size_t n_collectors;
 };
 
 struct rk_metrics *rk_metrics_new(void)
@@ -95,14 +103,14 @@ struct rk_metric *rk_metric_gauge(struct rk_metrics *m, const char *name, const 
 }
 
 static struct rk_metric *histogram(struct rk_metrics *m, const char *name, const char *labels,
-                                   const char *help, const int64_t *bounds, size_t n, bool milli)
+                                   const char *help, const int64_t *bounds, size_t n, int64_t scale)
 {
     struct rk_metric *x = add(m, HISTOGRAM, name, labels, help);
 
     if (x && !x->n_bounds) {
         for (size_t i = 0; i < n && i < MAX_BOUNDS; i++)
             x->bounds[i] = bounds[i];
-        x->milli = milli;
+        x->scale = scale;
         x->n_bounds = n > MAX_BOUNDS ? MAX_BOUNDS : n;
     }
     return x;
@@ -111,14 +119,21 @@ static struct rk_metric *histogram(struct rk_metrics *m, const char *name, const
 struct rk_metric *rk_metric_histogram(struct rk_metrics *m, const char *name, const char *labels,
                                       const char *help, const int64_t *bounds, size_t n)
 {
-    return histogram(m, name, labels, help, bounds, n, false);
+    return histogram(m, name, labels, help, bounds, n, 1);
 }
 
 struct rk_metric *rk_metric_histogram_milli(struct rk_metrics *m, const char *name,
                                             const char *labels, const char *help,
                                             const int64_t *bounds, size_t n)
 {
-    return histogram(m, name, labels, help, bounds, n, true);
+    return histogram(m, name, labels, help, bounds, n, 1000);
+}
+
+struct rk_metric *rk_metric_histogram_micro(struct rk_metrics *m, const char *name,
+                                            const char *labels, const char *help,
+                                            const int64_t *bounds, size_t n)
+{
+    return histogram(m, name, labels, help, bounds, n, 1000000);
 }
 
 void rk_metric_add(struct rk_metric *c, int64_t v)
@@ -150,16 +165,17 @@ int64_t rk_metric_value(const struct rk_metric *c)
     return c ? atomic_load_explicit(&c->value, memory_order_relaxed) : 0;
 }
 
-/* v as decimal text, in thousandths when the metric is. */
-static const char *number(const struct rk_metric *x, int64_t v, char buf[32])
+/* v as decimal text, in the unit of the metric. */
+static const char *number(const struct rk_metric *x, int64_t v, char buf[48])
 {
     int n;
 
-    if (!x->milli) {
-        (void)snprintf(buf, 32, "%lld", (long long)v);
+    if (x->scale <= 1) {
+        (void)snprintf(buf, 48, "%lld", (long long)v);
         return buf;
     }
-    n = snprintf(buf, 32, "%lld.%03d", (long long)(v / 1000), (int)(v % 1000));
+    n = snprintf(buf, 48, "%lld.%0*lld", (long long)(v / x->scale), x->scale == 1000 ? 3 : 6,
+                 (long long)(v % x->scale));
     while (n > 1 && buf[n - 1] == '0')
         buf[--n] = '\0';
     if (buf[n - 1] == '.')
@@ -171,7 +187,7 @@ static void write_histogram(const struct rk_metric *x, struct rk_buf *out)
 {
     const char *sep = x->labels ? "," : "", *labels = x->labels ? x->labels : "";
     int64_t total = 0;
-    char text[32];
+    char text[48];
 
     for (size_t i = 0; i <= x->n_bounds; i++) {
         total += x->buckets[i];
@@ -191,6 +207,27 @@ static bool is_first_of_name(const struct rk_metrics *m, const struct rk_metric 
         if (strcmp(y->name, x->name) == 0)
             return false;
     return true;
+}
+
+void rk_metrics_collect(struct rk_metrics *m, rk_metrics_writer *write, void *arg)
+{
+    if (!m)
+        return;
+    (void)pthread_mutex_lock(&m->lock);
+    assert(m->n_collectors < MAX_COLLECTORS);
+    m->collectors[m->n_collectors++] = (struct collector){write, arg};
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+void rk_metrics_uncollect(struct rk_metrics *m, rk_metrics_writer *write, void *arg)
+{
+    if (!m)
+        return;
+    (void)pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->n_collectors; i++)
+        if (m->collectors[i].write == write && m->collectors[i].arg == arg)
+            m->collectors[i--] = m->collectors[--m->n_collectors];
+    (void)pthread_mutex_unlock(&m->lock);
 }
 
 void rk_metrics_write(const struct rk_metrics *m, struct rk_buf *out)
@@ -215,5 +252,7 @@ void rk_metrics_write(const struct rk_metrics *m, struct rk_buf *out)
                 rk_buf_printf(out, "%s %lld\n", y->name, (long long)y->value);
         }
     }
+    for (size_t i = 0; i < m->n_collectors; i++)
+        m->collectors[i].write(m->collectors[i].arg, out);
     (void)pthread_mutex_unlock(lock);
 }

@@ -34,10 +34,23 @@ struct rk_metric *rk_metric_histogram_milli(struct rk_metrics *m, const char *na
                                             const char *labels, const char *help,
                                             const int64_t *bounds, size_t n);
 
+/** Microseconds observed, seconds shown. */
+struct rk_metric *rk_metric_histogram_micro(struct rk_metrics *m, const char *name,
+                                            const char *labels, const char *help,
+                                            const int64_t *bounds, size_t n);
+
 void rk_metric_add(struct rk_metric *c, int64_t v);
 void rk_metric_set(struct rk_metric *g, int64_t v);
 void rk_metric_observe(struct rk_metric *h, int64_t v);
 int64_t rk_metric_value(const struct rk_metric *c);
+
+/** Ask `write` for more text at each rk_metrics_write, behind everything else: for series whose
+ *  values are looked up when they are asked for. It writes whole families with HELP and TYPE, must
+ *  not block, and may run on any thread; one at a time. arg is lent. At most 8. m may be NULL. */
+typedef void rk_metrics_writer(void *arg, struct rk_buf *out);
+void rk_metrics_collect(struct rk_metrics *m, rk_metrics_writer *write, void *arg);
+/** Take it back: when this returns `write` does not run and will not be called. */
+void rk_metrics_uncollect(struct rk_metrics *m, rk_metrics_writer *write, void *arg);
 
 /** All metrics in text form. */
 void rk_metrics_write(const struct rk_metrics *m, struct rk_buf *out);

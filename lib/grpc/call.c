@@ -13,7 +13,8 @@
 enum {
     DEFAULT_MAX_REQUEST = 4 * 1024 * 1024, /* gRPC's own default */
     STASH_MAX = 4 * 1024 * 1024,           /* above any window we grant */
-    CLIENT_FAULT_LOG_MS = 200,             /* one line per method in this time */
+    UNAVAILABLE_LOG_MS = 60000,
+    CLIENT_FAULT_LOG_MS = 200, /* one line per method in this time */
 };
 
 struct grpc_call {
@@ -189,17 +190,21 @@ void grpc_call_reply(struct grpc_call *c, struct rk_str body)
 static void log_failure(struct grpc_call *c, const struct rk_err *err)
 {
     char peer[RK_ADDR_TEXT];
-    enum rk_log_level level = err->code == RK_INTERNAL      ? RK_ERROR
-                              : err->code == RK_UNAVAILABLE ? RK_WARN
-                                                            : RK_INFO;
+    enum rk_log_level level = rk_log_failure_level(c->log, err);
 
     (void)rk_addr_format(&c->client, peer);
-    if (level == RK_INFO)
+    if (level == RK_WARN) { /* one of many */
+        static struct rk_log_gate gate;
+
+        rk_log_every(&gate, UNAVAILABLE_LOG_MS, c->log, level, "grpc call failed",
+                     kv_z("path", grpc_call_path(c)), kv_z("peer", peer), KV_ERR(err));
+    } else if (level == RK_INFO) {
         rk_log_every(&c->ep->gate, CLIENT_FAULT_LOG_MS, c->log, level, "grpc call refused",
                      kv_z("path", grpc_call_path(c)), kv_z("peer", peer), KV_ERR(err));
-    else
+    } else {
         rk_log(c->log, level, "grpc call failed", kv_z("path", grpc_call_path(c)),
                kv_z("peer", peer), KV_ERR(err));
+    }
 }
 
 void grpc_call_fail(struct grpc_call *c, const struct rk_err *err)

@@ -696,9 +696,9 @@ static void metrics_init(struct http_h1 *h)
     for (size_t i = 0; i < RK_ARRAY_LEN(CLASS); i++)
         h->m_class[i] = rk_metric_counter(h->o.metrics, "rookery_http_responses_total", CLASS[i],
                                           "HTTP/1.1 responses by class.");
-    h->m_ms =
-        rk_metric_histogram(h->o.metrics, "rookery_http_request_milliseconds", NULL,
-                            "Time from the request line to the answer.", MS, RK_ARRAY_LEN(MS));
+    h->m_ms = rk_metric_histogram_milli(h->o.metrics, "rookery_http_request_duration_seconds", NULL,
+                                        "Time from the request line to the answer.", MS,
+                                        RK_ARRAY_LEN(MS));
 }
 
 static enum rk_code start(struct http_h1 *h, struct rk_err *err)

@@ -10,6 +10,8 @@
 #include "lib/http/gzip.h"
 #include "lib/http/json.h"
 
+enum { FAILED_LOG_MS = 60000 }; /* one line in this time for what fails temporarily */
+
 /* Methods a preflight may ask for, as the official server's CORS layer allows them. */
 #define PREFLIGHT_METHODS                                                                          \
     (1u << HTTP_HEAD | 1u << HTTP_GET | 1u << HTTP_POST | 1u << HTTP_PUT | 1u << HTTP_PATCH |      \
@@ -59,13 +61,20 @@ bool h1_send(struct MHD_Connection *mhd, const struct http_req *req, struct http
 
 void h1_log_failure(struct rk_log *log, const struct http_req *req, const struct rk_err *err)
 {
-    bool ours = err->code == RK_INTERNAL || err->code == RK_UNAVAILABLE;
+    static struct rk_log_gate gate;
+    enum rk_log_level level = rk_log_failure_level(log, err);
     char peer[RK_ADDR_TEXT];
 
     (void)rk_addr_format(&req->peer, peer);
-    rk_log(log, ours ? RK_ERROR : RK_DEBUG, "http request failed", kv_z("request", req->id),
-           kv_z("peer", peer), kv_z("method", http_method_name(req->method)),
-           kv_str("path", req->path), KV_ERR(err));
+    if (level == RK_WARN) { /* one of many */
+        rk_log_every(&gate, FAILED_LOG_MS, log, level, "http request failed",
+                     kv_z("request", req->id), kv_z("peer", peer), kv_str("path", req->path),
+                     KV_ERR(err));
+        return;
+    }
+    rk_log(log, level == RK_INFO ? RK_DEBUG : level, "http request failed",
+           kv_z("request", req->id), kv_z("peer", peer),
+           kv_z("method", http_method_name(req->method)), kv_str("path", req->path), KV_ERR(err));
 }
 
 void h1_error_status(struct http_resp *resp, unsigned status, const char *text)

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/notify.h"
 #include "lib/base/num.h"
 #include "lib/base/proc.h"
+#include "lib/base/procstat.h"
 #include "lib/base/trim.h"
 #include "lib/http/ops.h"
 
@@ -194,6 +196,7 @@ enum rk_code svc_open(const char *name, const struct svc_common *common,
     if (rc == RK_OK)
         rc = open_log(s, common, err);
     s->metrics = rk_metrics_new();
+    rk_procstat_register(s->metrics, name);
     if (rc == RK_OK)
         rc = open_loops(s, common->loops, err);
     if (rc == RK_OK)
@@ -271,9 +274,25 @@ static void await(struct svc *s, const char *what)
     atomic_store(&p->over, false);
 }
 
+static void cert_metric(void *arg, struct rk_buf *out)
+{
+    const struct svc *s = arg;
+    int64_t end_ms = edge_cert_not_after_ms(s->edge);
+
+    if (end_ms)
+        rk_buf_printf(out,
+                      "# HELP rookery_certificate_not_after_seconds When the certificate in use "
+                      "ends, Unix time.\n"
+                      "# TYPE rookery_certificate_not_after_seconds gauge\n"
+                      "rookery_certificate_not_after_seconds %lld\n",
+                      (long long)(end_ms / 1000));
+}
+
 static void reload(struct svc *s)
 {
     struct rk_err err = {0};
+
+    rk_notify("RELOADING=1");
 
     if (rk_proc_log_reopen(s->priv->log_file, s->priv->log_fd, &err))
         rk_log(s->log, RK_ERROR, "reload log file", KV_ERR(&err));
@@ -282,6 +301,7 @@ static void reload(struct svc *s)
         rk_log(s->log, RK_ERROR, "reload certificate", KV_ERR(&err));
     else
         rk_log(s->log, RK_INFO, "reloaded", kv_z("program", s->name));
+    rk_notify("READY=1");
 }
 
 static void stop_loops(struct svc *s)
@@ -351,11 +371,35 @@ static void end(struct svc *s, enum stage at, int64_t grace_ms)
     stop_loops(s);
 }
 
+/* The end of the wait for the next event: what is due first, memory or the watchdog. */
+static int64_t wait_ms(int64_t trim_at_ms, int64_t dog_ms)
+{
+    int64_t left = trim_at_ms ? rk_max_i64(trim_at_ms - rk_mono_ms(), 0) : -1;
+
+    return dog_ms && (left < 0 || dog_ms < left) ? dog_ms : left;
+}
+
+/* Until SIGTERM. The loops answer for themselves (health pages); the watchdog is this thread's. */
+static void serve(struct svc *s)
+{
+    int64_t trim_at_ms = rk_mono_ms() + RK_TRIM_AFTER_MS, dog_ms = rk_notify_watchdog_ms();
+    enum rk_proc_event e;
+
+    while ((e = rk_proc_wait(s->priv->proc, wait_ms(trim_at_ms, dog_ms))) != RK_PROC_TERMINATE) {
+        if (dog_ms)
+            rk_notify("WATCHDOG=1");
+        if (e == RK_PROC_RELOAD)
+            reload(s);
+        if (e == RK_PROC_TIMEOUT && trim_at_ms && rk_mono_ms() >= trim_at_ms) {
+            rk_trim();
+            trim_at_ms = 0;
+        }
+    }
+}
+
 enum rk_code svc_run(struct svc *s, struct svc_user *user, int64_t grace_ms, struct rk_err *err)
 {
     struct svc_priv *p = s->priv;
-    int64_t trim_ms = RK_TRIM_AFTER_MS;
-    enum rk_proc_event e;
     enum stage at;
     enum rk_code rc;
 
@@ -365,16 +409,12 @@ enum rk_code svc_run(struct svc *s, struct svc_user *user, int64_t grace_ms, str
         end(s, at, 0);
         return rc;
     }
+    rk_metrics_collect(s->metrics, cert_metric, s);
     rk_log(s->log, RK_INFO, "serving", kv_z("program", s->name), kv_z("version", PACKAGE_VERSION),
            kv_i64("port", edge_port(s->edge, 0)), kv_i64("loops", (int64_t)s->n_loops));
-    while ((e = rk_proc_wait(p->proc, trim_ms)) != RK_PROC_TERMINATE) {
-        if (e == RK_PROC_RELOAD)
-            reload(s);
-        if (e == RK_PROC_TIMEOUT) {
-            rk_trim();
-            trim_ms = -1;
-        }
-    }
+    rk_notify("READY=1");
+    serve(s);
+    rk_notify("STOPPING=1");
     rk_log(s->log, RK_INFO, "stopping", kv_z("program", s->name));
     end(s, at, grace_ms);
     rk_log(s->log, RK_INFO, "stopped", kv_z("program", s->name));
