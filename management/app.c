@@ -13,10 +13,12 @@
 #include "lib/base/num.h"
 #include "lib/crypto/vault.h"
 #include "lib/http/h1.h"
+#include "lib/http/json.h"
 #include "management/engine/keys.h"
 #include "management/ops/peer_ephemeral.h"
 #include "management/ops/peer_expiry.h"
 #include "management/rest/rest.h"
+#include "management/store/probe.h"
 
 #define STORE_THREADS 16 /* enrolments that wait for one commit together */
 #define REST_THREADS  2  /* of their own, so that returning agents do not keep operators waiting */
@@ -32,6 +34,7 @@ struct mgmt_app {
     const char *account_domain, *setup_token, *geo_path, *geo_names_path;
     struct rk_log *log;
     struct vault *vault;
+    struct probe *probe;
     struct mgmt *mgmt;
     struct rk_pool *store, *rest_pool, *build;
     struct envelope *envelope;
@@ -67,6 +70,36 @@ struct hub *mgmt_app_hub(struct mgmt_app *a)
     return a->hub;
 }
 
+bool mgmt_app_ready(struct mgmt_app *a, char why[240])
+{
+    return probe_ok(a->probe, why);
+}
+
+void mgmt_app_describe(struct mgmt_app *a, bool ready, const char *why, const char *others,
+                       int64_t cert_not_after_ms, struct rk_buf *out)
+{
+    char now[RK_TIME_TEXT], end[RK_TIME_TEXT], reason[240];
+    bool store = probe_ok(a->probe, reason);
+
+    jw_obj(out);
+    jw_kstr(out, "status", ready ? RK_STR("healthy") : RK_STR("unhealthy"));
+    jw_kstr(out, "timestamp", rk_time_format_us(rk_unix_us(), now));
+    jw_kstr(out, "reason", rk_str_z(why));
+    jw_key(out, "store");
+    probe_json(a->probe, out);
+    rk_buf_printf(out, ",\"serving\":[%s%s\"connected machines\"]", others,
+                  store ? "\"sign-in\",\"changes\",\"new connections\"," : "");
+    if (cert_not_after_ms) {
+        jw_key(out, "certificate");
+        jw_obj(out);
+        jw_kbool(out, "valid", cert_not_after_ms > rk_unix_ms());
+        jw_kstr(out, "not_after", rk_time_format_us(cert_not_after_ms * 1000, end));
+        jw_obj_end(out);
+    }
+    jw_obj_end(out);
+    rk_buf_addc(out, '\n');
+}
+
 /* ---- opening
  * --------------------------------------------------------------------------------------- */
 
@@ -88,6 +121,7 @@ static enum rk_code open_vault(struct mgmt_app *a, struct rk_str text, struct rk
 static enum rk_code open_engine(struct mgmt_app *a, const struct mgmt_app_opts *o,
                                 struct rk_err *err)
 {
+    struct probe_opts look = {.url = o->store_url, .log = o->log, .metrics = o->metrics};
     struct mgmt_opts m = {.store_url = o->store_url,
                           .vault = a->vault,
                           .log = o->log,
@@ -95,9 +129,13 @@ static enum rk_code open_engine(struct mgmt_app *a, const struct mgmt_app_opts *
                           .no_default_policy = o->no_default_policy,
                           .journal_keep_us = o->journal_keep_us,
                           .event_keep_us = o->event_keep_us};
-    enum rk_code rc = mgmt_open(&a->mgmt, &m, err);
     struct rk_pool_ops ops;
+    enum rk_code rc;
 
+    m.probe = a->probe = probe_new(&look);
+    rc = mgmt_open(&a->mgmt, &m, err);
+    if (rc == RK_OK)
+        rc = probe_start(a->probe, err);
     if (rc)
         return rc;
     ephemeral_start(&a->ephemeral, a->mgmt, 0);
@@ -107,11 +145,20 @@ static enum rk_code open_engine(struct mgmt_app *a, const struct mgmt_app_opts *
                        &ops, err);
 }
 
-static enum rk_code open_envelope(struct mgmt_app *a, struct rk_err *err)
+static enum rk_code open_envelope(struct mgmt_app *a, const char *store_url, struct rk_err *err)
 {
     struct rk_key key;
     enum rk_code rc = keys_box(a->mgmt, &key, err);
+    bool pg = db_url_is_pg(store_url);
 
+    if (rc == RK_INTERNAL && err) {
+        struct rk_err why = *err;
+
+        rc = rk_fail(err, RK_PRECONDITION,
+                     "the store key does not fit the database %s: use the key that it was made "
+                     "with, from a backup (%s)",
+                     pg ? "(PostgreSQL)" : probe_sqlite_path(store_url), why.msg);
+    }
     if (rc == RK_OK)
         a->envelope = envelope_new(&key);
     rk_key_wipe(&key);
@@ -335,7 +382,7 @@ enum rk_code mgmt_app_new(const struct mgmt_app_opts *o, struct mgmt_app **out, 
     if (rc == RK_OK)
         rc = open_engine(a, o, err);
     if (rc == RK_OK)
-        rc = open_envelope(a, err);
+        rc = open_envelope(a, o->store_url, err);
     if (rc == RK_OK)
         rc = open_identity(a, o, err);
     if (rc == RK_OK)
@@ -428,6 +475,7 @@ void mgmt_app_free(struct mgmt_app *a)
     rk_pool_free(a->store);
     rk_pool_free(a->build);
     mgmt_close(a->mgmt);
+    probe_free(a->probe);
     bearer_free(a->bearer);
     for (size_t i = 0; i < a->n_remotes; i++)
         jwks_remote_free(a->remotes[i]);

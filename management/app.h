@@ -106,6 +106,14 @@ void mgmt_app_stop(struct mgmt_app *a, void (*done)(void *arg), void *arg);
  *  never started. Accepts NULL. */
 void mgmt_app_free(struct mgmt_app *a);
 
+/** Whether changes can be stored now; why names what is missing. Any thread, does not block. */
+bool mgmt_app_ready(struct mgmt_app *a, char why[240]);
+/** The body of /health and /readyz: state, reason, the store, what goes on although the store is
+ *  gone (`others`: names of services in JSON, e.g. "\"signal\",\"relay\",", may be ""), when the
+ *  certificate ends (0: none). Any thread. */
+void mgmt_app_describe(struct mgmt_app *a, bool ready, const char *why, const char *others,
+                       int64_t cert_not_after_ms, struct rk_buf *out);
+
 /** For the embedded identity provider, health pages and tests. Lent. */
 struct mgmt *mgmt_app_engine(struct mgmt_app *a);
 struct hub *mgmt_app_hub(struct mgmt_app *a);

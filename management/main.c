@@ -12,6 +12,7 @@ enum { GRACE_MS = 2000 }; /* for calls in progress at shutdown */
 struct program {
     struct svc_user user;
     struct mgmt_app *app;
+    struct svc *svc;
 };
 
 static enum rk_code start(struct svc_user *u, struct rk_err *err)
@@ -26,7 +27,23 @@ static void finish(struct svc_user *u, void (*done)(void *arg), void *arg)
     mgmt_app_stop(rk_container_of(u, struct program, user)->app, done, arg);
 }
 
-static const struct svc_user_ops USER_OPS = {.start = start, .finish = finish};
+static bool ready(struct svc_user *u, const char **why)
+{
+    static _Thread_local char text[240];
+
+    *why = text;
+    return mgmt_app_ready(rk_container_of(u, struct program, user)->app, text);
+}
+
+static void describe(struct svc_user *u, bool is_ready, const char *why, struct rk_buf *out)
+{
+    const struct program *p = rk_container_of(u, struct program, user);
+
+    mgmt_app_describe(p->app, is_ready, why, "", edge_cert_not_after_ms(p->svc->edge), out);
+}
+
+static const struct svc_user_ops USER_OPS = {
+    .start = start, .finish = finish, .ready = ready, .describe = describe};
 
 static enum rk_code serve(struct rk_arena *mem, struct mgmt_options *o, struct rk_err *err)
 {
@@ -40,6 +57,7 @@ static enum rk_code serve(struct rk_arena *mem, struct mgmt_options *o, struct r
         rc = svc_open(MGMT_PROGRAM.name, &o->common, &listen, 1, &svc, err);
     if (rc)
         return rc;
+    p.svc = svc;
     app.loops = svc->loops;
     app.n_loops = svc->n_loops;
     app.edge = svc->edge;

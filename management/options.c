@@ -5,12 +5,12 @@
 #include "management/options.h"
 
 #include "lib/crypto/keyfile.h"
+#include "management/engine/keys.h"
 #include "management/file.h"
 
 #define AT(member) offsetof(struct mgmt_options, member)
 #define P          "ROOKERY_MANAGEMENT_"
 
-#define STORE_KEY_BYTES   32
 #define SETUP_TOKEN_BYTES 24
 
 static const struct rk_opt TABLE[] = {
@@ -276,13 +276,13 @@ static enum rk_code secrets(struct rk_arena *mem, struct mgmt_options *o, struct
 {
     enum rk_code rc = keyfile_dir(o->data_dir, err);
 
+    if (!o->store_url.n)
+        o->store_url = rk_arena_printf(mem, "sqlite:%.*s/store.db", RK_STR_ARG(o->data_dir));
     if (rc == RK_OK && !o->store_key.n)
-        rc = keyfile_get(mem, o->data_dir, "store.key", STORE_KEY_BYTES, &o->store_key, NULL, err);
+        rc = keys_store_key(mem, o->data_dir, rk_arena_dupz(mem, o->store_url), &o->store_key, err);
     if (rc == RK_OK && !o->setup_open && !o->setup_token.n)
         rc = keyfile_get(mem, o->data_dir, "setup-token", SETUP_TOKEN_BYTES, &o->setup_token, NULL,
                          err);
-    if (!o->store_url.n)
-        o->store_url = rk_arena_printf(mem, "sqlite:%.*s/store.db", RK_STR_ARG(o->data_dir));
     return rc;
 }
 

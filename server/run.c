@@ -85,13 +85,24 @@ static void finish(struct svc_user *u, void (*done)(void *arg), void *arg)
 
 static bool ready(struct svc_user *u, const char **why)
 {
-    (void)u;
-    (void)why;
-    return true; /* asked only while everything is open */
+    static _Thread_local char text[240];
+
+    *why = text;
+    return mgmt_app_ready(rk_container_of(u, struct server, user)->mgmt, text);
+}
+
+static void describe(struct svc_user *u, bool is_ready, const char *why, struct rk_buf *out)
+{
+    const struct server *s = rk_container_of(u, struct server, user);
+    char others[64];
+
+    (void)snprintf(others, sizeof others, "%s%s%s", s->sig ? "\"signal\"," : "",
+                   s->w.own_relay ? "\"relay\"," : "", s->w.n_stun ? "\"stun\"," : "");
+    mgmt_app_describe(s->mgmt, is_ready, why, others, edge_cert_not_after_ms(s->svc->edge), out);
 }
 
 static const struct svc_user_ops USER_OPS = {
-    .start = start, .stop = stop, .finish = finish, .ready = ready};
+    .start = start, .stop = stop, .finish = finish, .ready = ready, .describe = describe};
 
 static enum rk_code open_frame(struct server *s, struct rk_err *err)
 {

@@ -6,8 +6,9 @@
 
 #include "lib/base/num.h"
 #include "lib/crypto/keyfile.h"
+#include "management/engine/keys.h"
 
-enum { RELAY_SECRET_BYTES = 32, STORE_KEY_BYTES = 32, SETUP_TOKEN_BYTES = 24 };
+enum { RELAY_SECRET_BYTES = 32, SETUP_TOKEN_BYTES = 24 };
 
 /* "host:port" with an empty host for all addresses. */
 static enum rk_code parse_listen(const char *key, struct rk_str s, struct rk_addr *out,
@@ -101,12 +102,24 @@ static enum rk_code derive_secrets(struct rk_arena *mem, const struct server_con
                          NULL, err);
     w->store_key = c->store_key;
     if (rc == RK_OK && !w->store_key.n)
-        rc = keyfile_get(mem, c->data_dir, "store.key", STORE_KEY_BYTES, &w->store_key, NULL, err);
+        rc = keys_store_key(mem, c->data_dir, rk_arena_dupz(mem, wiring_store_url(mem, c)),
+                            &w->store_key, err);
     w->setup_token = c->setup_token;
     if (rc == RK_OK && !w->setup_token.n)
         rc = keyfile_get(mem, c->data_dir, "setup-token", SETUP_TOKEN_BYTES, &w->setup_token, NULL,
                          err);
     return rc;
+}
+
+enum rk_code wiring_vault(struct rk_arena *mem, const struct server_config *c, struct vault **out,
+                          struct rk_err *err)
+{
+    struct rk_str key = c->store_key;
+    enum rk_code rc = key.n ? RK_OK : keyfile_read(mem, c->data_dir, "store.key", &key, err);
+
+    if (rc == RK_OK)
+        rc = keys_vault_of_text(key, out, err);
+    return rc ? rk_wrap(err, "the key of the store") : RK_OK;
 }
 
 struct rk_str wiring_store_url(struct rk_arena *mem, const struct server_config *c)

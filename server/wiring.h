@@ -4,6 +4,7 @@
 #define RK_SERVER_WIRING_H
 
 #include "lib/base/arena.h"
+#include "lib/crypto/vault.h"
 #include "lib/net/addr.h"
 #include "server/conf.h"
 
@@ -29,6 +30,12 @@ struct wiring { /* open, arena */
  *  RK_UNAVAILABLE, each naming key or file. */
 enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, struct wiring *out,
                          struct rk_err *err) RK_MUST;
+
+/** The key of the stored secrets, from the configuration or the data folder; nothing is made. For
+ *  commands that work on the store. Owned: vault_free. Errors: RK_NOT_FOUND (names the file),
+ *  RK_FORBIDDEN, RK_INVALID. */
+enum rk_code wiring_vault(struct rk_arena *mem, const struct server_config *c, struct vault **out,
+                          struct rk_err *err) RK_MUST;
 
 /** Where the database is, for db_open. arena */
 struct rk_str wiring_store_url(struct rk_arena *mem, const struct server_config *c);

@@ -39,6 +39,7 @@
 struct mgmt;
 struct snapshot; /* management/snapshot/snapshot.h */
 struct vault;    /* lib/crypto/vault.h */
+struct probe;    /* management/store/probe.h */
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -51,6 +52,7 @@ struct mgmt_opts {
     int64_t (*now_us)(void);   /* wall clock; NULL: rk_unix_us */
     int64_t journal_keep_us;   /* journal rows that are older are dropped; 0: kept for ever */
     int64_t event_keep_us;     /* the same for activity events */
+    struct probe *probe;       /* told of writes that failed; lent until mgmt_close; may be NULL */
     size_t lanes;              /* PostgreSQL: parallel writers; 0: 2. SQLite always has one */
 };
 

@@ -39,6 +39,12 @@ struct keeper {
     struct rk_log_gate gate;
 };
 
+static void complain(struct keeper *k, const char *what, const struct rk_err *err)
+{
+    rk_log_every(&k->gate, LOG_EVERY_MS, k->m->opts.log, rk_log_failure_level(k->m->opts.log, err),
+                 what, KV_ERR(err));
+}
+
 /* ---- processes and their presence -------------------------------------------------------- */
 
 struct alive {
@@ -109,8 +115,7 @@ static void news_read(struct keeper *k, struct rk_str news)
     snap_unref(s);
     load.account_id = account;
     if (mgmt_run(k->m, &load, &err) && err.code != RK_NOT_FOUND)
-        rk_log_every(&k->gate, LOG_EVERY_MS, k->m->opts.log, RK_WARN,
-                     "changes of another process were not read", KV_ERR(&err));
+        complain(k, "changes of another process were not read", &err);
 }
 
 static void reload_one(const struct snapshot *s, void *arg)
@@ -143,11 +148,6 @@ static enum rk_code wait_some(struct keeper *k, struct rk_err *err)
 }
 
 /* ---- what time brings -------------------------------------------------------------------- */
-
-static void complain(struct keeper *k, const char *what, const struct rk_err *err)
-{
-    rk_log_every(&k->gate, LOG_EVERY_MS, k->m->opts.log, RK_WARN, what, KV_ERR(err));
-}
 
 static const char SQL_OLD_EVENTS[] = "DELETE FROM event WHERE account_id = $1 AND at < $2";
 

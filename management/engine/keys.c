@@ -11,7 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_FILE_MAX 4096
+#include "lib/crypto/keyfile.h"
+#include "management/store/probe.h"
+
+#define KEY_FILE_MAX    4096
+#define STORE_KEY_FILE  "store.key"
+#define STORE_KEY_BYTES 32
 
 static const char SQL_GET[] = "SELECT value FROM kv WHERE name = $1";
 static const char SQL_NEW[] =
@@ -145,6 +150,56 @@ enum rk_code keys_vault_of_text(struct rk_str text, struct vault **out, struct r
         v = NULL;
     }
     return rc;
+}
+
+/* A database that is there and has sealed values: kv holds nothing else. The other engine's tables
+ * are asked for by name, for a query of a table that is missing is an error. */
+static const char SQL_HAS_KV[] =
+    "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'kv'";
+static const char SQL_HAS_KV_PG[] = "SELECT count(*) FROM information_schema.tables WHERE "
+                                    "table_name = 'kv' AND table_schema = ANY (current_schemas"
+                                    "(false))";
+static const char SQL_COUNT_KV[] = "SELECT count(*) FROM kv WHERE name = 'box_key'";
+
+static enum rk_code store_is_used(const char *url, bool *out, struct rk_err *err)
+{
+    RK_CLEANUP(db_closep) struct db *db = NULL;
+    struct db_opts o = {.url = url};
+    bool pg = db_url_is_pg(url);
+    struct stat st;
+    int64_t n = 0;
+    enum rk_code rc;
+
+    *out = false;
+    if (!pg && (stat(probe_sqlite_path(url), &st) || st.st_size == 0))
+        return RK_OK;
+    rc = db_open(&db, &o, err);
+    if (rc == RK_OK)
+        rc = db_get_i64(db, &n, err, pg ? SQL_HAS_KV_PG : SQL_HAS_KV, DB_NOARGS);
+    if (rc == RK_OK && n)
+        rc = db_get_i64(db, &n, err, SQL_COUNT_KV, DB_NOARGS);
+    *out = n > 0;
+    return rc;
+}
+
+enum rk_code keys_store_key(struct rk_arena *mem, struct rk_str dir, const char *store_url,
+                            struct rk_str *out, struct rk_err *err)
+{
+    bool used = false;
+    enum rk_code rc = keyfile_read(mem, dir, STORE_KEY_FILE, out, err);
+
+    if (rc != RK_NOT_FOUND)
+        return rc;
+    rc = store_is_used(store_url, &used, err);
+    if (rc)
+        return rc;
+    if (used)
+        return rk_fail(err, RK_PRECONDITION,
+                       "%.*s/%s is missing, and the database %s was sealed with it: put the file "
+                       "back (a backup has it); nothing was changed",
+                       RK_STR_ARG(dir), STORE_KEY_FILE,
+                       db_url_is_pg(store_url) ? "(PostgreSQL)" : probe_sqlite_path(store_url));
+    return keyfile_get(mem, dir, STORE_KEY_FILE, STORE_KEY_BYTES, out, NULL, err);
 }
 
 /* ---- values in the database -------------------------------------------------------------- */

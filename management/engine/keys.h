@@ -25,6 +25,16 @@ enum rk_code keys_vault_open(const char *path, bool create, struct vault **out,
  *  Owned: vault_free. RK_INVALID. */
 enum rk_code keys_vault_of_text(struct rk_str text, struct vault **out, struct rk_err *err) RK_MUST;
 
+/**
+ * The key of dir/store.key in base64 text, made at the first start. It is NOT made when the store
+ * already holds values that were sealed with another one: then the file was lost, and a new key
+ * beside the old database would open nothing. arena
+ * Errors: RK_PRECONDITION (lost; names key file and database), those of keyfile_get and db_open.
+ * Blocks. Before mgmt_open.
+ */
+enum rk_code keys_store_key(struct rk_arena *mem, struct rk_str dir, const char *store_url,
+                            struct rk_str *out, struct rk_err *err) RK_MUST;
+
 /** The box key: made at the first call ever, then always the same. Wipe with rk_key_wipe. Store
  *  thread. Errors: RK_INTERNAL (sealed under a key that the vault does not have), RK_UNAVAILABLE.
  */

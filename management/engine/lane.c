@@ -12,6 +12,7 @@
 
 #include "lib/base/num.h"
 #include "management/engine/engine_impl.h"
+#include "management/store/probe.h"
 
 static const char SQL_TOUCH[] = "UPDATE account_head SET version = version + 1 WHERE account_id = "
                                 "$1 RETURNING version, serial, journal_seq, journal_hash";
@@ -395,7 +396,9 @@ static void batch_run(struct lane *l, struct rk_list *batch)
         (void)poll(NULL, 0, 2 << i);
     }
     if (err.code) {
-        rk_log(l->m->opts.log, RK_WARN, "changes were not stored", KV_ERR(&err));
+        probe_note(l->m->opts.probe, &err); /* says once that the store is gone */
+        rk_log(l->m->opts.log, rk_log_failure_level(l->m->opts.log, &err),
+               "changes were not stored", KV_ERR(&err));
         batch_fail(batch, &err);
     } else {
         for (struct work *w = l->work; w; w = w->next)

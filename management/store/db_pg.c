@@ -85,13 +85,18 @@ static enum rk_code code_of(const char *state, bool *retry)
     return RK_INTERNAL;
 }
 
-/* First line only: the rest repeats the statement and may hold values. */
-static enum rk_code fail_text(enum rk_code code, const char *what, const char *text,
+/* First line only: the rest repeats the statement and may hold values. Names host and database,
+ * never user or password. */
+static enum rk_code fail_text(PGconn *c, enum rk_code code, const char *what, const char *text,
                               struct rk_err *err)
 {
     struct rk_str line = rk_str_z(text);
+    const char *host = pq.PQhost(c), *port = pq.PQport(c), *name = pq.PQdb(c);
 
     line = rk_str_trim(rk_str_sub(line, 0, rk_str_find_c(line, '\n')));
+    if (host && host[0])
+        return rk_fail(err, code, "database \"%s\" at %s, port %s: %s: %.*s", name ? name : "",
+                       host, port && port[0] ? port : "5432", what, RK_STR_ARG(line));
     return rk_fail(err, code, "database: %s: %.*s", what, RK_STR_ARG(line));
 }
 
@@ -108,7 +113,7 @@ static enum rk_code pg_fail(struct pg *p, const PGresult *res, const char *what,
     }
     if (retry)
         p->db.retry = true;
-    return fail_text(code, what, text && text[0] ? text : pq.PQerrorMessage(p->c), err);
+    return fail_text(p->c, code, what, text && text[0] ? text : pq.PQerrorMessage(p->c), err);
 }
 
 static bool is_ok(const PGresult *res)
@@ -384,7 +389,7 @@ static enum rk_code pg_ready(struct db *db, struct rk_err *err)
     db_stmts_drop(db);
     pq.PQreset(p->c);
     if (pq.PQstatus(p->c) != CONNECTION_OK)
-        return fail_text(RK_UNAVAILABLE, "connect", pq.PQerrorMessage(p->c), err);
+        return fail_text(p->c, RK_UNAVAILABLE, "connect", pq.PQerrorMessage(p->c), err);
     rc = session_setup(p, err);
     db->broken = rc != RK_OK;
     return rc;
@@ -438,7 +443,7 @@ enum rk_code db_pg_open(struct db **out, const struct db_opts *opts, struct rk_e
     p->busy_ms = opts->busy_ms > 0 ? opts->busy_ms : BUSY_MS_DEFAULT;
     p->c = pq.PQconnectdbParams(keys, values, 1);
     if (pq.PQstatus(p->c) != CONNECTION_OK)
-        return fail_text(RK_UNAVAILABLE, "connect", pq.PQerrorMessage(p->c), err);
+        return fail_text(p->c, RK_UNAVAILABLE, "connect", pq.PQerrorMessage(p->c), err);
     rc = session_setup(p, err);
     if (rc == RK_OK) {
         *out = db;
@@ -464,7 +469,7 @@ enum rk_code db_pg_wait(struct db *db, int timeout_ms, int wake_fd, struct rk_ar
 
         if (pq.PQconsumeInput(p->c) == 0) {
             db->broken = true;
-            return fail_text(RK_UNAVAILABLE, "wait", pq.PQerrorMessage(p->c), err);
+            return fail_text(p->c, RK_UNAVAILABLE, "wait", pq.PQerrorMessage(p->c), err);
         }
         n = pq.PQnotifies(p->c);
         if (n) {

@@ -82,7 +82,7 @@ static enum rk_code lite_fail(struct lite *l, int rc, const char *what, struct r
 {
     if ((rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_LOCKED)
         l->db.retry = true;
-    return rk_fail(err, code_of(rc), "database: %s: %s", what,
+    return rk_fail(err, code_of(rc), "database %s: %s: %s", l->path, what,
                    l->h ? sqlite3_errmsg(l->h) : sqlite3_errstr(rc));
 }
 
@@ -271,7 +271,7 @@ static enum rk_code lite_connect(struct lite *l, struct rk_err *err)
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(l->h, l->busy_ms);
     if (rc != SQLITE_OK)
-        return lite_fail(l, rc, l->path, err);
+        return lite_fail(l, rc, "open", err);
     if (sqlite3_db_readonly(l->h, "main") == 1) /* SQLite would say so at the first write */
         return rk_fail(err, RK_UNAVAILABLE, "database %s cannot be written by user %u", l->path,
                        (unsigned)geteuid());

@@ -15,6 +15,7 @@
     X(PQconnectdbParams)                                                                           \
     X(PQconsumeInput)                                                                              \
     X(PQenterPipelineMode)                                                                         \
+    X(PQdb)                                                                                        \
     X(PQerrorMessage)                                                                              \
     X(PQexec)                                                                                      \
     X(PQexecPrepared)                                                                              \
@@ -26,10 +27,12 @@
     X(PQgetisnull)                                                                                 \
     X(PQgetlength)                                                                                 \
     X(PQgetvalue)                                                                                  \
+    X(PQhost)                                                                                      \
     X(PQnfields)                                                                                   \
     X(PQnotifies)                                                                                  \
     X(PQntuples)                                                                                   \
     X(PQpipelineSync)                                                                              \
+    X(PQport)                                                                                      \
     X(PQprepare)                                                                                   \
     X(PQreset)                                                                                     \
     X(PQresultErrorField)                                                                          \
