@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "lib/http/gzip.h"
-#include "lib/http/json.h"
+#include "lib/json/json.h"
 
 enum { FAILED_LOG_MS = 60000 }; /* one line in this time for what fails temporarily */
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "lib/base/enc.h"
-#include "lib/http/json.h"
+#include "lib/json/json.h"
 
 static const char *const METHODS[] = {
     [HTTP_OTHER] = "OTHER",   [HTTP_GET] = "GET",         [HTTP_HEAD] = "HEAD",

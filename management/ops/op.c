@@ -5,7 +5,7 @@
 #include "management/ops/op.h"
 
 #include "lib/base/num.h"
-#include "lib/http/json.h"
+#include "lib/json/json.h"
 
 #define META_MAX ((size_t)64 << 10) /* an event is a line, not a document */
 

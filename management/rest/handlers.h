@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #include "lib/base/ratelimit.h"
-#include "lib/http/json.h"
+#include "lib/json/json.h"
 #include "management/rest/rest.h"
 
 struct geo; /* management/rest/geo.h */

@@ -2,7 +2,7 @@
 /* Fuzz the JSON reader with a table of all kinds; what it accepts is written and read again. */
 #include "config.h"
 
-#include "lib/http/json.h"
+#include "lib/json/json.h"
 #include "tests/fuzz/fuzz.h"
 
 struct inner {

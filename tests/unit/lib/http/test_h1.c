@@ -11,7 +11,7 @@
 
 #include "lib/base/num.h"
 #include "lib/http/h1.h"
-#include "lib/http/json.h"
+#include "lib/json/json.h"
 
 static struct rk_pool *pool;
 static struct http_router *router;

@@ -3,8 +3,8 @@
  * JSON text: a fast writer into an rk_buf (jw_) and a table-driven reader of request bodies (jr_).
  * The writer needs no state of its own: it sees from the last byte whether a comma is due.
  */
-#ifndef RK_HTTP_JSON_H
-#define RK_HTTP_JSON_H
+#ifndef RK_JSON_JSON_H
+#define RK_JSON_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/base/num.h"
-#include "lib/http/json.h"
+#include "lib/json/json.h"
 
 /* A value or key follows another one unless the text so far ends in an opener or a colon. */
 static bool needs_comma(const struct rk_buf *b)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/http/json.h"
+#include "lib/json/json.h"
 
 #define PATH_MAX_TEXT 96 /* "rules[12].sources": enough to find the place */
 

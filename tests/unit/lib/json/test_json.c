@@ -5,7 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "lib/http/json.h"
+#include "lib/json/json.h"
 
 #define TEXT_IS(b, want) ck_assert_str_eq(rk_arena_dupz(mem, rk_buf_str(&(b))), want)
 
