@@ -1,42 +1,73 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Includes must follow the tree: a lower layer never includes a higher one, services do not include
-# each other, and <uv.h> stays in a few files. Run by make check; "--self-test" tests the script.
-#
-# The rules are in may_include and may_use_uv below. A file that is not in any layer may include
-# anything (tests, main programs of tools).
+# Includes must follow the tree: each folder has one row that names every folder it may include;
+# services do not include each other, and <uv.h> stays in a few files. Run by make check;
+# "--self-test" only tests the script: every row, for every folder it allows and every other one.
 
 srcdir=${srcdir:-$(dirname "$0")/..}
 
 rules='
-# Prints the layer of a path, "" outside the tree.
-function layer(path) {
-    if (path ~ /^lib\/(base|crypto|net|http|grpc)\//) { split(path, p, "/"); return "lib/" p[2] }
-    if (path ~ /^management\/(domain|store|snapshot|netmap|push)\//) { split(path, p, "/"); return "management/" p[2] }
-    if (path ~ /^(schema|management|signal|relay|agent|server)\//) { split(path, p, "/"); return p[1] }
+# Prints the folder of a path that has a row below, "" for paths outside the tree.
+function layer(path,    p, n) {
+    n = split(path, p, "/")
+    if (n == 2 && p[1] ~ /^(schema|management|signal|relay|agent|server)$/) return p[1]
+    if (path ~ /^schema\/(gen|proto|sql|openapi)\//) return "schema"
+    if (n > 2 && p[1] ~ /^(lib|management|agent|server)$/) return p[1] "/" p[2]
     return ""
 }
 BEGIN {
-    # What a layer may include besides itself; each word also stands for what is below it.
+    # One row per folder: what it may include besides itself. Nothing is implied.
+    base = " lib/base lib/json lib/crypto lib/net "
     may["lib/base"] = ""
-    may["lib/crypto"] = "lib/base"
+    may["lib/json"] = "lib/base"
+    may["lib/crypto"] = "lib/base lib/json"
     may["lib/net"] = "lib/base lib/crypto"
-    may["lib/http"] = "lib/base lib/crypto lib/net"
+    may["lib/http"] = "lib/base lib/json lib/crypto lib/net"
     may["lib/grpc"] = "lib/base lib/crypto lib/net lib/http"
-    lib = "lib/base lib/crypto lib/net lib/http lib/grpc"
+    may["lib/serve"] = "lib/base lib/json lib/crypto lib/net lib/http lib/grpc"
     may["schema"] = "lib/base"
-    may["management/domain"] = "lib/base lib/crypto lib/net"                    # no SQL, no I/O
-    may["management/store"] = "lib/base lib/crypto lib/net schema management/domain"
-    may["management/snapshot"] = "lib/base lib/crypto lib/net schema management/domain management/netmap"   # pure
-    may["management/netmap"] = "lib/base lib/crypto lib/net schema management/domain management/snapshot"   # pure function
-    may["management/push"] = lib " schema management management/domain management/store management/snapshot management/netmap"   # engine
-    may["management"] = lib " schema management/domain management/store management/snapshot management/netmap management/push"
-    may["signal"] = lib " schema"
+    lib = base "lib/http lib/grpc lib/serve "
+
+    may["management/domain"] = base                                     # plain data, no SQL, no I/O
+    may["management/store"] = base "schema management/domain"
+    may["management/snapshot"] = base "management/domain"               # pure
+    may["management/netmap"] = base "management/domain management/snapshot"   # pure
+    below = "management/domain management/store management/snapshot"
+    may["management/engine"] = base "schema " below
+    may["management/push"] = base "lib/grpc schema management/domain management/snapshot management/netmap management/engine"
+    may["management/oidc"] = base "lib/http"                            # fetches key sets
+    may["management/identity"] = base "lib/http management/domain management/store"
+    # Operations: called by REST and gRPC alike, know neither, nor who asks, nor the provider.
+    may["management/ops"] = base "schema " below " management/netmap management/engine management/oidc management/identity"
+    ops = below " management/netmap management/engine management/oidc management/identity management/ops"
+    # Who asks: knows neither REST nor gRPC nor the provider.
+    may["management/auth"] = base ops " management/rest management/rpc"
+    may["management/rpc"] = lib "schema management/domain management/snapshot management/netmap management/engine management/push management/ops management/auth"
+    may["management/rest"] = lib "schema management/domain management/snapshot management/netmap management/engine management/identity management/ops management/auth"
+    may["management/idp"] = lib "schema " ops " management/auth"
+    may["management"] = lib "schema " ops " management/push management/auth management/rpc management/rest management/idp"
+
+    may["signal"] = lib "schema"
     may["relay"] = lib
-    may["agent"] = lib " schema"
-    may["server"] = lib " schema management management/domain management/store management/snapshot management/netmap management/push signal relay"
+    may["server"] = lib "schema management management/domain management/store management/engine management/identity management/ops signal relay server/console"
+    may["server/console"] = lib
+
+    may["agent/os"] = base                                              # the kernel, nothing of ours
+    may["agent/wg"] = base "agent/os"
+    may["agent/ice"] = base "agent/os"
+    may["agent/config"] = base "agent/os"
+    may["agent/control"] = base "agent/os"
+    may["agent/dns"] = base "agent/os agent/config"
+    may["agent/client"] = base "lib/http lib/grpc schema agent/os agent/config agent/dns"
+    may["agent/peer"] = base "agent/os agent/wg agent/ice agent/client"
+    below = "agent/os agent/wg agent/ice agent/config agent/dns agent/client agent/peer"
+    may["agent/engine"] = base "lib/grpc schema " below
+    may["agent/daemon"] = base "lib/grpc schema agent/control agent/engine " below
+    may["agent/cli"] = base "agent/os agent/config agent/control agent/client agent/daemon"
+    may["agent"] = base "agent/cli"
+
     # libuv is behind these; everything else takes bytes and a time.
-    uv = "^(lib/base/(loop|pool)|lib/net/(tcp|udp)|lib/http/(edge|conn)|[a-z]+/listen[a-z_]*|tests/.*)[.][ch]$"
+    uv = "^(lib/base/(loop|loop_uv|pool)|lib/net/(tcp|udp)|lib/http/(edge|conn)[a-z_]*|[a-z]+/listen[a-z_]*|tests/.*)[.][ch]$"
 }
 /^[ \t]*#[ \t]*include[ \t]*[<"]/ {
     target = $0
@@ -49,19 +80,26 @@ BEGIN {
         bad(path " includes <uv.h>, which only loop, pool, tcp, udp, edge and listeners may")
     if (target == "libpq-fe.h" && path !~ /^management\/store\/(db_pg[.]c|pq_dl[.]h)$/ && path !~ /^tests\//)
         bad(path " includes <" target ">: SQL is behind management/store/db")
-    if (target == "sqlite3.h" && path != "management/store/db_sqlite.c" && path !~ /^tests\//)
+    if (target == "sqlite3.h" && path !~ /^management\/store\/db_sqlite[a-z_]*[.]c$/ && path !~ /^tests\//)
         bad(path " includes <" target ">: SQL is behind management/store/db")
+    if (target == "management/store/db.h" && path ~ /^management\/(rest|rpc)\//)
+        bad(path " includes \"" target "\": REST and gRPC ask operations, not SQL")
     if (quoted && target != "config.h" && to == "" && target !~ /^tests\// && path !~ /^tests\//)
         bad(path " includes \"" target "\": write the path from the root")
     if (from != "" && target ~ /^tests\//)
         bad(path " includes \"" target "\": the product does not need its tests")
+    if (from != "" && path !~ /^tests\// && !(from in may))
+        bad(path ": " from " has no row in the table")
     if (from == "" || to == "" || from == to)
         next
     if (index(" " may[from] " ", " " to " ") == 0)
         bad(path " (" from ") includes \"" target "\": " from " may not use " to)
 }
 function bad(text) { print FILENAME ":" FNR ": " text; failed = 1 }
-END { exit failed }
+END {
+    if (list_rows) { for (f in may) { line = f; n = split(may[f], p, " "); for (i = 1; i <= n; i++) line = line " " p[i]; print line } exit 0 }
+    exit failed
+}
 '
 
 check() { # check DIRECTORY: print every violation below it
@@ -89,17 +127,32 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 list=$tmp/list
 fail=0
-expect ok lib/net/a.c '#include "lib/base/str.h"'
+# Every row lets through what it lists and refuses every folder that it does not.
+awk -v list_rows=1 "$rules" /dev/null | sort >"$tmp/rows"
+awk '{ rows[NR] = $1; allowed[$1] = " " $0 " " }
+END {
+    for (i = 1; i <= NR; i++)
+        for (k = 1; k <= NR; k++) {
+            dir = (index(allowed[rows[i]], " " rows[k] " ") ? "ok/" : "no/") rows[i]
+            if (!(dir in made)) { system("mkdir -p " tree dir); made[dir] = 1 }
+            file = tree dir "/t" k ".c"
+            print "#include \"" rows[k] "/b.h\"" >file
+            close(file)
+            if (dir ~ /^no/) forbidden++
+        }
+    print forbidden
+}' tree="$tmp/tree/" "$tmp/rows" >"$tmp/forbidden"
+check "$tmp/tree/ok" >"$tmp/out" || { echo "self-test: allowed and refused:"; head -3 "$tmp/out"; fail=1; }
+check "$tmp/tree/no" >"$tmp/out"
+refused=$(grep -c 'may not use' "$tmp/out")
+expected=$(cat "$tmp/forbidden")
+[ "$refused" = "$expected" ] || { echo "self-test: $refused of $expected forbidden arrows were refused"; fail=1; }
 expect ok lib/base/loop.c '#include <uv.h>'
-expect ok management/rest/a.c '#include "management/store/db.h"'
-expect ok server/run.c '#include "relay/app.h"'
-expect lib/base/a.c '#include "lib/net/addr.h"'
-expect lib/crypto/a.c '#  include "schema/pb_arena.h"'
 expect lib/net/ws.c '#include <uv.h>'
 expect lib/net/a.c '#include "addr.h"'
-expect signal/a.c '#include "management/app.h"'
-expect management/domain/a.c '#include "management/store/db.h"'
 expect management/rest/a.c '#include <sqlite3.h>'
+expect management/rpc/a.c '#include "management/store/db.h"'
+expect management/newroom/a.c '#include "lib/base/str.h"'
 expect agent/a.c '#include "tests/unit/vec.h"'
 [ "$fail" = 0 ] || exit 1
 [ "${1-}" = --self-test ] && exit 0
