@@ -13,7 +13,7 @@
 #include "lib/base/num.h"
 #include "lib/crypto/vault.h"
 #include "lib/http/h1.h"
-#include "lib/http/json.h"
+#include "lib/json/json.h"
 #include "management/engine/keys.h"
 #include "management/ops/peer_ephemeral.h"
 #include "management/ops/peer_expiry.h"

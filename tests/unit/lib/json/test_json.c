@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests lib/http/json_write.c and json_read.c. */
+/* Tests lib/json/write.c and json_read.c. */
 #include "config.h"
 
 #include <check.h>
