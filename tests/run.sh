@@ -198,7 +198,7 @@ suite_dist() {
         cd .. && chmod -R u+w rookery-*/ && rm -rf rookery-*/
         [ -z "$missing" ] || { echo "not in the tarball:"; echo "$missing"; exit 1; }' \
         x "$top" "$build/plain"
-    TEST_TIMEOUT=1200 run dist/distcheck make -C "$build/plain" -j"$(nproc)" distcheck \
+    TEST_TIMEOUT=3600 run dist/distcheck make -C "$build/plain" -j"$(nproc)" distcheck \
         DISTCHECK_CONFIGURE_FLAGS="CC='$(cc gcc)' CFLAGS='-O0'" RK_QUICK=1
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Writing entities: SQL texts are made once from the tables of codec_tables.c (names only, never
+ * Writing entities: SQL texts are made once from the tables of domain/columns.c (names only, never
  * values) and live as long as the process, so that their addresses key the statement caches.
  */
 #include "config.h"

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which field is which column: see codec.h. The tables themselves are in schema/sql. */
+/* See columns.h. */
 #include "config.h"
 
-#include "management/store/codec.h"
+#include "management/domain/columns.h"
+
+#include <stddef.h>
 
 /* ---- enums ------------------------------------------------------------------------------- */
 
@@ -483,6 +485,7 @@ static const struct col PROXY_DOMAIN[] = {
     }
 #define MANY(kind_, st, list, n_list, account_off, ...)                                            \
     [kind_] = {.kind = kind_,                                                                      \
+               .size = sizeof(struct st),                                                          \
                .key = "id",                                                                        \
                .has_account = true,                                                                \
                .off_id = offsetof(struct st, id),                                                  \
@@ -496,6 +499,7 @@ static const struct col PROXY_DOMAIN[] = {
 
 static const struct codec CODECS[ENT_COUNT] = {
     [ENT_ACCOUNT] = {.kind = ENT_ACCOUNT,
+                     .size = sizeof(struct account),
                      .key = "id",
                      .is_account = true,
                      .off_id = offsetof(struct account, id),
@@ -505,6 +509,7 @@ static const struct codec CODECS[ENT_COUNT] = {
                      .tables = {TABLE("account", ACCOUNT)},
                      .n_tables = 1},
     [ENT_SETTINGS] = {.kind = ENT_SETTINGS,
+                      .size = sizeof(struct settings),
                       .key = "account_id",
                       .is_account = true,
                       .off_id = CODEC_NO_FIELD,
@@ -514,6 +519,7 @@ static const struct codec CODECS[ENT_COUNT] = {
                       .tables = {TABLE("account_settings", SETTINGS)},
                       .n_tables = 1},
     [ENT_DNS_SETTINGS] = {.kind = ENT_DNS_SETTINGS,
+                          .size = sizeof(struct dns_settings),
                           .key = "account_id",
                           .is_account = true,
                           .off_id = CODEC_NO_FIELD,
