@@ -13,20 +13,9 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
+#include "lib/base/cfg.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
-
-struct cfg_strs { /* open, arena */
-    struct rk_str *items;
-    size_t n;
-    bool set; /* the key stood somewhere, maybe as an empty list */
-};
-
-struct cfg_ints { /* open, arena */
-    int64_t *items;
-    size_t n;
-    bool set;
-};
 
 struct server_config {             /* open, all text arena; defaults filled in */
     struct rk_str listen_address;  /* "host:port", host may be empty: all addresses */
@@ -38,9 +27,9 @@ struct server_config {             /* open, all text arena; defaults filled in *
     struct rk_str data_dir;
     struct rk_str auth_secret;       /* relay token secret; created in data_dir when empty */
     struct rk_str tls_cert, tls_key; /* file paths; both or none */
-    struct rk_str signal_uri;        /* external signal, or "" for our own */
+    struct rk_str signal_uri;        /* external signal with scheme and port, or "" for our own */
     struct rk_str relay_secret;      /* of external relays */
-    struct rk_str store_engine;      /* sqlite postgres */
+    struct rk_str store_engine;      /* "sqlite" or "postgres" */
     struct rk_str store_dsn;
     struct rk_str store_file;  /* relative to data_dir */
     struct rk_str store_key;   /* base64 of 32 bytes; created in data_dir when empty */
@@ -60,18 +49,22 @@ struct server_config {             /* open, all text arena; defaults filled in *
     bool setup_pat;      /* /api/setup may return a token */
     bool default_policy; /* new accounts get the allow-all policy */
     bool local_auth_disabled;
-    bool component_maps; /* offer the component form of maps to clients that know it */
-    struct cfg_ints stun_ports;
-    struct cfg_strs stuns;                                     /* external STUN/TURN URIs */
-    struct cfg_strs relays;                                    /* external relay URLs */
-    struct cfg_strs trusted_proxies;                           /* prefixes or addresses */
+    bool component_maps;            /* offer the component form of maps to clients that know it */
+    bool geo_off;                   /* geo_database is not opened */
+    int64_t sync_version;           /* upstream's name for component_maps */
+    int64_t signal_send_ms;         /* a peer that takes no message for this long is dropped */
+    int64_t relay_health_misses;    /* windows without an answer until a peer is dropped */
+    struct rk_strs stun_ports;      /* numbers, each once; empty: no STUN */
+    struct rk_strs stuns;           /* external STUN/TURN URIs */
+    struct rk_strs relays;          /* external relay URLs */
+    struct rk_strs trusted_proxies; /* prefixes or addresses */
     struct rk_str oidc_issuer, oidc_keys_url, oidc_user_claim; /* whose tokens count, too */
-    struct cfg_strs oidc_audiences;
-    struct cfg_strs dashboard_redirects, cli_redirects, logout_redirects;
+    struct rk_strs oidc_audiences;
+    struct rk_strs dashboard_redirects, cli_redirects, logout_redirects;
 };
 
 /** Load from a file (path NULL: defaults and environment alone) into mem. warnings (may be NULL)
- *  receives a line per accepted key that has no effect here.
+ *  receives a line per key or variable that is accepted and has no effect here.
  *  Errors: RK_NOT_FOUND no such file, RK_BAD_REQUEST syntax or unknown key, RK_INVALID a value; all
  *  say "path:line: key: …". *out is untouched on error. */
 enum rk_code server_config_load(struct rk_arena *mem, const char *path, struct server_config *out,

@@ -131,6 +131,7 @@ static enum rk_code make_signal(struct server *s, struct rk_err *err)
                              .n_loops = s->svc->n_loops,
                              .edge = s->svc->edge,
                              .combined = true,
+                             .send_timeout_ms = s->c.signal_send_ms,
                              .log = s->svc->log,
                              .metrics = s->svc->metrics};
 
@@ -145,6 +146,7 @@ static enum rk_code make_relay(struct server *s, struct rk_err *err)
                                .exposed_address = s->w.relay_urls.items[0],
                                .own_tls = s->c.tls_cert.n != 0,
                                .auth_secret = s->w.relay_secret,
+                               .health_misses = (unsigned)s->c.relay_health_misses,
                                .stun = s->w.stun,
                                .n_stun = s->w.n_stun,
                                .log = s->svc->log,
@@ -153,7 +155,7 @@ static enum rk_code make_relay(struct server *s, struct rk_err *err)
     return s->w.own_relay || s->w.n_stun ? relay_app_new(&o, &s->rly, err) : RK_OK;
 }
 
-static const char **texts_of(struct rk_arena *mem, const struct cfg_strs *list)
+static const char **texts_of(struct rk_arena *mem, const struct rk_strs *list)
 {
     const char **out = rk_new_n(mem, const char *, list->n + 1);
 
@@ -162,7 +164,7 @@ static const char **texts_of(struct rk_arena *mem, const struct cfg_strs *list)
     return out;
 }
 
-static struct idp_list list_of(struct rk_arena *mem, const struct cfg_strs *list)
+static struct idp_list list_of(struct rk_arena *mem, const struct rk_strs *list)
 {
     return (struct idp_list){texts_of(mem, list), list->n};
 }

@@ -10,37 +10,19 @@
 
 enum { RELAY_SECRET_BYTES = 32, SETUP_TOKEN_BYTES = 24 };
 
-/* "host:port" with an empty host for all addresses. */
 static enum rk_code parse_listen(const char *key, struct rk_str s, struct rk_addr *out,
                                  struct rk_err *err)
 {
-    int64_t port;
-
-    if (s.n && s.p[0] == ':') {
-        if (rk_parse_i64(rk_str_sub(s, 1, s.n), 0, 65535, &port, err))
-            return rk_wrap(err, "%s", key);
-        *out = (struct rk_addr){.port = (uint16_t)port};
-        return RK_OK;
-    }
-    if (rk_addr_parse(s, out, err))
-        return rk_wrap(err, "%s", key);
-    return RK_OK;
+    return rk_addr_parse_listen(s, out, err) ? rk_wrap(err, "%s", key) : RK_OK;
 }
 
-static enum rk_code parse_trusted(struct rk_arena *mem, const struct cfg_strs *in, struct wiring *w,
+static enum rk_code parse_trusted(struct rk_arena *mem, const struct rk_strs *in, struct wiring *w,
                                   struct rk_err *err)
 {
     w->trusted = rk_new_n(mem, struct rk_prefix, in->n + 1);
-    for (size_t i = 0; i < in->n; i++) {
-        struct rk_prefix p = {0};
-
-        if (rk_ip_parse(in->items[i], &p.ip, NULL) == RK_OK) {
-            p.bits = p.ip.family == 4 ? 32 : 128;
-        } else if (rk_prefix_parse(in->items[i], &p, err)) {
+    for (; w->n_trusted < in->n; w->n_trusted++)
+        if (rk_prefix_parse_or_ip(in->items[w->n_trusted], &w->trusted[w->n_trusted], err))
             return rk_wrap(err, "server.reverseProxy.trustedHTTPProxies");
-        }
-        w->trusted[w->n_trusted++] = p;
-    }
     return RK_OK;
 }
 
@@ -56,9 +38,9 @@ static void split_exposed(struct rk_str url, struct rk_str *host_port, struct rk
     *host = rk_str_sub(*host_port, 0, end ? end - 1 : 0);
 }
 
-static struct cfg_strs one(struct rk_arena *mem, struct rk_str s)
+static struct rk_strs one(struct rk_arena *mem, struct rk_str s)
 {
-    struct cfg_strs list = {.items = rk_new(mem, struct rk_str), .n = 1, .set = true};
+    struct rk_strs list = {.items = rk_new(mem, struct rk_str), .n = 1};
 
     list.items[0] = s;
     return list;
@@ -78,15 +60,21 @@ static void derive_urls(struct rk_arena *mem, const struct server_config *c, str
                                                    RK_STR_ARG(host_port)))
                         : c->relays;
     w->signal_url = w->own_signal ? c->exposed_address : c->signal_uri;
+    w->stun_urls = c->stuns;
     if (c->stuns.n)
-        w->stun_urls = c->stuns;
-    else if (c->stun_ports.n)
-        w->stun_urls = one(mem, rk_arena_printf(mem, "stun:%.*s:%lld", RK_STR_ARG(host),
-                                                (long long)c->stun_ports.items[0]));
+        return;
     w->stun = rk_new_n(mem, struct rk_addr, c->stun_ports.n + 1);
-    for (size_t i = 0; !c->stuns.n && i < c->stun_ports.n; i++)
-        w->stun[w->n_stun++] =
-            (struct rk_addr){.ip = w->listen.ip, .port = (uint16_t)c->stun_ports.items[i]};
+    w->stun_urls.items = rk_new_n(mem, struct rk_str, c->stun_ports.n + 1);
+    for (; w->n_stun < c->stun_ports.n; w->n_stun++) {
+        struct rk_str port = c->stun_ports.items[w->n_stun];
+        int64_t n = 0;
+
+        if (rk_parse_i64(port, 1, UINT16_MAX, &n, NULL)) /* the table has checked it */
+            break;
+        w->stun[w->n_stun] = (struct rk_addr){.ip = w->listen.ip, .port = (uint16_t)n};
+        w->stun_urls.items[w->stun_urls.n++] =
+            rk_arena_printf(mem, "stun:%.*s:%.*s", RK_STR_ARG(host), RK_STR_ARG(port));
+    }
 }
 
 static enum rk_code derive_secrets(struct rk_arena *mem, const struct server_config *c,
@@ -94,9 +82,10 @@ static enum rk_code derive_secrets(struct rk_arena *mem, const struct server_con
 {
     enum rk_code rc = keyfile_dir(c->data_dir, err);
 
-    w->relay_secret = w->own_relay ? c->auth_secret : c->relay_secret;
+    w->relay_secret = w->own_relay || !c->relay_secret.n ? c->auth_secret : c->relay_secret;
     if (rc == RK_OK && !w->own_relay && !w->relay_secret.n)
-        return rk_fail(err, RK_INVALID, "server.relays.secret: needed with relays.addresses");
+        return rk_fail(err, RK_INVALID,
+                       "server.relays.secret (or authSecret): needed with relays.addresses");
     if (rc == RK_OK && !w->relay_secret.n)
         rc = keyfile_get(mem, c->data_dir, "relay.secret", RELAY_SECRET_BYTES, &w->relay_secret,
                          NULL, err);

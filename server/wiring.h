@@ -16,8 +16,8 @@ struct wiring { /* open, arena */
     size_t n_ops;
     struct rk_prefix *trusted;
     size_t n_trusted;
-    struct cfg_strs relay_urls; /* what peers are told */
-    struct cfg_strs stun_urls;
+    struct rk_strs relay_urls; /* what peers are told */
+    struct rk_strs stun_urls;
     struct rk_str signal_url; /* "https://host:port" */
     struct rk_str relay_secret;
     bool own_relay, own_signal;

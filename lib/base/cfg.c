@@ -45,17 +45,25 @@ static bool parse_bool(struct rk_str v, bool *out)
     return false;
 }
 
-static bool is_choice(const char *choices, struct rk_str v)
+/* *v as the table spells it. */
+static bool is_choice(const char *choices, struct rk_str *v)
 {
     struct rk_str item, rest = rk_str_z(choices);
     bool more = true;
 
     while (more) {
         more = rk_str_cut(rest, '|', &item, &rest);
-        if (rk_str_eq(item, v))
+        if (rk_str_ieq(item, *v)) {
+            *v = item;
             return true;
+        }
     }
     return false;
+}
+
+bool rk_opt_is_quiet(const char *quiet, struct rk_str v)
+{
+    return !v.n || (quiet && is_choice(quiet, &v));
 }
 
 static enum rk_code set_number(const struct rk_opt *opt, int64_t *slot, struct rk_str v,
@@ -89,7 +97,29 @@ static enum rk_code set_text(const struct rk_opts *o, const struct rk_opt *opt, 
     if (v.n && opt->max && ((int64_t)v.n < opt->min || (int64_t)v.n > opt->max))
         return rk_fail(err, RK_INVALID, "has %zu characters, not between %" PRId64 " and %" PRId64,
                        v.n, opt->min, opt->max);
+    if (v.n && opt->check && opt->check(v, err))
+        return err ? err->code : RK_INVALID;
     *slot = rk_str_of(rk_arena_dupz(o->mem, v), v.n);
+    return RK_OK;
+}
+
+static enum rk_code add_item(const struct rk_opts *o, const struct rk_opt *opt,
+                             struct rk_strs *list, struct rk_str item, struct rk_err *err)
+{
+    size_t max = opt->max ? (size_t)opt->max : RK_OPT_LIST_MAX;
+    struct rk_strs l = {rk_new_n(o->mem, struct rk_str, list->n + 1), list->n};
+
+    item = rk_str_trim(item);
+    if (!item.n)
+        return RK_OK;
+    if (l.n == max)
+        return rk_fail(err, RK_INVALID, "has more than %zu items", max);
+    if (opt->check && opt->check(item, err))
+        return err ? err->code : RK_INVALID;
+    for (size_t i = 0; i < list->n; i++)
+        l.items[i] = list->items[i];
+    l.items[l.n++] = rk_str_of(rk_arena_dupz(o->mem, item), item.n);
+    *list = l;
     return RK_OK;
 }
 
@@ -97,24 +127,18 @@ static enum rk_code set_text(const struct rk_opts *o, const struct rk_opt *opt, 
 static enum rk_code add_items(const struct rk_opts *o, const struct rk_opt *opt,
                               struct rk_strs *list, struct rk_str v, struct rk_err *err)
 {
-    size_t max = opt->max ? (size_t)opt->max : RK_OPT_LIST_MAX;
+    struct rk_strs l = *list;
     struct rk_str item, rest = v;
-    struct rk_strs l = {rk_new_n(o->mem, struct rk_str, max), list->n};
+    enum rk_code rc = RK_OK;
     bool more = true;
 
-    for (size_t i = 0; i < list->n; i++)
-        l.items[i] = list->items[i];
-    while (more) {
+    while (more && rc == RK_OK) {
         more = rk_str_cut(rest, ',', &item, &rest);
-        item = rk_str_trim(item);
-        if (!item.n)
-            continue;
-        if (l.n == max)
-            return rk_fail(err, RK_INVALID, "has more than %zu items", max);
-        l.items[l.n++] = rk_str_of(rk_arena_dupz(o->mem, item), item.n);
+        rc = add_item(o, opt, &l, item, err);
     }
-    *list = l;
-    return RK_OK;
+    if (rc == RK_OK)
+        *list = l;
+    return rc;
 }
 
 static enum rk_code set_value(const struct rk_opts *o, const struct rk_opt *opt, struct rk_str v,
@@ -123,6 +147,12 @@ static enum rk_code set_value(const struct rk_opts *o, const struct rk_opt *opt,
     void *slot = value_at(o, opt);
     struct rk_strs *list = slot;
 
+    if (!v.n) { /* not set */
+        if (opt->type == RK_OPT_BOOL || opt->type == RK_OPT_I64 || opt->type == RK_OPT_DURATION)
+            v = opt->def ? rk_str_z(opt->def) : RK_STR("0");
+        else if (opt->def && (opt->type == RK_OPT_CHOICE || opt->required))
+            v = rk_str_z(opt->def);
+    }
     switch (opt->type) {
     case RK_OPT_BOOL:
         if (!parse_bool(v, slot))
@@ -132,7 +162,7 @@ static enum rk_code set_value(const struct rk_opts *o, const struct rk_opt *opt,
     case RK_OPT_DURATION:
         return set_number(opt, slot, v, err);
     case RK_OPT_CHOICE:
-        if (!is_choice(opt->choices, v))
+        if (v.n && !is_choice(opt->choices, &v))
             return rk_fail(err, RK_INVALID, "\"%.*s\" is none of %s", RK_STR_ARG(v), opt->choices);
         return set_text(o, opt, slot, v, err);
     case RK_OPT_TEXT:
@@ -156,29 +186,6 @@ static const struct rk_opt *find(const struct rk_opt *table, size_t n, struct rk
     return NULL;
 }
 
-/* Edit distance of two short names, for hints after a typing error. */
-static size_t distance(struct rk_str a, struct rk_str b)
-{
-    size_t row[NAME_MAX_LEN + 1];
-
-    if (a.n > NAME_MAX_LEN || b.n > NAME_MAX_LEN)
-        return NAME_MAX_LEN;
-    for (size_t j = 0; j <= b.n; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a.n; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= b.n; j++) {
-            size_t change = diagonal + (a.p[i - 1] != b.p[j - 1]);
-
-            diagonal = row[j];
-            row[j] = rk_min_size(change, rk_min_size(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[b.n];
-}
-
 static enum rk_code unknown(const struct rk_opts *o, const char *dashes, struct rk_str name,
                             enum rk_code code, struct rk_err *err)
 {
@@ -186,7 +193,7 @@ static enum rk_code unknown(const struct rk_opts *o, const char *dashes, struct 
     size_t least = 4; /* farther names are no help */
 
     for (size_t i = 0; i < o->n; i++) {
-        size_t d = distance(name, rk_str_z(o->table[i].flag));
+        size_t d = rk_str_distance(name, rk_str_z(o->table[i].flag));
 
         if (o->table[i].help && d < least) {
             least = d;
@@ -200,13 +207,37 @@ static enum rk_code unknown(const struct rk_opts *o, const char *dashes, struct 
     return rk_fail(err, code, "unknown option %s%.*s (see --help)", dashes, RK_STR_ARG(name));
 }
 
+void rk_opts_note(struct rk_opts *o, struct rk_str sentence)
+{
+    struct rk_str *items = rk_new_n(o->mem, struct rk_str, o->notes.n + 1);
+
+    for (size_t i = 0; i < o->notes.n; i++)
+        items[i] = o->notes.items[i];
+    items[o->notes.n] = sentence;
+    o->notes = (struct rk_strs){items, o->notes.n + 1};
+}
+
+/* A row that stores nothing. shown: how the user wrote its name. */
+static enum rk_code store_nothing(struct rk_opts *o, const struct rk_opt *opt, const char *shown,
+                                  struct rk_str v, struct rk_err *err)
+{
+    if (rk_opt_is_quiet(opt->quiet, v))
+        return RK_OK;
+    if (opt->refuse)
+        return rk_fail(err, RK_INVALID, "%s", opt->refuse);
+    rk_opts_note(o, rk_arena_printf(o->mem, "%s has no effect: %s", shown, opt->idle));
+    return RK_OK;
+}
+
 /* Store one value of a source; a lower source never overrides a higher one. */
-static enum rk_code store(struct rk_opts *o, const struct rk_opt *opt, struct rk_str v,
-                          enum rk_opt_source source, struct rk_err *err)
+static enum rk_code store(struct rk_opts *o, const struct rk_opt *opt, const char *shown,
+                          struct rk_str v, enum rk_opt_source source, struct rk_err *err)
 {
     enum rk_opt_source *who = &o->source[opt - o->table];
     enum rk_code rc;
 
+    if (opt->idle || opt->refuse)
+        return store_nothing(o, opt, shown, v, err);
     if (*who > source)
         return RK_OK;
     rc = set_value(o, opt, v, *who == source && source == RK_OPT_ARGV, err);
@@ -251,7 +282,11 @@ static enum rk_code read_secret(const struct rk_opts *o, struct rk_str path, str
 enum rk_code rk_opts_init(struct rk_opts *o, const struct rk_opt *table, size_t n, void *values,
                           struct rk_arena *mem, struct rk_err *err)
 {
-    *o = (struct rk_opts){table, n, values, rk_new_n(mem, enum rk_opt_source, n), mem};
+    *o = (struct rk_opts){.table = table,
+                          .n = n,
+                          .values = values,
+                          .source = rk_new_n(mem, enum rk_opt_source, n),
+                          .mem = mem};
     for (size_t i = 0; i < n; i++)
         if (table[i].def && set_value(o, &table[i], rk_str_z(table[i].def), false, err))
             return rk_wrap(err, "default of %s", table[i].flag);
@@ -265,9 +300,39 @@ enum rk_code rk_opt_set(struct rk_opts *o, struct rk_str flag, struct rk_str val
 
     if (!opt)
         return unknown(o, "", flag, RK_NOT_FOUND, err);
-    if (store(o, opt, value, source, err))
+    if (store(o, opt, opt->flag, value, source, err))
         return err ? rk_wrap(err, "%s", opt->flag) : RK_INVALID;
     return RK_OK;
+}
+
+enum rk_code rk_opt_add(struct rk_opts *o, struct rk_str flag, struct rk_str item, bool first,
+                        enum rk_opt_source source, struct rk_err *err)
+{
+    const struct rk_opt *opt = find(o->table, o->n, flag);
+    struct rk_strs *list;
+
+    if (!opt || opt->type != RK_OPT_LIST || opt->idle || opt->refuse)
+        return rk_opt_set(o, flag, item, source, err);
+    if (o->source[opt - o->table] > source)
+        return RK_OK;
+    list = value_at(o, opt);
+    if (first)
+        *list = (struct rk_strs){0};
+    o->source[opt - o->table] = source;
+    if (add_item(o, opt, list, item, err))
+        return err ? rk_wrap(err, "%s", opt->flag) : RK_INVALID;
+    return RK_OK;
+}
+
+/* What Kubernetes puts into every container, for each service it knows: NAME_PORT=tcp://IP:PORT. */
+static bool is_service_link(const char *var, const char *v)
+{
+    static const char *const schemes[] = {"tcp://", "udp://", "sctp://"};
+    bool link = false;
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(schemes) && !link; i++)
+        link = rk_str_starts(rk_str_z(v), rk_str_z(schemes[i]));
+    return link && rk_str_ends(rk_str_z(var), RK_STR("_PORT"));
 }
 
 /* One variable, then, for secrets, the one that names a file. True when it was set. */
@@ -280,8 +345,15 @@ static bool from_variable(struct rk_opts *o, const struct rk_opt *opt, struct rk
 
     (void)snprintf(var, sizeof var, "%.*s", RK_STR_ARG(rk_str_sub(name, 0, NAME_MAX_LEN)));
     v = getenv(var);
+    if (v && is_service_link(var, v)) {
+        rk_opts_note(o, rk_arena_printf(o->mem,
+                                        "environment variable %s is passed over: \"%s\" is the "
+                                        "address of a service",
+                                        var, v));
+        return false;
+    }
     if (v && *v) {
-        *rc = store(o, opt, rk_str_z(v), RK_OPT_ENV, err);
+        *rc = store(o, opt, var, rk_str_z(v), RK_OPT_ENV, err);
     } else if (opt->type == RK_OPT_SECRET) {
         (void)snprintf(var, sizeof var, "%.*s_FILE", RK_STR_ARG(rk_str_sub(name, 0, NAME_MAX_LEN)));
         v = getenv(var);
@@ -289,7 +361,7 @@ static bool from_variable(struct rk_opts *o, const struct rk_opt *opt, struct rk
             return false;
         *rc = read_secret(o, rk_str_z(v), &secret, err);
         if (*rc == RK_OK)
-            *rc = store(o, opt, secret, RK_OPT_ENV, err);
+            *rc = store(o, opt, var, secret, RK_OPT_ENV, err);
     } else {
         return false;
     }
@@ -404,7 +476,8 @@ static enum rk_code take_option(struct rk_opts *o, int argc, char **argv, int *a
     if (w.from_file)
         rc = read_secret(o, w.value, &w.value, e);
     if (rc == RK_OK)
-        rc = store(o, w.opt, w.value, RK_OPT_ARGV, e);
+        rc = store(o, w.opt, rk_arena_printf(o->mem, "--%s", w.opt->flag).p, w.value, RK_OPT_ARGV,
+                   e);
     if (rc)
         (void)rk_wrap(e, "option --%.*s",
                       RK_STR_ARG(w.name.n == 1 ? rk_str_z(w.opt->flag) : w.name));
@@ -583,11 +656,13 @@ static void show_value(const struct rk_opts *o, const struct rk_opt *opt, struct
         break;
     case RK_OPT_TEXT:
     case RK_OPT_CHOICE:
-        rk_buf_add(out, *text);
+        rk_buf_printf(out, "\"%.*s\"", RK_STR_ARG(*text));
         break;
     case RK_OPT_LIST:
+        rk_buf_addc(out, '[');
         for (size_t i = 0; i < list->n; i++)
-            rk_buf_printf(out, "%s%.*s", i ? "," : "", RK_STR_ARG(list->items[i]));
+            rk_buf_printf(out, "%s\"%.*s\"", i ? ", " : "", RK_STR_ARG(list->items[i]));
+        rk_buf_addc(out, ']');
         break;
     }
 }
@@ -595,8 +670,13 @@ static void show_value(const struct rk_opts *o, const struct rk_opt *opt, struct
 void rk_opts_show(const struct rk_opts *o, struct rk_buf *out)
 {
     for (size_t i = 0; i < o->n; i++) {
-        rk_buf_printf(out, "%s = ", o->table[i].flag);
-        show_value(o, &o->table[i], out);
-        rk_buf_printf(out, "  # %s\n", source_name(o->source[i]));
+        const struct rk_opt *opt = &o->table[i];
+
+        if (opt->idle || opt->refuse)
+            continue;
+        rk_buf_printf(out, "%s: ", opt->flag);
+        show_value(o, opt, out);
+        rk_buf_printf(out, "  # %s%s%s\n", source_name(o->source[i]), opt->env ? ", " : "",
+                      opt->env ? opt->env : "");
     }
 }

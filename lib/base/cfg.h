@@ -5,6 +5,10 @@
  *
  *   default < configuration file (the caller, rk_opt_set) < environment < command line
  *
+ * An empty value means "not set": the default of a number, a choice or a required text, else none.
+ * A variable that holds the address of a service ("tcp://10.0.0.1:80" in ..._PORT: Kubernetes sets
+ * such ones for every service that it knows) is no setting and is passed over with a note.
+ *
  * Values land in an open struct of the program by offset; its texts live in the arena. Main thread.
  *
  *   struct opts { struct rk_str listen; int64_t max_peers; bool stun; struct rk_strs proxies; };
@@ -37,7 +41,7 @@ enum rk_opt_type {
                         line is overwritten in argv so that ps does not show it */
     RK_OPT_I64,      /* int64_t within [min, max] */
     RK_OPT_DURATION, /* int64_t milliseconds within [min, max]; "15s", "1h30m" */
-    RK_OPT_CHOICE,   /* struct rk_str, one of `choices` ("debug|info|warn|error") */
+    RK_OPT_CHOICE,   /* struct rk_str, one of `choices` ("debug|info|warn|error") in any case */
     RK_OPT_LIST,     /* struct rk_strs; comma separated; min and max bound the count (max 0:
                         RK_OPT_LIST_MAX). The flag may be repeated; a higher source replaces all. */
 };
@@ -61,6 +65,13 @@ struct rk_opt {       /* open: a table row */
     const char *arg;     /* what --help calls the value; NULL: by type */
     const char *help;    /* one sentence; NULL hides the row from --help */
     bool required;       /* rk_opt_check refuses an empty value */
+    /** What the type does not say, of a TEXT or SECRET or of each item of a LIST; NULL: nothing. */
+    enum rk_code (*check)(struct rk_str value, struct rk_err *err);
+    /* Rows of other programs' options, so that their files and command lines are understood. Such a
+     * row stores nothing (`at` is not used). */
+    const char *idle;   /* accepted, and a note says that it has no effect, and why */
+    const char *refuse; /* refused, with this reason */
+    const char *quiet; /* of both: values that ask for what happens anyway ("true|1"), as does "" */
 };
 
 struct rk_opts { /* open; made by rk_opts_init */
@@ -69,6 +80,7 @@ struct rk_opts { /* open; made by rk_opts_init */
     void *values;               /* borrowed: the program's struct */
     enum rk_opt_source *source; /* arena: per row, who set it */
     struct rk_arena *mem;       /* borrowed */
+    struct rk_strs notes;       /* arena: what was accepted without effect, a sentence each */
 };
 
 /** Zero-based start: sets every value to its default. Errors: RK_INVALID for a bad default (our
@@ -80,6 +92,16 @@ enum rk_code rk_opts_init(struct rk_opts *o, const struct rk_opt *table, size_t 
  *  one. Errors: RK_NOT_FOUND (no such option), RK_INVALID (value; the text names the option). */
 enum rk_code rk_opt_set(struct rk_opts *o, struct rk_str flag, struct rk_str value,
                         enum rk_opt_source source, struct rk_err *err) RK_MUST;
+
+/** Append one item to a list, commas and all; `first` starts the list over. Else as rk_opt_set. */
+enum rk_code rk_opt_add(struct rk_opts *o, struct rk_str flag, struct rk_str item, bool first,
+                        enum rk_opt_source source, struct rk_err *err) RK_MUST;
+
+/** A sentence for whoever reads `notes`. */
+void rk_opts_note(struct rk_opts *o, struct rk_str sentence); /* kept: arena or static */
+
+/** Whether v is empty or stands in quiet ("true|1"; any case; NULL: nothing stands there). */
+bool rk_opt_is_quiet(const char *quiet, struct rk_str v);
 
 /** Read the environment. Errors: RK_INVALID naming the variable. */
 enum rk_code rk_opts_env(struct rk_opts *o, struct rk_err *err) RK_MUST;
@@ -106,7 +128,7 @@ enum rk_opt_source rk_opt_source_of(const struct rk_opts *o, const char *flag);
 /** The table as text for --help: names, environment, default, sentence. */
 void rk_opts_help(const struct rk_opt *table, size_t n, struct rk_buf *out);
 
-/** One line per option: "flag = value  # source"; secrets as "(set)" or "(not set)". */
+/** One line per option: "flag: value  # source, variables"; secrets as "(set)" or "(not set)". */
 void rk_opts_show(const struct rk_opts *o, struct rk_buf *out);
 
 #endif

@@ -245,3 +245,26 @@ void rk_freep(void *pp)
     p = NULL;
     memcpy(pp, &p, sizeof p);
 }
+
+size_t rk_str_distance(struct rk_str a, struct rk_str b)
+{
+    size_t row[RK_STR_DISTANCE_MAX + 1];
+
+    if (a.n > RK_STR_DISTANCE_MAX || b.n > RK_STR_DISTANCE_MAX)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= b.n; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.n; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= b.n; j++) {
+            size_t change = diagonal + (lower(a.p[i - 1]) != lower(b.p[j - 1]));
+            size_t edit = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+
+            diagonal = row[j];
+            row[j] = change < edit ? change : edit;
+        }
+    }
+    return row[b.n];
+}

@@ -63,6 +63,11 @@ bool rk_str_cut(struct rk_str s, char c, struct rk_str *head, struct rk_str *res
 /** Without ASCII white space at both ends. */
 struct rk_str rk_str_trim(struct rk_str s);
 
+/** Edit distance of two names (ASCII case does not count), for hints after a typing error; SIZE_MAX
+ *  when one has more than RK_STR_DISTANCE_MAX bytes. */
+#define RK_STR_DISTANCE_MAX 95
+size_t rk_str_distance(struct rk_str a, struct rk_str b);
+
 /** Well-formed UTF-8 (no surrogates, no overlong forms). */
 bool rk_str_utf8_ok(struct rk_str s);
 /** Bytes of the well-formed UTF-8 sequence (table of RFC 3629) at p, which has left > 0 bytes; 0

@@ -51,35 +51,55 @@ static bool host_ok(struct rk_str s)
     return s.n > 0;
 }
 
-static bool ice_uri_ok(struct rk_str s, bool turn)
+/* s as this server's list holds it: the scheme in lower case. False when it is none such. */
+static bool ice_uri(struct rk_arena *mem, struct rk_str s, bool turn, struct rk_str *out)
 {
+    static const struct rk_str schemes[2][2] = {{{""
+                                                  "stun",
+                                                  sizeof "stun" - 1},
+                                                 {""
+                                                  "stuns",
+                                                  sizeof "stuns" - 1}},
+                                                {{""
+                                                  "turn",
+                                                  sizeof "turn" - 1},
+                                                 {""
+                                                  "turns",
+                                                  sizeof "turns" - 1}}};
     struct rk_str scheme, rest, host, query;
 
-    if (!rk_str_cut(s, ':', &scheme, &rest))
+    if (!rk_str_cut(rk_str_trim(s), ':', &scheme, &rest))
         return false;
-    if (turn ? !rk_str_eqz(scheme, "turn") && !rk_str_eqz(scheme, "turns")
-             : !rk_str_eqz(scheme, "stun") && !rk_str_eqz(scheme, "stuns"))
-        return false;
+    for (int i = 0; i < 2; i++)
+        if (rk_str_ieq(scheme, schemes[turn][i]))
+            *out =
+                rk_arena_printf(mem, "%.*s:%.*s", RK_STR_ARG(schemes[turn][i]), RK_STR_ARG(rest));
     if (rk_str_cut(rest, '?', &host, &query) &&
         (!turn || (!rk_str_eqz(query, "transport=udp") && !rk_str_eqz(query, "transport=tcp"))))
         return false;
-    return host_ok(host);
+    return out->n && host_ok(host);
 }
 
-static bool relay_uri_ok(struct rk_str s)
+/* "rels://host:port/relay" is meant as rels://host:port: agents put the path behind it themselves,
+ * and compare addresses as texts. */
+static bool relay_uri(struct rk_arena *mem, struct rk_str s, struct rk_str *out)
 {
-    struct rk_str rel = RK_STR("rel://"), rels = RK_STR("rels://");
+    struct rk_str rel = RK_STR("rel://"), rels = RK_STR("rels://"), host;
+    bool tls = rk_str_istarts(s, rels);
 
-    return (rk_str_starts(s, rel) && host_ok(rk_str_sub(s, rel.n, s.n))) ||
-           (rk_str_starts(s, rels) && host_ok(rk_str_sub(s, rels.n, s.n)));
+    if (!tls && !rk_str_istarts(s, rel))
+        return false;
+    host = rk_str_sub(s, tls ? rels.n : rel.n, s.n);
+    host = rk_str_sub(host, 0, rk_str_find_c(host, '/'));
+    *out = rk_arena_printf(mem, "%.*s%.*s", RK_STR_ARG(tls ? rels : rel), RK_STR_ARG(host));
+    return host_ok(host);
 }
 
 static enum rk_code take_lists(struct servers *s, const struct servers_opts *o, struct rk_err *err)
 {
     s->stuns = rk_new_n(s->mem, struct rk_str, o->n_stuns);
     for (; s->n_stuns < o->n_stuns; s->n_stuns++) {
-        s->stuns[s->n_stuns] = rk_arena_dup(s->mem, rk_str_z(o->stuns[s->n_stuns]));
-        if (!ice_uri_ok(s->stuns[s->n_stuns], false))
+        if (!ice_uri(s->mem, rk_str_z(o->stuns[s->n_stuns]), false, &s->stuns[s->n_stuns]))
             return rk_fail(err, RK_INVALID, "STUN server \"%s\": expected stun:host:port",
                            o->stuns[s->n_stuns]);
     }
@@ -88,19 +108,17 @@ static enum rk_code take_lists(struct servers *s, const struct servers_opts *o, 
         const struct servers_turn *t = &o->turns[s->n_turns];
 
         s->turns[s->n_turns] = (struct turn){
-            .uri = rk_arena_dup(s->mem, rk_str_z(t->uri)),
             .user = rk_arena_dup(s->mem, rk_str_z(t->user)),
             .password = rk_arena_dup(s->mem, rk_str_z(t->password)),
         };
-        if (!ice_uri_ok(s->turns[s->n_turns].uri, true))
+        if (!ice_uri(s->mem, rk_str_z(t->uri), true, &s->turns[s->n_turns].uri))
             return rk_fail(err, RK_INVALID,
                            "TURN server \"%s\": expected turn:host:port[?transport=udp|tcp]",
                            t->uri);
     }
     s->relays = rk_new_n(s->mem, struct rk_str, o->n_relays);
     for (; s->n_relays < o->n_relays; s->n_relays++) {
-        s->relays[s->n_relays] = rk_arena_dup(s->mem, rk_str_z(o->relays[s->n_relays]));
-        if (!relay_uri_ok(s->relays[s->n_relays]))
+        if (!relay_uri(s->mem, rk_str_z(o->relays[s->n_relays]), &s->relays[s->n_relays]))
             return rk_fail(err, RK_INVALID, "relay \"%s\": expected rel://host:port or rels://",
                            o->relays[s->n_relays]);
     }
@@ -113,19 +131,28 @@ static enum rk_code take_signal(struct servers *s, const struct servers_opts *o,
 {
     struct rk_str uri = rk_str_z(o->signal_uri);
     struct rk_str http = RK_STR("http://"), https = RK_STR("https://");
+    bool port;
 
     s->signal_tls = o->signal_tls;
-    if (rk_str_starts(uri, https)) {
+    if (rk_str_istarts(uri, https)) {
         uri = rk_str_sub(uri, https.n, uri.n);
         s->signal_tls = true;
-    } else if (rk_str_starts(uri, http)) {
+    } else if (rk_str_istarts(uri, http)) {
         uri = rk_str_sub(uri, http.n, uri.n);
         s->signal_tls = false;
     }
-    if (!host_ok(uri) || rk_str_find_c(uri, ':') == uri.n)
+    while (rk_str_ends(uri, RK_STR("/")))
+        uri.n--;
+    if (!host_ok(uri))
         return rk_fail(err, RK_INVALID, "signal server \"%s\": expected host:port",
                        o->signal_uri ? o->signal_uri : "");
-    s->signal = rk_arena_dup(s->mem, uri);
+    /* agents dial exactly this text */
+    port =
+        uri.p[0] == '[' ? rk_str_find(uri, RK_STR("]:")) < uri.n : rk_str_find_c(uri, ':') < uri.n;
+    s->signal = rk_arena_printf(s->mem, "%.*s%s", RK_STR_ARG(uri),
+                                port            ? ""
+                                : s->signal_tls ? ":443"
+                                                : ":80");
     return RK_OK;
 }
 
@@ -170,12 +197,20 @@ static void put_host(struct rk_buf *b, unsigned field, struct rk_str uri, enum p
     pb_end(b, at);
 }
 
+static enum protocol protocol_of(struct rk_str uri)
+{
+    if (rk_str_ends(uri, RK_STR("transport=tcp")))
+        return PROTOCOL_TCP;
+    return rk_str_starts(uri, RK_STR("stuns:")) || rk_str_starts(uri, RK_STR("turns:"))
+               ? PROTOCOL_DTLS
+               : PROTOCOL_UDP;
+}
+
 static void put_turn(struct rk_buf *b, const struct turn *t, const struct hmac_credential *timed)
 {
     size_t at = pb_begin(b, 2);
 
-    put_host(b, 1, t->uri,
-             rk_str_ends(t->uri, RK_STR("transport=tcp")) ? PROTOCOL_TCP : PROTOCOL_UDP);
+    put_host(b, 1, t->uri, protocol_of(t->uri));
     pb_str(b, 2, timed ? rk_str_z(timed->payload) : t->user);
     pb_str(b, 3, timed ? rk_str_z(timed->signature) : t->password);
     pb_end(b, at);
@@ -217,7 +252,7 @@ void servers_encode(const struct servers *s, enum servers_form form, bool metric
     bool all = form != SERVERS_REFRESH;
 
     for (size_t i = 0; all && i < s->n_stuns; i++)
-        put_host(out, 1, s->stuns[i], PROTOCOL_UDP);
+        put_host(out, 1, s->stuns[i], protocol_of(s->stuns[i]));
     put_turns(s, form, now_s, out);
     if (all)
         put_host(out, 3, s->signal, s->signal_tls ? PROTOCOL_HTTPS : PROTOCOL_HTTP);

@@ -211,9 +211,9 @@ START_TEST(secrets_are_hidden_and_may_come_from_files)
     ck_assert(rk_str_eqz(o.secret, "hunter2"));
     rk_opts_show(&set, &out);
     ck_assert_uint_eq(rk_str_find(rk_buf_str(&out), RK_STR("hunter2")), out.n);
-    ck_assert_uint_lt(rk_str_find(rk_buf_str(&out), RK_STR("auth-secret = (set)  # command line")),
+    ck_assert_uint_lt(rk_str_find(rk_buf_str(&out), RK_STR("auth-secret: (set)  # command line")),
                       out.n);
-    ck_assert_uint_lt(rk_str_find(rk_buf_str(&out), RK_STR("timeout = 10000ms  # default")), out.n);
+    ck_assert_uint_lt(rk_str_find(rk_buf_str(&out), RK_STR("timeout: 10000ms  # default")), out.n);
 
     ck_assert_int_eq(load(rk_arena_printf(mem, "--auth-secret-file %s", path).p), RK_OK);
     ck_assert(rk_str_eqz(o.secret, "topsecret"));
