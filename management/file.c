@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/base/num.h"
+#include "management/file_keys.h"
 
 #define DEPTH_MAX 32
 #define ITEMS_MAX 256 /* of one list */
@@ -189,6 +190,19 @@ static struct rpc_flow read_flow(struct reader *r, const json_t *section)
     return f;
 }
 
+/* "https://issuer/.well-known/openid-configuration" → the issuer, by OpenID Connect Discovery 4. */
+static const char *issuer_of(struct reader *r, struct rk_str endpoint)
+{
+    struct rk_str end = RK_STR("/.well-known/openid-configuration");
+
+    if (!endpoint.n)
+        return NULL;
+    if (!rk_str_ends(endpoint, end))
+        wrong(r, "OIDCConfigEndpoint");
+    return rk_arena_dupz(r->mem,
+                         rk_str_sub(endpoint, 0, endpoint.n - rk_min_size(end.n, endpoint.n)));
+}
+
 static void read_identity(struct reader *r, const json_t *root, struct mgmt_file *f)
 {
     const json_t *http = get(root, "HttpConfig"), *idp = get(root, "EmbeddedIdP");
@@ -199,6 +213,8 @@ static void read_identity(struct reader *r, const json_t *root, struct mgmt_file
     f->cert_file = text(r, http, "CertFile");
     f->cert_key = text(r, http, "CertKey");
     f->issuer.issuer = textz(r, http, "AuthIssuer");
+    if (!f->issuer.issuer)
+        f->issuer.issuer = issuer_of(r, text(r, http, "OIDCConfigEndpoint"));
     f->issuer.keys_url = textz(r, http, "AuthKeysLocation");
     f->issuer.audiences = aud;
     for (size_t i = 0; i < RK_ARRAY_LEN(audiences); i++) {
@@ -256,6 +272,7 @@ enum rk_code mgmt_file_parse(struct rk_arena *mem, struct rk_str in, struct mgmt
     json_error_t at;
     json_t *root;
     struct rk_buf b;
+    enum rk_code rc;
     int64_t version;
 
     rk_buf_init(&b, MGMT_FILE_MAX);
@@ -275,13 +292,17 @@ enum rk_code mgmt_file_parse(struct rk_arena *mem, struct rk_str in, struct mgmt
     read_identity(&r, root, &f);
     f.store_key = text(&r, root, "DataStoreEncryptionKey");
     f.store_engine = text(&r, get(root, "StoreConfig"), "Engine");
+    f.data_dir = text(&r, root, "Datadir");
     f.no_default_policy = boolean(&r, root, "DisableDefaultPolicy");
     version = integer(&r, root, "HighestSupportedSyncMessageVersion");
     if (version < 0 || version > 1)
         wrong(&r, "HighestSupportedSyncMessageVersion");
     f.component_maps = version == 1;
     f.trusted_proxies = texts(&r, get(root, "ReverseProxy"), "TrustedHTTPProxies");
+    rc = mgmt_file_keys_check(mem, root, &f.notes, err);
     json_decref(root);
+    if (rc)
+        return rc;
     if (r.bad)
         return rk_fail(err, RK_INVALID, "%s: wrong value", r.bad);
     *out = f;

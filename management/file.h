@@ -2,8 +2,8 @@
 /*
  * The official management's configuration file (management.json), as far as it means something
  * here: servers that agents are told, relay and TURN secrets, the store's key, who signs tokens,
- * where agents get them, trusted proxies. Keys are matched without regard to case, unknown ones
- * ignored;
+ * where agents get them, trusted proxies. Keys are matched without regard to case; what has no
+ * effect and what nobody knows is noted (file_keys.h);
  * {{ .NAME }} in the text is replaced by the environment variable NAME before it is read. Main
  * thread.
  */
@@ -25,7 +25,7 @@ struct mgmt_file { /* open, arena; zero where the file says nothing */
     int64_t turn_ttl_ms, relay_ttl_ms;
     struct rk_str relay_secret;
     struct rk_str signal; /* "https://host:port" */
-    struct rk_str store_key, store_engine;
+    struct rk_str store_key, store_engine, data_dir;
     struct rk_str cert_file, cert_key;
     bool no_default_policy, component_maps;
     struct rk_strs trusted_proxies;
@@ -37,6 +37,7 @@ struct mgmt_file { /* open, arena; zero where the file says nothing */
     bool embedded, local_auth_disabled;
     struct rk_str embedded_issuer;
     struct rk_strs dashboard_redirects, cli_redirects, logout_redirects;
+    struct rk_strs notes; /* what stands in the file without effect, a sentence each */
 };
 
 /** Errors: RK_NOT_FOUND, RK_FORBIDDEN, RK_LIMIT (file); RK_INVALID naming line or key. arena */

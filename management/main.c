@@ -49,12 +49,15 @@ static enum rk_code serve(struct rk_arena *mem, struct mgmt_options *o, struct r
 {
     struct program p = {.user.ops = &USER_OPS};
     struct mgmt_app_opts app;
-    struct edge_listen listen;
+    struct edge_listen listen[2];
     struct svc *svc;
-    enum rk_code rc = mgmt_options_make(mem, o, &listen, &app, err);
+    size_t n_listen;
+    enum rk_code rc = mgmt_options_make(mem, o, listen, &n_listen, &app, err);
 
-    if (rc == RK_OK)
-        rc = svc_open(MGMT_PROGRAM.name, &o->common, &listen, 1, &svc, err);
+    if (rc)
+        return rc;
+    svc_print_notes(MGMT_PROGRAM.name, &o->notes);
+    rc = svc_open(MGMT_PROGRAM.name, &o->common, listen, n_listen, &svc, err);
     if (rc)
         return rc;
     p.svc = svc;

@@ -4,12 +4,20 @@
 
 #include "management/options.h"
 
+#include <unistd.h>
+
 #include "lib/crypto/keyfile.h"
 #include "management/engine/keys.h"
 #include "management/file.h"
+#include "management/upstream_env.h"
 
 #define AT(member) offsetof(struct mgmt_options, member)
 #define P          "ROOKERY_MANAGEMENT_"
+
+#define DEFAULT_CONFIG   "/etc/netbird/management.json"
+#define DEFAULT_DATA_DIR "/var/lib/rookery"
+#define BOOL_TRUE        "true|1|t|yes|on"
+#define BOOL_FALSE       "false|0|f|no|off"
 
 #define SETUP_TOKEN_BYTES 24
 
@@ -19,22 +27,31 @@ static const struct rk_opt TABLE[] = {
      .type = RK_OPT_TEXT,
      .at = AT(config),
      .arg = "PATH",
-     .help = "management.json of the official management; options that are set here win over it"},
+     .help = "management.json of the official management; options that are set here win over it. "
+             "Empty: " DEFAULT_CONFIG " where it is; none: no file"},
     {.flag = "listen-address",
      .letter = 'l',
      .env = P "LISTEN_ADDRESS",
      .type = RK_OPT_TEXT,
-     .def = ":80",
      .at = AT(listen_address),
      .arg = "ADDR:PORT",
-     .help = "TCP address of gRPC and REST",
-     .required = true},
+     .help = "TCP address of gRPC and REST; instead of --port"},
     {.flag = "port",
      .env = P "PORT",
      .type = RK_OPT_I64,
      .max = 65535,
      .at = AT(port),
-     .help = "the same as --listen-address :PORT"},
+     .help = "TCP port on all addresses; 0 for 443 with TLS and 80 without"},
+    {.flag = "legacy-port",
+     .env = P "LEGACY_PORT",
+     .type = RK_OPT_I64,
+     .max = 65535,
+     .at = AT(legacy_port),
+     .help = "second port for agents that hold the historical address, 33073; 0 for none"},
+    {.flag = "disable-legacy-port",
+     .type = RK_OPT_BOOL,
+     .at = AT(no_legacy_port),
+     .help = "the same as --legacy-port 0"},
     {.flag = "cert-file",
      .env = P "CERT_FILE",
      .type = RK_OPT_TEXT,
@@ -50,17 +67,35 @@ static const struct rk_opt TABLE[] = {
     {.flag = "datadir",
      .env = P "DATADIR",
      .type = RK_OPT_TEXT,
-     .def = "/var/lib/rookery",
      .at = AT(data_dir),
      .arg = "PATH",
-     .help = "folder of the database and of generated secrets",
-     .required = true},
+     .help = "folder of the database and of generated secrets; " DEFAULT_DATA_DIR " when empty"},
     {.flag = "store",
-     .env = P "STORE NETBIRD_STORE_ENGINE_POSTGRES_DSN",
+     .env = P "STORE",
      .type = RK_OPT_SECRET,
      .at = AT(store_url),
      .arg = "URL",
      .help = "sqlite:PATH or postgres://...; store.db in the data folder when empty"},
+    {.flag = "store-engine",
+     .env = P "STORE_ENGINE NETBIRD_STORE_ENGINE",
+     .type = RK_OPT_TEXT,
+     .at = AT(store_engine),
+     .arg = "sqlite|postgres",
+     .help = "without --store: which database; else StoreConfig.Engine of --config"},
+    {.flag = "postgres-dsn",
+     .env = P "POSTGRES_DSN NB_STORE_ENGINE_POSTGRES_DSN NETBIRD_STORE_ENGINE_POSTGRES_DSN",
+     .type = RK_OPT_SECRET,
+     .at = AT(postgres_dsn),
+     .arg = "DSN",
+     .help = "where PostgreSQL is, with the engine postgres or no engine named"},
+    {.flag = "sqlite-file",
+     .env = P "SQLITE_FILE NB_STORE_ENGINE_SQLITE_FILE",
+     .type = RK_OPT_TEXT,
+     .at = AT(sqlite_file),
+     .def = "store.db",
+     .required = true,
+     .arg = "PATH",
+     .help = "the database with the engine sqlite, from the data folder on"},
     {.flag = "store-key",
      .env = P "STORE_KEY",
      .type = RK_OPT_SECRET,
@@ -178,6 +213,32 @@ static const struct rk_opt TABLE[] = {
      .at = AT(geo_path),
      .arg = "PATH",
      .help = "MaxMind city database"},
+    {.flag = "geo-off",
+     .env = P "GEO_OFF NB_DISABLE_GEOLOCATION",
+     .type = RK_OPT_BOOL,
+     .at = AT(geo_off),
+     .help = "--geo-database is not opened"},
+    {.flag = "api-rate-limit",
+     .env = P "API_RATE_LIMIT NB_API_RATE_LIMITING_ENABLED",
+     .type = RK_OPT_BOOL,
+     .at = AT(api_rate_limit),
+     .help = "limit the calls of each access token"},
+    {.flag = "api-rate-per-minute",
+     .env = P "API_RATE_PER_MINUTE NB_API_RATE_LIMITING_RPM",
+     .type = RK_OPT_I64,
+     .def = "6",
+     .min = 1,
+     .max = 1000000,
+     .at = AT(api_rate_per_minute),
+     .help = "calls a minute, with --api-rate-limit"},
+    {.flag = "api-rate-burst",
+     .env = P "API_RATE_BURST NB_API_RATE_LIMITING_BURST",
+     .type = RK_OPT_I64,
+     .def = "500",
+     .min = 1,
+     .max = 1000000,
+     .at = AT(api_rate_burst),
+     .help = "calls at once, with --api-rate-limit"},
     {.flag = "store-threads",
      .env = P "STORE_THREADS",
      .type = RK_OPT_I64,
@@ -194,7 +255,29 @@ static const struct rk_opt TABLE[] = {
      .at = AT(build_threads),
      .help = "threads that make maps; 0 for one per processor"},
     SVC_OPTS(struct mgmt_options, P, " NB_LOG_LEVEL", " NB_LOG_FILE", "", "", "", ":9000"),
-    {.flag = "letsencrypt-domain", .type = RK_OPT_TEXT, .at = AT(acme_domain)},
+    /* of the official management, and nothing here */
+    {.flag = "letsencrypt-domain", .type = RK_OPT_TEXT, .refuse = SVC_NO_ACME},
+    {.flag = "disable-single-account-mode",
+     .type = RK_OPT_BOOL,
+     .quiet = BOOL_FALSE,
+     .refuse = "all users of a server share one account; run a server for each account"},
+    {.flag = "disable-anonymous-metrics",
+     .type = RK_OPT_BOOL,
+     .quiet = BOOL_TRUE,
+     .idle = "nothing is ever reported to anybody"},
+    {.flag = "disable-geolite-update",
+     .type = RK_OPT_BOOL,
+     .quiet = BOOL_TRUE,
+     .idle = "no database is downloaded; --geo-database names one that you keep"},
+    {.flag = "idp-sign-key-refresh-enabled",
+     .type = RK_OPT_BOOL,
+     .quiet = BOOL_TRUE,
+     .idle = "the keys of a provider are always read again when it uses a new one"},
+    {.flag = "user-delete-from-idp",
+     .type = RK_OPT_BOOL,
+     .quiet = BOOL_FALSE,
+     .idle = "users of another provider are deleted there; those of this server go at once"},
+    MGMT_UPSTREAM_ENV,
 };
 
 const struct svc_program MGMT_PROGRAM = {
@@ -235,6 +318,9 @@ static void fill_list(struct rk_strs *option, const struct rk_strs *from_file)
 static void fill(struct mgmt_options *o, const struct mgmt_file *f)
 {
     fill_text(&o->signal, f->signal);
+    fill_text(&o->data_dir, f->data_dir);
+    fill_text(&o->data_dir, RK_STR(DEFAULT_DATA_DIR));
+    fill_text(&o->store_engine, f->store_engine);
     fill_text(&o->relay_secret, f->relay_secret);
     fill_text(&o->turn_secret, f->turn_secret);
     fill_text(&o->store_key, f->store_key);
@@ -276,8 +362,6 @@ static enum rk_code secrets(struct rk_arena *mem, struct mgmt_options *o, struct
 {
     enum rk_code rc = keyfile_dir(o->data_dir, err);
 
-    if (!o->store_url.n)
-        o->store_url = rk_arena_printf(mem, "sqlite:%.*s/store.db", RK_STR_ARG(o->data_dir));
     if (rc == RK_OK && !o->store_key.n)
         rc = keys_store_key(mem, o->data_dir, rk_arena_dupz(mem, o->store_url), &o->store_key, err);
     if (rc == RK_OK && !o->setup_open && !o->setup_token.n)
@@ -286,16 +370,63 @@ static enum rk_code secrets(struct rk_arena *mem, struct mgmt_options *o, struct
     return rc;
 }
 
-static enum rk_code read_file(struct rk_arena *mem, const struct mgmt_options *o,
-                              struct mgmt_file *f, struct rk_err *err)
+static void note(struct rk_arena *mem, struct mgmt_options *o, struct rk_str sentence)
 {
-    enum rk_code rc = o->config.n ? mgmt_file_load(mem, z(mem, o->config), f, err) : RK_OK;
+    struct rk_opts notes = {.mem = mem, .notes = o->notes};
 
+    rk_opts_note(&notes, sentence);
+    o->notes = notes.notes;
+}
+
+/* --store says all; else engine and place are two things, as with the official program. */
+static enum rk_code store_url(struct rk_arena *mem, struct mgmt_options *o, struct rk_err *err)
+{
+    struct rk_str engine = o->store_engine, file = o->sqlite_file;
+    bool pg = rk_str_ieq(engine, RK_STR("postgres")) || (!engine.n && o->postgres_dsn.n);
+
+    if (o->store_url.n)
+        return RK_OK;
+    if (engine.n && !pg && !rk_str_ieq(engine, RK_STR("sqlite")))
+        return rk_fail(err, RK_INVALID,
+                       "StoreConfig.Engine: \"%.*s\" is not supported; use sqlite or postgres",
+                       RK_STR_ARG(engine));
+    if (pg && !o->postgres_dsn.n)
+        return rk_fail(err, RK_INVALID,
+                       "the engine is postgres: say where in NB_STORE_ENGINE_POSTGRES_DSN or with "
+                       "--postgres-dsn-file");
+    if (!pg && o->postgres_dsn.n)
+        note(mem, o, RK_STR("the DSN of PostgreSQL has no effect: the engine is sqlite"));
+    if (pg)
+        o->store_url = o->postgres_dsn;
+    else if (file.p[0] == '/')
+        o->store_url = rk_arena_printf(mem, "sqlite:%.*s", RK_STR_ARG(file));
+    else
+        o->store_url =
+            rk_arena_printf(mem, "sqlite:%.*s/%.*s", RK_STR_ARG(o->data_dir), RK_STR_ARG(file));
+    return RK_OK;
+}
+
+static enum rk_code read_file(struct rk_arena *mem, struct mgmt_options *o, struct mgmt_file *f,
+                              struct rk_err *err)
+{
+    bool usual = !o->config.n && access(DEFAULT_CONFIG, R_OK) == 0;
+    enum rk_code rc = RK_OK;
+
+    if (usual)
+        o->config = RK_STR(DEFAULT_CONFIG);
+    if (rk_str_eqz(o->config, "none"))
+        o->config = (struct rk_str){0};
+    if (o->config.n)
+        rc = mgmt_file_load(mem, z(mem, o->config), f, err);
     if (rc)
         return rc;
-    if (f->store_engine.n && !rk_str_ieq(f->store_engine, RK_STR("sqlite")) && !o->store_url.n)
-        return rk_fail(err, RK_INVALID, "%.*s: StoreConfig.Engine is %.*s: give --store",
-                       RK_STR_ARG(o->config), RK_STR_ARG(f->store_engine));
+    o->notes = (struct rk_strs){0};
+    if (usual)
+        note(mem, o, RK_STR("the configuration is " DEFAULT_CONFIG "; --config none for none"));
+    for (size_t i = 0; i < f->notes.n; i++)
+        note(mem, o,
+             rk_arena_printf(mem, "%.*s: %.*s", RK_STR_ARG(o->config),
+                             RK_STR_ARG(f->notes.items[i])));
     return RK_OK;
 }
 
@@ -305,18 +436,36 @@ static enum rk_code proxies(struct rk_arena *mem, const struct rk_strs *l,
 {
     struct rk_prefix *v = rk_new_n(mem, struct rk_prefix, l->n);
 
-    for (size_t i = 0; i < l->n; i++) {
-        struct rk_ip ip;
-
-        if (rk_ip_parse(l->items[i], &ip, NULL) == RK_OK)
-            v[i] = (struct rk_prefix){ip, (uint8_t)(rk_ip_size(&ip) * 8)};
-        else if (rk_prefix_parse(l->items[i], &v[i], NULL))
+    for (size_t i = 0; i < l->n; i++)
+        if (rk_prefix_parse_or_ip(l->items[i], &v[i], NULL))
             return rk_fail(err, RK_INVALID, "--trusted-proxies: \"%.*s\" is no prefix",
                            RK_STR_ARG(l->items[i]));
-    }
     out->trusted = v;
     out->n_trusted = l->n;
     return RK_OK;
+}
+
+static enum rk_code listeners(const struct mgmt_options *o, struct edge_listen listen[2],
+                              size_t *n_listen, struct rk_err *err)
+{
+    bool tls = o->common.tls_cert.n > 0;
+    int64_t legacy = o->no_legacy_port ? 0 : o->legacy_port;
+    enum rk_code rc = RK_OK;
+
+    if (o->port || !o->listen_address.n)
+        listen[0] = (struct edge_listen){.addr.port = (uint16_t)(o->port ? o->port
+                                                                 : tls   ? 443
+                                                                         : 80),
+                                         .tls = tls};
+    else
+        rc = svc_listener("listen-address", o->listen_address, &o->common, &listen[0], err);
+    *n_listen = 1;
+    if (legacy && legacy != listen[0].addr.port) {
+        listen[1] = listen[0];
+        listen[1].addr.port = (uint16_t)legacy;
+        *n_listen = 2;
+    }
+    return rc;
 }
 
 static struct idp_list idp_list(struct rk_arena *mem, const struct rk_strs *l)
@@ -353,38 +502,39 @@ static void identity(struct rk_arena *mem, const struct mgmt_options *o, const s
 }
 
 enum rk_code mgmt_options_make(struct rk_arena *mem, struct mgmt_options *o,
-                               struct edge_listen *listen, struct mgmt_app_opts *out,
-                               struct rk_err *err)
+                               struct edge_listen listen[2], size_t *n_listen,
+                               struct mgmt_app_opts *out, struct rk_err *err)
 {
     struct mgmt_file *f = rk_new(mem, struct mgmt_file);
-    enum rk_code rc = svc_refuse_acme(o->acme_domain, err);
+    enum rk_code rc = read_file(mem, o, f, err);
 
-    if (rc == RK_OK)
-        rc = read_file(mem, o, f, err);
     if (rc)
         return rc;
     fill(o, f);
     if (!o->signal.n)
         return rk_fail(err, RK_INVALID, "--signal (or Signal in --config) is needed");
-    if (o->port)
-        o->listen_address = rk_arena_printf(mem, ":%d", (int)o->port);
-    rc = svc_listener("listen-address", o->listen_address, &o->common, listen, err);
+    rc = listeners(o, listen, n_listen, err);
+    if (rc == RK_OK)
+        rc = store_url(mem, o, err);
     if (rc == RK_OK)
         rc = secrets(mem, o, err);
     if (rc)
         return rc;
-    *out = (struct mgmt_app_opts){.store_url = z(mem, o->store_url),
-                                  .vault_key = o->store_key,
-                                  .dns_domain = z(mem, o->dns_domain),
-                                  .no_default_policy = o->no_default_policy,
-                                  .component_maps = o->component_maps,
-                                  .servers = servers_of(mem, o, f),
-                                  .setup_token = o->setup_open ? NULL : z(mem, o->setup_token),
-                                  .setup_pat = o->setup_pat,
-                                  .account_domain = z(mem, o->account_domain),
-                                  .geo_path = o->geo_path.n ? z(mem, o->geo_path) : NULL,
-                                  .store_threads = (size_t)o->store_threads,
-                                  .build_threads = (size_t)o->build_threads};
+    *out = (struct mgmt_app_opts){
+        .store_url = z(mem, o->store_url),
+        .vault_key = o->store_key,
+        .dns_domain = z(mem, o->dns_domain),
+        .no_default_policy = o->no_default_policy,
+        .component_maps = o->component_maps,
+        .servers = servers_of(mem, o, f),
+        .setup_token = o->setup_open ? NULL : z(mem, o->setup_token),
+        .setup_pat = o->setup_pat,
+        .account_domain = z(mem, o->account_domain),
+        .geo_path = o->geo_path.n && !o->geo_off ? z(mem, o->geo_path) : NULL,
+        .pat_limits = {.limit_per_minute = o->api_rate_limit ? o->api_rate_per_minute : 0,
+                       .limit_burst = o->api_rate_burst},
+        .store_threads = (size_t)o->store_threads,
+        .build_threads = (size_t)o->build_threads};
     identity(mem, o, f, out);
     return proxies(mem, &o->common.trusted_proxies, out, err);
 }

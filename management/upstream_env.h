@@ -7,7 +7,7 @@
 #ifndef MGMT_UPSTREAM_ENV_H
 #define MGMT_UPSTREAM_ENV_H
 
-#include "lib/base/cfg.h"
+#include "lib/http/svc.h"
 
 #define MGMT_IDLE_ENV(name, values, why)                                                           \
     {                                                                                              \
@@ -48,10 +48,6 @@
         MGMT_IDLE_ENV("NB_PROXY_PORT_MIN", NULL, MGMT_NO_PROXY),                                   \
         MGMT_IDLE_ENV("NB_PROXY_PORT_MAX", NULL, MGMT_NO_PROXY),                                   \
         MGMT_IDLE_ENV("NETBIRD_METRICS_INTERVAL_IN_SECONDS", NULL, "nothing is reported to us"),   \
-        MGMT_IDLE_ENV("NB_PPROF_ADDR", NULL, "this is no Go program"),                             \
-        MGMT_IDLE_ENV("GRPC_GO_LOG_SEVERITY_LEVEL", NULL, "this is no Go program"),                \
-        MGMT_IDLE_ENV("GRPC_GO_LOG_VERBOSITY_LEVEL", NULL, "this is no Go program"),               \
-        MGMT_IDLE_ENV("NB_LOG_DISABLE_ROTATION", "true", "log files are turned by logrotate"),     \
-        MGMT_IDLE_ENV("NB_LOG_MAX_SIZE_MB", NULL, "log files are turned by logrotate")
+        SVC_IDLE_ENV
 
 #endif

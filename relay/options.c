@@ -6,7 +6,8 @@
 
 #include "lib/base/num.h"
 
-#define AT(member) offsetof(struct relay_options, member)
+#define AT(member)  offsetof(struct relay_options, member)
+#define NO_ACME_SET "--letsencrypt-domains is not set"
 
 static const struct rk_opt TABLE[] = {
     {.flag = "listen-address",
@@ -87,26 +88,32 @@ static const struct rk_opt TABLE[] = {
      .help = "windows of 45 s without an answered health check until a peer is dropped"},
     SVC_OPTS(struct relay_options, "ROOKERY_RELAY_", " NB_LOG_LEVEL", " NB_LOG_FILE",
              " NB_METRICS_PORT", " NB_HEALTH_LISTEN_ADDRESS", " NB_TRUSTED_PROXIES", ":9000"),
-    /* known to the official relay, not to us */
+    /* of the official relay, and nothing here */
     {.flag = "letsencrypt-domains",
      .letter = 'a',
      .env = "NB_LETSENCRYPT_DOMAINS",
      .type = RK_OPT_TEXT,
-     .at = AT(acme_domains)},
+     .refuse = SVC_NO_ACME},
     {.flag = "letsencrypt-data-dir",
      .letter = 'd',
      .env = "NB_LETSENCRYPT_DATA_DIR",
      .type = RK_OPT_TEXT,
-     .at = AT(ignored)},
+     .idle = NO_ACME_SET},
     {.flag = "letsencrypt-email",
      .env = "NB_LETSENCRYPT_EMAIL",
      .type = RK_OPT_TEXT,
-     .at = AT(ignored)},
+     .idle = NO_ACME_SET},
     {.flag = "letsencrypt-aws-route53",
      .env = "NB_LETSENCRYPT_AWS_ROUTE53",
+     .type = RK_OPT_BOOL,
+     .quiet = "false|0|f|no|off",
+     .refuse = SVC_NO_ACME},
+    {.flag = "stun-log-level",
+     .env = "NB_STUN_LOG_LEVEL",
      .type = RK_OPT_TEXT,
-     .at = AT(ignored)},
-    {.flag = "stun-log-level", .env = "NB_STUN_LOG_LEVEL", .type = RK_OPT_TEXT, .at = AT(ignored)},
+     .quiet = "info",
+     .idle = "--log-level holds for STUN, too"},
+    SVC_IDLE_ENV,
 };
 
 const struct svc_program RELAY_PROGRAM = {
@@ -156,10 +163,7 @@ enum rk_code relay_options_check(const struct relay_options *o, struct edge_list
                                  struct rk_addr stun[RELAY_STUN_MAX], size_t *n_stun,
                                  struct rk_err *err)
 {
-    enum rk_code rc = svc_refuse_acme(o->acme_domains, err);
-
-    if (rc == RK_OK)
-        rc = svc_listener("listen-address", o->listen_address, &o->common, listen, err);
+    enum rk_code rc = svc_listener("listen-address", o->listen_address, &o->common, listen, err);
     if (rc == RK_OK)
         rc = stun_ports(o, stun, n_stun, err);
     return rc;

@@ -14,8 +14,6 @@ struct relay_options { /* open */
     struct rk_strs stun_ports;
     struct rk_str stun_address; /* empty: all addresses */
     int64_t max_peers, health_misses;
-    struct rk_str acme_domains; /* refused */
-    struct rk_str ignored;      /* accepted without effect */
 };
 
 extern const struct svc_program RELAY_PROGRAM;

@@ -80,10 +80,16 @@ static bool is_above_a_key(struct rk_str path)
     return false;
 }
 
+static bool is_null(const struct yaml_entry *e)
+{
+    return !e->quoted && (rk_str_eqz(e->value, "~") || rk_str_ieq(e->value, RK_STR("null")));
+}
+
 /* A path that stands in no row of the table. "stunPorts: []" arrives as an empty collection without
  * the brackets; a map key with nothing under it ("auth: {}") is harmless. */
 static enum rk_code apply_other(struct load *l, const struct yaml_entry *e)
 {
+    bool empty = e->collection || !e->value.n || is_null(e);
     const struct rk_opt *k;
 
     if (rk_str_starts(e->path, RK_STR("server.perAccountSupportedSyncMessageVersions."))) {
@@ -93,7 +99,7 @@ static enum rk_code apply_other(struct load *l, const struct yaml_entry *e)
                                             RK_STR_ARG(e->path)));
         return RK_OK;
     }
-    if (!e->collection && e->value.n)
+    if (!empty)
         return unknown_key(l, e);
     k = find_key(rk_arena_printf(l->mem, "%.*s[]", RK_STR_ARG(e->path)));
     if (k && k->type == RK_OPT_LIST && e->collection)
@@ -110,7 +116,7 @@ static enum rk_code apply_entry(struct load *l, const char *file, const struct y
 
     if (!k)
         rc = apply_other(l, e);
-    else if (e->quoted || (!rk_str_eqz(e->value, "~") && !rk_str_eqz(e->value, "null")))
+    else if (!is_null(e))
         rc = k->type == RK_OPT_LIST
                  ? rk_opt_add(&l->o, e->path, e->value, e->index == 0, RK_OPT_FILE, l->err)
                  : rk_opt_set(&l->o, e->path, e->value, RK_OPT_FILE, l->err);

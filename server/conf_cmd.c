@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/conf.h"
+#include "server/conf_keys.h"
 #include "server/options.h"
 
 struct config_opts {
@@ -28,9 +28,10 @@ static const struct rk_opt OPTS[] = {
 
 static const struct server_command CMD = {
     .name = "config",
-    .args = "check|show",
+    .args = "check|show|keys",
     .what = "check: status 1 and a message with file and line when something is wrong.\n"
-            "show: the effective values, where each is from, and its environment variable.",
+            "show: the effective values, where each is from, and its environment variable.\n"
+            "keys: upstream's keys and variables that have no effect here or are refused, and why.",
     .table = OPTS,
     .n = RK_ARRAY_LEN(OPTS),
 };
@@ -62,6 +63,18 @@ static enum rk_code show(struct rk_arena *mem, const char *path, struct rk_err *
     return rc;
 }
 
+static void keys(void)
+{
+    for (size_t i = 0; i < SERVER_N_KEYS; i++) {
+        const struct rk_opt *k = &SERVER_KEYS[i];
+
+        if (k->idle)
+            printf("%s: no effect: %s\n", k->env ? k->env : k->flag, k->idle);
+        if (k->refuse)
+            printf("%s: refused: %s\n", k->env ? k->env : k->flag, k->refuse);
+    }
+}
+
 int server_config_main(int argc, char **argv)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
@@ -78,8 +91,11 @@ int server_config_main(int argc, char **argv)
         rc = check(mem, path, &err);
     } else if (rest == 1 && strcmp(argv[0], "show") == 0) {
         rc = show(mem, path, &err);
+    } else if (rest == 1 && strcmp(argv[0], "keys") == 0) {
+        keys();
+        rc = RK_OK;
     } else {
-        (void)fprintf(stderr, "rookery config: say check or show; see --help\n");
+        (void)fprintf(stderr, "rookery config: say check, show or keys; see --help\n");
         return 2;
     }
     if (rc)

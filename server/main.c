@@ -34,10 +34,11 @@ static const struct command {
 
 static void usage(FILE *out)
 {
-    (void)fputs("Usage: rookery COMMAND [OPTION…]\n\nCommands:\n", out);
+    (void)fputs("Usage: rookery [COMMAND] [OPTION…]\n\nCommands:\n", out);
     for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
         (void)fprintf(out, "  %-9s %s\n", COMMANDS[i].name, COMMANDS[i].help);
-    (void)fputs("\n\"rookery COMMAND --help\" lists the options of a command.\n", out);
+    (void)fputs("\nOptions without a command mean \"rookery run\". ", out);
+    (void)fputs("\"rookery COMMAND --help\" lists the options of a command.\n", out);
 }
 
 int main(int argc, char **argv)
@@ -53,6 +54,8 @@ int main(int argc, char **argv)
         usage(stdout);
         return EXIT_SUCCESS;
     }
+    if (name[0] == '-') /* as the official image calls its server: options and no command */
+        return server_run_main(argc - 1, argv + 1);
     if (argc > 1)
         (void)fprintf(stderr, "rookery: unknown command \"%s\"\n\n", name);
     usage(stderr);

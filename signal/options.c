@@ -4,7 +4,8 @@
 
 #include "signal/options.h"
 
-#define AT(member) offsetof(struct sig_options, member)
+#define AT(member)  offsetof(struct sig_options, member)
+#define NO_ACME_SET "--letsencrypt-domain is not set"
 
 static const struct rk_opt TABLE[] = {
     {.flag = "listen-address",
@@ -57,20 +58,21 @@ static const struct rk_opt TABLE[] = {
      .at = AT(send_timeout_ms),
      .help = "a peer that takes no message for this long is dropped"},
     SVC_OPTS(struct sig_options, "ROOKERY_SIGNAL_", "", "", "", "", "", ""),
-    /* known to the official server, not to us */
+    /* of the official server, and nothing here */
     {.flag = "letsencrypt-domain",
      .env = "NB_LETSENCRYPT_DOMAIN",
      .type = RK_OPT_TEXT,
-     .at = AT(acme_domain)},
+     .refuse = SVC_NO_ACME},
     {.flag = "letsencrypt-data-dir",
      .env = "NB_LETSENCRYPT_DATA_DIR",
      .type = RK_OPT_TEXT,
-     .at = AT(ignored)},
+     .idle = NO_ACME_SET},
     {.flag = "letsencrypt-email",
      .env = "NB_LETSENCRYPT_EMAIL",
      .type = RK_OPT_TEXT,
-     .at = AT(ignored)},
-    {.flag = "ssl-dir", .env = "NB_SSL_DIR", .type = RK_OPT_TEXT, .at = AT(ignored)},
+     .idle = NO_ACME_SET},
+    {.flag = "ssl-dir", .env = "NB_SSL_DIR", .type = RK_OPT_TEXT, .idle = NO_ACME_SET},
+    SVC_IDLE_ENV,
 };
 
 const struct svc_program SIG_PROGRAM = {
@@ -85,10 +87,8 @@ enum rk_code sig_options_check(const struct sig_options *o, struct edge_listen l
                                size_t *n_listen, struct rk_err *err)
 {
     bool tls = o->common.tls_cert.n > 0;
-    enum rk_code rc = svc_refuse_acme(o->acme_domain, err);
+    enum rk_code rc;
 
-    if (rc)
-        return rc;
     if (o->listen_address.n) {
         rc = svc_listener("listen-address", o->listen_address, &o->common, &listen[0], err);
         if (rc)

@@ -11,8 +11,6 @@ struct sig_options { /* open */
     int64_t port;                 /* 0: 443 with TLS, else 80 */
     int64_t legacy_port;          /* 0: none */
     int64_t max_peers, send_timeout_ms;
-    struct rk_str acme_domain; /* refused */
-    struct rk_str ignored;     /* accepted without effect */
 };
 
 extern const struct svc_program SIG_PROGRAM;

@@ -4,9 +4,10 @@
 # check.
 cd "${srcdir:-$(dirname "$0")/..}" || exit 1
 
-missing() { # conf.c admin.md: keys that the second lacks, as it writes them
-    sed -n 's/^    {"server\.\([^"]*\)", \([A-Z]*\),.*/\1 \2/p' "$1" | while read -r key type; do
-        [ "$type" = IGNORED ] || grep -qF "\`${key%"[]"}\`" "$2" || echo "$key"
+missing() { # conf_keys.c admin.md: keys that the second lacks, as it writes them
+    sed -n 's/^    \([A-Z]*\)("\([^"]*\)", .*/\2 \1/p' "$1" | while read -r key type; do
+        case $type in IDLE | REFUSED) continue ;; esac
+        grep -qF "\`${key%"[]"}\`" "$2" || echo "$key"
     done
 }
 
@@ -14,11 +15,11 @@ missing() { # conf.c admin.md: keys that the second lacks, as it writes them
 tmp=$(mktemp) || exit 1
 trap 'rm -f "$tmp"' EXIT
 grep -v listenAddress docs/admin.md >"$tmp"
-[ "$(missing server/conf.c "$tmp")" = listenAddress ] || {
+[ "$(missing server/conf_keys.c "$tmp")" = listenAddress ] || {
     echo "check-docs: does not notice a missing key"
     exit 1
 }
-lacking=$(missing server/conf.c docs/admin.md)
+lacking=$(missing server/conf_keys.c docs/admin.md)
 [ -z "$lacking" ] || {
     echo "docs/admin.md lacks: $lacking"
     exit 1

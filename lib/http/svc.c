@@ -77,16 +77,14 @@ bool svc_options(const struct svc_program *prog, int argc, char **argv, struct r
         *status = 2;
         return false;
     }
+    svc_print_notes(prog->name, &o.notes);
     return true;
 }
 
-enum rk_code svc_refuse_acme(struct rk_str domain, struct rk_err *err)
+void svc_print_notes(const char *program, const struct rk_strs *notes)
 {
-    if (!domain.n)
-        return RK_OK;
-    return rk_fail(err, RK_INVALID,
-                   "Let's Encrypt is not built in: use a certificate file that certbot or another "
-                   "client keeps fresh (SIGHUP reads it again), or a reverse proxy");
+    for (size_t i = 0; i < notes->n; i++)
+        (void)fprintf(stderr, "%s: %.*s\n", program, RK_STR_ARG(notes->items[i]));
 }
 
 enum rk_code svc_listener(const char *flag, struct rk_str text, const struct svc_common *common,

@@ -84,7 +84,7 @@ struct svc_common {
          .env = P "LOG_LEVEL" N_LEVEL,                                                             \
          .type = RK_OPT_CHOICE,                                                                    \
          .def = "info",                                                                            \
-         .choices = "trace|debug|info|warn|warning|error",                                         \
+         .choices = "trace|debug|info|warn|warning|error|fatal|panic",                             \
          .at = offsetof(T, common.log_level),                                                      \
          .help = "least severity that is logged"},                                                 \
         {.flag = "log-file",                                                                       \
@@ -100,6 +100,30 @@ struct svc_common {
         .help = "form of the log lines"                                                            \
     }
 
+/* Variables that every official server reads and that mean nothing here. */
+#define SVC_IDLE_ENV                                                                               \
+    {.flag = "$NB_PPROF_ADDR",                                                                     \
+     .env = "NB_PPROF_ADDR",                                                                       \
+     .type = RK_OPT_TEXT,                                                                          \
+     .idle = "this is no Go program"},                                                             \
+        {.flag = "$GRPC_GO_LOG_SEVERITY_LEVEL",                                                    \
+         .env = "GRPC_GO_LOG_SEVERITY_LEVEL",                                                      \
+         .type = RK_OPT_TEXT,                                                                      \
+         .idle = "this is no Go program"},                                                         \
+        {.flag = "$GRPC_GO_LOG_VERBOSITY_LEVEL",                                                   \
+         .env = "GRPC_GO_LOG_VERBOSITY_LEVEL",                                                     \
+         .type = RK_OPT_TEXT,                                                                      \
+         .idle = "this is no Go program"},                                                         \
+        {.flag = "$NB_LOG_DISABLE_ROTATION",                                                       \
+         .env = "NB_LOG_DISABLE_ROTATION",                                                         \
+         .type = RK_OPT_TEXT,                                                                      \
+         .quiet = "true",                                                                          \
+         .idle = "log files are turned by logrotate"},                                             \
+    {                                                                                              \
+        .flag = "$NB_LOG_MAX_SIZE_MB", .env = "NB_LOG_MAX_SIZE_MB", .type = RK_OPT_TEXT,           \
+        .idle = "log files are turned by logrotate"                                                \
+    }
+
 struct svc_program {   /* open, static */
     const char *name;  /* "rookery-relay" */
     const char *what;  /* a sentence for --help */
@@ -113,9 +137,13 @@ struct svc_program {   /* open, static */
 bool svc_options(const struct svc_program *prog, int argc, char **argv, struct rk_arena *mem,
                  void *values, int *status);
 
-/** Options of official programs that are accepted but not supported: fails with a clear text when
- *  the environment or the command line sets one. RK_INVALID. */
-enum rk_code svc_refuse_acme(struct rk_str domain, struct rk_err *err) RK_MUST;
+/* The reason in rows of options that ask for a certificate of Let's Encrypt. */
+#define SVC_NO_ACME                                                                                \
+    "Let's Encrypt is not built in: use a certificate file that certbot or another client keeps "  \
+    "fresh (SIGHUP reads it again), or a reverse proxy"
+
+/** What options and configuration left without effect, a line each on stderr. */
+void svc_print_notes(const char *program, const struct rk_strs *notes);
 
 struct svc { /* open for reading; made by svc_open */
     const char *name;

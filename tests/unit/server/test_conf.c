@@ -35,7 +35,7 @@ START_TEST(an_official_file_is_taken)
                "  logLevel: \"debug\"\n"
                "  authSecret: \"s3cret\"\n"
                "  dataDir: \"/var/lib/netbird/\"\n"
-               "  disableAnonymousMetrics: true\n"
+               "  disableAnonymousMetrics: false\n"
                "  relays: {credentialsTTL: 24h}\n"
                "  auth:\n    issuer: \"https://vpn.example.com/oauth2\"\n"
                "    cliRedirectURIs:\n      - \"http://localhost:53000/\"\n"
@@ -44,7 +44,7 @@ START_TEST(an_official_file_is_taken)
     ck_assert_msg(server_config_load(mem, path, &c, &warn, &err) == RK_OK, "%s", err.msg);
     ck_assert(rk_str_eqz(c.exposed_address, "https://vpn.example.com:443"));
     ck_assert_uint_eq(c.stun_ports.n, 2);
-    ck_assert_int_eq(c.stun_ports.items[1], 3479);
+    ck_assert(rk_str_eqz(c.stun_ports.items[1], "3479"));
     ck_assert_uint_eq(c.cli_redirects.n, 1);
     ck_assert_uint_eq(c.trusted_proxies.n, 2);
     ck_assert_int_eq(c.relay_ttl_ms, 86400000);
@@ -71,7 +71,8 @@ START_TEST(mistakes_name_file_line_and_key)
         {"- x\n", "must be a map"},
         {"server:\n  exposedAddress: ftp://x\n", "exposedAddress"},
         {"server:\n  tls: {certFile: a}\n", "both"},
-        {"server:\n  store: {engine: mysql}\n", "neither sqlite nor postgres"},
+        {"server:\n  store: {engine: mysql}\n", "MySQL is not supported"},
+        {"server:\n  store: {engine: db2}\n", "neither sqlite nor postgres"},
         {"server:\n  reverseProxy: {trustedHTTPProxies: [nonsense]}\n", "neither an address nor"},
         {"server:\n  listenAddress: nope\n", "server.listenAddress"},
     };
@@ -106,7 +107,7 @@ START_TEST(environment_wins_and_secrets_are_masked)
     ck_assert_msg(server_config_load(mem, path, &c, NULL, &err) == RK_OK, "%s", err.msg);
     ck_assert(rk_str_eqz(c.listen_address, "127.0.0.1:9"));
     ck_assert(rk_str_eqz(c.exposed_address, "http://localhost:9"));
-    ck_assert(c.stun_ports.set && c.stun_ports.n == 0);
+    ck_assert_uint_eq(c.stun_ports.n, 0);
     ck_assert_uint_eq(c.cli_redirects.n, 2);
     ck_assert(rk_str_starts(c.store_key, RK_STR("server:")));
     rk_buf_init(&out, 20000);
