@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/crypto/tls.h"
 #include "server/conf_keys.h"
 #include "server/options.h"
 
@@ -36,6 +37,23 @@ static const struct server_command CMD = {
     .n = RK_ARRAY_LEN(OPTS),
 };
 
+/* What `run` would read at once. As the user that runs the server, or it says little. */
+static enum rk_code check_tls(struct rk_arena *mem, const struct server_config *c,
+                              struct rk_err *err)
+{
+    struct tls_server_opts o = {0};
+    struct tls_ctx *ctx = NULL;
+    enum rk_code rc;
+
+    if (!c->tls_cert.n)
+        return RK_OK;
+    o.cert_file = rk_arena_dupz(mem, c->tls_cert);
+    o.key_file = rk_arena_dupz(mem, c->tls_key);
+    rc = tls_server_new(&o, &ctx, err);
+    tls_ctx_free(ctx);
+    return rc ? rk_wrap(err, "server.tls") : RK_OK;
+}
+
 static enum rk_code check(struct rk_arena *mem, const char *path, struct rk_err *err)
 {
     struct server_config c;
@@ -44,6 +62,8 @@ static enum rk_code check(struct rk_arena *mem, const char *path, struct rk_err 
 
     rk_buf_init(&warnings, 1 << 16);
     rc = server_config_load(mem, path, &c, &warnings, err);
+    if (rc == RK_OK)
+        rc = check_tls(mem, &c, err);
     if (rc == RK_OK)
         printf("%.*sthe configuration is usable\n", (int)warnings.n, warnings.n ? warnings.p : "");
     rk_buf_done(&warnings);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sysexits.h>
 
 #include "lib/http/svc.h"
 #include "management/app.h"
@@ -255,6 +256,22 @@ static enum rk_code load(struct server *s, const struct run_opts *o, struct rk_e
     return rc ? rc : wiring_make(s->mem, &s->c, &s->w, err);
 }
 
+/* What only an operator can mend is EX_CONFIG of sysexits.h, so that a service manager does not try
+ * for ever; the rest (a database that is away, a port in use) may be different in a while. */
+static int exit_status(enum rk_code rc)
+{
+    switch (rc) {
+    case RK_BAD_REQUEST:
+    case RK_INVALID:
+    case RK_FORBIDDEN:
+    case RK_NOT_FOUND:
+    case RK_PRECONDITION:
+        return EX_CONFIG;
+    default:
+        return EXIT_FAILURE;
+    }
+}
+
 int server_run_main(int argc, char **argv)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
@@ -271,5 +288,5 @@ int server_run_main(int argc, char **argv)
         rc = serve(&s, &err);
     if (rc)
         (void)fprintf(stderr, "rookery run: %s\n", err.msg);
-    return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+    return rc ? exit_status(rc) : EXIT_SUCCESS;
 }

@@ -33,10 +33,9 @@ static const struct rk_opt SETUP_OPTS[] = {
      .help = "configuration file"},
     {.flag = "owner-email",
      .type = RK_OPT_TEXT,
-     .def = "admin@localhost.localdomain",
      .at = offsetof(struct setup_opts, owner_email),
      .arg = "ADDRESS",
-     .help = "e-mail address that the owner logs in with"},
+     .help = "e-mail address that the owner logs in with; asked for on a terminal"},
     {.flag = "owner-name",
      .type = RK_OPT_TEXT,
      .def = "Owner",
@@ -128,6 +127,23 @@ static void make_password(struct setup *s)
     s->password = rk_arena_dup(s->mem, rk_str_of(text, n));
     rk_secret_wipe(raw, sizeof raw);
     rk_secret_wipe(text, sizeof text);
+}
+
+/* Nobody becomes owner under a name that was made up. */
+static enum rk_code ask_owner(struct setup *s, struct rk_err *err)
+{
+    char line[256];
+
+    if (!s->o.owner_email.n && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
+        (void)fputs("E-mail address of the owner (signs in with it): ", stdout);
+        (void)fflush(stdout);
+        if (fgets(line, sizeof line, stdin))
+            s->o.owner_email = rk_arena_dup(s->mem, rk_str_trim(rk_str_z(line)));
+    }
+    if (s->o.owner_email.n && rk_str_find_c(s->o.owner_email, '@') < s->o.owner_email.n)
+        return RK_OK;
+    return rk_fail(err, RK_INVALID,
+                   "nobody owns this server yet: say who will, --owner-email you@example.com");
 }
 
 static enum rk_code make_owner(struct setup *s, struct rk_err *err)
@@ -231,6 +247,8 @@ static int setup_run(struct setup *s)
                RK_STR_ARG(s->c.exposed_address));
         return EXIT_SUCCESS;
     }
+    if (rc == RK_OK)
+        rc = ask_owner(s, &err);
     if (rc == RK_OK)
         rc = make_owner(s, &err);
     if (rc == RK_OK && !s->pat.n)

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -47,9 +48,17 @@ struct tls_sess {
 /* Text of the oldest error in OpenSSL's queue, which it empties. */
 static const char *reason(void)
 {
+    static _Thread_local char system[96];
     unsigned long e = ERR_get_error();
     const char *text = e ? ERR_reason_error_string(e) : NULL;
 
+    if (e && ERR_SYSTEM_ERROR(e)) { /* a file: OpenSSL has no text for these */
+        int why = ERR_GET_REASON(e);
+
+        (void)snprintf(system, sizeof system, "%s%s", strerror(why),
+                       why == EACCES ? " (may the user that this runs as read it?)" : "");
+        text = system;
+    }
     ERR_clear_error();
     return text ? text : "unknown reason";
 }

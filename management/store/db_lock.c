@@ -145,8 +145,8 @@ static void holder_write(const struct db_lock *l)
     (void)gethostname(host, sizeof host - 1);
     n = snprintf(text, sizeof text, "%ld on %.80s\n", (long)getpid(), host);
     /* Only for the text of a refusal: on a full disk the lock holds all the same. */
-    if (ftruncate(l->fd, 0) == 0 && pwrite(l->fd, text, (size_t)n, 0) != n)
-        (void)ftruncate(l->fd, 0);
+    if (ftruncate(l->fd, 0) || pwrite(l->fd, text, (size_t)n, 0) != n)
+        return;
 }
 
 static void let_go(struct db_lock *l)
