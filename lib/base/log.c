@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/escape.h"
 #include "lib/base/num.h"
 
 enum { LINE_MAX_BYTES = 8192, VALUE_MAX = 1024 };
@@ -60,24 +61,10 @@ struct rk_log *rk_log_new(int fd, enum rk_log_level level, bool json)
     return log;
 }
 
-/* Quoted text with control characters, quotes and backslashes escaped: valid JSON in both forms. */
 static void add_quoted(struct rk_buf *b, struct rk_str s)
 {
-    if (s.n > VALUE_MAX)
-        s.n = VALUE_MAX;
     rk_buf_addc(b, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-
-        if (c == '"' || c == '\\') {
-            rk_buf_addc(b, '\\');
-            rk_buf_addc(b, c);
-        } else if ((unsigned char)c < 0x20 || c == 0x7f) {
-            rk_buf_printf(b, "\\u%04x", (unsigned)c);
-        } else {
-            rk_buf_addc(b, c);
-        }
-    }
+    rk_json_escape(b, rk_str_sub(s, 0, VALUE_MAX));
     rk_buf_addc(b, '"');
 }
 

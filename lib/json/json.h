@@ -26,6 +26,7 @@ void jw_arr(struct rk_buf *b);
 void jw_arr_end(struct rk_buf *b);
 void jw_str(struct rk_buf *b, struct rk_str s);
 void jw_int(struct rk_buf *b, int64_t v);
+void jw_uint(struct rk_buf *b, uint64_t v);
 void jw_bool(struct rk_buf *b, bool v);
 void jw_null(struct rk_buf *b);
 

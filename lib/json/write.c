@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "lib/base/escape.h"
 #include "lib/base/num.h"
 #include "lib/json/json.h"
 
@@ -83,99 +84,15 @@ void jw_plain(struct rk_buf *b, struct rk_str s)
     rk_buf_added(b, at);
 }
 
-/* Bytes that can be copied as they are: printable ASCII but for " \\ < > &. */
-static const bool SAFE[256] = {
-    [' '] = true, ['!'] = true,         ['#' ... '%'] = true, ['\'' ... ';'] = true,
-    ['='] = true, ['?' ... '['] = true, [']' ... '~'] = true,
-};
-
-static void unicode_escape(struct rk_buf *b, unsigned c)
-{
-    static const char HEX[] = "0123456789abcdef";
-    char *p = rk_buf_room(b, 6);
-
-    if (!p)
-        return;
-    p[0] = '\\';
-    p[1] = 'u';
-    for (unsigned i = 0; i < 4; i++)
-        p[2 + i] = HEX[c >> (12 - 4 * i) & 0xf];
-    rk_buf_added(b, 6);
-}
-
-static void escape_ascii(struct rk_buf *b, unsigned char c)
-{
-    switch (c) {
-    case '"':
-    case '\\':
-        rk_buf_addc(b, '\\');
-        rk_buf_addc(b, (char)c);
-        break;
-    case '\n':
-        rk_buf_addz(b, "\\n");
-        break;
-    case '\r':
-        rk_buf_addz(b, "\\r");
-        break;
-    case '\t':
-        rk_buf_addz(b, "\\t");
-        break;
-    case 0x7f:
-        rk_buf_addc(b, (char)c);
-        break;
-    default:
-        unicode_escape(b, c);
-    }
-}
-
-/* One character that is not safe; returns the bytes it took. */
-static size_t write_special(struct rk_buf *b, const unsigned char *p, size_t left)
-{
-    size_t n = rk_utf8_len(p, left);
-
-    if (n == 1) {
-        escape_ascii(b, p[0]);
-    } else if (!n) {
-        unicode_escape(b, 0xfffd);
-        n = 1;
-    } else if (n == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8) {
-        unicode_escape(b, 0x2000u | (p[2] & 0x3fu));
-    } else {
-        rk_buf_add(b, rk_str_of(p, n));
-    }
-    return n;
-}
-
-static void escaped(struct rk_buf *b, struct rk_str s)
-{
-    const unsigned char *p = (const unsigned char *)s.p;
-    size_t from = 0, i = 0;
-
-    while (i < s.n) {
-        if (SAFE[p[i]]) {
-            i++;
-            continue;
-        }
-        rk_buf_add(b, rk_str_sub(s, from, i - from));
-        i += write_special(b, p + i, s.n - i);
-        from = i;
-    }
-    rk_buf_add(b, rk_str_sub(s, from, s.n - from));
-}
-
 void jw_str(struct rk_buf *b, struct rk_str s)
 {
-    size_t i = 0;
-
-    while (i < s.n && SAFE[(unsigned char)s.p[i]])
-        i++;
-    if (i == s.n) { /* nearly always */
+    if (rk_json_plain(s) == s.n) { /* nearly always */
         jw_plain(b, s);
         return;
     }
     comma(b);
     rk_buf_addc(b, '"');
-    escaped(b, s);
+    rk_json_escape(b, s);
     rk_buf_addc(b, '"');
 }
 
@@ -183,9 +100,9 @@ void jw_joined(struct rk_buf *b, struct rk_str head, char between, struct rk_str
 {
     comma(b);
     rk_buf_addc(b, '"');
-    escaped(b, head);
+    rk_json_escape(b, head);
     rk_buf_addc(b, between);
-    escaped(b, tail);
+    rk_json_escape(b, tail);
     rk_buf_addc(b, '"');
 }
 
@@ -195,19 +112,28 @@ void jw_key_str(struct rk_buf *b, struct rk_str key)
     rk_buf_addc(b, ':');
 }
 
-void jw_int(struct rk_buf *b, int64_t v)
+static void put_number(struct rk_buf *b, uint64_t u, bool negative)
 {
     char text[24], *p = text + sizeof text;
-    uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
 
     do {
         *--p = (char)('0' + u % 10);
         u /= 10;
     } while (u);
-    if (v < 0)
+    if (negative)
         *--p = '-';
     comma(b);
     rk_buf_add(b, rk_str_of(p, (size_t)(text + sizeof text - p)));
+}
+
+void jw_int(struct rk_buf *b, int64_t v)
+{
+    put_number(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, v < 0);
+}
+
+void jw_uint(struct rk_buf *b, uint64_t v)
+{
+    put_number(b, v, false);
 }
 
 void jw_bool(struct rk_buf *b, bool v)

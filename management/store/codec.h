@@ -10,9 +10,10 @@
 #ifndef STORE_CODEC_H
 #define STORE_CODEC_H
 
+#include "lib/json/json.h"
+#include "lib/json/pull.h"
 #include "management/domain/columns.h"
 #include "management/store/db.h"
-#include "management/store/js.h"
 
 struct vault;
 
@@ -29,15 +30,15 @@ struct seal {
 };
 
 /** {"column":value,…} of some columns. seal may be NULL: plain. */
-void codec_json_cols(struct js_w *w, const void *base, const struct col *cols, size_t n_cols,
+void codec_json_cols(struct rk_buf *b, const void *base, const struct col *cols, size_t n_cols,
                      struct seal *seal);
 
 /** Value of one column (not C_SEALED). */
-void codec_json_value(struct js_w *w, const void *base, const struct col *c);
+void codec_json_value(struct rk_buf *b, const void *base, const struct col *c);
 
 /** Read what codec_json_value wrote into the field. Texts are views of r->in where they can be.
  *  Unknown keys are skipped, missing ones leave the field. false: not that form. */
-bool codec_json_read(struct js_r *r, void *base, const struct col *c);
+bool codec_json_read(struct json_pull *r, void *base, const struct col *c);
 
 /** Sealing context of a column: "usr.name_sealed/<id>". arena */
 struct rk_str codec_seal_context(struct rk_arena *mem, const char *table, const char *column,

@@ -13,7 +13,7 @@ struct rk_str codec_seal_context(struct rk_arena *mem, const char *table, const 
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
-static void write_sealed(struct js_w *w, struct rk_str plain, const struct col *c,
+static void write_sealed(struct rk_buf *b, struct rk_str plain, const struct col *c,
                          struct seal *seal)
 {
     struct rk_str text = plain;
@@ -25,32 +25,42 @@ static void write_sealed(struct js_w *w, struct rk_str plain, const struct col *
         if (seal->rc == RK_OK)
             seal->rc = vault_seal(seal->vault, seal->mem, context, plain, &text, &seal->err);
     }
-    js_str(w, text);
+    jw_str(b, text);
 }
 
-static void write_strs(struct js_w *w, const struct str_list *l)
+/* The writer makes U+FFFD of bytes that are no UTF-8; here they stay, so that the database refuses
+ * them instead of storing something else than was asked. */
+static void write_text(struct rk_buf *b, struct rk_str s)
 {
-    js_open(w, '[');
-    for (size_t i = 0; i < l->n; i++)
-        js_str(w, l->v[i]);
-    js_close(w, ']');
+    if (rk_str_utf8_ok(s))
+        jw_str(b, s);
+    else
+        jw_plain(b, s);
 }
 
-static void write_list(struct js_w *w, const void *base, const struct col *c)
+static void write_strs(struct rk_buf *b, const struct str_list *l)
+{
+    jw_arr(b);
+    for (size_t i = 0; i < l->n; i++)
+        write_text(b, l->v[i]);
+    jw_arr_end(b);
+}
+
+static void write_list(struct rk_buf *b, const void *base, const struct col *c)
 {
     const char *items = CAT(base, c->off, const char *);
     size_t n = CAT(base, c->off_n, size_t);
 
-    js_open(w, '[');
+    jw_arr(b);
     for (size_t i = 0; i < n; i++) {
-        js_open(w, '{');
-        codec_json_cols(w, items + i * c->elem, c->sub, c->n_sub, NULL);
-        js_close(w, '}');
+        jw_obj(b);
+        codec_json_cols(b, items + i * c->elem, c->sub, c->n_sub, NULL);
+        jw_obj_end(b);
     }
-    js_close(w, ']');
+    jw_arr_end(b);
 }
 
-void codec_json_value(struct js_w *w, const void *base, const struct col *c)
+void codec_json_value(struct rk_buf *b, const void *base, const struct col *c)
 {
     char text[RK_ADDR_TEXT];
 
@@ -58,111 +68,111 @@ void codec_json_value(struct js_w *w, const void *base, const struct col *c)
     case C_TEXT:
     case C_REF:
     case C_SEALED:
-        js_str(w, CAT(base, c->off, struct rk_str));
+        write_text(b, CAT(base, c->off, struct rk_str));
         break;
     case C_TIME:
     case C_I64:
-        js_i64(w, CAT(base, c->off, int64_t));
+        jw_int(b, CAT(base, c->off, int64_t));
         break;
     case C_U64:
-        js_u64(w, CAT(base, c->off, uint64_t));
+        jw_uint(b, CAT(base, c->off, uint64_t));
         break;
     case C_I32:
-        js_i64(w, CAT(base, c->off, int32_t));
+        jw_int(b, CAT(base, c->off, int32_t));
         break;
     case C_U32:
-        js_u64(w, CAT(base, c->off, uint32_t));
+        jw_uint(b, CAT(base, c->off, uint32_t));
         break;
     case C_U16:
-        js_u64(w, CAT(base, c->off, uint16_t));
+        jw_uint(b, CAT(base, c->off, uint16_t));
         break;
     case C_BOOL:
-        js_bool(w, CAT(base, c->off, bool));
+        jw_bool(b, CAT(base, c->off, bool));
         break;
     case C_ENUM:
-        js_str(w, rk_str_z(c->io->text(CAT(base, c->off, int))));
+        jw_str(b, rk_str_z(c->io->text(CAT(base, c->off, int))));
         break;
     case C_ENUM_NUM:
-        js_i64(w, CAT(base, c->off, int));
+        jw_int(b, CAT(base, c->off, int));
         break;
     case C_IP:
-        js_str(w, rk_ip_format(&CAT(base, c->off, struct rk_ip), text));
+        jw_str(b, rk_ip_format(&CAT(base, c->off, struct rk_ip), text));
         break;
     case C_PREFIX:
         if (CAT(base, c->off, struct rk_prefix).ip.family)
-            js_str(w, rk_prefix_format(&CAT(base, c->off, struct rk_prefix), text));
+            jw_str(b, rk_prefix_format(&CAT(base, c->off, struct rk_prefix), text));
         else
-            js_str(w, rk_str_of(NULL, 0));
+            jw_str(b, rk_str_of(NULL, 0));
         break;
     case C_STRS:
     case C_GROUPS:
-        write_strs(w, &CAT(base, c->off, struct str_list));
+        write_strs(b, &CAT(base, c->off, struct str_list));
         break;
     case C_OBJ:
-        js_open(w, '{');
-        codec_json_cols(w, (const char *)base + c->off, c->sub, c->n_sub, NULL);
-        js_close(w, '}');
+        jw_obj(b);
+        codec_json_cols(b, (const char *)base + c->off, c->sub, c->n_sub, NULL);
+        jw_obj_end(b);
         break;
     case C_LIST:
     case C_CHILDREN:
-        write_list(w, base, c);
+        write_list(b, base, c);
         break;
     }
 }
 
-void codec_json_cols(struct js_w *w, const void *base, const struct col *cols, size_t n_cols,
+void codec_json_cols(struct rk_buf *b, const void *base, const struct col *cols, size_t n_cols,
                      struct seal *seal)
 {
     for (size_t i = 0; i < n_cols; i++) {
-        js_key(w, cols[i].name);
+        jw_key_n(b, cols[i].name, strlen(cols[i].name));
         if (cols[i].type == C_SEALED)
-            write_sealed(w, CAT(base, cols[i].off, struct rk_str), &cols[i], seal);
+            write_sealed(b, CAT(base, cols[i].off, struct rk_str), &cols[i], seal);
         else
-            codec_json_value(w, base, &cols[i]);
+            codec_json_value(b, base, &cols[i]);
     }
 }
 
 /* ---- reading ----------------------------------------------------------------------------- */
 
-static void read_strs(struct js_r *r, struct str_list *out)
+static void read_strs(struct json_pull *r, struct str_list *out)
 {
     size_t cap = 0;
 
     *out = (struct str_list){0};
-    js_enter(r, '[');
-    while (js_next_item(r)) {
+    json_pull_enter(r, '[');
+    while (json_pull_item(r)) {
         out->v = rk_arena_grow(r->mem, out->v, out->n, &cap, sizeof *out->v);
-        out->v[out->n++] = js_get_str(r);
+        out->v[out->n++] = json_pull_str(r);
     }
 }
 
-static void read_obj(struct js_r *r, void *base, const struct col *cols, size_t n_cols)
+static void read_obj(struct json_pull *r, void *base, const struct col *cols, size_t n_cols)
 {
     struct rk_str key;
     size_t expect = 0; /* we wrote them in order, so the first guess is right */
 
-    js_enter(r, '{');
-    while (js_next_key(r, &key)) {
+    json_pull_enter(r, '{');
+    while (json_pull_key(r, &key)) {
         size_t i = expect;
 
         if (i >= n_cols || !rk_str_eqz(key, cols[i].name))
             for (i = 0; i < n_cols && !rk_str_eqz(key, cols[i].name); i++)
                 ;
         if (i == n_cols)
-            js_skip(r);
+            json_pull_skip(r);
         else if (!codec_json_read(r, base, &cols[i]))
-            r->bad = true;
+            json_pull_fail(r, "a value is not of the column's form");
         expect = i + 1;
     }
 }
 
-static void read_list(struct js_r *r, void *base, const struct col *c)
+static void read_list(struct json_pull *r, void *base, const struct col *c)
 {
     char *items = NULL;
     size_t n = 0, cap = 0;
 
-    js_enter(r, '[');
-    while (js_next_item(r)) {
+    json_pull_enter(r, '[');
+    while (json_pull_item(r)) {
         items = rk_arena_grow(r->mem, items, n, &cap, c->elem);
         memset(items + n * c->elem, 0, c->elem);
         read_obj(r, items + n * c->elem, c->sub, c->n_sub);
@@ -172,38 +182,38 @@ static void read_list(struct js_r *r, void *base, const struct col *c)
     AT(base, c->off_n, size_t) = n;
 }
 
-static uint64_t read_uint(struct js_r *r, uint64_t max)
+static uint64_t read_uint(struct json_pull *r, uint64_t max)
 {
-    uint64_t v = js_get_u64(r);
+    uint64_t v = json_pull_u64(r);
 
     if (v > max)
-        r->bad = true;
-    return r->bad ? 0 : v;
+        json_pull_fail(r, "a value is not of the column's form");
+    return r->fault ? 0 : v;
 }
 
-static int read_enum(struct js_r *r, const struct col *c)
+static int read_enum(struct json_pull *r, const struct col *c)
 {
     int v = 0;
 
     if (c->type == C_ENUM_NUM)
         v = (int)read_uint(r, 255);
-    else if (!c->io->parse(js_get_str(r), &v))
-        r->bad = true;
+    else if (!c->io->parse(json_pull_str(r), &v))
+        json_pull_fail(r, "a value is not of the column's form");
     return v;
 }
 
-static void read_address(struct js_r *r, void *base, const struct col *c)
+static void read_address(struct json_pull *r, void *base, const struct col *c)
 {
-    struct rk_str s = js_get_str(r);
+    struct rk_str s = json_pull_str(r);
 
     if (s.n == 0)
         return;
     if (c->type == C_IP ? rk_ip_parse(s, &AT(base, c->off, struct rk_ip), NULL)
                         : rk_prefix_parse(s, &AT(base, c->off, struct rk_prefix), NULL))
-        r->bad = true;
+        json_pull_fail(r, "a value is not of the column's form");
 }
 
-bool codec_json_read(struct js_r *r, void *base, const struct col *c)
+bool codec_json_read(struct json_pull *r, void *base, const struct col *c)
 {
     int64_t i;
 
@@ -211,19 +221,19 @@ bool codec_json_read(struct js_r *r, void *base, const struct col *c)
     case C_TEXT:
     case C_REF:
     case C_SEALED:
-        AT(base, c->off, struct rk_str) = js_get_str(r);
+        AT(base, c->off, struct rk_str) = json_pull_str(r);
         break;
     case C_TIME:
     case C_I64:
-        AT(base, c->off, int64_t) = js_get_i64(r);
+        AT(base, c->off, int64_t) = json_pull_i64(r);
         break;
     case C_U64:
-        AT(base, c->off, uint64_t) = js_get_u64(r);
+        AT(base, c->off, uint64_t) = json_pull_u64(r);
         break;
     case C_I32:
-        i = js_get_i64(r);
+        i = json_pull_i64(r);
         if (i < INT32_MIN || i > INT32_MAX)
-            r->bad = true;
+            json_pull_fail(r, "a value is not of the column's form");
         else
             AT(base, c->off, int32_t) = (int32_t)i;
         break;
@@ -234,7 +244,7 @@ bool codec_json_read(struct js_r *r, void *base, const struct col *c)
         AT(base, c->off, uint16_t) = (uint16_t)read_uint(r, UINT16_MAX);
         break;
     case C_BOOL:
-        AT(base, c->off, bool) = js_get_bool(r);
+        AT(base, c->off, bool) = json_pull_bool(r);
         break;
     case C_ENUM:
     case C_ENUM_NUM:
@@ -256,5 +266,5 @@ bool codec_json_read(struct js_r *r, void *base, const struct col *c)
         read_list(r, base, c);
         break;
     }
-    return !r->bad;
+    return !r->fault;
 }

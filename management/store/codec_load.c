@@ -29,11 +29,12 @@ static enum rk_code read_json(struct load *l, struct db_rows *rows, int i, void 
                               const struct col *c, struct rk_err *err)
 {
     /* The text is copied once; the parts become views of the copy. */
-    struct js_r r = js_r_of(db_col_text(rows, i, l->s->mem), l->s->mem);
+    struct json_pull r = json_pull_of(db_col_text(rows, i, l->s->mem), l->s->mem);
 
-    if (r.in.n == 0) /* NULL, or the column failed: db_end tells */
+    if (r.p == r.end) /* NULL, or the column failed: db_end tells */
         return RK_OK;
-    if (!codec_json_read(&r, base, c) || !js_done(&r))
+    r.stored = true;
+    if (!codec_json_read(&r, base, c) || !json_pull_done(&r))
         return rk_fail(err, RK_INTERNAL, "column %s is not the JSON it should be", c->name);
     return RK_OK;
 }

@@ -178,11 +178,9 @@ static enum rk_code json_arg(struct rk_arena *mem, const void *base, const struc
                              struct db_val *out, struct rk_err *err)
 {
     struct rk_buf b;
-    struct js_w w;
 
     rk_buf_init(&b, CODEC_JSON_MAX);
-    w = js_w_of(&b);
-    codec_json_value(&w, base, c);
+    codec_json_value(&b, base, c);
     if (!b.full)
         *out = db_text(rk_arena_dup(mem, rk_buf_str(&b)));
     rk_buf_done(&b);
@@ -596,22 +594,20 @@ enum rk_code store_json(struct store *s, enum entity_kind kind, const void *enti
     const struct codec *c = codec_of(kind);
     struct seal seal = {.vault = s->vault, .mem = s->mem};
     struct rk_buf b;
-    struct js_w w;
     enum rk_code rc = RK_OK;
 
     rk_buf_init(&b, CODEC_JSON_MAX);
-    w = js_w_of(&b);
-    js_open(&w, '{');
+    jw_obj(&b);
     if (c->off_id != CODEC_NO_FIELD) {
         seal.id = CAT(entity, c->off_id, struct rk_str);
-        js_key(&w, "id");
-        js_str(&w, seal.id);
+        jw_key(&b, "id");
+        jw_str(&b, seal.id);
     }
     for (size_t t = 0; t < c->n_tables; t++) {
         seal.table = c->tables[t].name;
-        codec_json_cols(&w, entity, c->tables[t].cols, c->tables[t].n_cols, &seal);
+        codec_json_cols(&b, entity, c->tables[t].cols, c->tables[t].n_cols, &seal);
     }
-    js_close(&w, '}');
+    jw_obj_end(&b);
     if (seal.rc)
         rc = rk_fail(err, seal.rc, "%s", seal.err.msg);
     else if (b.full)

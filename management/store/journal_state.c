@@ -105,11 +105,12 @@ static enum rk_code members_read(struct cmp *c, struct rk_err *err)
 static enum rk_code overlay(struct cmp *c, const struct codec *k, void *copy, struct rk_str id,
                             struct rk_str after, struct rk_err *err)
 {
-    struct js_r r = js_r_of(after, c->s->mem);
+    struct json_pull r = json_pull_of(after, c->s->mem);
     struct rk_str key;
 
-    js_enter(&r, '{');
-    while (js_next_key(&r, &key)) {
+    r.stored = true;
+    json_pull_enter(&r, '{');
+    while (json_pull_key(&r, &key)) {
         const struct col *col = NULL;
         const char *table = NULL;
 
@@ -120,7 +121,7 @@ static enum rk_code overlay(struct cmp *c, const struct codec *k, void *copy, st
                     table = k->tables[t].name;
                 }
         if (!col) {
-            js_skip(&r);
+            json_pull_skip(&r);
             continue;
         }
         if (col->type == C_IP)
@@ -139,9 +140,9 @@ static enum rk_code overlay(struct cmp *c, const struct codec *k, void *copy, st
                 return rc;
         }
     }
-    return r.bad ? rk_fail(err, RK_INTERNAL, "journal: %s of %.*s cannot be read",
-                           entity_kind_text(k->kind), RK_STR_ARG(id))
-                 : RK_OK;
+    return r.fault ? rk_fail(err, RK_INTERNAL, "journal: %s of %.*s cannot be read",
+                             entity_kind_text(k->kind), RK_STR_ARG(id))
+                   : RK_OK;
 }
 
 static bool same(enum entity_kind kind, const void *journaled, void *now)

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "lib/json/json.h"
+#include "lib/json/pull.h"
 #include "tests/fuzz/fuzz.h"
 
 struct inner {
@@ -71,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct outer first = {0}, second = {0};
     struct rk_err err = {0};
     struct rk_buf b;
+    struct json_pull in;
     enum rk_code rc =
         jr_parse(mem, rk_str_of(data, size), OUTER, RK_ARRAY_LEN(OUTER), &first, &err);
 
@@ -85,6 +87,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                    first.groups.n == second.groups.n && first.users.n == second.users.n);
     }
     rk_buf_done(&b);
+    in = json_pull_of(rk_str_of(data, size), mem);
+    in.stored = size & 1;
+    json_pull_skip(&in);
+    FUZZ_CHECK(in.p <= in.end && (!json_pull_done(&in) || !in.fault));
     rk_arena_free(mem);
     return 0;
 }

@@ -397,7 +397,7 @@ START_TEST(log_lines_cannot_be_forged)
     ck_assert_int_gt(n, 0);
     line[n] = '\0';
     ck_assert_ptr_nonnull(strstr(line, " level=info event=\"peer login\" part=test "
-                                       "name=\"a\\u000alevel=error\" n=-3 ok=true\n"));
+                                       "name=\"a\\nlevel=error\" n=-3 ok=true\n"));
     rk_log_free(log);
     rk_log_free(child);
     (void)close(fd[0]);

@@ -7,8 +7,9 @@
 #include <stdint.h>
 
 #include "lib/crypto/vault.h"
+#include "lib/json/json.h"
+#include "lib/json/pull.h"
 #include "management/store/journal.h"
-#include "management/store/js.h"
 #include "management/store/migrate.h"
 #include "tests/unit/management/store_env.h"
 /* after store_env.h: uses libcheck */
@@ -285,114 +286,6 @@ START_TEST(bad_text_is_refused_not_cut)
 }
 END_TEST
 
-/* ---- JSON -------------------------------------------------------------------------------- */
-
-START_TEST(json_reads_what_it_wrote)
-{
-    static const char *const bad[] = {
-        "{\"a\":1",
-        "{\"a\":1,}x",
-        "{\"a\" 1}",
-        "[1,2",
-        "{\"a\":99999999999999999999}",
-        "\"abc",
-        "{\"a\":tru}",
-        "{\"a\":\"\\q\"}",
-        "{\"a\":\"\\ud800\"}",
-        "{'a':1}",
-        "{\"a\":1}}",
-        "",
-    };
-    struct rk_arena *mem = rk_arena_new(0);
-    struct rk_buf b;
-    struct js_w w;
-    struct js_r r;
-    struct rk_str key, text = RK_STR("\"\\\x01\n\x7f\xc3\xa4/");
-
-    rk_buf_init(&b, 1000);
-    w = js_w_of(&b);
-    js_open(&w, '{');
-    js_key(&w, "t");
-    js_str(&w, text);
-    js_key(&w, "list");
-    js_open(&w, '[');
-    js_i64(&w, INT64_MIN);
-    js_u64(&w, UINT64_MAX);
-    js_bool(&w, true);
-    js_null(&w);
-    js_close(&w, ']');
-    js_key(&w, "o");
-    js_open(&w, '{');
-    js_close(&w, '}');
-    js_close(&w, '}');
-    r = js_r_of(rk_buf_str(&b), mem);
-    js_enter(&r, '{');
-    ck_assert(js_next_key(&r, &key) && rk_str_eqz(key, "t"));
-    ck_assert(rk_str_eq(js_get_str(&r), text));
-    ck_assert(js_next_key(&r, &key) && rk_str_eqz(key, "list"));
-    js_enter(&r, '[');
-    ck_assert(js_next_item(&r) && js_get_i64(&r) == INT64_MIN);
-    ck_assert(js_next_item(&r) && js_get_u64(&r) == UINT64_MAX);
-    ck_assert(js_next_item(&r) && js_get_bool(&r));
-    ck_assert(js_next_item(&r) && js_get_str(&r).n == 0);
-    ck_assert(!js_next_item(&r));
-    ck_assert(js_next_key(&r, &key) && rk_str_eqz(key, "o"));
-    js_skip(&r);
-    ck_assert(!js_next_key(&r, &key));
-    ck_assert(js_done(&r));
-    rk_buf_done(&b);
-
-    r = js_r_of(RK_STR("{ \"a\" : \"\\u00e4\\ud83d\\ude00\\/\" } "), mem);
-    js_enter(&r, '{');
-    ck_assert(js_next_key(&r, &key));
-    ck_assert(rk_str_eqz(js_get_str(&r), "\xc3\xa4\xf0\x9f\x98\x80/"));
-    ck_assert(!js_next_key(&r, &key) && js_done(&r));
-    for (size_t i = 0; i < RK_ARRAY_LEN(bad); i++) {
-        r = js_r_of(rk_str_z(bad[i]), mem);
-        js_skip(&r);
-        if (js_done(&r)) { /* skipping is lenient; reading is not */
-            r = js_r_of(rk_str_z(bad[i]), mem);
-            js_enter(&r, '{');
-            while (js_next_key(&r, &key))
-                (void)js_get_i64(&r);
-        }
-        ck_assert_msg(!js_done(&r), "accepted: %s", bad[i]);
-    }
-    rk_arena_free(mem);
-}
-END_TEST
-
-START_TEST(json_of_any_bytes_ends)
-{
-    static const char alphabet[] = "{}[]\",:\\u0a1ntf -";
-    struct rk_arena *mem = rk_arena_new(0);
-    uint32_t x = 1;
-
-    for (int round = 0; round < 20000; round++) {
-        size_t n = (size_t)(round % 24);
-        char *in = rk_malloc(n ? n : 1);
-        struct peer p = {0};
-        struct js_r r;
-
-        for (size_t i = 0; i < n; i++) {
-            x = x * 1664525 + 1013904223;
-            in[i] = alphabet[(x >> 16) % (sizeof alphabet - 1)];
-        }
-        r = js_r_of(rk_str_of(in, n), mem);
-        js_skip(&r);
-        (void)js_done(&r);
-        r = js_r_of(rk_str_of(in, n), mem);
-        js_enter(&r, '{');
-        while (js_next_key(&r, &p.name))
-            js_skip(&r);
-        (void)js_done(&r);
-        rk_arena_reset(mem);
-        free(in);
-    }
-    rk_arena_free(mem);
-}
-END_TEST
-
 /* ---- journal ----------------------------------------------------------------------------- */
 
 static void journal_fill(struct journal_head *head, int n)
@@ -520,8 +413,6 @@ int main(void)
     tcase_add_loop_test(tc, taken_columns_are_told, 0, engines);
     tcase_add_loop_test(tc, names_and_mail_are_sealed_in_the_database, 0, engines);
     tcase_add_loop_test(tc, bad_text_is_refused_not_cut, 0, engines);
-    tcase_add_test(tc, json_reads_what_it_wrote);
-    tcase_add_test(tc, json_of_any_bytes_ends);
     tcase_add_loop_test(tc, an_untouched_journal_verifies, 0, engines);
     tcase_add_loop_test(tc, every_kind_of_tampering_is_found, 0, engines);
     tcase_add_loop_test(tc, a_pruned_journal_still_verifies, 0, engines);
