@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Thread pool over one bounded FIFO; see pool.h. */
+/* Thread pool over one bounded line, fair between those who ask; see pool.h. */
 #include "config.h"
 
 #include "lib/base/pool.h"
@@ -10,7 +10,14 @@
 
 #include "lib/base/str.h"
 
-#define OPEN_AGAIN_S 1 /* until a thread without a connection tries to open one again */
+#define OPEN_AGAIN_S 1   /* until a thread without a connection tries to open one again */
+#define LANES        256 /* of keys; two keys may meet in one */
+
+struct lane {
+    struct rk_list works;
+    size_t n;
+    struct rk_list link; /* in rk_pool.turns while it has works */
+};
 
 struct worker {
     struct rk_pool *pool;
@@ -20,17 +27,52 @@ struct worker {
 };
 
 struct rk_pool {
-    pthread_mutex_t lock; /* guards queue, queued, n_waiting, n_started, stopping */
+    pthread_mutex_t lock; /* guards lanes, turns, queued, n_waiting, n_started, stopping */
     pthread_cond_t ready;
     pthread_cond_t closed; /* wakes threads that wait to open a connection: stopping */
-    struct rk_list queue;
-    size_t queued, max_queued;
+    struct lane lanes[LANES];
+    struct rk_list turns; /* lanes with works, the next one first */
+    size_t queued, max_queued, max_per_key;
     bool stopping;
     struct rk_pool_ops ops;
     struct worker *workers;
     size_t n, n_started; /* threads at most, and those that there are */
     size_t n_waiting;    /* for work, woken ones included until they run */
 };
+
+uint64_t rk_work_key(struct rk_str who)
+{
+    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+
+    for (size_t i = 0; i < who.n; i++)
+        h = (h ^ (unsigned char)who.p[i]) * 0x100000001b3u;
+    return who.n ? h | 1 : 0;
+}
+
+/* Locked. */
+static void line_add(struct rk_pool *p, struct lane *lane, struct rk_work *w)
+{
+    rk_list_push_back(&lane->works, &w->link);
+    if (lane->n++ == 0)
+        rk_list_push_back(&p->turns, &lane->link);
+    p->queued++;
+}
+
+/* The next work, and its lane goes to the end of the turns. Locked; NULL when there is none. */
+static struct rk_work *line_take(struct rk_pool *p)
+{
+    struct rk_list *node = rk_list_pop_front(&p->turns);
+    struct lane *lane;
+
+    if (!node)
+        return NULL;
+    lane = rk_container_of(node, struct lane, link);
+    node = rk_list_pop_front(&lane->works);
+    p->queued--;
+    if (--lane->n)
+        rk_list_push_back(&p->turns, &lane->link);
+    return rk_container_of(node, struct rk_work, link);
+}
 
 static void finish_on_loop(struct rk_task *t)
 {
@@ -61,7 +103,7 @@ static bool wait_for_work(struct worker *me)
         struct db *db = NULL;
 
         p->n_waiting++;
-        while (rk_list_empty(&p->queue) && !p->stopping)
+        while (!p->queued && !p->stopping)
             (void)pthread_cond_wait(&p->ready, &p->lock);
         p->n_waiting--;
         if (p->stopping || me->db || !p->ops.open)
@@ -88,17 +130,13 @@ static void *worker_main(void *arg)
 
     (void)pthread_setname_np(pthread_self(), p->ops.open ? "store" : "build");
     for (;;) {
-        struct rk_list *node;
         struct rk_work *w;
 
         (void)pthread_mutex_lock(&p->lock);
-        node = wait_for_work(me) ? rk_list_pop_front(&p->queue) : NULL;
-        if (node)
-            p->queued--;
+        w = wait_for_work(me) ? line_take(p) : NULL;
         (void)pthread_mutex_unlock(&p->lock);
-        if (!node)
+        if (!w)
             return NULL;
-        w = rk_container_of(node, struct rk_work, link);
         w->run(w, me->db);
         finish(w, RK_OK);
     }
@@ -128,8 +166,10 @@ enum rk_code rk_pool_new(struct rk_pool **out, size_t n_threads, size_t max_queu
     (void)pthread_mutex_init(&p->lock, NULL);
     (void)pthread_cond_init(&p->ready, NULL);
     (void)pthread_cond_init(&p->closed, NULL);
-    rk_list_init(&p->queue);
-    p->max_queued = max_queued;
+    rk_list_init(&p->turns);
+    for (size_t i = 0; i < LANES; i++)
+        rk_list_init(&p->lanes[i].works);
+    p->max_queued = p->max_per_key = max_queued;
     if (ops)
         p->ops = *ops;
     p->workers = rk_calloc(n_threads, sizeof *p->workers);
@@ -147,18 +187,24 @@ enum rk_code rk_pool_new(struct rk_pool **out, size_t n_threads, size_t max_queu
     return RK_OK;
 }
 
+void rk_pool_limit_key(struct rk_pool *p, size_t max_queued_per_key)
+{
+    if (max_queued_per_key)
+        p->max_per_key = max_queued_per_key;
+}
+
 enum rk_code rk_pool_submit(struct rk_pool *p, struct rk_work *w)
 {
+    struct lane *lane = &p->lanes[w->key % LANES];
     enum rk_code rc = RK_OK;
 
     (void)pthread_mutex_lock(&p->lock);
     if (p->stopping) {
         rc = RK_CANCELLED;
-    } else if (p->queued >= p->max_queued) {
+    } else if (p->queued >= p->max_queued || (w->key && lane->n >= p->max_per_key)) {
         rc = RK_LIMIT;
     } else {
-        rk_list_push_back(&p->queue, &w->link);
-        p->queued++;
+        line_add(p, lane, w);
         if (p->queued > p->n_waiting && p->n_started < p->n)
             (void)worker_start(p, NULL); /* else those that run will get to it */
         (void)pthread_cond_signal(&p->ready);
@@ -169,7 +215,7 @@ enum rk_code rk_pool_submit(struct rk_pool *p, struct rk_work *w)
 
 void rk_pool_stop(struct rk_pool *p)
 {
-    struct rk_list *node;
+    struct rk_work *w;
 
     (void)pthread_mutex_lock(&p->lock);
     p->stopping = true;
@@ -181,10 +227,8 @@ void rk_pool_stop(struct rk_pool *p)
             (void)pthread_join(p->workers[i].thread, NULL);
         p->workers[i].running = false;
     }
-    while ((node = rk_list_pop_front(&p->queue))) { /* no thread is left that could touch it */
-        p->queued--;
-        finish(rk_container_of(node, struct rk_work, link), RK_CANCELLED);
-    }
+    while ((w = line_take(p))) /* no thread is left that could touch it */
+        finish(w, RK_CANCELLED);
 }
 
 void rk_pool_free(struct rk_pool *p)

@@ -3,17 +3,22 @@
  * struct rk_pool: a fixed set of threads for blocking work (store threads, each with a database
  * connection of its own) or pure CPU (build threads, no connection).
  *
- *   loop --submit--> [bounded FIFO] --> run(work, db) on a pool thread --rk_loop_post--> done(work)
+ *   loop --submit--> [bounded line] --> run(work, db) on a pool thread --rk_loop_post--> done(work)
+ *
+ * The line is fair: works with a key (who asked) wait in a line of that key, and the lines take
+ * turns, so that who asks for much waits for himself only. Works without a key share one.
  */
 #ifndef RK_BASE_POOL_H
 #define RK_BASE_POOL_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/base/err.h"
 #include "lib/base/list.h"
 #include "lib/base/loop.h"
+#include "lib/base/str.h"
 
 struct db; /* management/store/db.h; NULL on threads of a pool without connections */
 
@@ -24,10 +29,14 @@ struct rk_work {
     void (*done)(struct rk_work *w, enum rk_code rc); /* on `loop`; RK_OK, or RK_CANCELLED when
                                                          run was never called */
     struct rk_loop *loop; /* where done runs; NULL: done runs on the pool thread itself */
+    uint64_t key;         /* who asked, by rk_work_key; 0: nobody in particular */
     struct rk_task task;  /* private */
     struct rk_list link;  /* private */
     enum rk_code rc;      /* private */
 };
+
+/** A number for whoever asks (an address, a user); empty gives 0. */
+uint64_t rk_work_key(struct rk_str who);
 
 struct rk_pool_ops { /* both NULL for a pool without connections */
     /** Per thread: for the first one in rk_pool_new, for each other one when it is first needed. */
@@ -42,6 +51,10 @@ struct rk_pool;
  * the waiting line (submit refuses past it). Owned: rk_pool_free. */
 enum rk_code rk_pool_new(struct rk_pool **out, size_t n_threads, size_t max_queued,
                          const struct rk_pool_ops *ops, struct rk_err *err) RK_MUST;
+
+/** At most this many works of one key may wait, beyond: RK_LIMIT. Before the first submit; 0 (as it
+ *  is without this call): as many as of all. */
+void rk_pool_limit_key(struct rk_pool *p, size_t max_queued_per_key);
 
 /** Any thread. RK_LIMIT when the line is full, RK_CANCELLED when the pool is stopping: then done is
  *  NOT called and the work stays the caller's. */
