@@ -49,6 +49,7 @@ struct mgmt_app {
     struct rest *rest;
     struct rest_jobs rest_jobs;
     struct http_router *router;
+    struct http_dispatch *dispatch;
     struct http_h1 *h1;
 
     struct rk_work preload;
@@ -334,8 +335,11 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
                           .geo_path = a->geo_path,
                           .geo_names_path = a->geo_names_path,
                           .pat_limits = o->pat_limits};
-    struct http_h1_opts h = {
-        .trusted = {o->trusted, o->n_trusted}, .log = o->log, .metrics = o->metrics};
+    struct http_dispatch_opts d = {.budget = edge_budget(o->edge),
+                                   .trusted = {o->trusted, o->n_trusted},
+                                   .log = o->log,
+                                   .metrics = o->metrics};
+    struct http_h1_opts h = {.trusted = d.trusted, .log = o->log, .metrics = o->metrics};
     struct rk_pool_ops ops = mgmt_pool_ops(a->mgmt);
     enum rk_code rc = rk_pool_new(&a->rest_pool, REST_THREADS, REST_QUEUE, &ops, err);
 
@@ -345,14 +349,15 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
     if (rc)
         return rc;
     a->router = http_router_new();
-    h.router = a->router;
-    h.pool = a->rest_pool;
-    rest_attach(a->rest, a->router, &h);
+    d.router = a->router;
+    d.pool = a->rest_pool;
+    rest_attach(a->rest, a->router, &d);
     if (a->idp)
         idp_attach(a->idp, a->router);
+    a->dispatch = h.dispatch = http_dispatch_new(&d);
     rc = http_h1_new(&h, &a->h1, err);
     if (rc == RK_OK)
-        edge_set_http(o->edge, a->h1, http_h1_take_fd);
+        edge_set_http(o->edge, a->dispatch, a->h1, http_h1_take_fd);
     return rc;
 }
 
@@ -469,6 +474,7 @@ void mgmt_app_free(struct mgmt_app *a)
     if (a->stop_called)
         (void)pthread_join(a->stopper, NULL);
     http_h1_free(a->h1);
+    http_dispatch_free(a->dispatch);
     http_router_free(a->router);
     rk_pool_free(a->rest_pool);
     rest_free(a->rest);

@@ -34,9 +34,12 @@ struct grpc_call {
     int64_t deadline_ms; /* loop time; INT64_MAX: none */
     struct rk_task resume;
     size_t counted; /* of info->recv_bytes */
+    size_t unsent;  /* bytes of answers, of info->held */
     unsigned refs;
     enum rk_code result; /* for ended() */
     bool started;        /* the service has heard of it */
+    bool known;          /* the service knows who calls: its messages may wait */
+    bool owed;           /* the peer has begun something and must end it in time */
     bool headers_sent, over, got_message, remote_ended, told_half_closed, paused;
 };
 
@@ -64,7 +67,16 @@ static void count_held(struct grpc_call *c, size_t now)
 {
     c->info->recv_bytes += now;
     c->info->recv_bytes -= c->counted;
+    (void)edge_h2_hold(c->info, c->counted, now);
     c->counted = now;
+}
+
+static void count_unsent(struct grpc_call *c)
+{
+    size_t now = c->known || !c->stream ? 0 : h2_stream_queued(c->stream);
+
+    (void)edge_h2_hold(c->info, c->unsent, now);
+    c->unsent = now;
 }
 
 static void call_closed(struct h2_stream_user *u, struct h2_stream *s, const struct rk_err *why)
@@ -75,12 +87,13 @@ static void call_closed(struct h2_stream_user *u, struct h2_stream *s, const str
 
     (void)s;
     count_held(c, 0);
+    c->stream = NULL;
+    count_unsent(c);
     rk_timer_cancel(&c->deadline);
     rk_list_remove(&c->resume.link);
     if (code == RK_OK)
         code = c->over ? c->result : RK_CANCELLED;
     c->over = true;
-    c->stream = NULL;
     c->info = NULL;
     if (c->started && m && m->ended)
         m->ended(c, code);
@@ -132,7 +145,9 @@ void grpc_call_send_owned(struct grpc_call *c, struct rk_bytes *body)
         send_headers(c, NULL, NULL);
     grpc_prefix(prefix, body->n);
     h2_stream_write(c->stream, rk_str_of(prefix, sizeof prefix), body);
-    if (h2_stream_queued(c->stream) > c->info->limits->max_stream_queued_bytes)
+    count_unsent(c);
+    if (h2_stream_queued(c->stream) > c->info->limits->max_stream_queued_bytes ||
+        (c->unsent > RK_BUDGET_MUCH && rk_budget_short(&c->info->held)))
         over_queue_limit(c);
 }
 
@@ -299,6 +314,18 @@ static struct rk_str forget(struct grpc_call *c)
     return (struct rk_str){0};
 }
 
+/* A message that has begun must end in time, and so must the request of a call that is none of
+ * BIDI. */
+static void watch_rest(struct grpc_call *c)
+{
+    bool owed =
+        c->ep->method->kind == GRPC_BIDI ? !grpc_reader_at_boundary(&c->reader) : !c->remote_ended;
+
+    if (owed != c->owed)
+        h2_stream_deadline(c->stream, owed ? c->info->limits->request_timeout_ms : 0);
+    c->owed = owed;
+}
+
 /* Give bytes to the reader and messages to the service; returns what was not used (paused). */
 static struct rk_str take_bytes(struct grpc_call *c, struct rk_str in)
 {
@@ -321,7 +348,9 @@ static struct rk_str take_bytes(struct grpc_call *c, struct rk_str in)
         return forget(c);
     /* a kept message waits for the end of the request, which the client may never send */
     count_held(c, c->got_message ? c->body.n : grpc_reader_held(&c->reader));
-    if (c->counted && c->info->recv_bytes > c->info->limits->max_conn_recv_bytes) {
+    watch_rest(c);
+    if (c->counted && (c->info->recv_bytes > c->info->limits->max_conn_recv_bytes ||
+                       rk_budget_short(&c->info->held))) {
         fail_status(c, RK_LIMIT, GRPC_RESOURCE_EXHAUSTED,
                     RK_STR("too many unfinished messages on this connection"));
         return forget(c);
@@ -369,7 +398,25 @@ static void call_end(struct h2_stream_user *u, struct h2_stream *s)
 
     (void)s;
     c->remote_ended = true;
+    if (!c->over)
+        watch_rest(c);
     half_closed(c);
+}
+
+static void call_late(struct h2_stream_user *u, struct h2_stream *s)
+{
+    struct grpc_call *c = rk_container_of(u, struct grpc_call, user);
+
+    (void)s;
+    fail_status(c, RK_TIMEOUT, GRPC_DEADLINE_EXCEEDED, RK_STR("the request did not end in time"));
+    (void)forget(c);
+}
+
+static void call_sent(struct h2_stream_user *u, struct h2_stream *s, size_t n)
+{
+    (void)s;
+    (void)n;
+    count_unsent(rk_container_of(u, struct grpc_call, user));
 }
 
 static void call_drained(struct h2_stream_user *u, struct h2_stream *s)
@@ -394,6 +441,8 @@ static void call_shutdown(struct h2_stream_user *u, struct h2_stream *s)
 static const struct h2_stream_ops call_ops = {
     .data = call_data,
     .end = call_end,
+    .late = call_late,
+    .sent = call_sent,
     .drained = call_drained,
     .shutdown = call_shutdown,
     .closed = call_closed,
@@ -488,6 +537,7 @@ void grpc_call_start(struct grpc_endpoint *ep, struct h2_stream *stream)
     }
     if (!encoding_ok(c) || !timeout_ok(c))
         return;
+    watch_rest(c);
     if (ep->method->kind == GRPC_BIDI || ep->method->begin)
         c->started = true;
     if (ep->method->begin)
@@ -543,6 +593,16 @@ struct rk_str grpc_call_header(const struct grpc_call *c, const char *name)
     return c->stream ? h2_stream_header(c->stream, name) : (struct rk_str){0};
 }
 
+const void *grpc_call_conn(const struct grpc_call *c)
+{
+    return c->info;
+}
+
+bool grpc_call_of_many(const struct grpc_call *c)
+{
+    return c->info && c->info->many;
+}
+
 bool grpc_call_is_over(const struct grpc_call *c)
 {
     return c->over;
@@ -562,5 +622,18 @@ size_t grpc_call_queued(const struct grpc_call *c)
 
 size_t grpc_call_drop_unsent(struct grpc_call *c)
 {
-    return c->stream ? h2_stream_drop_unsent(c->stream) : 0;
+    size_t n = c->stream ? h2_stream_drop_unsent(c->stream) : 0;
+
+    if (n)
+        count_unsent(c);
+    return n;
+}
+
+void grpc_call_set_known(struct grpc_call *c)
+{
+    c->known = true;
+    if (!c->info)
+        return;
+    count_unsent(c);
+    edge_h2_known(c->info);
 }

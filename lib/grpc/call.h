@@ -43,6 +43,13 @@ struct rk_log *grpc_call_log(const struct grpc_call *c); /* the edge's; may be N
 /** The real client address by trusted proxies. family 0 when unknown. */
 const struct rk_addr *grpc_call_peer(const struct grpc_call *c);
 
+/** The connection that carries the call, for counting: never dereference it. */
+const void *grpc_call_conn(const struct grpc_call *c);
+
+/** Behind its connection are many clients, as far as one can tell: a trusted proxy, or a private
+ *  address. */
+bool grpc_call_of_many(const struct grpc_call *c);
+
 /** Request metadata by lower-case name; the first of several; empty where absent. Lent. */
 struct rk_str grpc_call_header(const struct grpc_call *c, const char *name);
 
@@ -65,6 +72,10 @@ size_t grpc_call_queued(const struct grpc_call *c);
 
 /** Drop queued messages whose first byte has not left yet (newest wins). Returns how many. */
 size_t grpc_call_drop_unsent(struct grpc_call *c);
+
+/** The caller is somebody we know (a registered peer, not just any key): what waits for it does not
+ *  count as a stranger's, and its connection is kept when places are short. */
+void grpc_call_set_known(struct grpc_call *c);
 
 /** Stop and go on taking messages from a BIDI client; flow control holds the client back. */
 void grpc_call_pause(struct grpc_call *c);

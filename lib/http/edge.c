@@ -443,8 +443,15 @@ bool edge_has_rpc(const struct edge *e, const char *path)
     return path ? rk_map_get(&e->rpcs, rk_str_z(path)) != NULL : e->unknown_rpc != NULL;
 }
 
-void edge_set_http(struct edge *e, struct http_h1 *h1, edge_take_fd_fn *take)
+struct rk_budget *edge_budget(const struct edge *e)
 {
+    return e->budget;
+}
+
+void edge_set_http(struct edge *e, struct http_dispatch *d, struct http_h1 *h1,
+                   edge_take_fd_fn *take)
+{
+    e->dispatch = d;
     e->h1 = h1;
     e->take = take;
     e->upgrade = (struct http_h1_upgrade){upgrade_wants, upgrade_take, e};
@@ -470,6 +477,8 @@ static void fill_limits(struct edge_limits *l)
     set_default_size(&l->max_conns_per_addr, l->max_conns / 2 + 1);
     set_default_ms(&l->header_timeout_ms, 10000);
     set_default_ms(&l->idle_timeout_ms, 600000);
+    set_default_ms(&l->request_timeout_ms, 30000);
+    set_default_ms(&l->stall_timeout_ms, 30000);
     set_default_ms(&l->ping_after_ms, 60000);
     set_default_ms(&l->ping_timeout_ms, 20000);
     if (!l->max_streams)
@@ -477,6 +486,8 @@ static void fill_limits(struct edge_limits *l)
     set_default_size(&l->max_header_bytes, 16 * 1024);
     set_default_size(&l->max_conn_recv_bytes, (size_t)16 << 20);
     set_default_size(&l->max_stream_queued_bytes, (size_t)64 << 20);
+    set_default_size(&l->max_held_bytes, (size_t)256 << 20);
+    set_default_size(&l->max_held_bytes_per_addr, (size_t)64 << 20);
 }
 
 static void register_stats(struct edge_stats *s, struct rk_metrics *m)
@@ -533,6 +544,7 @@ enum rk_code edge_new(const struct edge_opts *opts, struct edge **out, struct rk
     e->log = opts->log;
     e->limits = opts->limits;
     fill_limits(&e->limits);
+    e->budget = rk_budget_new(e->limits.max_held_bytes, e->limits.max_held_bytes_per_addr);
     register_stats(&e->stats, opts->metrics);
     memcpy(e->listen, opts->listen, opts->n_listen * sizeof *opts->listen);
     e->n_listen = opts->n_listen;
@@ -583,6 +595,7 @@ void edge_free(struct edge *e)
     for (pos = 0; rk_map_next(&e->per_addr, &pos, &key, &value);)
         free(value);
     rk_map_done(&e->per_addr);
+    rk_budget_free(e->budget);
     tls_ctx_free(e->tls);
     (void)pthread_mutex_destroy(&e->lock);
     free(e->trusted);

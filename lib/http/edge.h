@@ -5,9 +5,10 @@
  *
  *   accept ─▶ limits ─▶ [PROXY header, only from trusted proxies] ─▶ [TLS, ALPN] ─▶ look at bytes:
  *     HTTP/2 preface ─▶ lib/http/h2 ─▶ by :path ─▶ edge_rpc (gRPC, lib/grpc/server)
- *                                       └─ others ─▶ lib/http/h1, one exchange per request
+ *                                       └─ others ─▶ lib/http/dispatch
  *     GET of a registered path ─▶ WebSocket handshake ─▶ edge_ws_ops (relay, /ws-proxy)
  *     other HTTP/1.x ─▶ the socket, or under TLS one end of a socketpair, to lib/http/h1
+ *                       (which gives requests to lib/http/dispatch as well)
  *     anything else ─▶ closed, one log line
  *
  * Order of use: edge_new, edge_add_*, edge_set_*, edge_start, …, edge_stop, edge_free.
@@ -19,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/budget.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
@@ -30,6 +32,7 @@
 
 struct edge;
 struct h2_stream;
+struct http_dispatch;
 struct http_h1;
 
 struct edge_listen {     /* open */
@@ -45,12 +48,18 @@ struct edge_limits {            /* open; zero means the default in brackets */
                                    them are many */
     int64_t header_timeout_ms;  /* [10000] from accept to a complete TLS handshake and head */
     int64_t idle_timeout_ms;    /* [600000] HTTP/2 connection without streams */
+    int64_t request_timeout_ms; /* [30000] HTTP/2: from the head of a request, or the first byte of
+                                   a gRPC message, to its end */
+    int64_t stall_timeout_ms;   /* [30000] HTTP/2: for H2_STALL_BYTES of an answer to leave */
     int64_t ping_after_ms;      /* [60000] HTTP/2: silence before the server pings */
     int64_t ping_timeout_ms;    /* [20000] HTTP/2: no answer to that ping */
     uint32_t max_streams;       /* [250] concurrent HTTP/2 streams of a connection */
     size_t max_header_bytes;    /* [16384] header list of one request */
     size_t max_conn_recv_bytes; /* [16 MiB] unfinished messages buffered per connection */
     size_t max_stream_queued_bytes; /* [64 MiB] unsent bytes of one stream; beyond: reset */
+    size_t max_held_bytes;          /* [256 MiB] unfinished requests and unsent answers of all */
+    size_t max_held_bytes_per_addr; /* [64 MiB] … of one IPv4 address or IPv6 /64; private ones are
+                                       not counted */
 };
 
 struct edge_opts {                /* open; borrowed during edge_new, arrays and texts are copied */
@@ -89,10 +98,19 @@ struct edge_h2_info { /* open */
     struct rk_loop *loop;
     struct rk_addr peer;              /* the socket's other end, or what a PROXY header says */
     size_t recv_bytes;                /* of unfinished messages; handlers keep the count */
+    struct rk_budget_share held;      /* bytes that gRPC calls hold; by edge_h2_hold */
+    bool many;                        /* a trusted proxy, or a private address: many clients */
+    bool known;                       /* a caller has shown who it is: by edge_h2_known */
     const struct edge_limits *limits; /* defaults filled in */
     struct rk_log *log;               /* may be NULL */
 };
 struct edge_h2_info *edge_h2_info(const struct h2_stream *s);
+
+/** A call's bytes of this connection have become `now` from `before`. */
+enum rk_budget_level edge_h2_hold(struct edge_h2_info *info, size_t before, size_t now);
+
+/** A caller on this connection has shown who it is: its place is given away last. */
+void edge_h2_known(struct edge_h2_info *info);
 
 /** The client of one request by X-Forwarded-For and X-Real-IP, if the peer is a trusted proxy. */
 struct rk_addr edge_client_addr(const struct h2_stream *s);
@@ -127,13 +145,17 @@ enum rk_code edge_add_ws(struct edge *e, const char *path, const struct edge_ws_
  *  handlers. Errors: RK_EXISTS, RK_INVALID. */
 enum rk_code edge_add_ws_proxy(struct edge *e, const char *path, struct rk_err *err) RK_MUST;
 
-/** Where HTTP/1.x goes: edge_set_http(e, h1, http_h1_take_fd). Without it: 404. h1 is lent, asks
- * the edge about paths and gives WebSocket upgrades on reused connections back to it: edge_free
- * comes after http_h1_stop, and the loops must still turn then. Which of both stops first is free.
- */
+/** Where requests go that are not gRPC: those over HTTP/2 to d, HTTP/1.x connections to h1
+ * (http_h1_take_fd). NULL: 404. Both are lent until edge_free; h1 asks the edge about paths and
+ * gives WebSocket upgrades on reused connections back to it: edge_free comes after http_h1_stop,
+ * and the loops must still turn then. Which of both stops first is free. */
 typedef enum rk_code edge_take_fd_fn(struct http_h1 *h1, int fd, const struct rk_addr *peer,
                                      bool https, struct rk_err *err);
-void edge_set_http(struct edge *e, struct http_h1 *h1, edge_take_fd_fn *take);
+void edge_set_http(struct edge *e, struct http_dispatch *d, struct http_h1 *h1,
+                   edge_take_fd_fn *take);
+
+/** What strangers may make this edge and all behind it keep. Lent; for http_dispatch_opts. */
+struct rk_budget *edge_budget(const struct edge *e);
 
 /** Bind all listeners (on the calling thread, so that "address in use" is reported here) and start
  *  accepting on the loops. Errors: RK_UNAVAILABLE naming the address. */

@@ -23,6 +23,7 @@ struct edge_h2_conn {
     struct h2_session_user session_user;
     struct h2_session *session;
     struct edge_h2_info info;
+    struct edge_rest_conn rest;
     bool ws;     /* inside WebSocket messages */
     bool ending; /* over() was told */
     struct ws_rx rx;
@@ -35,6 +36,16 @@ struct edge_h2_conn {
 struct edge_h2_info *edge_h2_info(const struct h2_stream *s)
 {
     return h2_session_data(h2_stream_session(s));
+}
+
+enum rk_budget_level edge_h2_hold(struct edge_h2_info *info, size_t before, size_t now)
+{
+    return rk_budget_hold(&info->held, info->held.held - before + now);
+}
+
+void edge_h2_known(struct edge_h2_info *info)
+{
+    info->known = true;
 }
 
 /* All headers of one name joined by commas, as RFC 9110 section 5.3 allows. */
@@ -98,8 +109,8 @@ static void session_request(struct h2_session_user *u, struct h2_stream *s)
         rpc = e->unknown_rpc;
     if (rpc)
         rpc->begin(rpc, s);
-    else if (e->take && !h->ws)
-        edge_rest_start(h->c->el, &h->info.peer, net_conn_is_tls(h->c->conn), s);
+    else if (e->dispatch && !h->ws)
+        edge_rest_start(h->c->el, &h->rest, &h->info.peer, net_conn_is_tls(h->c->conn), s);
     else
         answer_not_found(s);
 }
@@ -166,7 +177,15 @@ static void session_over(struct h2_session_user *u, const struct rk_err *why)
         net_conn_finish(h->c->conn, EDGE_FINISH_MS);
 }
 
-static const struct h2_session_ops session_ops = {session_request, session_ready, session_over};
+static bool session_hurry(struct h2_session_user *u)
+{
+    const struct edge_h2_conn *h = rk_container_of(u, struct edge_h2_conn, session_user);
+
+    return rk_budget_level(&h->info.held) != RK_BUDGET_ROOM;
+}
+
+static const struct h2_session_ops session_ops = {session_request, session_ready, session_over,
+                                                  session_hurry};
 
 /* ---- bytes ---- */
 
@@ -267,6 +286,8 @@ static void conn_closed(struct net_conn_user *u, const struct rk_err *why)
 
     (void)why;
     h2_session_free(h->session, NULL);
+    edge_rest_conn_done(&h->rest);
+    rk_budget_leave(&h->info.held);
     if (h->ws) {
         rk_metric_add(h->info.edge->stats.proxy_active, -1);
         ws_rx_done(&h->rx);
@@ -287,8 +308,11 @@ static struct edge_h2_conn *start(struct edge_conn *c, const struct rk_addr *pee
                            .max_header_bytes = e->limits.max_header_bytes,
                            .ping_after_ms = e->limits.ping_after_ms,
                            .ping_timeout_ms = e->limits.ping_timeout_ms,
-                           .idle_timeout_ms = e->limits.idle_timeout_ms};
+                           .idle_timeout_ms = e->limits.idle_timeout_ms,
+                           .stall_timeout_ms = e->limits.stall_timeout_ms};
     struct edge_h2_conn *h = rk_calloc(1, sizeof *h);
+    char key_bytes[RK_BUDGET_KEY_MAX];
+    struct rk_str key = {0};
 
     h->c = c;
     h->user.ops = &conn_ops;
@@ -301,6 +325,11 @@ static struct edge_h2_conn *start(struct edge_conn *c, const struct rk_addr *pee
     h->info.peer = *peer;
     h->info.limits = &e->limits;
     h->info.log = e->log;
+    if (!edge_trusts(e, peer))
+        key = http_addr_key(peer, key_bytes);
+    rk_budget_join(e->budget, key, &h->info.held);
+    h->info.many = !key.n;
+    edge_rest_conn_init(&h->rest, c->el->loop, h->info.many);
     rk_buf_init(&h->out, WS_OUT_MAX);
     c->h2 = h;
     c->state = EC_H2;

@@ -6,9 +6,11 @@
 
 #include <pthread.h>
 
+#include "lib/base/budget.h"
 #include "lib/base/buf.h"
 #include "lib/base/list.h"
 #include "lib/base/map.h"
+#include "lib/http/dispatch.h"
 #include "lib/http/edge.h"
 #include "lib/http/edge_sniff.h"
 #include "lib/http/h1_upgrade.h"
@@ -75,6 +77,8 @@ struct edge {
     struct edge_ws ws[EDGE_MAX_WS];
     struct rk_str ws_paths[EDGE_MAX_WS];
     size_t n_ws;
+    struct rk_budget *budget;
+    struct http_dispatch *dispatch; /* lent; NULL: no HTTP but gRPC */
     struct http_h1 *h1;
     edge_take_fd_fn *take;
     struct http_h1_upgrade upgrade;
@@ -140,9 +144,19 @@ void edge_h2_shutdown(struct edge_conn *c);
 /** A conn whose WebSocket head was answered with 101. */
 void edge_ws_proxy_start(struct edge_conn *c, const struct rk_addr *client, struct rk_str in);
 
-/** edge_rest.c. A request over HTTP/2 that is not gRPC, for lib/http/h1. */
-void edge_rest_start(struct edge_loop *el, const struct rk_addr *peer, bool https,
-                     struct h2_stream *s);
+/** edge_rest.c. Requests over HTTP/2 that are not gRPC, for lib/http/dispatch. */
+struct edge_rest_conn {     /* embedded in the connection */
+    struct rk_list waiting; /* complete requests that are not begun yet */
+    size_t n_out;           /* requests with a pool */
+    size_t held;            /* bytes of answers that have not left */
+    bool many;              /* behind this connection are many clients, as far as we know */
+    struct rk_task next;
+    struct rk_loop *loop;
+};
+void edge_rest_conn_init(struct edge_rest_conn *rc, struct rk_loop *loop, bool many);
+void edge_rest_conn_done(struct edge_rest_conn *rc); /* after all streams */
+void edge_rest_start(struct edge_loop *el, struct edge_rest_conn *conn, const struct rk_addr *peer,
+                     bool https, struct h2_stream *s);
 
 /** edge_pump.c. Give a connection with unread or already read bytes to lib/http/h1. */
 void edge_pump_start(struct edge_conn *c, struct rk_str in);

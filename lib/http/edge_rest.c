@@ -1,43 +1,47 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Requests over HTTP/2 that are not gRPC: each becomes one HTTP/1.0 exchange with lib/http/h1 on a
- * socketpair (1.0: the answer's body ends with the connection, there are no chunks to undo).
+ * Requests over HTTP/2 that are not gRPC: headers and body become a struct http_call, the answer
+ * becomes headers and one piece of data. How many are begun at a time follows what the client takes
+ * of the answers, so that a client that reads nothing gets nothing made:
  *
- *   h2 stream ─ headers, body (buffered, limited) ─▶ request text ─▶ h1
- *   h2 stream ◀─ headers, body pieces ◀─ response text ◀──────────── h1
+ *   stream ends ─▶ waiting (head and body held) ─ room? ─▶ dispatch ─▶ answer held ─▶ leaves ─┐
+ *                        ▲────────────────── next ◀───────────────────────────────────────────┘
  */
 #include "config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "lib/base/num.h"
 #include "lib/http/edge_priv.h"
-#include "lib/http/h1.h"
 
 enum {
-    BODY_MAX = 1024 * 1024 + 1, /* of a request; h1 refuses what is above its own limit */
-    HEAD_MAX = 64 * 1024,       /* of a response */
-    MAX_HEADERS = 48,
-    AHEAD = 256 * 1024, /* response bytes waiting in the stream before h1 is held back */
+    AHEAD = 1024 * 1024,  /* bytes of answers that wait for a client before more are made … */
+    AHEAD_MANY = 8 << 20, /* … for an address behind which are many clients */
+    OUT_MAX = 16,         /* requests of a connection that are with the pool at a time … */
+    OUT_MANY = 64,
+    MAX_HEADERS = HTTP_RESP_MAX_HEADERS + 2,
 };
 
-struct edge_rest {
+struct edge_rest { /* lives in the arena of its call */
     struct h2_stream_user user;
-    struct h2_stream *stream; /* NULL once closed */
-    struct net_conn *conn;    /* towards h1; NULL before and after */
-    struct net_conn_user conn_user;
-    struct edge *edge;
+    struct http_call http;
+    struct h2_stream *stream;    /* NULL once closed */
+    struct edge_rest_conn *conn; /* NULL once closed */
     struct edge_loop *el;
-    struct rk_addr peer;
-    bool https;
-    size_t counted;    /* bytes of buf in edge_h2_info.recv_bytes */
-    bool answered;     /* response headers are sent */
-    bool held;         /* conn is paused */
-    struct rk_buf buf; /* request body, then response head */
+    struct rk_list link; /* in conn->waiting */
+    size_t counted;      /* bytes of the body in edge_h2_info.recv_bytes */
+    size_t unsent;       /* bytes of the answer in conn->held */
+    bool out, answered;
 };
+
+static void rest_free(struct edge_rest *r)
+{
+    struct rk_arena *mem = r->http.req.mem;
+
+    http_call_done(&r->http);
+    rk_arena_free(mem);
+}
 
 /* The request's bytes count against what its connection may keep us from freeing. */
 static void count(struct edge_rest *r, size_t now)
@@ -49,33 +53,7 @@ static void count(struct edge_rest *r, size_t now)
     r->counted = now;
 }
 
-/* What has been read of the request is of no use any more. */
-static void forget_body(struct edge_rest *r)
-{
-    count(r, 0);
-    rk_buf_done(&r->buf);
-    rk_buf_init(&r->buf, HEAD_MAX);
-}
-
-static void answer(struct edge_rest *r, const char *status)
-{
-    struct h2_header v[] = {{RK_STR(":status"), rk_str_z(status)},
-                            {RK_STR("content-length"), RK_STR("0")}};
-
-    r->answered = true;
-    forget_body(r);
-    h2_stream_respond(r->stream, v, RK_ARRAY_LEN(v), true);
-}
-
-static void rest_free(struct edge_rest *r)
-{
-    if (r->stream || r->conn)
-        return;
-    rk_buf_done(&r->buf);
-    free(r);
-}
-
-/* ---- response ---- */
+/* ---- answer ---- */
 
 static bool hop_by_hop(struct rk_str name)
 {
@@ -84,86 +62,201 @@ static bool hop_by_hop(struct rk_str name)
            rk_str_ieq(name, RK_STR("proxy-connection"));
 }
 
-static void lower(struct rk_str s) /* s points into our own buffer */
+static struct rk_str lower(struct rk_arena *mem, struct rk_str s)
 {
-    for (char *p = (char *)(uintptr_t)s.p; p < s.p + s.n; p++)
+    char *z = rk_arena_dupz(mem, s);
+
+    for (char *p = z; *p; p++)
         if (*p >= 'A' && *p <= 'Z')
             *p = (char)(*p - 'A' + 'a');
+    return rk_str_of(z, s.n);
 }
 
-/* "HTTP/1.1 200 OK\r\nName: value\r\n…\r\n" to HTTP/2 headers. */
-static bool send_head(struct edge_rest *r, struct rk_str head)
+/* HTTP/2 forms of the headers of resp; returns their number. */
+static size_t head_of(const struct http_call *c, struct h2_header v[MAX_HEADERS])
 {
-    struct h2_header v[MAX_HEADERS];
-    struct rk_str line, rest = head;
+    const struct http_resp *resp = &c->resp;
+    struct rk_arena *mem = c->req.mem;
     size_t n = 0;
 
-    (void)rk_str_cut(rest, '\n', &line, &rest);
-    line = rk_str_sub(line, sizeof "HTTP/1.1", 3);
-    if (!rk_str_starts(head, RK_STR("HTTP/1.")) || line.n != 3 || line.p[0] < '2')
-        return false;
-    v[n++] = (struct h2_header){RK_STR(":status"), line};
-    while (rk_str_cut(rest, '\n', &line, &rest) && n < MAX_HEADERS) {
-        struct h2_header h;
+    v[n++] = (struct h2_header){RK_STR(":status"), rk_arena_printf(mem, "%u", resp->status)};
+    if (resp->status != 204 && resp->status != 304)
+        v[n++] =
+            (struct h2_header){RK_STR("content-length"), rk_arena_printf(mem, "%zu", resp->body.n)};
+    for (size_t i = 0; i < resp->n_headers; i++)
+        if (!hop_by_hop(resp->headers[i].name))
+            v[n++] = (struct h2_header){lower(mem, resp->headers[i].name), resp->headers[i].value};
+    return n;
+}
 
-        if (!rk_str_cut(rk_str_trim(line), ':', &h.name, &h.value))
-            continue;
-        h.value = rk_str_trim(h.value);
-        if (hop_by_hop(h.name))
-            continue;
-        lower(h.name);
-        v[n++] = h;
-    }
+/* The call is READY: send its answer. */
+static void respond(struct edge_rest *r)
+{
+    struct http_call *c = &r->http;
+    struct h2_header v[MAX_HEADERS];
+    struct rk_bytes *body = NULL;
+    size_t n;
+
     r->answered = true;
-    h2_stream_respond(r->stream, v, n, false);
-    return true;
-}
-
-static void conn_data(struct net_conn_user *u, struct rk_str in)
-{
-    struct edge_rest *r = rk_container_of(u, struct edge_rest, conn_user);
-    size_t end;
-
-    if (!r->stream)
+    count(r, 0);
+    h2_stream_deadline(r->stream, 0);
+    http_call_answer(c);
+    n = head_of(c, v);
+    if (c->resp.body.n && c->req.method != HTTP_HEAD)
+        body = rk_bytes_dup(rk_buf_str(&c->resp.body));
+    rk_buf_done(&c->resp.body);
+    h2_stream_respond(r->stream, v, n, !body);
+    r->unsent = body ? body->n : 0;
+    r->conn->held += r->unsent;
+    (void)rk_budget_hold(&c->held, r->unsent);
+    if (!body)
         return;
-    if (!r->answered) {
-        rk_buf_add(&r->buf, in);
-        end = rk_str_find(rk_buf_str(&r->buf), RK_STR("\r\n\r\n"));
-        if (end == r->buf.n && !r->buf.full)
-            return;
-        if (r->buf.full || !send_head(r, rk_str_sub(rk_buf_str(&r->buf), 0, end + 2))) {
-            answer(r, "502");
-            net_conn_close(r->conn);
-            return;
-        }
-        in = rk_str_sub(rk_buf_str(&r->buf), end + 4, r->buf.n);
-    }
-    if (in.n)
-        h2_stream_write(r->stream, (struct rk_str){0}, rk_bytes_dup(in));
-    if (h2_stream_queued(r->stream) > AHEAD) {
-        r->held = true;
-        net_conn_pause(r->conn);
+    h2_stream_write(r->stream, (struct rk_str){0}, body);
+    h2_stream_finish(r->stream, NULL, 0);
+}
+
+static void refuse(struct edge_rest *r, unsigned status, const char *text)
+{
+    http_call_refuse(&r->http, status, text);
+    respond(r);
+}
+
+/* ---- whose turn it is ---- */
+
+static bool may_begin(const struct edge_rest_conn *rc, const struct edge_rest *r)
+{
+    if (rk_budget_level(&r->http.held) != RK_BUDGET_ROOM)
+        return !rc->n_out && !rc->held;
+    return rc->n_out < (rc->many ? OUT_MANY : OUT_MAX) &&
+           rc->held < (rc->many ? AHEAD_MANY : AHEAD);
+}
+
+static void begin(struct edge_rest *r)
+{
+    r->out = true;
+    r->conn->n_out++;
+    r->el->n_open++;
+    if (!http_call_end(&r->http))
+        return;
+    r->http.ops->ready(&r->http);
+}
+
+static void next(struct rk_task *t)
+{
+    struct edge_rest_conn *rc = rk_container_of(t, struct edge_rest_conn, next);
+
+    while (!rk_list_empty(&rc->waiting)) {
+        struct edge_rest *r = rk_container_of(rc->waiting.next, struct edge_rest, link);
+
+        if (!may_begin(rc, r))
+            break;
+        rk_list_remove(&r->link);
+        begin(r);
     }
 }
 
-static void conn_closed(struct net_conn_user *u, const struct rk_err *why)
+static void kick(struct edge_rest_conn *rc, struct edge_loop *el)
 {
-    struct edge_rest *r = rk_container_of(u, struct edge_rest, conn_user);
+    if (!rk_list_empty(&rc->waiting))
+        rk_loop_defer(el->loop, &rc->next);
+}
+
+static void call_ready(struct http_call *http)
+{
+    struct edge_rest *r = rk_container_of(http, struct edge_rest, http);
     struct edge_loop *el = r->el;
 
-    (void)why;
-    r->conn = NULL;
-    if (r->stream && !r->answered)
-        answer(r, "502");
-    else if (r->stream)
-        h2_stream_finish(r->stream, NULL, 0);
-    rest_free(r);
+    r->out = false;
+    if (r->stream) {
+        r->conn->n_out--;
+        respond(r);
+        kick(r->conn, el);
+    } else {
+        rest_free(r);
+    }
     edge_loop_less(el);
 }
 
-static const struct net_conn_ops conn_ops = {.data = conn_data, .closed = conn_closed};
+static const struct http_call_ops call_ops = {.ready = call_ready};
 
 /* ---- request ---- */
+
+static void stream_data(struct h2_stream_user *u, struct h2_stream *s, struct rk_str in)
+{
+    struct edge_rest *r = rk_container_of(u, struct edge_rest, user);
+
+    h2_stream_consume(s, in.n);
+    if (r->answered)
+        return;
+    if (!http_call_body(&r->http, in)) {
+        refuse(r, 413, "request body too large");
+        return;
+    }
+    count(r, r->http.body.n);
+    if (edge_h2_info(s)->recv_bytes > r->el->edge->limits.max_conn_recv_bytes)
+        refuse(r, 429, "too many unfinished requests on this connection");
+}
+
+static void stream_end(struct h2_stream_user *u, struct h2_stream *s)
+{
+    struct edge_rest *r = rk_container_of(u, struct edge_rest, user);
+
+    if (r->answered)
+        return;
+    h2_stream_deadline(s, 0);
+    rk_list_push_back(&r->conn->waiting, &r->link);
+    if (r->conn->waiting.next == &r->link)
+        next(&r->conn->next);
+}
+
+static void stream_late(struct h2_stream_user *u, struct h2_stream *s)
+{
+    struct edge_rest *r = rk_container_of(u, struct edge_rest, user);
+
+    (void)s;
+    if (!r->answered)
+        refuse(r, 408, "the request did not come in time");
+}
+
+static void stream_sent(struct h2_stream_user *u, struct h2_stream *s, size_t n)
+{
+    struct edge_rest *r = rk_container_of(u, struct edge_rest, user);
+
+    (void)s;
+    n = rk_min_size(n, r->unsent);
+    r->unsent -= n;
+    r->conn->held -= n;
+    (void)rk_budget_hold(&r->http.held, r->unsent);
+    kick(r->conn, r->el);
+}
+
+static void stream_closed(struct h2_stream_user *u, struct h2_stream *s, const struct rk_err *why)
+{
+    struct edge_rest *r = rk_container_of(u, struct edge_rest, user);
+    struct edge_rest_conn *rc = r->conn;
+
+    (void)s;
+    (void)why;
+    count(r, 0);
+    rk_list_remove(&r->link);
+    rc->held -= r->unsent;
+    r->stream = NULL;
+    r->conn = NULL;
+    if (r->out)
+        rc->n_out--; /* ready() frees it */
+    else
+        rest_free(r);
+    if (!rk_list_empty(&rc->waiting))
+        rk_loop_defer(rc->loop, &rc->next);
+}
+
+static const struct h2_stream_ops stream_ops = {
+    .data = stream_data,
+    .end = stream_end,
+    .late = stream_late,
+    .sent = stream_sent,
+    .closed = stream_closed,
+};
 
 static bool target_ok(struct rk_str s)
 {
@@ -173,138 +266,59 @@ static bool target_ok(struct rk_str s)
     return s.n > 0;
 }
 
-static void add_header(struct rk_buf *out, struct rk_str name, struct rk_str value)
+/* The stream may be gone while the call is with a pool: everything is copied. */
+static void copy_head(struct edge_rest *r)
 {
-    rk_buf_add(out, name);
-    rk_buf_addz(out, ": ");
-    rk_buf_add(out, value);
-    rk_buf_addz(out, "\r\n");
-}
+    struct http_req *req = &r->http.req;
+    struct rk_arena *mem = req->mem;
+    struct http_header *v = rk_new_n(mem, struct http_header, HTTP_MAX_HEADERS);
+    struct rk_str authority = h2_stream_header(r->stream, ":authority");
 
-static bool request_text(struct edge_rest *r, struct rk_buf *out)
-{
-    struct h2_stream *s = r->stream;
-    struct rk_str method = h2_stream_header(s, ":method"), path = h2_stream_header(s, ":path");
+    req->method = http_method_parse(h2_stream_header(r->stream, ":method"));
+    (void)rk_str_cut(rk_arena_dup(mem, h2_stream_header(r->stream, ":path")), '?', &req->path,
+                     &req->query);
+    req->headers = v;
+    if (authority.n)
+        v[req->n_headers++] = (struct http_header){RK_STR("host"), rk_arena_dup(mem, authority)};
+    for (size_t i = 0; i < h2_stream_n_headers(r->stream); i++) {
+        struct h2_header h = h2_stream_header_at(r->stream, i);
 
-    if (!target_ok(method) || !target_ok(path))
-        return false;
-    rk_buf_add(out, method);
-    rk_buf_addc(out, ' ');
-    rk_buf_add(out, path); /* printf would cut it */
-    rk_buf_addz(out, " HTTP/1.0\r\n");
-    if (h2_stream_header(s, ":authority").n)
-        add_header(out, RK_STR("host"), h2_stream_header(s, ":authority"));
-    for (size_t i = 0; i < h2_stream_first_trailer(s); i++) {
-        struct h2_header h = h2_stream_header_at(s, i);
-        bool twice = rk_str_eqz(h.name, "host") && h2_stream_header(s, ":authority").n;
-
-        if (h.name.n && h.name.p[0] != ':' && !hop_by_hop(h.name) && !twice &&
-            !rk_str_eqz(h.name, "content-length") && !rk_str_eqz(h.name, "expect"))
-            add_header(out, h.name, h.value);
+        if (!h.name.n || h.name.p[0] == ':' || hop_by_hop(h.name) ||
+            (authority.n && rk_str_eqz(h.name, "host")) || req->n_headers == HTTP_MAX_HEADERS)
+            continue;
+        v[req->n_headers++] =
+            (struct http_header){rk_arena_dup(mem, h.name), rk_arena_dup(mem, h.value)};
     }
-    if (r->buf.n || !(rk_str_eqz(method, "GET") || rk_str_eqz(method, "HEAD")))
-        rk_buf_printf(out, "content-length: %zu\r\n", r->buf.n);
-    rk_buf_addz(out, "\r\n");
-    return !out->full;
+    r->http.head_bytes = rk_arena_used(mem);
 }
 
-static enum rk_code start_exchange(struct edge_rest *r, struct rk_str head, struct rk_err *err)
+void edge_rest_start(struct edge_loop *el, struct edge_rest_conn *conn, const struct rk_addr *peer,
+                     bool https, struct h2_stream *s)
 {
-    enum rk_code rc;
-    int sv[2];
+    struct rk_arena *mem = rk_arena_new(0);
+    struct edge_rest *r = rk_new(mem, struct edge_rest);
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv))
-        return rk_fail(err, RK_UNAVAILABLE, "no socket pair");
-    r->conn_user.ops = &conn_ops;
-    rc = net_conn_adopt(r->el->loop, sv[0], &r->peer, NULL, &r->conn_user, &r->conn, err);
-    if (rc) {
-        (void)close(sv[1]);
-        return rc;
-    }
-    r->el->n_open++;
-    rc = r->edge->take(r->edge->h1, sv[1], &r->peer, r->https, err);
-    if (rc) {
-        net_conn_close(r->conn); /* conn_closed answers 502 */
-        return RK_OK;
-    }
-    net_conn_send(r->conn, head);
-    net_conn_send(r->conn, rk_buf_str(&r->buf));
-    forget_body(r);
-    return RK_OK;
-}
-
-static void stream_data(struct h2_stream_user *u, struct h2_stream *s, struct rk_str in)
-{
-    struct edge_rest *r = rk_container_of(u, struct edge_rest, user);
-
-    h2_stream_consume(s, in.n);
-    if (r->answered)
-        return;
-    rk_buf_add(&r->buf, in);
-    count(r, r->buf.n);
-    if (r->buf.full)
-        answer(r, "413");
-    else if (edge_h2_info(s)->recv_bytes > r->edge->limits.max_conn_recv_bytes)
-        answer(r, "429");
-}
-
-static void stream_end(struct h2_stream_user *u, struct h2_stream *s)
-{
-    struct edge_rest *r = rk_container_of(u, struct edge_rest, user);
-    struct rk_buf head;
-
-    (void)s;
-    if (r->answered || r->conn)
-        return;
-    rk_buf_init(&head, HEAD_MAX);
-    if (!request_text(r, &head))
-        answer(r, "400");
-    else if (start_exchange(r, rk_buf_str(&head), NULL))
-        answer(r, "503");
-    rk_buf_done(&head);
-}
-
-static void stream_drained(struct h2_stream_user *u, struct h2_stream *s)
-{
-    struct edge_rest *r = rk_container_of(u, struct edge_rest, user);
-
-    (void)s;
-    if (r->held && r->conn)
-        net_conn_resume(r->conn);
-    r->held = false;
-}
-
-static void stream_closed(struct h2_stream_user *u, struct h2_stream *s, const struct rk_err *why)
-{
-    struct edge_rest *r = rk_container_of(u, struct edge_rest, user);
-
-    (void)s;
-    (void)why;
-    count(r, 0);
-    r->stream = NULL;
-    if (r->conn)
-        net_conn_close(r->conn);
-    rest_free(r);
-}
-
-static const struct h2_stream_ops stream_ops = {
-    .data = stream_data,
-    .end = stream_end,
-    .drained = stream_drained,
-    .closed = stream_closed,
-};
-
-void edge_rest_start(struct edge_loop *el, const struct rk_addr *peer, bool https,
-                     struct h2_stream *s)
-{
-    struct edge_rest *r = rk_calloc(1, sizeof *r);
-
-    r->user.ops = &stream_ops;
-    r->stream = s;
-    r->edge = el->edge;
-    r->el = el;
-    r->peer = *peer;
-    r->https = https;
-    rk_buf_init(&r->buf, BODY_MAX);
+    *r = (struct edge_rest){.user = {&stream_ops}, .stream = s, .conn = conn, .el = el};
+    http_call_init(&r->http, el->edge->dispatch, &call_ops, mem, el->loop);
+    r->http.req.peer = *peer;
+    r->http.req.https = https;
     h2_stream_set_user(s, &r->user);
+    copy_head(r);
+    if (!target_ok(h2_stream_header(s, ":path")))
+        refuse(r, 400, "malformed request target");
+    else if (http_call_head(&r->http) == HTTP_CALL_READY)
+        respond(r);
+    else
+        h2_stream_deadline(s, el->edge->limits.request_timeout_ms);
+}
+
+void edge_rest_conn_init(struct edge_rest_conn *rc, struct rk_loop *loop, bool many)
+{
+    *rc = (struct edge_rest_conn){.next = {.run = next}, .loop = loop, .many = many};
+    rk_list_init(&rc->waiting);
+}
+
+void edge_rest_conn_done(struct edge_rest_conn *rc)
+{
+    rk_list_remove(&rc->next.link);
 }

@@ -8,7 +8,7 @@
 #include <microhttpd.h>
 #include <unistd.h>
 
-#include "lib/http/h1_reply.h"
+#include "lib/http/reply.h"
 #include "lib/net/ws.h"
 
 struct upgrade { /* in the arena of the request, which MHD ends after the hand-over */
@@ -105,7 +105,7 @@ bool h1_upgrade(struct MHD_Connection *mhd, const struct http_h1_upgrade *u,
         ws.status = 500;
         ws.reason = "upgrade failed";
     }
-    h1_error_status(resp, (unsigned)ws.status, ws.reason ? ws.reason : "bad request");
+    http_reply_status(resp, (unsigned)ws.status, ws.reason ? ws.reason : "bad request");
     if (ws.status == 426) {
         http_resp_header(resp, "Upgrade", RK_STR("websocket"));
         http_resp_header(resp, "Sec-WebSocket-Version", RK_STR("13"));

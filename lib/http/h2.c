@@ -30,7 +30,7 @@ enum {
     GOAWAY_DELAY_MS = 200, /* between the notice and the final GOAWAY: requests under way get in */
 };
 
-static void over(struct h2_session *s, enum rk_code code, const char *text)
+void h2_session_over(struct h2_session *s, enum rk_code code, const char *text)
 {
     if (s->over)
         return;
@@ -312,15 +312,16 @@ static void pull(struct h2_session *s)
         ssize_t n = nghttp2_session_mem_send(s->ng, &data);
 
         if (n < 0) {
-            over(s, RK_INTERNAL, nghttp2_strerror((int)n));
+            h2_session_over(s, RK_INTERNAL, nghttp2_strerror((int)n));
             return;
         }
         if (n == 0)
             break;
         s->io->ops->send(s->io, rk_str_of(data, (size_t)n));
+        s->io_handed += (size_t)n;
     }
     if (!nghttp2_session_want_read(s->ng) && !nghttp2_session_want_write(s->ng))
-        over(s, s->why.code, s->why.msg);
+        h2_session_over(s, s->why.code, s->why.msg);
 }
 
 static void turn(struct rk_task *t)
@@ -337,7 +338,7 @@ static void turn(struct rk_task *t)
         return;
     }
     if (s->stopping && !s->n_streams && s->going)
-        over(s, RK_OK, "");
+        h2_session_over(s, RK_OK, "");
 }
 
 void h2_session_kick(struct h2_session *s)
@@ -364,60 +365,21 @@ void h2_session_feed(struct h2_session *s, struct rk_str in)
         (void)nghttp2_session_terminate_session(
             s->ng, n == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
         pull(s);
-        over(s, RK_BAD_REQUEST, nghttp2_strerror((int)n));
+        h2_session_over(s, RK_BAD_REQUEST, nghttp2_strerror((int)n));
         return;
     }
     h2_session_kick(s);
 }
 
-/* ---- time ---- */
-
-static void tick(void *arg);
-
-static void arm(struct h2_session *s)
-{
-    int64_t next = INT64_MAX, now = rk_loop_now_ms(s->loop);
-    bool may_ping = s->opts.ping_after_ms && (s->opts.server || s->n_streams);
-
-    if (s->pinging)
-        next = s->ping_sent_ms + s->opts.ping_timeout_ms;
-    else if (s->opts.ping_after_ms)
-        next = (may_ping ? s->last_rx_ms : now) + s->opts.ping_after_ms;
-    if (s->opts.idle_timeout_ms)
-        next = rk_min_i64(next, (s->n_streams ? now : s->idle_since_ms) + s->opts.idle_timeout_ms);
-    if (next != INT64_MAX)
-        rk_timer_start(s->loop, &s->timer, rk_max_i64(next - now, 1), tick, s);
-}
-
-static void tick(void *arg)
-{
-    struct h2_session *s = arg;
-    int64_t now = rk_loop_now_ms(s->loop);
-    bool may_ping = s->opts.ping_after_ms && (s->opts.server || s->n_streams);
-
-    if (s->pinging && now - s->ping_sent_ms >= s->opts.ping_timeout_ms) {
-        over(s, RK_UNAVAILABLE, "no answer to ping");
-        return;
-    }
-    if (!s->pinging && may_ping && now - s->last_rx_ms >= s->opts.ping_after_ms) {
-        s->pinging = true;
-        s->ping_sent_ms = now;
-        (void)nghttp2_submit_ping(s->ng, NGHTTP2_FLAG_NONE, NULL);
-        h2_session_kick(s);
-    }
-    if (s->opts.idle_timeout_ms && !s->n_streams &&
-        now - s->idle_since_ms >= s->opts.idle_timeout_ms) {
-        h2_session_shutdown(s);
-        return;
-    }
-    arm(s);
-}
+/* ---- the end ---- */
 
 static void final_goaway(void *arg)
 {
     struct h2_session *s = arg;
 
     s->going = true;
+    s->timer_taken = false;
+    h2_watch_arm(s);
     (void)nghttp2_submit_goaway(s->ng, NGHTTP2_FLAG_NONE,
                                 nghttp2_session_get_last_proc_stream_id(s->ng), NGHTTP2_NO_ERROR,
                                 NULL, 0);
@@ -428,7 +390,7 @@ void h2_session_shutdown(struct h2_session *s)
 {
     if (s->stopping || s->over)
         return;
-    s->stopping = true;
+    s->stopping = s->timer_taken = true;
     if (s->opts.server)
         (void)nghttp2_submit_shutdown_notice(s->ng);
     rk_timer_start(s->loop, &s->timer, s->opts.server ? GOAWAY_DELAY_MS : 0, final_goaway, s);
@@ -528,7 +490,7 @@ struct h2_session *h2_session_new(struct rk_loop *loop, const struct h2_opts *op
     s->last_rx_ms = s->idle_since_ms = rk_loop_now_ms(loop);
     create_ng(s);
     send_settings(s);
-    arm(s);
+    h2_watch_arm(s);
     h2_session_kick(s);
     return s;
 }

@@ -48,6 +48,9 @@ struct h2_session_ops {
     /** Nothing more to do or to hope for: send what the io holds and close it, then free the
      *  session (not in here). Once. RK_OK: orderly. */
     void (*over)(struct h2_session_user *u, const struct rk_err *why);
+    /** Whether memory is short, so that stalled streams get an eighth of their time only. May be
+     *  NULL. */
+    bool (*hurry)(struct h2_session_user *u);
 };
 
 struct h2_opts { /* open; zero means the default in brackets */
@@ -59,7 +62,12 @@ struct h2_opts { /* open; zero means the default in brackets */
     int64_t ping_after_ms;   /* [0: never] silence before a PING; clients: while streams are open */
     int64_t ping_timeout_ms; /* [20000] for any sign of life after it */
     int64_t idle_timeout_ms; /* [0: never] without streams: GOAWAY */
+    /** [0: never] A stream whose unsent bytes have not shrunk by H2_STALL_BYTES in this time is
+     *  reset, and a connection that takes nothing at all for as long is over. */
+    int64_t stall_timeout_ms;
 };
+
+#define H2_STALL_BYTES ((size_t)16 * 1024) /* in stall_timeout_ms, or all that there is */
 
 /** Queues the preface and SETTINGS. Owned: h2_session_free. */
 struct h2_session *h2_session_new(struct rk_loop *loop, const struct h2_opts *opts,
@@ -95,6 +103,11 @@ struct h2_stream_ops { /* all but closed may be NULL */
     void (*data)(struct h2_stream_user *u, struct h2_stream *s, struct rk_str in);
     /** The peer's side ended; trailers can be read now. */
     void (*end)(struct h2_stream_user *u, struct h2_stream *s);
+    /** n bytes of what was written have been handed to the io. For counting only: nothing of the
+     *  session may be called in here. */
+    void (*sent)(struct h2_stream_user *u, struct h2_stream *s, size_t n);
+    /** The time of h2_stream_deadline is over; NULL: the stream is reset. */
+    void (*late)(struct h2_stream_user *u, struct h2_stream *s);
     /** All that was written has been handed to the io. */
     void (*drained)(struct h2_stream_user *u, struct h2_stream *s);
     /** The session is going down: end soon. */
@@ -118,6 +131,11 @@ size_t h2_stream_n_headers(const struct h2_stream *s);
 struct h2_header h2_stream_header_at(const struct h2_stream *s, size_t i);
 /** Index of the first trailer: headers before, trailers from there on. */
 size_t h2_stream_first_trailer(const struct h2_stream *s);
+
+/** Something that the peer owes (the end of a request, of a message) must be there in ms, else
+ *  late(); to within H2_TICK_MS. 0: no more. */
+void h2_stream_deadline(struct h2_stream *s, int64_t ms);
+#define H2_TICK_MS 1000
 
 /** Give n bytes of window back to the peer. */
 void h2_stream_consume(struct h2_stream *s, size_t n);

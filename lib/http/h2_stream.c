@@ -109,6 +109,13 @@ struct rk_str h2_stream_header(const struct h2_stream *st, const char *name)
     return (struct rk_str){0};
 }
 
+void h2_stream_deadline(struct h2_stream *st, int64_t ms)
+{
+    st->late_ms = ms ? rk_loop_now_ms(st->session->loop) + ms : 0;
+    if (ms)
+        h2_watch_look(st->session, ms);
+}
+
 void h2_stream_consume(struct h2_stream *st, size_t n)
 {
     if (!n)
@@ -202,7 +209,11 @@ int h2_stream_send_cb(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *
         return NGHTTP2_ERR_WOULDBLOCK;
     s->io->ops->send(s->io, rk_str_of(framehd, 9));
     st->queued -= length;
+    st->moved += length;
+    s->io_handed += length + 9;
     st->reserved = 0;
+    if (st->user && st->user->ops->sent)
+        st->user->ops->sent(st->user, st, length);
     while (length)
         length -= piece_send(st, length);
     if (!st->queued && st->user && !rk_list_linked(&st->drained_link))
@@ -236,6 +247,11 @@ void h2_stream_write(struct h2_stream *st, struct rk_str head, struct rk_bytes *
         rk_bytes_unref(b);
         free(p);
         return;
+    }
+    if (!st->queued && st->session->opts.stall_timeout_ms) {
+        st->stall_ms = rk_loop_now_ms(st->session->loop);
+        st->moved = 0;
+        h2_watch_look(st->session, H2_TICK_MS);
     }
     st->queued += piece_size(p);
     rk_list_push_back(&st->queue, &p->link);
@@ -334,6 +350,8 @@ void h2_stream_reset(struct h2_stream *st, uint32_t code)
     if (st->reset)
         return;
     st->reset = true;
+    if (!st->reserved)
+        queue_clear(st); /* now: the frame may have to wait for a peer that reads nothing */
     (void)nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, code);
     h2_session_kick(st->session);
 }

@@ -40,6 +40,9 @@ struct h2_stream {
     struct rk_list queue;
     size_t queued;
     size_t reserved;            /* promised to nghttp2, not handed over yet */
+    size_t moved;               /* bytes handed over since stall_ms */
+    int64_t stall_ms;           /* when `moved` was looked at last */
+    int64_t late_ms;            /* h2_stream_deadline; 0: none */
     struct h2_header *trailers; /* one block, text behind the array */
     size_t n_trailers;
 };
@@ -57,7 +60,11 @@ struct h2_session {
     struct rk_task turn;
     struct rk_timer *timer;
     int64_t last_rx_ms, ping_sent_ms, idle_since_ms;
-    bool pinging, ready, going, stopping, over, in_callback;
+    int64_t look_ms;            /* when to look at the streams again; 0: not */
+    int64_t io_stall_ms;        /* since when the io holds bytes and takes no more; 0: it does */
+    size_t io_handed, io_taken; /* bytes handed to the io; of those gone, at the last look */
+    bool pinging, ready, going, stopping, over;
+    bool timer_taken;                  /* by the way to the final GOAWAY */
     struct rk_bucket resets, oddities; /* what a flooding peer does */
     struct rk_err why;
 };
@@ -76,5 +83,14 @@ int h2_stream_send_cb(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *
 
 /** Something was submitted: send at the end of the turn. */
 void h2_session_kick(struct h2_session *s);
+
+/* h2_watch.c: time. */
+
+/** Set the timer to the next thing that is due. */
+void h2_watch_arm(struct h2_session *s);
+/** Look at the streams in_ms from now at the latest. */
+void h2_watch_look(struct h2_session *s, int64_t in_ms);
+/** The session is over (h2.c). */
+void h2_session_over(struct h2_session *s, enum rk_code code, const char *text);
 
 #endif

@@ -14,6 +14,7 @@ enum { METRICS_MAX = 4 * 1024 * 1024, STOP_GRACE_MS = 200 };
 struct ops_http {
     struct ops_http_opts opts;
     struct edge *edge;
+    struct http_dispatch *dispatch;
     struct http_h1 *h1;
     struct http_router *router;
 };
@@ -75,18 +76,19 @@ static enum rk_code start(struct ops_http *o, struct rk_err *err)
                              .listen = listen,
                              .log = o->opts.log,
                              .limits = {.max_conns = 64}};
-    struct http_h1_opts h1 = {
-        .router = o->router, .app = o, .max_connections = 64, .log = o->opts.log};
+    struct http_dispatch_opts d = {.router = o->router, .app = o, .log = o->opts.log};
+    struct http_h1_opts h1 = {.max_connections = 64, .log = o->opts.log};
     enum rk_code rc;
 
     for (; edge.n_listen < o->opts.n_listen && edge.n_listen < RK_ARRAY_LEN(listen);
          edge.n_listen++)
         listen[edge.n_listen] = (struct edge_listen){.addr = o->opts.listen[edge.n_listen]};
+    o->dispatch = h1.dispatch = http_dispatch_new(&d);
     rc = http_h1_new(&h1, &o->h1, err);
     if (rc == RK_OK)
         rc = edge_new(&edge, &o->edge, err);
     if (rc == RK_OK) {
-        edge_set_http(o->edge, o->h1, http_h1_take_fd);
+        edge_set_http(o->edge, o->dispatch, o->h1, http_h1_take_fd);
         rc = edge_start(o->edge, err);
     }
     return rc;
@@ -129,6 +131,7 @@ void ops_http_free(struct ops_http *o)
         return;
     http_h1_free(o->h1); /* before the edge, which it asks about WebSocket paths */
     edge_free(o->edge);
+    http_dispatch_free(o->dispatch);
     http_router_free(o->router);
     free(o);
 }

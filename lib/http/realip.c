@@ -141,3 +141,12 @@ enum http_proxy_hdr http_proxy_parse(struct rk_str in, size_t *used, struct rk_a
         return HTTP_PROXY_MORE;
     return HTTP_PROXY_NONE;
 }
+
+struct rk_str http_addr_key(const struct rk_addr *a, char *buf)
+{
+    if (!a->ip.family || rk_ip_is_loopback(&a->ip) || rk_ip_is_private(&a->ip))
+        return (struct rk_str){0};
+    buf[0] = (char)a->ip.family;
+    memcpy(buf + 1, a->ip.b, 8);
+    return rk_str_of(buf, a->ip.family == 6 ? 9 : 5);
+}

@@ -29,6 +29,11 @@ bool http_proxies_trust(const struct http_proxies *p, const struct rk_ip *ip);
 struct rk_addr http_real_addr(const struct http_proxies *p, const struct rk_addr *peer,
                               struct rk_str forwarded_for, struct rk_str real_ip);
 
+/** What counts as one client where places and memory are counted: an IPv4 address or an IPv6 /64
+ *  (which one customer has). Empty for loopback, private and unknown addresses: behind them are
+ *  many. buf: at least 9 bytes, which the result points to. */
+struct rk_str http_addr_key(const struct rk_addr *a, char *buf);
+
 enum http_proxy_hdr { HTTP_PROXY_NONE, HTTP_PROXY_MORE, HTTP_PROXY_OK, HTTP_PROXY_BAD };
 
 /** Longest PROXY header that is accepted. */

@@ -154,12 +154,12 @@ void rest_free(struct rest *r)
     free(r);
 }
 
-void rest_attach(struct rest *r, struct http_router *router, struct http_h1_opts *h1)
+void rest_attach(struct rest *r, struct http_router *router, struct http_dispatch_opts *to)
 {
     http_router_add(router, REST_ROUTES, REST_N_ROUTES);
-    h1->app = r;
-    h1->guard = guard;
-    h1->try_guard = try_guard;
-    h1->finish = finish;
-    h1->api_prefix = "/api/";
+    to->app = r;
+    to->guard = guard;
+    to->try_guard = try_guard;
+    to->finish = finish;
+    to->api_prefix = "/api/";
 }

@@ -3,13 +3,13 @@
  * The REST API of management: authentication, and thin handlers (decode, operation, encode), one
  * file per resource. routes.c is the one table of what exists.
  *
- *   lib/http/h1 ──▶ guard: token → caller ──▶ handler ──▶ management/ops ──▶ engine
+ *   lib/http ──▶ guard: token → caller ──▶ handler ──▶ management/ops ──▶ engine
  *                                                └──▶ snapshot ──▶ JSON
  */
 #ifndef MGMT_REST_REST_H
 #define MGMT_REST_REST_H
 
-#include "lib/http/h1.h"
+#include "lib/http/dispatch.h"
 #include "management/auth/pat.h"
 #include "management/ops/op.h"
 
@@ -48,8 +48,8 @@ struct rest_opts { /* open; copied, what it points to is borrowed until rest_fre
 enum rk_code rest_new(const struct rest_opts *opts, struct rest **out, struct rk_err *err) RK_MUST;
 void rest_free(struct rest *r); /* accepts NULL */
 
-/** Add all routes, and fill what http_h1 needs to call us: app, guard, try_guard, finish and
- *  api_prefix. */
-void rest_attach(struct rest *r, struct http_router *router, struct http_h1_opts *h1);
+/** Add all routes, and fill what the HTTP server needs to call us: app, guard, try_guard, finish
+ * and api_prefix. */
+void rest_attach(struct rest *r, struct http_router *router, struct http_dispatch_opts *to);
 
 #endif

@@ -23,6 +23,7 @@
 #include "lib/base/id.h"
 #include "lib/base/num.h"
 #include "lib/crypto/vault.h"
+#include "lib/http/h1.h"
 #include "management/engine/presence.h"
 #include "management/ops/peer_login.h"
 #include "management/ops/tokens.h"
@@ -217,6 +218,7 @@ int main(int argc, char **argv)
                            .jobs = &jobs,
                            .geo_names_path = getenv("RESTD_GEO")};
     struct rk_prefix loopback = {rk_ip4(127, 0, 0, 0), 8};
+    struct http_dispatch_opts d = {.log = log, .trusted = {&loopback, 1}};
     struct http_h1_opts ho = {.log = log, .trusted = {&loopback, 1}, .max_per_address = 4096};
     struct http_router *router = http_router_new();
     struct rk_pool_ops ops;
@@ -234,18 +236,20 @@ int main(int argc, char **argv)
     check(mgmt_db_open(m, &db, &err), &err);
     ro.m = m;
     ops = mgmt_pool_ops(m);
-    check(rk_pool_new(&ho.pool, STORE_THREADS, 1000, &ops, &err), &err);
-    check(rest_new(&ro, (struct rest **)&ho.app, &err), &err);
-    rest_attach(ho.app, router, &ho);
-    ho.router = router;
+    check(rk_pool_new(&d.pool, STORE_THREADS, 1000, &ops, &err), &err);
+    check(rest_new(&ro, (struct rest **)&d.app, &err), &err);
+    rest_attach(d.app, router, &d);
+    d.router = router;
+    ho.dispatch = http_dispatch_new(&d);
     check(http_h1_new(&ho, &h1, &err), &err);
     printf("port %u\n", port);
     (void)fflush(stdout);
     serve(h1, db, fd);
     http_h1_stop(h1, 2000);
     http_h1_free(h1);
-    rk_pool_free(ho.pool);
-    rest_free(ho.app);
+    http_dispatch_free(ho.dispatch);
+    rk_pool_free(d.pool);
+    rest_free(d.app);
     http_router_free(router);
     db_close(db);
     mgmt_close(m);

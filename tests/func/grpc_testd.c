@@ -162,6 +162,7 @@ int main(int argc, char **argv)
     struct rk_loop *loops[LOOPS];
     struct edge_opts opts = {.loops = loops, .n_loops = LOOPS, .listen = listen, .n_listen = 1};
     struct http_router *router = http_router_new();
+    struct http_dispatch_opts d_opts = {0};
     struct http_h1_opts h1_opts = {0};
     struct http_h1 *h1 = NULL;
     struct edge *e = NULL;
@@ -180,8 +181,9 @@ int main(int argc, char **argv)
     listen[0].proxy_protocol = listen[1].proxy_protocol = true;
     opts.log = rk_log_new(2, RK_DEBUG, false);
     http_router_add(router, routes, RK_ARRAY_LEN(routes));
-    h1_opts.router = router;
-    h1_opts.log = opts.log;
+    d_opts.router = router;
+    h1_opts.log = d_opts.log = opts.log;
+    h1_opts.dispatch = http_dispatch_new(&d_opts);
     if (http_h1_new(&h1_opts, &h1, &err))
         die(&err);
     for (size_t i = 0; i < LOOPS; i++)
@@ -190,7 +192,7 @@ int main(int argc, char **argv)
     if (edge_new(&opts, &e, &err) || edge_add_grpc(e, methods, RK_ARRAY_LEN(methods), NULL, &err) ||
         edge_add_ws_proxy(e, "/ws-proxy/test", &err))
         die(&err);
-    edge_set_http(e, h1, http_h1_take_fd);
+    edge_set_http(e, h1_opts.dispatch, h1, http_h1_take_fd);
     if (edge_start(e, &err))
         die(&err);
     (void)printf("%u %u\n", edge_port(e, 0), edge_port(e, 1));
@@ -209,6 +211,7 @@ int main(int argc, char **argv)
         rk_loop_join(loops[i]);
     }
     edge_free(e);
+    http_dispatch_free(h1_opts.dispatch);
     for (size_t i = 0; i < LOOPS; i++)
         rk_loop_free(loops[i]);
     rk_log_free(opts.log);

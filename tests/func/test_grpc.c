@@ -12,6 +12,7 @@
 #include "lib/base/num.h"
 #include "lib/grpc/client.h"
 #include "lib/grpc/server.h"
+#include "lib/http/dispatch.h"
 #include "lib/net/tcp.h"
 #include "tests/unit/cert.h"
 
@@ -659,14 +660,14 @@ START_TEST(unfinished_heads_that_end_are_dropped)
 }
 END_TEST
 
-static enum rk_code never_take(struct http_h1 *h1, int fd, const struct rk_addr *peer, bool https,
-                               struct rk_err *err)
+static enum rk_code never_called(struct http_req *req, struct http_resp *resp, struct db *db,
+                                 struct rk_err *err)
 {
-    (void)h1;
-    (void)peer;
-    (void)https;
-    (void)close(fd);
-    return rk_fail(err, RK_LIMIT, "not here");
+    (void)req;
+    (void)resp;
+    (void)db;
+    (void)err;
+    ck_abort_msg("the request has not ended");
 }
 
 static void send_frame(int fd, unsigned type, unsigned flags, unsigned stream, const char *p,
@@ -697,13 +698,19 @@ START_TEST(unfinished_bodies_have_a_budget)
 {
     static const char post[] = {'\x83', '\x86', '\x84', 'A', 1, 'x'}; /* POST http / x */
     static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    static const struct http_route routes[] = {
+        {.method = HTTP_POST, .path = "/", .handler = never_called, .flags = HTTP_PUBLIC}};
     struct edge_limits limits = {.max_conn_recv_bytes = 100 * 1000};
+    struct http_dispatch_opts d = {.router = http_router_new()};
     static char body[16000];
     unsigned type = 0, stream = 0;
+    struct http_dispatch *dispatch;
     int fd;
 
     server_start(&limits);
-    edge_set_http(srv.edge, NULL, never_take);
+    http_router_add((struct http_router *)(uintptr_t)d.router, routes, RK_ARRAY_LEN(routes));
+    dispatch = http_dispatch_new(&d);
+    edge_set_http(srv.edge, dispatch, NULL, NULL);
     fd = dial_raw();
     ck_assert_int_eq(write(fd, preface, sizeof preface - 1), sizeof preface - 1);
     send_frame(fd, 4, 0, 0, NULL, 0);
@@ -725,6 +732,8 @@ START_TEST(unfinished_bodies_have_a_budget)
     ck_assert_uint_eq(stream, 3);
     (void)close(fd);
     server_stop();
+    http_dispatch_free(dispatch);
+    http_router_free((struct http_router *)(uintptr_t)d.router);
 }
 END_TEST
 

@@ -13,8 +13,11 @@
 #include "lib/http/h1.h"
 #include "lib/json/json.h"
 
+#define MAX_HELD 1600 /* bytes of requests and answers */
+
 static struct rk_pool *pool;
 static struct http_router *router;
+static struct http_dispatch *dispatch;
 static struct http_h1 *h1;
 static struct rk_metrics *metrics;
 
@@ -89,31 +92,33 @@ static const struct http_route ROUTES[] = {
 static void setup(void)
 {
     static const struct rk_prefix trusted[] = {{{4, {10}}, 8}};
-    struct http_h1_opts o = {.app = &pool,
-                             .guard = guard,
-                             .api_prefix = "/api/",
-                             .max_connections = 20,
+    struct http_dispatch_opts d = {.app = &pool,
+                                   .guard = guard,
+                                   .api_prefix = "/api/",
+                                   .max_body_bytes = 1000,
+                                   .max_held_bytes = MAX_HELD,
+                                   .trusted = {trusted, 1}};
+    struct http_h1_opts o = {.max_connections = 20,
                              .max_per_address = 5,
-                             .max_body_bytes = 1000,
-                             .max_bodies_bytes = 1600,
                              .idle_timeout_s = 1,
-                             .request_timeout_s = 1};
+                             .request_timeout_s = 1,
+                             .trusted = {trusted, 1}};
 
-    o.trusted.v = trusted;
-    o.trusted.n = 1;
     metrics = rk_metrics_new();
-    o.metrics = metrics;
+    o.metrics = d.metrics = metrics;
     router = http_router_new();
     http_router_add(router, ROUTES, RK_ARRAY_LEN(ROUTES));
     ck_assert_int_eq(rk_pool_new(&pool, 2, 100, &(struct rk_pool_ops){0}, NULL), RK_OK);
-    o.router = router;
-    o.pool = pool;
+    d.router = router;
+    d.pool = pool;
+    o.dispatch = dispatch = http_dispatch_new(&d);
     ck_assert_int_eq(http_h1_new(&o, &h1, NULL), RK_OK);
 }
 
 static void teardown(void)
 {
     http_h1_free(h1);
+    http_dispatch_free(dispatch);
     rk_pool_free(pool);
     http_router_free(router);
     rk_metrics_free(metrics);

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Answers of the HTTP/1.1 server; see h1_reply.h. */
+/* Answers of the HTTP server; see reply.h. */
 #include "config.h"
 
-#include "lib/http/h1_reply.h"
-
-#include <microhttpd.h>
-#include <stdlib.h>
+#include "lib/http/reply.h"
 
 #include "lib/http/gzip.h"
 #include "lib/json/json.h"
-
-enum { FAILED_LOG_MS = 60000 }; /* one line in this time for what fails temporarily */
 
 /* Methods a preflight may ask for, as the official server's CORS layer allows them. */
 #define PREFLIGHT_METHODS                                                                          \
     (1u << HTTP_HEAD | 1u << HTTP_GET | 1u << HTTP_POST | 1u << HTTP_PUT | 1u << HTTP_PATCH |      \
      1u << HTTP_DELETE)
+
+enum {
+    FAILED_LOG_MS = 60000, /* one line in this time for what fails temporarily */
+    LOG_PATH_MAX = 256,
+    LOG_SEGMENT_MAX = 24, /* above the 20 characters of an id, below any token */
+};
 
 static void cors(const struct http_req *req, struct http_resp *resp)
 {
@@ -26,40 +27,53 @@ static void cors(const struct http_req *req, struct http_resp *resp)
         http_resp_header(resp, "Access-Control-Allow-Origin", RK_STR("*"));
 }
 
-bool h1_send(struct MHD_Connection *mhd, const struct http_req *req, struct http_resp *resp,
-             bool close)
+static bool has_header(const struct http_resp *resp, const char *name)
 {
-    struct MHD_Response *r;
-    bool ok = true;
+    for (size_t i = 0; i < resp->n_headers; i++)
+        if (rk_str_ieq(resp->headers[i].name, rk_str_z(name)))
+            return true;
+    return false;
+}
 
-    if (resp->body.n) {
-        r = MHD_create_response_from_buffer(resp->body.n, resp->body.p, MHD_RESPMEM_MUST_FREE);
-    } else {
-        rk_buf_done(&resp->body);
-        r = MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
-    }
-    if (!r)
-        return false;
-    resp->body = (struct rk_buf){.max = resp->body.max}; /* MHD has the memory */
+void http_reply_finish(const struct http_req *req, struct http_resp *resp)
+{
+    if (!resp->status)
+        resp->status = 200;
+    if (resp->status == 503 && !has_header(resp, "Retry-After"))
+        http_resp_header(resp, "Retry-After", RK_STR("2"));
     if (req->route && req->route->flags & HTTP_CORS)
         cors(req, resp);
     http_resp_header(resp, "X-Request-Id", rk_str_z(req->id));
-    if (close)
-        http_resp_header(resp, "Connection", RK_STR("close"));
     if (!resp->content_type)
         resp->content_type = HTTP_JSON;
     if (*resp->content_type)
         http_resp_header(resp, "Content-Type", rk_str_z(resp->content_type));
-    for (size_t i = 0; i < resp->n_headers && ok; i++)
-        ok = MHD_add_response_header(r, rk_arena_dupz(req->mem, resp->headers[i].name),
-                                     rk_arena_dupz(req->mem, resp->headers[i].value)) == MHD_YES;
-    if (ok)
-        ok = MHD_queue_response(mhd, resp->status, r) == MHD_YES;
-    MHD_destroy_response(r);
-    return ok;
 }
 
-void h1_log_failure(struct rk_log *log, const struct http_req *req, const struct rk_err *err)
+/* Invitations and other secrets stand in paths: what is as long as one of them is not shown. */
+struct rk_str http_reply_log_path(const struct http_req *req)
+{
+    struct rk_buf b;
+    struct rk_str rest = req->path, seg, text;
+    bool more = true;
+
+    rk_buf_init(&b, LOG_PATH_MAX);
+    while (more && !b.full) {
+        more = rk_str_cut(rest, '/', &seg, &rest);
+        if (seg.n > LOG_SEGMENT_MAX)
+            rk_buf_addz(&b, "{...}");
+        else
+            rk_buf_add(&b, seg);
+        if (more)
+            rk_buf_addc(&b, '/');
+    }
+    text = rk_arena_dup(req->mem, rk_buf_str(&b));
+    rk_buf_done(&b);
+    return text;
+}
+
+void http_reply_log_failure(struct rk_log *log, const struct http_req *req,
+                            const struct rk_err *err)
 {
     static struct rk_log_gate gate;
     enum rk_log_level level = rk_log_failure_level(log, err);
@@ -68,16 +82,17 @@ void h1_log_failure(struct rk_log *log, const struct http_req *req, const struct
     (void)rk_addr_format(&req->peer, peer);
     if (level == RK_WARN) { /* one of many */
         rk_log_every(&gate, FAILED_LOG_MS, log, level, "http request failed",
-                     kv_z("request", req->id), kv_z("peer", peer), kv_str("path", req->path),
-                     KV_ERR(err));
+                     kv_z("request", req->id), kv_z("peer", peer),
+                     kv_str("path", http_reply_log_path(req)), KV_ERR(err));
         return;
     }
     rk_log(log, level == RK_INFO ? RK_DEBUG : level, "http request failed",
            kv_z("request", req->id), kv_z("peer", peer),
-           kv_z("method", http_method_name(req->method)), kv_str("path", req->path), KV_ERR(err));
+           kv_z("method", http_method_name(req->method)),
+           kv_str("path", http_reply_log_path(req)), KV_ERR(err));
 }
 
-void h1_error_status(struct http_resp *resp, unsigned status, const char *text)
+void http_reply_status(struct http_resp *resp, unsigned status, const char *text)
 {
     resp->status = status;
     resp->content_type = HTTP_JSON;
@@ -89,7 +104,7 @@ void h1_error_status(struct http_resp *resp, unsigned status, const char *text)
     rk_buf_addc(&resp->body, '\n');
 }
 
-bool h1_compressible(const struct http_resp *resp)
+bool http_reply_compressible(const struct http_resp *resp)
 {
     const char *type = resp->content_type ? resp->content_type : HTTP_JSON;
 
@@ -124,8 +139,8 @@ static void preflight(const struct http_req *req, struct http_resp *resp, struct
         http_resp_header(resp, "Access-Control-Allow-Headers", text);
 }
 
-void h1_options(const struct http_router *router, struct http_req *req, struct http_resp *resp,
-                unsigned allow)
+void http_reply_options(const struct http_router *router, struct http_req *req,
+                        struct http_resp *resp, unsigned allow)
 {
     const struct http_route *any = http_router_any(router, req);
     struct rk_str wanted;
@@ -142,10 +157,11 @@ void h1_options(const struct http_router *router, struct http_req *req, struct h
         cors(req, resp);
 }
 
-void h1_not_found(const struct http_req *req, struct http_resp *resp, const char *api_prefix)
+void http_reply_not_found(const struct http_req *req, struct http_resp *resp,
+                          const char *api_prefix)
 {
     if (api_prefix && rk_str_starts(req->path, rk_str_z(api_prefix))) {
-        h1_error_status(resp, 404, "no such path");
+        http_reply_status(resp, 404, "no such path");
         cors(req, resp);
         return;
     }
@@ -155,7 +171,7 @@ void h1_not_found(const struct http_req *req, struct http_resp *resp, const char
     rk_buf_addz(&resp->body, "404 page not found\n");
 }
 
-void h1_not_allowed(const struct http_req *req, struct http_resp *resp, unsigned allow)
+void http_reply_not_allowed(const struct http_req *req, struct http_resp *resp, unsigned allow)
 {
     resp->status = 405;
     resp->content_type = "";
