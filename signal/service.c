@@ -32,6 +32,18 @@ static void displace(struct sig_hub *hub, struct sig_lane *lane, struct sig_stre
     sig_stream_unref(old);
 }
 
+/* Strangers choose keys as they like: places that run short go to those who have few. */
+static bool may_register(struct sig_lane *lane, struct grpc_call *c)
+{
+    const struct sig_hub *hub = lane->hub;
+    size_t n = sig_registry_size(hub->registry);
+
+    if (n >= hub->max_streams / 2 && !grpc_call_of_many(c) &&
+        sig_places_of(&lane->places, grpc_call_conn(c)) >= SIG_PER_CONN)
+        return false;
+    return n < hub->max_streams || sig_stream_evict(lane, c);
+}
+
 static void connect_begin(struct grpc_call *c)
 {
     struct sig_hub *hub = grpc_call_app(c);
@@ -50,7 +62,7 @@ static void connect_begin(struct grpc_call *c)
         refuse(c, hub->metrics.fail_registration, RK_BAD_REQUEST, "peer id is too long");
         return;
     }
-    if (!lane || sig_registry_size(hub->registry) >= hub->max_streams) {
+    if (!lane || !may_register(lane, c)) {
         refuse(c, hub->metrics.fail_registration, RK_LIMIT, "too many registered peers");
         return;
     }

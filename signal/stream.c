@@ -7,11 +7,13 @@
 #include <stdlib.h>
 
 #include "lib/base/num.h"
+#include "signal/registry.h"
 
 struct sig_stream {
     _Atomic uint32_t refs;
     struct sig_lane *lane;
     struct rk_str key; /* own copy behind the struct */
+    struct sig_place place;
     /* loop thread of the lane */
     struct grpc_call *call; /* NULL once ended */
     int64_t began_ms;
@@ -40,6 +42,7 @@ struct sig_stream *sig_stream_new(struct sig_lane *lane, struct grpc_call *call,
     s->began_ms = rk_loop_now_ms(lane->loop);
     memcpy(s->key_bytes, key.p, key.n);
     s->key = rk_str_of(s->key_bytes, key.n);
+    sig_places_enter(&lane->places, grpc_call_conn(call), &s->place);
     return s;
 }
 
@@ -65,6 +68,7 @@ void sig_stream_ended(struct sig_stream *s)
     rk_metric_observe(s->lane->hub->metrics.connection_s,
                       (rk_loop_now_ms(s->lane->loop) - s->began_ms) / 1000);
     rk_timer_cancel(&s->stall);
+    sig_places_leave(&s->lane->places, &s->place);
     grpc_call_unref(s->call);
     s->call = NULL;
     sig_stream_unref(s);
@@ -147,6 +151,24 @@ static void displace_now(struct sig_stream *s)
         grpc_call_fail_status(s->call, GRPC_UNKNOWN, RK_STR("peer registered again"));
 }
 
+bool sig_stream_evict(struct sig_lane *lane, const struct grpc_call *call)
+{
+    struct sig_place *place = sig_places_victim(&lane->places, grpc_call_conn(call));
+    struct sig_stream *s;
+
+    if (!place)
+        return false;
+    s = rk_container_of(place, struct sig_stream, place);
+    sig_places_leave(&lane->places, place);
+    if (sig_registry_remove(lane->hub->registry, s)) {
+        rk_metric_add(lane->hub->metrics.active, -1);
+        rk_metric_add(lane->hub->metrics.deregistrations, 1);
+    }
+    grpc_call_fail_status(s->call, GRPC_RESOURCE_EXHAUSTED,
+                          RK_STR("too many registrations on this connection"));
+    return true;
+}
+
 /* ---- lanes ---- */
 
 static void deliver_now(struct delivery *d)
@@ -205,11 +227,13 @@ void sig_lane_init(struct sig_lane *l, struct sig_hub *hub, struct rk_loop *loop
     *l = (struct sig_lane){.hub = hub, .loop = loop, .task = {.run = on_bell}};
     (void)pthread_mutex_init(&l->lock, NULL);
     rk_list_init(&l->inbox);
+    sig_places_init(&l->places);
 }
 
 void sig_lane_done(struct sig_lane *l)
 {
     (void)pthread_mutex_destroy(&l->lock);
+    sig_places_done(&l->places);
 }
 
 struct sig_lane *sig_lane_of(struct sig_hub *hub, const struct rk_loop *loop)

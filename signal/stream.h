@@ -25,6 +25,7 @@
 #include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/grpc/call.h"
+#include "signal/places.h"
 
 /* Bytes that may wait for one client: some thirty offers with post-quantum keys (512 KiB each). */
 #define SIG_QUEUE_MAX ((size_t)16 << 20)
@@ -49,6 +50,7 @@ struct sig_metrics { /* lent by the registry of metrics; all may be NULL */
 struct sig_lane { /* what belongs to one loop */
     struct sig_hub *hub;
     struct rk_loop *loop;
+    struct sig_places places;
     struct rk_task task;
     pthread_mutex_t lock; /* guards the three below */
     struct rk_list inbox; /* deliveries */
@@ -88,6 +90,10 @@ void sig_stream_drained(struct sig_stream *s);
  *  since_us: when it came in (wall clock, for the latency metric). */
 void sig_stream_deliver(struct sig_stream *s, struct sig_lane *from, struct rk_bytes *body,
                         int64_t since_us);
+
+/** End the oldest stream of the connection of this lane that has most, for a newcomer on the
+ *  connection of `call`; false when no connection has many. Loop thread of the lane. */
+bool sig_stream_evict(struct sig_lane *lane, const struct grpc_call *call);
 
 /** A newer registration took over: end the stream with UNKNOWN "peer registered again". */
 void sig_stream_displace(struct sig_stream *s, struct sig_lane *from);
