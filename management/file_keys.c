@@ -4,7 +4,7 @@
 
 #include "management/file_keys.h"
 
-#include "lib/http/svc.h"
+#include "lib/serve/svc.h"
 #include "management/upstream_env.h"
 
 #define READ(path)                                                                                 \

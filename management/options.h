@@ -4,7 +4,7 @@
 #ifndef MGMT_OPTIONS_H
 #define MGMT_OPTIONS_H
 
-#include "lib/http/svc.h"
+#include "lib/serve/svc.h"
 #include "management/app.h"
 
 struct mgmt_options { /* open */

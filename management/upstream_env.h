@@ -7,7 +7,7 @@
 #ifndef MGMT_UPSTREAM_ENV_H
 #define MGMT_UPSTREAM_ENV_H
 
-#include "lib/http/svc.h"
+#include "lib/serve/svc.h"
 
 #define MGMT_IDLE_ENV(name, values, why)                                                           \
     {                                                                                              \

@@ -3,8 +3,8 @@
 #ifndef RK_RELAY_OPTIONS_H
 #define RK_RELAY_OPTIONS_H
 
-#include "lib/http/svc.h"
 #include "lib/net/addr.h"
+#include "lib/serve/svc.h"
 #include "relay/app.h"
 
 struct relay_options { /* open */

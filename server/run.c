@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-#include "lib/http/svc.h"
+#include "lib/serve/svc.h"
 #include "management/app.h"
 #include "relay/app.h"
 #include "server/options.h"

@@ -3,7 +3,7 @@
 #ifndef RK_SIGNAL_OPTIONS_H
 #define RK_SIGNAL_OPTIONS_H
 
-#include "lib/http/svc.h"
+#include "lib/serve/svc.h"
 
 struct sig_options { /* open */
     struct svc_common common;

@@ -16,6 +16,7 @@
 #include "agent/os/files.h"
 #include "lib/base/buf.h"
 #include "lib/base/list.h"
+#include "lib/base/loop_uv.h"
 #include "lib/crypto/secret.h"
 
 /* Commands are short-lived; more at once are somebody's mistake. */

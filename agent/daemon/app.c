@@ -18,6 +18,7 @@
 #include "agent/daemon/recover.h"
 #include "agent/daemon/runloop.h"
 #include "agent/os/route.h"
+#include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 #include "lib/base/trim.h"
 #include "lib/grpc/status.h"

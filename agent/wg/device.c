@@ -14,6 +14,7 @@
 
 #include "agent/os/link.h"
 #include "agent/wg/backend.h"
+#include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 
 /* A daemon that starts needs some 20 ms; a loaded machine gets the rest. */

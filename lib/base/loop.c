@@ -2,7 +2,7 @@
 /* libuv loop with a doorbell; see loop.h. */
 #include "config.h"
 
-#include "lib/base/loop.h"
+#include "lib/base/loop_uv.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -10,7 +10,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "lib/base/err.h"
 #include "lib/base/list.h"
@@ -55,9 +54,6 @@ void rk_loop_defer(struct rk_loop *l, struct rk_task *t);
  *  main thread; never from one running loop towards another. */
 typedef void rk_loop_fn(void *arg);
 void rk_loop_call(struct rk_loop *l, rk_loop_fn *fn, void *arg);
-
-uv_loop_t *rk_loop_uv(struct rk_loop *l);
-struct rk_loop *rk_loop_of(uv_loop_t *uv);
 
 /** True on the thread that runs the loop. */
 bool rk_loop_here(const struct rk_loop *l);

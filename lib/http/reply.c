@@ -88,8 +88,8 @@ void http_reply_log_failure(struct rk_log *log, const struct http_req *req,
     }
     rk_log(log, level == RK_INFO ? RK_DEBUG : level, "http request failed",
            kv_z("request", req->id), kv_z("peer", peer),
-           kv_z("method", http_method_name(req->method)),
-           kv_str("path", http_reply_log_path(req)), KV_ERR(err));
+           kv_z("method", http_method_name(req->method)), kv_str("path", http_reply_log_path(req)),
+           KV_ERR(err));
 }
 
 void http_reply_status(struct http_resp *resp, unsigned status, const char *text)

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/loop_uv.h"
 #include "lib/base/str.h"
 
 enum {

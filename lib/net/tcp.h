@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 #include "lib/base/err.h"
-#include "lib/base/loop.h"
+#include "lib/base/loop_uv.h"
 #include "lib/net/addr.h"
 
 /** New non-blocking, close-on-exec socket; fwmark 0: none. Errors: RK_UNAVAILABLE. Any thread. */

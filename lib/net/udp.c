@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <uv.h>
 
+#include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 
 #ifndef UDP_SEGMENT

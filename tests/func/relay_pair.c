@@ -17,6 +17,7 @@
 
 #include "agent/client/relay_client.h"
 #include "lib/base/arena.h"
+#include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 #include "lib/crypto/hmac.h"
 #include "lib/crypto/secret.h"

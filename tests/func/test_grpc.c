@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 #include "lib/grpc/client.h"
 #include "lib/grpc/server.h"

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 #include "lib/grpc/client.h"
 #include "lib/grpc/server.h"

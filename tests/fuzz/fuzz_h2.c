@@ -3,7 +3,7 @@
  * that answers, resets and drops. What must hold: callbacks balance and nothing is left over. */
 #include "config.h"
 
-#include "lib/base/loop.h"
+#include "lib/base/loop_uv.h"
 #include "lib/http/h2.h"
 #include "tests/fuzz/fuzz.h"
 

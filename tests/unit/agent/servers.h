@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/base/enc.h"
+#include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 #include "lib/crypto/hmac.h"
 #include "lib/http/edge.h"

@@ -2,6 +2,7 @@
 /* Tests the relay service over real sockets on two loop threads. */
 #include "config.h"
 
+#include "lib/base/loop_uv.h"
 #include "tests/unit/relay/relay_fixture.h"
 
 #include "relay/registry.h"

@@ -8,6 +8,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 #include "lib/base/wr.h"
 #include "lib/grpc/client.h"

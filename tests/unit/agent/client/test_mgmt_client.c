@@ -9,6 +9,7 @@
 
 #include "agent/client/login.h"
 #include "agent/client/mgmt_client.h"
+#include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 #include "tests/unit/agent/fake_mgmt.h"
 

@@ -14,6 +14,7 @@
 #include "agent/daemon/runloop.h"
 #include "agent/os/link.h"
 #include "agent/os/route.h"
+#include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 #include "signal/app.h"
 #include "tests/unit/agent/fake_mgmt.h"

@@ -20,6 +20,7 @@
 #include "agent/os/link.h"
 #include "agent/wg/backend.h"
 #include "agent/wg/peers.h"
+#include "lib/base/loop_uv.h"
 #include "tests/unit/agent/ns.h"
 
 struct owner {

@@ -2,6 +2,7 @@
 /* lib/net/transport and lib/crypto/tls against each other on loopback. */
 #include "config.h"
 
+#include "lib/base/loop_uv.h"
 #include "lib/net/transport.h"
 
 #include <check.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Metrics and health pages on an edge of their own; see ops.h. */
+/* Metrics and health pages on an edge of their own; see pages.h. */
 #include "config.h"
 
-#include "lib/http/ops.h"
+#include "lib/serve/pages.h"
 
 #include <stdlib.h>
 
@@ -11,8 +11,8 @@
 
 enum { METRICS_MAX = 4 * 1024 * 1024, STOP_GRACE_MS = 200 };
 
-struct ops_http {
-    struct ops_http_opts opts;
+struct serve_pages {
+    struct serve_pages_opts opts;
     struct edge *edge;
     struct http_dispatch *dispatch;
     struct http_h1 *h1;
@@ -22,7 +22,7 @@ struct ops_http {
 static enum rk_code get_metrics(struct http_req *req, struct http_resp *resp, struct db *db,
                                 struct rk_err *err)
 {
-    const struct ops_http *o = req->app;
+    const struct serve_pages *o = req->app;
 
     (void)db;
     (void)err;
@@ -46,7 +46,7 @@ static enum rk_code get_livez(struct http_req *req, struct http_resp *resp, stru
 static enum rk_code get_readyz(struct http_req *req, struct http_resp *resp, struct db *db,
                                struct rk_err *err)
 {
-    const struct ops_http *o = req->app;
+    const struct serve_pages *o = req->app;
     const char *why = "";
     bool ready = o->opts.ready(o->opts.arg, &why);
 
@@ -68,7 +68,7 @@ static const struct http_route ROUTES[] = {
     {HTTP_GET, "/health", get_readyz, HTTP_PUBLIC | HTTP_INLINE, NULL},
 };
 
-static enum rk_code start(struct ops_http *o, struct rk_err *err)
+static enum rk_code start(struct serve_pages *o, struct rk_err *err)
 {
     struct edge_listen listen[4];
     struct edge_opts edge = {.loops = &o->opts.loop,
@@ -94,10 +94,10 @@ static enum rk_code start(struct ops_http *o, struct rk_err *err)
     return rc;
 }
 
-enum rk_code ops_http_new(const struct ops_http_opts *opts, struct ops_http **out,
-                          struct rk_err *err)
+enum rk_code serve_pages_new(const struct serve_pages_opts *opts, struct serve_pages **out,
+                             struct rk_err *err)
 {
-    struct ops_http *o;
+    struct serve_pages *o;
     enum rk_code rc;
 
     *out = NULL;
@@ -110,14 +110,14 @@ enum rk_code ops_http_new(const struct ops_http_opts *opts, struct ops_http **ou
     rc = start(o, err);
     o->opts.listen = NULL;
     if (rc) {
-        ops_http_free(o);
+        serve_pages_free(o);
         return rk_wrap(err, "health and metrics");
     }
     *out = o;
     return RK_OK;
 }
 
-void ops_http_stop(struct ops_http *o, void (*done)(void *arg), void *arg)
+void serve_pages_stop(struct serve_pages *o, void (*done)(void *arg), void *arg)
 {
     if (o)
         edge_stop(o->edge, STOP_GRACE_MS, done, arg);
@@ -125,7 +125,7 @@ void ops_http_stop(struct ops_http *o, void (*done)(void *arg), void *arg)
         done(arg);
 }
 
-void ops_http_free(struct ops_http *o)
+void serve_pages_free(struct serve_pages *o)
 {
     if (!o)
         return;

@@ -2,7 +2,7 @@
 /* Frame of a service program; see svc.h. */
 #include "config.h"
 
-#include "lib/http/svc.h"
+#include "lib/serve/svc.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,16 +13,16 @@
 #include "lib/base/proc.h"
 #include "lib/base/procstat.h"
 #include "lib/base/trim.h"
-#include "lib/http/ops.h"
+#include "lib/serve/pages.h"
 
 struct svc_priv {
     struct rk_proc *proc;
     struct rk_arena *mem;
     char *log_file;
     int log_fd;
-    struct rk_addr ops_listen[2];
-    size_t n_ops;
-    struct ops_http *ops;
+    struct rk_addr pages_listen[2];
+    size_t n_pages;
+    struct serve_pages *pages;
     struct svc_user *user;
     _Atomic bool over; /* what we wait for has happened */
     size_t n_started;  /* loops with a thread */
@@ -164,18 +164,18 @@ static enum rk_code open_edge(struct svc *s, const struct svc_common *c,
     return edge_new(&opts, &s->edge, err);
 }
 
-static enum rk_code open_ops(struct svc *s, const struct svc_common *c, struct rk_err *err)
+static enum rk_code open_pages(struct svc *s, const struct svc_common *c, struct rk_err *err)
 {
     struct svc_priv *p = s->priv;
 
     if (c->health_listen.n &&
-        rk_addr_parse_listen(c->health_listen, &p->ops_listen[p->n_ops++], err)) {
+        rk_addr_parse_listen(c->health_listen, &p->pages_listen[p->n_pages++], err)) {
         if (err)
             (void)rk_wrap(err, "--health-listen-address");
         return RK_INVALID;
     }
     if (c->metrics_port)
-        p->ops_listen[p->n_ops++] = (struct rk_addr){.port = (uint16_t)c->metrics_port};
+        p->pages_listen[p->n_pages++] = (struct rk_addr){.port = (uint16_t)c->metrics_port};
     return RK_OK;
 }
 
@@ -200,7 +200,7 @@ enum rk_code svc_open(const char *name, const struct svc_common *common,
     if (rc == RK_OK)
         rc = open_edge(s, common, listen, n_listen, err);
     if (rc == RK_OK)
-        rc = open_ops(s, common, err);
+        rc = open_pages(s, common, err);
     if (rc) {
         svc_close(s);
         return rc;
@@ -213,7 +213,7 @@ void svc_close(struct svc *s)
 {
     if (!s)
         return;
-    ops_http_free(s->priv->ops);
+    serve_pages_free(s->priv->pages);
     edge_free(s->edge);
     for (size_t i = 0; i < s->n_loops; i++)
         rk_loop_free(s->loops[i]);
@@ -317,14 +317,14 @@ enum stage { NOTHING, LOOPS, SERVICE, EDGE, PAGES };
 static enum rk_code begin(struct svc *s, enum stage *at, struct rk_err *err)
 {
     struct svc_priv *p = s->priv;
-    struct ops_http_opts ops = {.loop = s->loops[0],
-                                .listen = p->ops_listen,
-                                .n_listen = p->n_ops,
-                                .metrics = s->metrics,
-                                .log = s->log,
-                                .ready = is_ready,
-                                .describe = p->user->ops->describe ? describe : NULL,
-                                .arg = s};
+    struct serve_pages_opts pages = {.loop = s->loops[0],
+                                     .listen = p->pages_listen,
+                                     .n_listen = p->n_pages,
+                                     .metrics = s->metrics,
+                                     .log = s->log,
+                                     .ready = is_ready,
+                                     .describe = p->user->ops->describe ? describe : NULL,
+                                     .arg = s};
     enum rk_code rc = RK_OK;
 
     *at = LOOPS;
@@ -339,7 +339,7 @@ static enum rk_code begin(struct svc *s, enum stage *at, struct rk_err *err)
     if (rc)
         return rc;
     *at = EDGE;
-    rc = ops_http_new(&ops, &p->ops, err);
+    rc = serve_pages_new(&pages, &p->pages, err);
     if (rc == RK_OK)
         *at = PAGES;
     return rc;
@@ -363,7 +363,7 @@ static void end(struct svc *s, enum stage at, int64_t grace_ms)
         await(s, "work under way");
     }
     if (at >= PAGES) {
-        ops_http_stop(p->ops, part_over, s);
+        serve_pages_stop(p->pages, part_over, s);
         await(s, "health and metrics pages");
     }
     stop_loops(s);

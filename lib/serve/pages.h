@@ -4,8 +4,8 @@
  * public one. Paths are the same on every listener, so the separate metrics and health addresses of
  * official configurations both work. Used by every program that serves.
  */
-#ifndef RK_HTTP_OPS_H
-#define RK_HTTP_OPS_H
+#ifndef RK_SERVE_PAGES_H
+#define RK_SERVE_PAGES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,12 +17,12 @@
 #include "lib/base/metrics.h"
 #include "lib/net/addr.h"
 
-struct ops_http;
+struct serve_pages;
 
-struct ops_http_opts { /* open; lent until ops_http_free, but for `listen`, which is copied */
+struct serve_pages_opts { /* open; lent until serve_pages_free, but for `listen`, which is copied */
     struct rk_loop *loop;
     const struct rk_addr *listen;
-    size_t n_listen; /* 0: ops_http_new gives NULL */
+    size_t n_listen; /* 0: serve_pages_new gives NULL */
     struct rk_metrics *metrics;
     struct rk_log *log;
     /** Whether the server can serve; any thread, must not block. *why names what is missing. */
@@ -32,12 +32,13 @@ struct ops_http_opts { /* open; lent until ops_http_free, but for `listen`, whic
     void *arg;
 };
 
-/** Bind and serve. Owned: ops_http_stop, then ops_http_free. Errors: RK_UNAVAILABLE (bind). */
-enum rk_code ops_http_new(const struct ops_http_opts *opts, struct ops_http **out,
-                          struct rk_err *err) RK_MUST;
+/** Bind and serve. Owned: serve_pages_stop, then serve_pages_free. Errors: RK_UNAVAILABLE (bind).
+ */
+enum rk_code serve_pages_new(const struct serve_pages_opts *opts, struct serve_pages **out,
+                             struct rk_err *err) RK_MUST;
 
 /** Close everything; done runs on the loop. Accepts NULL (done runs at once). */
-void ops_http_stop(struct ops_http *o, void (*done)(void *arg), void *arg);
-void ops_http_free(struct ops_http *o); /* after done; accepts NULL */
+void serve_pages_stop(struct serve_pages *o, void (*done)(void *arg), void *arg);
+void serve_pages_free(struct serve_pages *o); /* after done; accepts NULL */
 
 #endif

@@ -6,8 +6,8 @@
  *   svc_open ─▶ the service registers at svc->edge ─▶ svc_run (until SIGTERM) ─▶ free the service
  *                                                                            ─▶ svc_close
  */
-#ifndef RK_HTTP_SVC_H
-#define RK_HTTP_SVC_H
+#ifndef RK_SERVE_SVC_H
+#define RK_SERVE_SVC_H
 
 #include <stdbool.h>
 #include <stddef.h>
