@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "lib/base/file.h"
 #include "lib/base/num.h"
 #include "management/file_keys.h"
 
@@ -312,25 +313,14 @@ enum rk_code mgmt_file_parse(struct rk_arena *mem, struct rk_str in, struct mgmt
 enum rk_code mgmt_file_load(struct rk_arena *mem, const char *path, struct mgmt_file *out,
                             struct rk_err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct rk_buf b;
     enum rk_code rc;
-    ssize_t n = 0;
-    char *p;
 
-    if (fd < 0)
-        return rk_fail_errno(err, errno == ENOENT ? RK_NOT_FOUND : RK_FORBIDDEN, errno, "%s", path);
     rk_buf_init(&b, MGMT_FILE_MAX);
-    while ((p = rk_buf_room(&b, 4096)) && (n = read(fd, p, 4096)) > 0)
-        rk_buf_added(&b, (size_t)n);
-    (void)close(fd);
-    if (n < 0)
-        rc = rk_fail(err, RK_FORBIDDEN, "cannot be read");
-    else if (b.full)
-        rc = rk_fail(err, RK_LIMIT, "longer than %zu bytes", MGMT_FILE_MAX);
-    else
-        rc = mgmt_file_parse(mem, rk_buf_str(&b), out, err);
+    rc = rk_file_read(path, 0, &b, err);
+    if (rc == RK_OK && mgmt_file_parse(mem, rk_buf_str(&b), out, err))
+        rc = rk_wrap(err, "%s", path);
     rk_secret_wipe(b.p, b.n);
     rk_buf_done(&b);
-    return rc && err ? rk_wrap(err, "%s", path) : rc;
+    return rc;
 }

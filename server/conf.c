@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/file.h"
 #include "lib/base/num.h"
+#include "lib/crypto/secret.h"
 #include "lib/net/addr.h"
 #include "server/conf_keys.h"
 #include "server/yaml.h"
@@ -24,24 +26,16 @@ struct load {
 static enum rk_code read_file(struct rk_arena *mem, const char *path, struct rk_str *out,
                               struct rk_err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *text;
-    size_t n = 0;
-    ssize_t got = 1;
+    struct rk_buf b;
+    enum rk_code rc;
 
-    if (fd < 0)
-        return rk_fail_errno(err, errno == ENOENT ? RK_NOT_FOUND : RK_FORBIDDEN, errno, "%s", path);
-    text = rk_arena_alloc(mem, YAML_MAX_BYTES + 1);
-    while (got > 0 && n <= YAML_MAX_BYTES) {
-        got = read(fd, text + n, YAML_MAX_BYTES + 1 - n);
-        if (got > 0)
-            n += (size_t)got;
-    }
-    (void)close(fd);
-    if (got < 0)
-        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "read %s", path);
-    *out = rk_str_of(text, n);
-    return RK_OK;
+    rk_buf_init(&b, YAML_MAX_BYTES + 1); /* the parser says that it is too long */
+    rc = rk_file_read(path, 0, &b, err);
+    if (rc == RK_OK)
+        *out = rk_arena_dup(mem, rk_buf_str(&b));
+    rk_secret_wipe(b.p, b.n);
+    rk_buf_done(&b);
+    return rc;
 }
 
 /* ---- the file ---- */

@@ -13,6 +13,7 @@
 
 #include "agent/os/files.h"
 #include "lib/base/enc.h"
+#include "lib/base/file.h"
 #include "lib/base/num.h"
 #include "lib/base/wr.h"
 
@@ -168,7 +169,7 @@ static enum rk_code read_file(struct profile *p, struct rk_err *err)
     enum rk_code rc;
 
     rk_buf_init(&text, PROFILE_MAX_BYTES);
-    rc = files_read(p->path, &text, err);
+    rc = rk_file_read(p->path, 0, &text, err);
     if (rc == RK_NOT_FOUND) {
         json_decref(p->json);
         p->json = json_object();

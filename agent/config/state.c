@@ -10,6 +10,7 @@
 
 #include "agent/os/files.h"
 #include "lib/base/buf.h"
+#include "lib/base/file.h"
 #include "lib/base/num.h"
 
 #define STATE_MAX_BYTES ((size_t)4 << 20)
@@ -39,7 +40,7 @@ struct state *state_open(const char *path, struct rk_log *log)
     s->path = rk_str_dupz(rk_str_z(path));
     s->log = log;
     rk_buf_init(&text, STATE_MAX_BYTES);
-    rc = files_read(path, &text, &err);
+    rc = rk_file_read(path, 0, &text, &err);
     if (rc == RK_OK) {
         s->json = json_loadb(text.p ? text.p : "", text.n, 0, NULL);
         if (!json_is_object(s->json)) {

@@ -12,32 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum rk_code files_read(const char *path, struct rk_buf *out, struct rk_err *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    enum rk_code rc = RK_OK;
-
-    if (fd < 0)
-        return rk_fail_errno(err, errno == ENOENT ? RK_NOT_FOUND : RK_INTERNAL, errno, "open %s",
-                             path);
-    for (;;) {
-        char *room = rk_buf_room(out, 4096);
-        ssize_t n = room ? read(fd, room, 4096) : 0;
-
-        if (!room)
-            rc = rk_fail(err, RK_LIMIT, "%s is larger than it can be", path);
-        else if (n < 0 && errno == EINTR)
-            continue;
-        else if (n < 0)
-            rc = rk_fail_errno(err, RK_INTERNAL, errno, "read %s", path);
-        if (!room || n <= 0)
-            break;
-        rk_buf_added(out, (size_t)n);
-    }
-    (void)close(fd);
-    return rc;
-}
-
 enum rk_code files_mkdir(const char *path, struct rk_err *err)
 {
     RK_CLEANUP(rk_freep) char *p = rk_str_dupz(rk_str_z(path));

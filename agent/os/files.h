@@ -9,10 +9,6 @@
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 
-/** Append a file's content to out, up to its maximum. Permissions of a file that others can read
- *  are not our matter here. RK_NOT_FOUND, RK_LIMIT, RK_INTERNAL. */
-enum rk_code files_read(const char *path, struct rk_buf *out, struct rk_err *err) RK_MUST;
-
 /** Write beside the file, flush to the disk, put it in its place: after a crash there is the old
  *  one or the new one. Missing folders are made with mode 0700. */
 enum rk_code files_write(const char *path, struct rk_str text, mode_t mode,

@@ -16,6 +16,7 @@
 
 #include "agent/os/files.h"
 #include "lib/base/buf.h"
+#include "lib/base/file.h"
 #include "lib/base/num.h"
 
 #define DUMP_TRIES 5
@@ -216,7 +217,7 @@ enum rk_code kernel_route_table_name(uint32_t table, const char *name, struct rk
     int64_t id;
 
     rk_buf_init(&text, RT_TABLES_MAX);
-    rc = files_read(RT_TABLES, &text, err);
+    rc = rk_file_read(RT_TABLES, 0, &text, err);
     for (rest = rk_buf_str(&text); rc == RK_OK && rest.n;) {
         (void)rk_str_cut(rest, '\n', &line, &rest);
         line = rk_str_trim(line);

@@ -4,6 +4,7 @@
 
 #include "agent/os/sysinfo.h"
 
+#include "lib/base/file.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,19 +22,10 @@
 static struct rk_str slurp(struct rk_arena *mem, const char *root, const char *path)
 {
     char full[512], text[FILE_MAX_BYTES];
-    ssize_t n;
-    int fd;
 
     if (snprintf(full, sizeof full, "%s%s", root, path) >= (int)sizeof full)
         return (struct rk_str){0};
-    fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return (struct rk_str){0};
-    n = read(fd, text, sizeof text);
-    (void)close(fd);
-    if (n <= 0)
-        return (struct rk_str){0};
-    return rk_arena_dup(mem, rk_str_of(text, (size_t)n));
+    return rk_arena_dup(mem, rk_str_of(text, rk_file_peek(full, text, sizeof text)));
 }
 
 /* Only what may go into a protobuf text. */

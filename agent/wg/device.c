@@ -14,6 +14,7 @@
 
 #include "agent/os/link.h"
 #include "agent/wg/backend.h"
+#include "lib/base/file.h"
 #include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 
@@ -316,15 +317,10 @@ uint64_t wg_process_start(pid_t pid)
     char path[64], text[1024];
     struct rk_str s, field = {0};
     size_t n, end;
-    FILE *f;
     int64_t start = 0;
 
     (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-    f = fopen(path, "re");
-    if (!f)
-        return 0;
-    n = fread(text, 1, sizeof text, f);
-    (void)fclose(f);
+    n = rk_file_peek(path, text, sizeof text);
     /* the name in field 2 may hold blanks and brackets: count from the last bracket on */
     for (end = n; end && text[end - 1] != ')'; end--)
         ;

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "lib/base/cfg.h"
+#include "lib/base/file.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -250,31 +251,26 @@ static enum rk_code store(struct rk_opts *o, const struct rk_opt *opt, const cha
 static enum rk_code read_secret(const struct rk_opts *o, struct rk_str path, struct rk_str *out,
                                 struct rk_err *err)
 {
-    char *p = rk_arena_alloc(o->mem, RK_OPT_FILE_MAX + 1);
     const char *name = rk_arena_dupz(o->mem, path);
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
-    size_t n = 0;
-    ssize_t got = 1;
+    struct rk_buf b;
+    struct rk_str text;
+    enum rk_code rc;
 
-    if (fd < 0)
-        return rk_fail_errno(err, RK_INVALID, errno, "open %s", name);
-    while (n <= RK_OPT_FILE_MAX && (got = read(fd, p + n, RK_OPT_FILE_MAX + 1 - n)) > 0)
-        n += (size_t)got;
-    if (got < 0) {
-        int e = errno;
-
-        (void)close(fd);
-        return rk_fail_errno(err, RK_INVALID, e, "read %s", name);
-    }
-    (void)close(fd);
-    if (n > RK_OPT_FILE_MAX)
-        return rk_fail(err, RK_INVALID, "%s has more than %d bytes", name, RK_OPT_FILE_MAX);
-    if (n && p[n - 1] == '\n')
-        n--;
-    if (n && p[n - 1] == '\r')
-        n--;
-    *out = rk_str_of(p, n);
-    return RK_OK;
+    rk_buf_init(&b, RK_OPT_FILE_MAX);
+    rc = rk_file_read(name, 0, &b, err);
+    text = rk_buf_str(&b);
+    if (text.n && text.p[text.n - 1] == '\n')
+        text.n--;
+    if (text.n && text.p[text.n - 1] == '\r')
+        text.n--;
+    if (rc == RK_OK)
+        *out = rk_arena_dup(o->mem, text);
+    else if (err)
+        err->code = rc = RK_INVALID; /* the option's value is wrong, whatever the reason */
+    if (b.n)
+        explicit_bzero(b.p, b.n);
+    rk_buf_done(&b);
+    return rc ? RK_INVALID : RK_OK;
 }
 
 /* ---- sources ---- */

@@ -2,6 +2,7 @@
 /* Metrics of the process; see procstat.h. */
 #include "config.h"
 
+#include "lib/base/file.h"
 #include "lib/base/procstat.h"
 
 #include <dirent.h>
@@ -16,23 +17,11 @@
 
 enum { FIELD_THREADS = 20, FIELD_START = 22, FIELD_VSIZE = 23, FIELD_RSS = 24, FIELDS = 24 };
 
-static size_t read_small(const char *path, char *buf, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n;
-
-    if (fd < 0)
-        return 0;
-    n = read(fd, buf, size);
-    (void)close(fd);
-    return n > 0 ? (size_t)n : 0;
-}
-
 /* Fields of /proc/self/stat by proc(5)'s numbers; the second may hold blanks and brackets. */
 static bool stat_fields(int64_t field[FIELDS + 1])
 {
     char buf[1024];
-    struct rk_str s = rk_str_of(buf, read_small("/proc/self/stat", buf, sizeof buf)), word;
+    struct rk_str s = rk_str_of(buf, rk_file_peek("/proc/self/stat", buf, sizeof buf)), word;
     size_t at = s.n;
 
     while (at > 0 && s.p[at - 1] != ')')

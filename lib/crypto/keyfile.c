@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/base/enc.h"
+#include "lib/base/file.h"
 #include "lib/crypto/secret.h"
 
 static enum rk_code path_of(struct rk_str dir, const char *name, const char *suffix,
@@ -46,33 +47,22 @@ enum rk_code keyfile_dir(struct rk_str dir, struct rk_err *err)
 enum rk_code keyfile_read(struct rk_arena *mem, struct rk_str dir, const char *name,
                           struct rk_str *out, struct rk_err *err)
 {
-    char path[PATH_MAX], text[KEYFILE_MAX];
+    char path[PATH_MAX];
     enum rk_code rc = path_of(dir, name, "", path, err);
-    struct stat st;
+    struct rk_buf b;
     struct rk_str s;
-    ssize_t n;
-    int fd;
 
     if (rc)
         return rc;
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return rk_fail_errno(err, code_of(errno), errno, "read %s", path);
-    if (fstat(fd, &st) == 0 && (st.st_mode & 077)) {
-        (void)close(fd);
-        return rk_fail(err, RK_FORBIDDEN, "%s may be read by others (mode %03o); chmod 600 it",
-                       path, (unsigned)(st.st_mode & 0777));
-    }
-    n = read(fd, text, sizeof text);
-    (void)close(fd);
-    if (n < 0)
-        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "read %s", path);
-    s = rk_str_trim(rk_str_of(text, (size_t)n));
-    if (!s.n || n == (ssize_t)sizeof text)
-        rc = rk_fail(err, RK_INVALID, "%s is %s", path, s.n ? "too long" : "empty");
-    else
+    rk_buf_init(&b, KEYFILE_MAX);
+    rc = rk_file_read(path, RK_FILE_PRIVATE, &b, err);
+    s = rk_str_trim(rk_buf_str(&b));
+    if (rc == RK_OK && !s.n)
+        rc = rk_fail(err, RK_INVALID, "%s is empty", path);
+    if (rc == RK_OK)
         *out = rk_arena_dup(mem, s);
-    rk_secret_wipe(text, sizeof text);
+    rk_secret_wipe(b.p, b.n);
+    rk_buf_done(&b);
     return rc;
 }
 

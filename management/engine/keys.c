@@ -4,6 +4,7 @@
 
 #include "management/engine/keys.h"
 
+#include "lib/base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -62,34 +63,6 @@ static enum rk_code file_create(const char *path, struct rk_err *err)
     return RK_OK;
 }
 
-static enum rk_code file_read(const char *path, char *buf, size_t size, struct rk_str *out,
-                              struct rk_err *err)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = 0, got = 1;
-
-    if (fd < 0)
-        return rk_fail_errno(err, errno == ENOENT ? RK_NOT_FOUND : RK_UNAVAILABLE, errno,
-                             "store key %s", path);
-    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_mode & 077) {
-        (void)close(fd);
-        return rk_fail(err, RK_PRECONDITION,
-                       "store key %s: others may read it (its mode must be 0600)", path);
-    }
-    while (got > 0 && (size_t)n < size) {
-        got = read(fd, buf + n, size - (size_t)n);
-        n += got > 0 ? got : 0;
-    }
-    (void)close(fd);
-    if (got < 0)
-        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "store key %s", path);
-    if ((size_t)n == size)
-        return rk_fail(err, RK_INVALID, "store key %s: too long", path);
-    *out = rk_str_of(buf, (size_t)n);
-    return RK_OK;
-}
-
 static enum rk_code vault_add_text(struct vault *v, struct rk_str text, struct rk_err *err)
 {
     struct rk_key key;
@@ -124,15 +97,18 @@ static enum rk_code vault_add_lines(struct vault *v, struct rk_str text, struct 
 enum rk_code keys_vault_open(const char *path, bool create, struct vault **out, struct rk_err *err)
 {
     RK_CLEANUP(vault_freep) struct vault *v = vault_new();
-    char buf[KEY_FILE_MAX];
-    struct rk_str text = {0};
+    struct rk_buf b;
     enum rk_code rc = create ? file_create(path, err) : RK_OK;
 
+    rk_buf_init(&b, KEY_FILE_MAX);
     if (rc == RK_OK)
-        rc = file_read(path, buf, sizeof buf, &text, err);
-    if (rc == RK_OK && vault_add_lines(v, text, err))
-        rc = rk_wrap(err, "store key %s", path);
-    rk_secret_wipe(buf, sizeof buf);
+        rc = rk_file_read(path, RK_FILE_PRIVATE, &b, err);
+    if (rc == RK_OK && vault_add_lines(v, rk_buf_str(&b), err))
+        rc = rk_wrap(err, "%s", path);
+    if (rc && err)
+        rc = rk_wrap(err, "store key");
+    rk_secret_wipe(b.p, b.n);
+    rk_buf_done(&b);
     if (rc == RK_OK) {
         *out = v;
         v = NULL;

@@ -19,6 +19,7 @@
 #include "agent/config/state.h"
 #include "agent/os/files.h"
 #include "agent/os/sysinfo.h"
+#include "lib/base/file.h"
 
 static char dir[] = "/tmp/rook-test-profile-XXXXXX";
 static char path[128];
@@ -50,7 +51,7 @@ static char *read_file(const char *p)
     struct rk_buf b;
 
     rk_buf_init(&b, 1 << 20);
-    ck_assert_int_eq(files_read(p, &b, NULL), RK_OK);
+    ck_assert_int_eq(rk_file_read(p, 0, &b, NULL), RK_OK);
     rk_buf_addc(&b, '\0');
     return b.p;
 }
