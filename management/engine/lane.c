@@ -339,7 +339,10 @@ static void work_publish(struct lane *l, struct work *w)
         observers_call(l, w->old, w->cur, w->changes, w->n);
 }
 
-/* One attempt. true: settled, each mutation has its result. */
+/* One attempt. true: settled, each mutation has its result. A mutation that fails by itself is
+ * undone to its savepoint and the others go on; only when the whole transaction is lost (a conflict
+ * with another process, a broken connection) is false returned, and all of them run again on the
+ * state that the other one left: nobody is answered before the commit. */
 static bool batch_try(struct lane *l, struct rk_list *batch, struct rk_err *err)
 {
     enum rk_code rc = db_begin(l->db, err);

@@ -316,6 +316,9 @@ static void tick_on_loop(struct rk_task *t)
 /* ---- the builders' end --------------------------------------------------------------------------
  */
 
+/* Taking clears what is wanted: a change that comes while the map is being built marks the stream
+ * anew, so the newest state is always built at last and never twice at once (`building`). Nothing
+ * is taken while the bytes on their way have used up the budget; whoever reads makes room. */
 struct hub_stream *hub_take(struct hub *h, unsigned *want)
 {
     struct rk_heap_node *first = rk_heap_min(&h->ready);

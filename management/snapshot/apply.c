@@ -696,6 +696,10 @@ static void renumber(struct edit *e)
     e->fresh = true;
 }
 
+/* Everything is shared with the old version first (one reference each); an edit then replaces only
+ * the nodes that the changes touch, and marks which derived parts finish() makes anew. A node that
+ * this edit has made itself (`owner`) is changed in place, every other one is copied before, so
+ * readers of the old version never see a change. */
 struct snapshot *snap_apply(const struct snapshot *old, const struct change *changes, size_t n,
                             uint64_t serial)
 {
