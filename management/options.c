@@ -9,6 +9,7 @@
 #include "lib/crypto/keyfile.h"
 #include "management/engine/keys.h"
 #include "management/file.h"
+#include "management/store/db_origin.h"
 #include "management/upstream_env.h"
 
 #define AT(member) offsetof(struct mgmt_options, member)
@@ -75,7 +76,7 @@ static const struct rk_opt TABLE[] = {
      .type = RK_OPT_SECRET,
      .at = AT(store_url),
      .arg = "URL",
-     .help = "sqlite:PATH or postgres://...; store.db in the data folder when empty"},
+     .help = "sqlite:PATH or a PostgreSQL DSN; store.db in the data folder when nothing is said"},
     {.flag = "store-engine",
      .env = P "STORE_ENGINE NETBIRD_STORE_ENGINE",
      .type = RK_OPT_TEXT,
@@ -358,12 +359,13 @@ static struct servers_opts servers_of(struct rk_arena *mem, const struct mgmt_op
                                  .relay_ttl_s = o->relay_ttl_ms / 1000};
 }
 
-static enum rk_code secrets(struct rk_arena *mem, struct mgmt_options *o, struct rk_err *err)
+static enum rk_code secrets(struct rk_arena *mem, struct mgmt_options *o, const char *url,
+                            struct rk_err *err)
 {
     enum rk_code rc = keyfile_dir(o->data_dir, err);
 
     if (rc == RK_OK && !o->store_key.n)
-        rc = keys_store_key(mem, o->data_dir, rk_arena_dupz(mem, o->store_url), &o->store_key, err);
+        rc = keys_store_key(mem, o->data_dir, url, &o->store_key, err);
     if (rc == RK_OK && !o->setup_open && !o->setup_token.n)
         rc = keyfile_get(mem, o->data_dir, "setup-token", SETUP_TOKEN_BYTES, &o->setup_token, NULL,
                          err);
@@ -378,31 +380,25 @@ static void note(struct rk_arena *mem, struct mgmt_options *o, struct rk_str sen
     o->notes = notes.notes;
 }
 
-/* --store says all; else engine and place are two things, as with the official program. */
-static enum rk_code store_url(struct rk_arena *mem, struct mgmt_options *o, struct rk_err *err)
+/* --store says all; else the engine is stated by option, variable or file, and the place is another
+ * thing, as with the official program. A DSN without an engine states PostgreSQL. */
+static enum rk_code store_url(struct rk_arena *mem, struct mgmt_options *o, const char **url,
+                              struct rk_err *err)
 {
     struct rk_str engine = o->store_engine, file = o->sqlite_file;
-    bool pg = rk_str_ieq(engine, RK_STR("postgres")) || (!engine.n && o->postgres_dsn.n);
 
-    if (o->store_url.n)
-        return RK_OK;
-    if (engine.n && !pg && !rk_str_ieq(engine, RK_STR("sqlite")))
-        return rk_fail(err, RK_INVALID,
-                       "StoreConfig.Engine: \"%.*s\" is not supported; use sqlite or postgres",
-                       RK_STR_ARG(engine));
-    if (pg && !o->postgres_dsn.n)
-        return rk_fail(err, RK_INVALID,
-                       "the engine is postgres: say where in NB_STORE_ENGINE_POSTGRES_DSN or with "
-                       "--postgres-dsn-file");
-    if (!pg && o->postgres_dsn.n)
+    if (o->store_url.n) {
+        *url = z(mem, o->store_url);
+        return db_url_check(*url, err) ? rk_wrap(err, "--store") : RK_OK;
+    }
+    if (!engine.n && o->postgres_dsn.n)
+        engine = RK_STR("postgres");
+    if (file.p[0] != '/')
+        file = RK_CAT(mem, o->data_dir, RK_STR("/"), file);
+    if (db_url_make(mem, engine, o->postgres_dsn, file, url, err))
+        return rk_wrap(err, "--store-engine (or StoreConfig.Engine) and --postgres-dsn");
+    if (o->postgres_dsn.n && !db_url_is_pg(*url))
         note(mem, o, RK_STR("the DSN of PostgreSQL has no effect: the engine is sqlite"));
-    if (pg)
-        o->store_url = o->postgres_dsn;
-    else if (file.p[0] == '/')
-        o->store_url = rk_arena_printf(mem, "sqlite:%.*s", RK_STR_ARG(file));
-    else
-        o->store_url =
-            rk_arena_printf(mem, "sqlite:%.*s/%.*s", RK_STR_ARG(o->data_dir), RK_STR_ARG(file));
     return RK_OK;
 }
 
@@ -506,6 +502,7 @@ enum rk_code mgmt_options_make(struct rk_arena *mem, struct mgmt_options *o,
                                struct mgmt_app_opts *out, struct rk_err *err)
 {
     struct mgmt_file *f = rk_new(mem, struct mgmt_file);
+    const char *url = NULL;
     enum rk_code rc = read_file(mem, o, f, err);
 
     if (rc)
@@ -515,13 +512,15 @@ enum rk_code mgmt_options_make(struct rk_arena *mem, struct mgmt_options *o,
         return rk_fail(err, RK_INVALID, "--signal (or Signal in --config) is needed");
     rc = listeners(o, listen, n_listen, err);
     if (rc == RK_OK)
-        rc = store_url(mem, o, err);
+        rc = store_url(mem, o, &url, err);
+    if (rc == RK_OK) /* before anything is written into it */
+        rc = db_origin_check_folder(o->data_dir, url, err);
     if (rc == RK_OK)
-        rc = secrets(mem, o, err);
+        rc = secrets(mem, o, url, err);
     if (rc)
         return rc;
     *out = (struct mgmt_app_opts){
-        .store_url = z(mem, o->store_url),
+        .store_url = url,
         .vault_key = o->store_key,
         .dns_domain = z(mem, o->dns_domain),
         .no_default_policy = o->no_default_policy,

@@ -63,7 +63,6 @@ static enum rk_code journal_verify_cmd(struct rk_arena *mem, const char *path, b
                                        struct rk_err *err)
 {
     struct server_config c;
-    struct rk_str url;
     struct db_opts opts = {0};
     RK_CLEANUP(vault_freep) struct vault *vault = NULL;
     RK_CLEANUP(db_closep) struct db *db = NULL;
@@ -71,11 +70,10 @@ static enum rk_code journal_verify_cmd(struct rk_arena *mem, const char *path, b
 
     if (rc == RK_OK)
         rc = wiring_vault(mem, &c, &vault, err);
-    if (rc)
-        return rc;
-    url = wiring_store_url(mem, &c);
-    opts.url = rk_arena_dupz(mem, url);
-    rc = db_open(&db, &opts, err);
+    if (rc == RK_OK)
+        rc = wiring_store_url(mem, &c, &opts.url, err);
+    if (rc == RK_OK)
+        rc = db_open(&db, &opts, err);
     if (rc == RK_OK)
         rc = verify(mem, db, vault, broken, err);
     return rc;

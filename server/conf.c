@@ -13,6 +13,7 @@
 #include "lib/base/num.h"
 #include "lib/crypto/secret.h"
 #include "lib/net/addr.h"
+#include "management/store/db.h"
 #include "server/conf_keys.h"
 #include "server/yaml.h"
 
@@ -226,26 +227,26 @@ static enum rk_code normalise_issuer(struct load *l)
     return RK_OK;
 }
 
+/* The engine is the one that is stated; what was given for the other one is not silently lost. */
 static enum rk_code check_store(struct load *l)
 {
     struct server_config *c = &l->c;
+    const char *url;
 
-    if (rk_str_ieq(c->store_engine, RK_STR("mysql")))
-        return rk_fail(l->err, RK_INVALID,
-                       "server.store.engine: MySQL is not supported; use sqlite or postgres");
-    if (rk_str_ieq(c->store_engine, RK_STR("postgres"))) {
-        c->store_engine = RK_STR("postgres");
-        if (!c->store_dsn.n)
-            return rk_fail(l->err, RK_INVALID, "server.store.dsn: needed with engine postgres");
+    if (db_url_make(l->mem, c->store_engine, c->store_dsn, RK_STR("/x"), &url, l->err))
+        return rk_wrap(l->err, "server.store");
+    if (db_url_is_pg(url)) {
+        if (rk_opt_source_of(&l->o, "server.store.file") != RK_OPT_DEFAULT)
+            rk_opts_note(&l->o, RK_STR("server.store.file has no effect: the engine is postgres"));
         return RK_OK;
     }
-    if (!rk_str_ieq(c->store_engine, RK_STR("sqlite")))
+    if (!c->store_dsn.n)
+        return RK_OK;
+    if (rk_opt_source_of(&l->o, "server.store.engine") == RK_OPT_DEFAULT)
         return rk_fail(l->err, RK_INVALID,
-                       "server.store.engine: \"%.*s\" is neither sqlite nor postgres",
-                       RK_STR_ARG(c->store_engine));
-    c->store_engine = RK_STR("sqlite");
-    if (c->store_dsn.n)
-        rk_opts_note(&l->o, RK_STR("server.store.dsn has no effect: the engine is sqlite"));
+                       "server.store.dsn is set, but server.store.engine is not: say postgres, or "
+                       "remove the DSN");
+    rk_opts_note(&l->o, RK_STR("server.store.dsn has no effect: the engine is sqlite"));
     return RK_OK;
 }
 

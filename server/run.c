@@ -180,7 +180,7 @@ static enum rk_code make_management(struct server *s, struct rk_err *err)
         .loops = s->svc->loops,
         .n_loops = s->svc->n_loops,
         .edge = s->svc->edge,
-        .store_url = rk_arena_dupz(s->mem, s->w.store_url),
+        .store_url = s->w.store_url,
         .vault_key = s->w.store_key,
         .dns_domain = rk_arena_dupz(s->mem, s->c.dns_domain),
         .no_default_policy = !s->c.default_policy,

@@ -7,6 +7,7 @@
 #include "lib/base/num.h"
 #include "lib/crypto/keyfile.h"
 #include "management/engine/keys.h"
+#include "management/store/db_origin.h"
 
 enum { RELAY_SECRET_BYTES = 32, SETUP_TOKEN_BYTES = 24 };
 
@@ -91,8 +92,7 @@ static enum rk_code derive_secrets(struct rk_arena *mem, const struct server_con
                          NULL, err);
     w->store_key = c->store_key;
     if (rc == RK_OK && !w->store_key.n)
-        rc = keys_store_key(mem, c->data_dir, rk_arena_dupz(mem, wiring_store_url(mem, c)),
-                            &w->store_key, err);
+        rc = keys_store_key(mem, c->data_dir, w->store_url, &w->store_key, err);
     w->setup_token = c->setup_token;
     if (rc == RK_OK && !w->setup_token.n)
         rc = keyfile_get(mem, c->data_dir, "setup-token", SETUP_TOKEN_BYTES, &w->setup_token, NULL,
@@ -111,14 +111,16 @@ enum rk_code wiring_vault(struct rk_arena *mem, const struct server_config *c, s
     return rc ? rk_wrap(err, "the key of the store") : RK_OK;
 }
 
-struct rk_str wiring_store_url(struct rk_arena *mem, const struct server_config *c)
+enum rk_code wiring_store_url(struct rk_arena *mem, const struct server_config *c, const char **out,
+                              struct rk_err *err)
 {
-    if (rk_str_eqz(c->store_engine, "postgres"))
-        return c->store_dsn;
-    if (c->store_file.n && c->store_file.p[0] == '/')
-        return rk_arena_printf(mem, "sqlite:%.*s", RK_STR_ARG(c->store_file));
-    return rk_arena_printf(mem, "sqlite:%.*s/%.*s", RK_STR_ARG(c->data_dir),
-                           RK_STR_ARG(c->store_file));
+    struct rk_str path = c->store_file.n && c->store_file.p[0] == '/'
+                             ? c->store_file
+                             : RK_CAT(mem, c->data_dir, RK_STR("/"), c->store_file);
+
+    if (db_url_make(mem, c->store_engine, c->store_dsn, path, out, err))
+        return rk_wrap(err, "server.store");
+    return RK_OK;
 }
 
 static enum rk_code derive_ops(struct rk_arena *mem, const struct server_config *c,
@@ -145,10 +147,12 @@ enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, st
     if (rc)
         return rc;
     derive_urls(mem, c, &w);
-    rc = derive_secrets(mem, c, &w, err);
-    if (rc)
-        return rc;
-    w.store_url = wiring_store_url(mem, c);
-    *out = w;
-    return RK_OK;
+    rc = wiring_store_url(mem, c, &w.store_url, err);
+    if (rc == RK_OK) /* before anything is written into it */
+        rc = db_origin_check_folder(c->data_dir, w.store_url, err);
+    if (rc == RK_OK)
+        rc = derive_secrets(mem, c, &w, err);
+    if (rc == RK_OK)
+        *out = w;
+    return rc;
 }

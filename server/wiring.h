@@ -21,13 +21,14 @@ struct wiring { /* open, arena */
     struct rk_str signal_url; /* "https://host:port" */
     struct rk_str relay_secret;
     bool own_relay, own_signal;
-    struct rk_str store_url;   /* "sqlite:PATH" or the DSN */
+    const char *store_url;     /* for db_open */
     struct rk_str store_key;   /* base64 of 32 bytes */
     struct rk_str setup_token; /* of the first owner */
 };
 
 /** Makes the data folder and its secrets where they are missing. Errors: RK_INVALID, RK_FORBIDDEN,
- *  RK_UNAVAILABLE, each naming key or file. */
+ *  RK_UNAVAILABLE, each naming key or file; RK_PRECONDITION (the folder or the database is another
+ *  product's: nothing is written). */
 enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, struct wiring *out,
                          struct rk_err *err) RK_MUST;
 
@@ -37,7 +38,8 @@ enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, st
 enum rk_code wiring_vault(struct rk_arena *mem, const struct server_config *c, struct vault **out,
                           struct rk_err *err) RK_MUST;
 
-/** Where the database is, for db_open. arena */
-struct rk_str wiring_store_url(struct rk_arena *mem, const struct server_config *c);
+/** Where the database is, for db_open. arena. Errors: RK_INVALID naming the key. */
+enum rk_code wiring_store_url(struct rk_arena *mem, const struct server_config *c, const char **out,
+                              struct rk_err *err) RK_MUST;
 
 #endif

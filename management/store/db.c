@@ -13,22 +13,6 @@
 
 #define DB_SAVEPOINTS 3 /* nested levels: one mutation, one try inside it, one spare */
 
-bool db_url_is_pg(const char *url)
-{
-    struct rk_str s = rk_str_z(url);
-
-    return rk_str_starts(s, RK_STR("postgres://")) || rk_str_starts(s, RK_STR("postgresql://")) ||
-           rk_str_starts(s, RK_STR("host=")) || rk_str_find(s, RK_STR(" dbname=")) < s.n ||
-           rk_str_starts(s, RK_STR("dbname="));
-}
-
-enum rk_code db_open(struct db **out, const struct db_opts *opts, struct rk_err *err)
-{
-    if (!opts->url || !opts->url[0])
-        return rk_fail(err, RK_INVALID, "database: no URL");
-    return db_url_is_pg(opts->url) ? db_pg_open(out, opts, err) : db_sqlite_open(out, opts, err);
-}
-
 void db_stmts_drop(struct db *db)
 {
     for (size_t i = 0; i < DB_BUCKETS; i++)

@@ -87,15 +87,23 @@ static inline struct db_val db_time(int64_t unix_us)
 
 #define DB_ARGS_MAX 64 /* values of one statement: the widest table has fewer columns */
 
+/*
+ * The store URL says which engine it is for:
+ *   sqlite:PATH, or an absolute path
+ *   postgres:DSN, where DSN is whatever libpq takes; a DSN that can be nothing else
+ *   ("postgres://…", "postgresql://…", "host = … dbname = …") may stand without the prefix
+ * Everything else is refused: nothing is ever taken for the name of a file because it is not
+ * understood. Error texts never show a DSN, for it may hold a password.
+ */
 struct db_opts {
-    const char *url; /* "sqlite:PATH" (or a bare path), or "postgres://…", "postgresql://…",
-                        "host=… dbname=…" as libpq takes it */
-    int busy_ms;     /* how long to wait for a lock before RK_UNAVAILABLE; 0: 5000 */
-    bool writer;     /* SQLite: a larger page cache, for the connection that writes */
+    const char *url;
+    int busy_ms; /* how long to wait for a lock before RK_UNAVAILABLE; 0: 5000 */
+    bool writer; /* SQLite: a larger page cache, for the connection that writes */
 };
 
 /** Open one connection. The database of an SQLite path is created (mode 0600) when it is absent.
- *  Owned: db_close. Errors: RK_UNAVAILABLE (cannot be reached or opened), RK_INVALID (bad URL). */
+ *  Owned: db_close. Errors: RK_UNAVAILABLE (cannot be reached or opened), RK_INVALID (bad URL),
+ *  RK_PRECONDITION (another program's database: untouched). */
 enum rk_code db_open(struct db **out, const struct db_opts *opts, struct rk_err *err) RK_MUST;
 void db_close(struct db *db);   /* accepts NULL; rolls an open transaction back */
 void db_closep(struct db **db); /* for RK_CLEANUP */
@@ -104,6 +112,15 @@ enum db_engine db_engine_of(const struct db *db);
 
 /** True for URLs that name PostgreSQL. */
 bool db_url_is_pg(const char *url);
+
+/** Whether a URL can be opened as far as its text goes. Errors: RK_INVALID. */
+enum rk_code db_url_check(const char *url, struct rk_err *err) RK_MUST;
+
+/** The URL of an engine that was stated ("sqlite", "postgres"; empty: sqlite): of dsn for
+ *  PostgreSQL, else of the file `path`. arena. Errors: RK_INVALID (unknown engine, DSN missing or
+ *  not one of libpq's). */
+enum rk_code db_url_make(struct rk_arena *mem, struct rk_str engine, struct rk_str dsn,
+                         struct rk_str path, const char **out, struct rk_err *err) RK_MUST;
 
 /* ---- statements -------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 /*
  * What db.c and the two engines share; nobody else includes this.
  *
+ *   db_open.c    which engine a URL names
  *   db.c         statement cache, sticky rows, columns, transactions
  *   db_sqlite.c  } struct db_ops: connect, prepare, run, step, column
  *   db_pg.c      }
@@ -68,6 +69,8 @@ struct db { /* first member of each engine's own struct */
 
 enum rk_code db_sqlite_open(struct db **out, const struct db_opts *opts,
                             struct rk_err *err) RK_MUST;
+/** The libpq text that a PostgreSQL URL names. Borrowed from url. */
+struct rk_str db_pg_dsn(const char *url);
 /** The file that an SQLite URL names ("sqlite:PATH", "sqlite://PATH", "PATH"). Borrowed from url.
  */
 struct rk_str db_sqlite_path(const char *url);

@@ -372,6 +372,26 @@ static enum rk_code session_setup(struct pg *p, struct rk_err *err)
     return pg_script(&p->db, sql, err);
 }
 
+/* What libpq says of a failed attempt, unless the password got into it. */
+static enum rk_code connect_fail(struct pg *p, struct rk_err *err)
+{
+    PQconninfoOption *options = pq.PQconninfo(p->c);
+    const char *texts[] = {pq.PQerrorMessage(p->c), pq.PQhost(p->c), pq.PQdb(p->c)};
+    bool hidden = false;
+    enum rk_code rc;
+
+    for (PQconninfoOption *o = options; o && o->keyword; o++)
+        for (size_t i = 0; i < RK_ARRAY_LEN(texts); i++)
+            hidden |= o->val && o->val[0] && strstr(o->keyword, "password") && texts[i] &&
+                      strstr(texts[i], o->val);
+    rc = hidden ? rk_fail(err, RK_UNAVAILABLE,
+                          "database: connect: failed; libpq's words are not "
+                          "shown, for they hold the password: is the DSN written as it should be?")
+                : fail_text(p->c, RK_UNAVAILABLE, "connect", pq.PQerrorMessage(p->c), err);
+    pq.PQconninfoFree(options);
+    return rc;
+}
+
 static enum rk_code pg_ready(struct db *db, struct rk_err *err)
 {
     struct pg *p = pg_of(db);
@@ -389,7 +409,7 @@ static enum rk_code pg_ready(struct db *db, struct rk_err *err)
     db_stmts_drop(db);
     pq.PQreset(p->c);
     if (pq.PQstatus(p->c) != CONNECTION_OK)
-        return fail_text(p->c, RK_UNAVAILABLE, "connect", pq.PQerrorMessage(p->c), err);
+        return connect_fail(p, err);
     rc = session_setup(p, err);
     db->broken = rc != RK_OK;
     return rc;
@@ -430,7 +450,8 @@ enum rk_code db_pg_open(struct db **out, const struct db_opts *opts, struct rk_e
 {
     /* expand_dbname: the first dbname is a whole URL or "key=value" list and may override */
     static const char *const keys[] = {"connect_timeout", "application_name", "dbname", NULL};
-    const char *values[] = {CONNECT_TIMEOUT_S, "rookery", opts->url, NULL};
+    RK_CLEANUP(rk_freep) char *dsn = rk_str_dupz(db_pg_dsn(opts->url));
+    const char *values[] = {CONNECT_TIMEOUT_S, "rookery", dsn, NULL};
     RK_CLEANUP(db_closep) struct db *db = NULL;
     struct pg *p;
     enum rk_code rc = pq_dl_load(err);
@@ -443,7 +464,7 @@ enum rk_code db_pg_open(struct db **out, const struct db_opts *opts, struct rk_e
     p->busy_ms = opts->busy_ms > 0 ? opts->busy_ms : BUSY_MS_DEFAULT;
     p->c = pq.PQconnectdbParams(keys, values, 1);
     if (pq.PQstatus(p->c) != CONNECTION_OK)
-        return fail_text(p->c, RK_UNAVAILABLE, "connect", pq.PQerrorMessage(p->c), err);
+        return connect_fail(p, err);
     rc = session_setup(p, err);
     if (rc == RK_OK) {
         *out = db;

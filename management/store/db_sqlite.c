@@ -18,12 +18,18 @@
 #include <unistd.h>
 
 #include "management/store/db_impl.h"
+#include "management/store/db_origin.h"
 
 #define BUSY_MS_DEFAULT   5000
 #define READER_CACHE_KIB  256
 #define WRITER_CACHE_KIB  8192
 #define WAL_SIZE_LIMIT    (64 << 20) /* bytes; a WAL that grew past this is cut at a checkpoint */
 #define STMT_TEXT_IN_MSGS 60
+
+#define TEXT_OF(macro)  TEXT_OF_(macro)
+#define TEXT_OF_(value) #value
+
+static const char SQL_MARK[] = "PRAGMA application_id=" TEXT_OF(DB_ORIGIN_SQLITE_ID);
 
 struct lite {
     struct db db;
@@ -262,11 +268,18 @@ static enum rk_code file_create(const char *path, struct rk_err *err)
     return why ? rk_fail_errno(err, RK_UNAVAILABLE, why, "database %s", path) : RK_OK;
 }
 
+/* Looks at the file before it is touched: the first pragma would write into a stranger's. */
 static enum rk_code lite_connect(struct lite *l, struct rk_err *err)
 {
     char pragmas[400];
-    int rc = sqlite3_open_v2(
-        l->path, &l->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    enum db_origin origin;
+    enum rk_code code = db_origin_of_file(l->path, &origin, err);
+    int rc;
+
+    if (code)
+        return code;
+    rc = sqlite3_open_v2(l->path, &l->h,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(l->h, l->busy_ms);
@@ -275,6 +288,10 @@ static enum rk_code lite_connect(struct lite *l, struct rk_err *err)
     if (sqlite3_db_readonly(l->h, "main") == 1) /* SQLite would say so at the first write */
         return rk_fail(err, RK_UNAVAILABLE, "database %s cannot be written by user %u", l->path,
                        (unsigned)geteuid());
+    if (origin != DB_ORIGIN_OURS) /* before there is a WAL, so that it stands in the file itself */
+        code = lite_script(&l->db, SQL_MARK, err);
+    if (code)
+        return code;
     (void)snprintf(pragmas, sizeof pragmas,
                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
                    "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d; PRAGMA trusted_schema=OFF;"
@@ -343,17 +360,6 @@ static const struct db_ops OPS = {
     .close = lite_close,
 };
 
-struct rk_str db_sqlite_path(const char *url)
-{
-    struct rk_str path = rk_str_z(url);
-
-    if (rk_str_starts(path, RK_STR("sqlite:")))
-        path = rk_str_sub(path, 7, path.n);
-    if (rk_str_starts(path, RK_STR("//")))
-        path = rk_str_sub(path, 2, path.n);
-    return path;
-}
-
 enum rk_code db_sqlite_open(struct db **out, const struct db_opts *opts, struct rk_err *err)
 {
     struct rk_str path = db_sqlite_path(opts->url);
@@ -361,8 +367,6 @@ enum rk_code db_sqlite_open(struct db **out, const struct db_opts *opts, struct 
     struct lite *l;
     enum rk_code rc;
 
-    if (path.n == 0)
-        return rk_fail(err, RK_INVALID, "database: no path in the URL");
     l = rk_calloc(1, sizeof *l);
     db = &l->db;
     *db = (struct db){.ops = &OPS, .engine = DB_SQLITE};

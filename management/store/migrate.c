@@ -7,6 +7,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/num.h"
 #include "lib/crypto/hash.h"
+#include "management/store/db_origin.h"
 
 #define MIGRATION_TEXT_MAX ((size_t)1 << 20)
 
@@ -95,6 +96,8 @@ static enum rk_code step(struct db *db, void *arg, struct rk_err *err)
 
     if (db_engine_of(db) == DB_PG)
         rc = db_script(db, SQL_LOCK_PG, err);
+    if (rc == RK_OK && db_engine_of(db) == DB_PG) /* an SQLite file was looked at when opened */
+        rc = db_origin_of_schema(db, err);
     if (rc == RK_OK)
         rc = db_script(db, SQL_TABLE, err);
     if (rc == RK_OK)

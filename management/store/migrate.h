@@ -10,8 +10,8 @@
 #include "management/store/db.h"
 #include "schema/sql.h"
 
-/** Errors: RK_PRECONDITION (the database was made by a newer program, or an applied file was
- *  altered: nothing is touched), those of db_script. */
+/** Errors: RK_PRECONDITION (the database was made by a newer or another program, or an applied file
+ *  was altered: nothing is touched), those of db_script. */
 enum rk_code store_migrate(struct db *db, struct rk_err *err) RK_MUST;
 
 /** The same with a list of one's own, for tests. */

@@ -79,7 +79,7 @@ START_TEST(external_services_replace_ours)
     ck_assert_uint_eq(w.n_stun, 0);
     ck_assert(rk_str_eqz(w.stun_urls.items[0], "stun:s:3478"));
     ck_assert(rk_str_eqz(w.relay_secret, "x"));
-    ck_assert(rk_str_eqz(w.store_url, "postgres://db"));
+    ck_assert_str_eq(w.store_url, "postgres:postgres://db");
     ck_assert_int_eq(load(mem, "  relays: {addresses: ['rels://r1:443']}\n", &w, &err), RK_INVALID);
     rk_arena_free(mem);
 }

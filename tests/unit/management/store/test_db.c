@@ -468,12 +468,121 @@ START_TEST(urls_are_told_apart)
     ck_assert(db_url_is_pg("postgresql:///d"));
     ck_assert(db_url_is_pg("host=x dbname=y"));
     ck_assert(db_url_is_pg("user=x dbname=y"));
+    ck_assert(db_url_is_pg("host = 'x' password = 'a b'"));
+    ck_assert(db_url_is_pg("postgres:service=x"));
     ck_assert(!db_url_is_pg("sqlite:/a"));
+    ck_assert(!db_url_is_pg("sqlite:/a=b"));
     ck_assert(!db_url_is_pg("/var/lib/x.db"));
+    ck_assert(!db_url_is_pg("/var/lib/a=b.db"));
     ck_fails(db_open(&none, &bad, err), RK_INVALID);
     ck_fails(db_open(&none, &nowhere, err), RK_UNAVAILABLE);
     ck_fails(db_open(&none, &no_server, err), RK_UNAVAILABLE);
     ck_assert_ptr_null(none);
+}
+END_TEST
+
+#define SECRET "tops3cret"
+
+/* What engine postgres is given: every form of libpq is taken, and nothing else is. */
+static const struct {
+    const char *dsn;
+    bool good;
+} DSNS[] = {
+    {"postgres://u:" SECRET "@localhost:1/d?sslmode=disable", true},
+    {"postgresql://u:" SECRET "@localhost:1,localhost:2/d", true},
+    {"postgresql:///d?host=/nonexistent&password=" SECRET, true},
+    {"host=/nonexistent password=" SECRET, true},
+    {"host = /nonexistent user = u password = " SECRET, true},
+    {"  host='/nonexistent' password='a b\\'" SECRET "' dbname = x ", true},
+    {"dbname=x\thost=/nonexistent\npassword=" SECRET, true},
+    {"port=1 host=localhost password=" SECRET, true},
+    {SECRET, false},
+    {"", false},
+    {"   ", false},
+    {"/var/lib/" SECRET, false},
+    {"sqlite:/tmp/" SECRET, false},
+    {"mysql://u:" SECRET "@tcp(localhost)/d", false},
+    {"host=x password=" SECRET " and more", false},
+    {"host=x password='" SECRET, false},
+    {"host=x nonsense=" SECRET, false},
+    {"postgres://u:" SECRET "%zz@localhost/d", false},
+    {"postgres://u:a/" SECRET "@localhost/d", false},
+    {"postgres://u:a@" SECRET "@localhost/d", false},
+    {"postgres://u:a@[::1/" SECRET, false},
+    {"postgres://localhost/d?pass=" SECRET, false},
+};
+
+/* A password never reaches a text, and no file is named after one. */
+START_TEST(a_stated_engine_is_never_another)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct rk_str dsn = rk_str_z(DSNS[_i].dsn);
+    struct rk_err why = {0};
+    const char *url = NULL;
+    enum rk_code rc =
+        db_url_make(mem, RK_STR("postgres"), dsn, RK_STR("/nonexistent/x"), &url, &why);
+
+    ck_assert_msg((rc == RK_OK) == DSNS[_i].good, "%s: %s", DSNS[_i].dsn, why.msg);
+    ck_assert_msg(!strstr(why.msg, SECRET), "%s", why.msg);
+    if (rc) {
+        ck_assert_int_eq(rc, RK_INVALID);
+        ck_assert_ptr_null(url);
+        return;
+    }
+    ck_assert(db_url_is_pg(url));
+    {
+        struct db_opts o = {.url = url};
+        struct db *none = NULL;
+
+        ck_assert_int_eq(db_open(&none, &o, &why), RK_UNAVAILABLE);
+        ck_assert_ptr_null(none);
+        ck_assert_msg(strstr(why.msg, "connect") && !strstr(why.msg, SECRET), "%s", why.msg);
+    }
+}
+END_TEST
+
+START_TEST(an_engine_that_is_unknown_is_refused)
+{
+    static const char *const unknown[] = {"mysql", "postgres ql", "sqlite3", "file"};
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct rk_str path = RK_STR("/x/y.db"), none = {0};
+    const char *url = NULL;
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(unknown); i++)
+        ck_fails(db_url_make(mem, rk_str_z(unknown[i]), none, path, &url, err), RK_INVALID);
+    ck_ok(db_url_make(mem, none, none, path, &url, err));
+    ck_assert_str_eq(url, "sqlite:/x/y.db");
+    ck_ok(db_url_make(mem, RK_STR("SQLite"), RK_STR("postgres://ignored"), path, &url, err));
+    ck_assert_str_eq(url, "sqlite:/x/y.db");
+    ck_fails(db_url_check("rookery.db", err), RK_INVALID);
+    ck_fails(db_url_check("mysql://x", err), RK_INVALID);
+}
+END_TEST
+
+/* PostgreSQL has no file to look at: the tables of its schema say whose it is. */
+START_TEST(a_foreign_schema_is_left_as_it_is)
+{
+    static const char tables[] = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = "
+                                 "c.relnamespace WHERE n.nspname = 'public'";
+    struct rk_err why = {0};
+    int64_t before = 0, after = 0;
+
+    if (_i == 0)
+        return;
+    setup(_i); /* with a table t */
+    ck_ok(db_script(db,
+                    "CREATE TABLE accounts (id text); CREATE TABLE setup_keys (id text);"
+                    "CREATE TABLE peers (id text)",
+                    err));
+    ck_ok(db_get_i64(db, &before, err, tables, DB_NOARGS));
+    ck_assert_int_eq(store_migrate(db, &why), RK_PRECONDITION);
+    ck_assert_msg(strstr(why.msg, "PostgreSQL database belongs to a NetBird server"), "%s",
+                  why.msg);
+    ck_ok(db_get_i64(db, &after, err, tables, DB_NOARGS));
+    ck_assert_int_eq(after, before);
+    ck_ok(db_script(db, "CREATE SCHEMA ours; SET search_path TO ours", err));
+    ck_ok(store_migrate(db, err)); /* a schema of its own in the same database */
+    teardown();
 }
 END_TEST
 
@@ -500,6 +609,7 @@ START_TEST(migrations_run_once_and_in_order)
     int64_t n = 0;
 
     setup(_i);
+    ck_ok(db_script(db, "DROP TABLE t", err));
     ck_ok(store_migrate_with(db, two, 1, err));
     ck_ok(store_migrate_with(db, two, 2, err));
     ck_ok(store_migrate_with(db, two, 2, err));
@@ -532,6 +642,7 @@ START_TEST(the_real_schema_migrates_while_others_try_too)
     int64_t n = -1;
 
     setup(_i);
+    ck_ok(db_script(db, "DROP TABLE t", err));
     for (size_t i = 0; i < RK_ARRAY_LEN(r); i++) {
         struct db_opts o = {.url = e.url};
 
@@ -572,6 +683,9 @@ int main(void)
     tcase_add_loop_test(tc, a_renewed_connection_does_not_listen, 0, engines);
     tcase_add_test(tc, files_are_private);
     tcase_add_test(tc, urls_are_told_apart);
+    tcase_add_loop_test(tc, a_stated_engine_is_never_another, 0, (int)RK_ARRAY_LEN(DSNS));
+    tcase_add_test(tc, an_engine_that_is_unknown_is_refused);
+    tcase_add_loop_test(tc, a_foreign_schema_is_left_as_it_is, 0, engines);
     tcase_add_loop_test(tc, migrations_run_once_and_in_order, 0, engines);
     tcase_add_loop_test(tc, the_real_schema_migrates_while_others_try_too, 0, engines);
     suite_add_tcase(s, tc);
