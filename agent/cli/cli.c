@@ -48,13 +48,14 @@ static struct rk_str join(struct rk_arena *mem, struct rk_str dir, const char *n
 /* Settings that this command line or the environment gives go to the profile. */
 static enum rk_code settings_to_profile(struct cli *c, struct profile *p, struct rk_err *err);
 
-static int run_daemon(struct cli *c, bool connect)
+static int run_daemon(struct cli *c, bool foreground)
 {
     const struct daemon_opts *d = &c->v.daemon;
     struct rk_str config = d->config.n ? d->config : join(c->mem, d->state_dir, "default.json");
     struct app_opts opts = {.daemon = d,
                             .state_path = join(c->mem, d->state_dir, "state.json").p,
-                            .connect = connect || d->setup_key.n};
+                            .connect = foreground || d->setup_key.n,
+                            .foreground = foreground};
     enum rk_log_level level = RK_INFO;
     struct rk_err err = {0};
     enum rk_code rc;

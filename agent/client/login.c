@@ -23,6 +23,7 @@ struct login {
     bool with_key; /* the running call carries setup key or token */
     struct backoff wait;
     int64_t give_up_ms;
+    struct rk_err last;
     struct rk_timer *timer;
 };
 
@@ -63,8 +64,10 @@ static enum rk_code check(const Management__LoginResponse *msg, struct rk_err *e
     return RK_OK;
 }
 
-static bool temporary(int status)
+static bool temporary(const struct login *l, int status, const struct rk_err *err)
 {
+    if (err->code == RK_UNAUTHENTICATED && status == GRPC_UNAVAILABLE) /* a refused certificate */
+        return l->o.retry_ms == LOGIN_FOR_EVER;
     switch (status) {
     case GRPC_INVALID_ARGUMENT:
     case GRPC_NOT_FOUND:
@@ -90,9 +93,10 @@ static void fail(struct login *l, int status, const struct rk_err *why)
         }
         err.code = RK_FORBIDDEN;
     }
-    if (temporary(status) && l->o.retry_ms) {
+    l->last = err;
+    if (l->o.retry_ms && temporary(l, status, &err)) {
         wait = backoff_next_ms(&l->wait);
-        if (rk_loop_now_ms(l->o.loop) + wait < l->give_up_ms) {
+        if (rk_loop_now_ms(l->o.loop) < l->give_up_ms - wait) {
             rk_log(l->o.log, RK_INFO, "login failed, trying again", kv_i64("in_ms", wait),
                    KV_ERR(&err));
             l->with_key = false;
@@ -137,7 +141,8 @@ struct login *login_start(const struct login_opts *opts, struct login_user *user
     l->o.token = rk_arena_dup(l->mem, opts->token);
     l->wait = (struct backoff){
         .first_ms = 500, .max_ms = 10000, .factor_permille = 1500, .spread_permille = 500};
-    l->give_up_ms = rk_loop_now_ms(opts->loop) + opts->retry_ms;
+    l->give_up_ms =
+        opts->retry_ms == LOGIN_FOR_EVER ? INT64_MAX : rk_loop_now_ms(opts->loop) + opts->retry_ms;
     ask(l);
     return l;
 }
@@ -148,4 +153,9 @@ void login_cancel(struct login *l)
         return;
     mgmt_client_call_cancel(l->call);
     login_free(l);
+}
+
+const struct rk_err *login_last_err(const struct login *l)
+{
+    return &l->last;
 }

@@ -37,8 +37,15 @@ struct login_opts { /* borrowed for the call, handles until done */
     int64_t retry_ms;        /* go on after temporary errors for so long; 0: one attempt */
 };
 
+/* retry_ms: for as long as it takes, also when the server's certificate is refused. Else that ends
+ * the login at once: somebody waits who can do something about it. */
+#define LOGIN_FOR_EVER INT64_MAX
+
 /** Owned until done: login_cancel. done is never called from inside. */
 struct login *login_start(const struct login_opts *opts, struct login_user *user);
 void login_cancel(struct login *l); /* no callback follows; accepts NULL */
+
+/** Why the last attempt failed; code RK_OK before there was one. Lent until done. */
+const struct rk_err *login_last_err(const struct login *l);
 
 #endif

@@ -344,7 +344,9 @@ static void on_down(struct grpc_channel_user *u, const struct rk_err *why)
         rk_timer_start(m->loop, &m->timer, 0, reap, m);
         return;
     }
-    (void)rk_fail(&err, RK_UNAVAILABLE, "management server %s:%u: %s", m->host, m->port,
+    /* RK_UNAUTHENTICATED: the server's certificate was refused, which waiting does not mend */
+    (void)rk_fail(&err, why->code == RK_UNAUTHENTICATED ? why->code : RK_UNAVAILABLE,
+                  "management server %s:%u: %s", m->host, m->port,
                   why->code ? why->msg : "connection closed");
     rk_log(m->log, RK_DEBUG, "management connection ended", KV_ERR(&err));
     fail_waiting(m, &err);

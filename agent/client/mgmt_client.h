@@ -65,9 +65,9 @@ struct mgmt_client_call_user { /* embedded in the caller's struct */
 
 struct mgmt_client_call_ops {
     /** Exactly once; the call is gone. status: gRPC status of the server, or UNAVAILABLE when it
-     *  could not be reached, DEADLINE_EXCEEDED, DATA_LOSS when the answer could not be opened.
-     * plain is the answer's message (empty for SyncMeta and Logout), borrowed. err describes a
-     * status other than 0. */
+     *  could not be reached (err then is RK_UNAUTHENTICATED when its certificate was refused),
+     * DEADLINE_EXCEEDED, DATA_LOSS when the answer could not be opened. plain is the answer's
+     * message (empty for SyncMeta and Logout), borrowed. err describes a status other than 0. */
     void (*done)(struct mgmt_client_call_user *u, int status, struct rk_str plain,
                  const struct rk_err *err);
 };

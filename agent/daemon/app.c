@@ -22,6 +22,7 @@
 #include "lib/base/num.h"
 #include "lib/base/trim.h"
 #include "lib/grpc/status.h"
+#include "lib/net/way.h"
 #include "schema/pb_arena.h"
 
 #define UP_TIMEOUT_MS  50000
@@ -39,7 +40,7 @@ struct job {
     struct ctl_req *req; /* NULL: nobody waits for the answer (any more) */
     char *setup_key;     /* wiped; NULL: none */
     char *token;         /* of a person; wiped; NULL: none */
-    int64_t timeout_ms;
+    bool for_ever;       /* of the daemon itself: it waits for its server as long as it takes */
     struct rk_timer *timer;
 };
 
@@ -65,10 +66,13 @@ struct app {
     struct mgmt_client_call_user call_user;
     struct mgmt_client_call *call;
     struct rk_timer *trim; /* until the start or a connection has settled */
+    bool foreground;       /* see app_opts */
+    struct rk_err end_err; /* why the foreground ends */
     bool quitting;
 };
 
 static void job_advance(struct app *a);
+static void begin_quit(struct app *a);
 
 /* ---- jobs ---- */
 
@@ -106,27 +110,45 @@ static void job_done(struct app *a, json_t *result)
         json_decref(result);
 }
 
+/* The connection will not come (back) by itself. */
+static void end_foreground(struct app *a, const struct rk_err *err)
+{
+    if (!a->foreground || a->quitting)
+        return;
+    a->end_err = *err;
+    begin_quit(a);
+}
+
 static void job_fail(struct app *a, const struct rk_err *err)
 {
     struct ctl_req *req = a->job.req;
     struct rk_err copy = *err;
+    bool for_ever;
 
     if (!req && a->job.kind != JOB_NONE)
         rk_log(a->log, RK_ERROR, "not connected", KV_ERR(&copy));
+    for_ever = a->job.for_ever;
     job_clear(a);
     if (req)
         ctl_fail(req, &copy);
+    if (for_ever && !a->quitting)
+        end_foreground(a, &copy);
+}
+
+/* Else routing is legacy. */
+static bool marks_work(const struct app *a)
+{
+    return !a->o->legacy_routing && !a->o->skip_socket_mark && rule_marks_work(a->route);
 }
 
 static void open_mgc(struct app *a, bool tls, const char *host, uint16_t port)
 {
-    bool marks = !a->o->legacy_routing && !a->o->skip_socket_mark && rule_marks_work(a->route);
     struct mgmt_client_opts opts = {.loop = a->loop,
                                     .log = a->log,
                                     .host = host,
                                     .port = port,
                                     .tls = tls ? a->tls : NULL,
-                                    .fwmark = marks ? ROUTE_MARK_CONTROL : 0,
+                                    .fwmark = marks_work(a) ? ROUTE_MARK_CONTROL : 0,
                                     .private_key = a->profile->private_key};
 
     a->mgc = mgmt_client_open(&opts);
@@ -181,9 +203,11 @@ static void start_login(struct app *a)
                               .profile = a->profile,
                               .setup_key = rk_str_z(a->job.setup_key),
                               .token = rk_str_z(a->job.token),
-                              .retry_ms = LOGIN_RETRY_MS};
+                              .retry_ms = a->job.for_ever ? LOGIN_FOR_EVER : LOGIN_RETRY_MS};
     struct rk_err err = {0};
 
+    a->shown = AGENT_CONNECTING;
+    a->shown_err = (struct rk_err){0};
     if (dial(a, &err)) {
         job_fail(a, &err);
         return;
@@ -316,8 +340,11 @@ static void on_run_ended(struct runloop_user *u, const struct rk_err *why)
         quit_if_done(a);
         return;
     }
-    if (a->job.kind == JOB_NONE)
+    if (a->job.kind == JOB_NONE) {
+        if (copy.code)
+            end_foreground(a, &copy);
         return;
+    }
     if (a->job.step == STEP_RUN)
         job_fail(a, &copy);
     else
@@ -347,14 +374,22 @@ static enum rk_code start_run(struct app *a, struct rk_err *err)
     return rc;
 }
 
-static void on_up_timeout(void *arg)
+static void on_job_timeout(void *arg)
 {
     struct app *a = arg;
     struct rk_err err = {0};
-    const struct rk_err *last = a->run ? runloop_last_err(a->run) : NULL;
+    const struct rk_err *last = a->run     ? runloop_last_err(a->run)
+                                : a->login ? login_last_err(a->login)
+                                           : NULL;
+    bool known = last && last->code;
 
-    (void)rk_fail(&err, RK_TIMEOUT, "not connected yet, still trying in the background%s%s",
-                  last && last->code ? ": " : "", last && last->code ? last->msg : "");
+    (void)rk_fail(&err, RK_TIMEOUT, "not connected yet%s%s%s",
+                  a->run ? ", still trying in the background" : "", known ? ": " : "",
+                  known ? last->msg : "");
+    if (!a->run) {
+        a->shown = AGENT_LOGIN_FAILED;
+        a->shown_err = err;
+    }
     job_fail(a, &err);
 }
 
@@ -385,7 +420,6 @@ static void job_advance(struct app *a)
         job_done(a, NULL);
         return;
     }
-    rk_timer_start(a->loop, &j->timer, j->timeout_ms, on_up_timeout, a);
     if (start_run(a, &err))
         job_fail(a, &err);
 }
@@ -487,6 +521,7 @@ static void begin_job(struct app *a, struct ctl_req *r, enum job_kind kind, cons
     const json_t *timeout = json_object_get(args, "timeout_ms");
     bool connected = a->run && runloop_status(a->run) == AGENT_CONNECTED;
     struct rk_err err = {0};
+    int64_t timeout_ms;
     bool changed = false;
 
     if (!may_begin(a, r, kind))
@@ -500,14 +535,16 @@ static void begin_job(struct app *a, struct ctl_req *r, enum job_kind kind, cons
         ctl_reply(r, json_pack("{s:b}", "already", 1));
         return;
     }
-    a->job = (struct job){.kind = kind, .req = r, .timeout_ms = UP_TIMEOUT_MS};
+    a->job = (struct job){.kind = kind, .req = r};
     if (key && *key && strlen(key) <= SETUP_KEY_MAX)
         a->job.setup_key = rk_str_dupz(rk_str_z(key));
     if (token && *token && strlen(token) <= TOKEN_MAX)
         a->job.token = rk_str_dupz(rk_str_z(token));
-    if (json_is_integer(timeout))
-        a->job.timeout_ms =
-            rk_max_i64(100, rk_min_i64(json_integer_value(timeout), 24 * 3600 * 1000));
+    if (kind == JOB_UP || kind == JOB_LOGIN || kind == JOB_SSO) {
+        timeout_ms = json_is_integer(timeout) ? json_integer_value(timeout) : UP_TIMEOUT_MS;
+        timeout_ms = rk_max_i64(100, rk_min_i64(timeout_ms, 24 * 3600 * 1000));
+        rk_timer_start(a->loop, &a->job.timer, timeout_ms, on_job_timeout, a);
+    }
     if (kind == JOB_LOGOUT)
         start_logout(a);
     else if (kind == JOB_SSO)
@@ -601,14 +638,10 @@ static const struct ctl_ops CTL_OPS = {.request = on_request, .gone = on_gone};
 
 /* ---- start and end ---- */
 
-static void on_signal(uv_signal_t *h, int number)
+static void begin_quit(struct app *a)
 {
-    struct app *a = h->data;
     struct rk_err err = {0};
 
-    if (a->quitting)
-        return;
-    rk_log(a->log, RK_INFO, "ending", kv_i64("signal", number));
     a->quitting = true;
     (void)rk_fail(&err, RK_UNAVAILABLE, "the daemon is ending");
     job_fail(a, &err);
@@ -619,6 +652,16 @@ static void on_signal(uv_signal_t *h, int number)
     if (a->run)
         runloop_stop(a->run);
     quit_if_done(a);
+}
+
+static void on_signal(uv_signal_t *h, int number)
+{
+    struct app *a = h->data;
+
+    if (a->quitting)
+        return;
+    rk_log(a->log, RK_INFO, "ending", kv_i64("signal", number));
+    begin_quit(a);
 }
 
 static void watch_signals(struct app *a)
@@ -647,15 +690,20 @@ static void auto_connect(struct app *a, bool connect)
 
     if (!connects(a, connect)) {
         a->shown = a->profile->fresh ? AGENT_NEEDS_LOGIN : AGENT_IDLE;
+        if (connect) {
+            (void)rk_fail(&err, RK_INVALID, "no management server yet: use --management-url");
+            end_foreground(a, &err);
+        }
         return;
     }
     if (a->o->setup_key.n) { /* as `up` with that key would do */
-        a->job = (struct job){.kind = JOB_UP, .timeout_ms = INT64_C(10) * 365 * 86400000};
+        a->job = (struct job){.kind = JOB_UP, .for_ever = true};
         a->job.setup_key = rk_str_dupz(a->o->setup_key);
         job_advance(a);
     } else if (start_run(a, &err)) {
         host_release(a->route, a->state, a->log);
         rk_log(a->log, RK_ERROR, "not connected", KV_ERR(&err));
+        end_foreground(a, &err);
     }
 }
 
@@ -680,6 +728,8 @@ static enum rk_code open_all(struct app *a, const struct app_opts *opts, struct 
     rc = ctl_server_open(a->loop, a->log, path.p, &a->ctl_user, &a->ctl, err);
     if (rc)
         return rc;
+    if (!marks_work(a))
+        net_way_watch();
     a->state = state_open(opts->state_path, a->log);
     recover(a->state, a->route, connects(a, opts->connect) && !a->o->setup_key.n, a->log);
     return RK_OK;
@@ -687,7 +737,10 @@ static enum rk_code open_all(struct app *a, const struct app_opts *opts, struct 
 
 enum rk_code app_run(const struct app_opts *opts, struct rk_err *err)
 {
-    struct app a = {.o = opts->daemon, .profile = opts->profile, .log = opts->log};
+    struct app a = {.o = opts->daemon,
+                    .profile = opts->profile,
+                    .log = opts->log,
+                    .foreground = opts->foreground};
     enum rk_code rc = open_all(&a, opts, err);
 
     if (rc == RK_OK) {
@@ -706,5 +759,7 @@ enum rk_code app_run(const struct app_opts *opts, struct rk_err *err)
     state_free(a.state);
     tls_ctx_free(a.tls);
     nl_close(a.route);
+    if (rc == RK_OK && a.end_err.code)
+        rc = rk_fail(err, a.end_err.code, "%s", a.end_err.msg);
     return rc;
 }

@@ -24,11 +24,12 @@ struct app_opts { /* borrowed until app_run has returned */
     struct profile *profile; /* changed and saved by commands */
     const char *state_path;
     struct rk_log *log;
-    bool connect; /* also when the profile says not to, or is new */
+    bool connect;    /* also when the profile says not to, or is new */
+    bool foreground; /* end, with the reason, when the connection ends or fails for good */
 };
 
 /** Run until SIGINT or SIGTERM; then everything is undone before it returns. Errors: what keeps it
- *  from starting. */
+ *  from starting; in the foreground also what ended the connection. */
 enum rk_code app_run(const struct app_opts *opts, struct rk_err *err) RK_MUST;
 
 #endif

@@ -19,7 +19,9 @@
 /* How often the device is compared with what it should be. */
 #define RECONCILE_MS    30000
 #define LOGIN_MAX_BYTES ((size_t)4 << 20)
-#define PROTO_HTTPS     MANAGEMENT__HOST_CONFIG__PROTOCOL__HTTPS
+/* Prefixes that ICE is told of; beyond them a path through the tunnel itself may be tried. */
+#define ENGINE_OVERLAY_MAX 256
+#define PROTO_HTTPS        MANAGEMENT__HOST_CONFIG__PROTOCOL__HTTPS
 
 static void tear_down(void *arg);
 
@@ -180,6 +182,18 @@ static enum rk_code configure_device(struct engine *e, struct rk_err *err)
 
 /* ---- the host ---- */
 
+/* Where ICE must not go: the overlay, and in legacy routing what is routed into it. */
+static void set_overlay(struct engine *e)
+{
+    struct rk_prefix list[ENGINE_OVERLAY_MAX] = {rk_prefix_masked(&e->addr.v4)};
+    size_t n = 1;
+
+    if (e->addr.v6.ip.family)
+        list[n++] = rk_prefix_masked(&e->addr.v6);
+    n += host_taken(e->host, &list[n], ENGINE_OVERLAY_MAX - n);
+    ice_mux_set_overlay(e->mux, list, n);
+}
+
 static struct route_peer host_peer(struct host_user *u, const struct rk_key *key)
 {
     return engine_route_peer(rk_container_of(u, struct engine, host_user), key);
@@ -201,6 +215,8 @@ static void host_carried(struct host_user *u)
     struct engine *e = rk_container_of(u, struct engine, host_user);
     struct rk_err err = {0};
 
+    if (e->phase == ENGINE_RUNNING && !e->o.marks)
+        set_overlay(e);
     if (e->phase == ENGINE_RUNNING && wg_peers_flush(e->wg, e->dev, &err))
         rk_log(e->log, RK_WARN, "allowed addresses are not set yet", KV_ERR(&err));
 }
@@ -230,7 +246,6 @@ static enum rk_code open_mux(struct engine *e, struct rk_err *err)
 {
     const struct settings *s = &e->o.profile->settings;
     struct rk_str own = s->interface_name;
-    struct rk_prefix overlay[2] = {rk_prefix_masked(&e->addr.v4)};
     struct ice_mux_opts opts = {.loop = e->o.loop,
                                 .log = e->log,
                                 .port = (uint16_t)s->wireguard_port,
@@ -245,9 +260,7 @@ static enum rk_code open_mux(struct engine *e, struct rk_err *err)
 
     if (rc)
         return rk_wrap(err, "public UDP socket");
-    if (e->addr.v6.ip.family)
-        overlay[1] = rk_prefix_masked(&e->addr.v6);
-    ice_mux_set_overlay(e->mux, overlay, e->addr.v6.ip.family ? 2 : 1);
+    set_overlay(e);
     return RK_OK;
 }
 

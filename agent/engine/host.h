@@ -99,6 +99,11 @@ enum rk_code host_resolved(struct host *h, struct rk_str domain, const struct rk
 /** Legacy routing: packets of ours to this address must not enter the overlay. */
 void host_bypass(struct host *h, const struct rk_ip *ip);
 
+/** Legacy routing: prefixes that our own packets would enter the overlay by, so that candidates in
+ *  them are no way to a peer; an exit node's are not among them (see host_bypass). None with policy
+ *  routing. Returns how many. */
+size_t host_taken(const struct host *h, struct rk_prefix *out, size_t max);
+
 /** Networks behind peers, as `rook networks list` shows them. Owned by the caller. */
 json_t *host_networks(const struct host *h);
 /** Those that a peer carries now. Owned by the caller. */

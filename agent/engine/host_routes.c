@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "agent/engine/host_priv.h"
+#include "lib/net/way.h"
 
 /* Worse than any metric that people use; the largest that stays positive in every tool. */
 #define GUARD_METRIC 0x7fffffffu
@@ -114,6 +115,11 @@ static void sweep_table(struct nl_sock *route, bool guards)
     }
 }
 
+static void on_way(void *arg, const struct rk_ip *to)
+{
+    host_bypass(arg, to);
+}
+
 void host_routes_up(struct host *h)
 {
     struct rk_err err = {0};
@@ -123,12 +129,14 @@ void host_routes_up(struct host *h)
         return;
     state_set(h->o.state, STATE_ROUTES,
               json_pack("{s:i,s:b}", "table", (int)ROUTE_TABLE_OVERLAY, "legacy", !h->o.marks));
+    h->r.presence = presence_open(host_iface(h));
     if (!h->o.marks) { /* routes go to the main table */
-        (void)!kernel_route_flush_own(h->o.route, NULL);
+        if (!others_present())
+            (void)!kernel_route_flush_own(h->o.route, NULL);
         h->r.on = true;
+        net_way_listen(on_way, h);
         return;
     }
-    h->r.presence = presence_open(host_iface(h));
     if (!others_present()) {
         sweep_table(h->o.route, false);
         h->r.stale = true;
@@ -360,6 +368,16 @@ void host_bypass(struct host *h, const struct rk_ip *ip)
         bypass_add(h, ip);
 }
 
+size_t host_taken(const struct host *h, struct rk_prefix *out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < h->r.n_now && n < max && !h->o.marks; i++)
+        if (h->r.now[i].prefix.bits)
+            out[n++] = h->r.now[i].prefix;
+    return n;
+}
+
 void host_bypass_again(struct host *h)
 {
     if (!h->r.bypassing)
@@ -511,10 +529,10 @@ static enum rk_code remove_all(struct nl_sock *route, bool legacy, struct rk_err
 {
     enum rk_code rc, flushed;
 
-    if (legacy)
-        return kernel_route_flush_own(route, err);
     if (others_present())
         return RK_OK;
+    if (legacy)
+        return kernel_route_flush_own(route, err);
     rc = rule_overlay_remove(route, err);
     flushed = kernel_route_flush(route, ROUTE_TABLE_OVERLAY, err);
     return rc ? rc : flushed;
@@ -550,6 +568,10 @@ void host_routes_down(struct host *h, bool keep)
     }
     if (keep)
         sweep_table(h->o.route, false);
+    if (h->r.bypassing)
+        bypass_remove(h);
+    if (!h->o.marks)
+        net_way_listen(NULL, NULL);
     free(h->r.now);
     free(h->r.bypass);
     if (h->r.presence >= 0)

@@ -9,6 +9,7 @@
 #include "agent/ice/mux_priv.h"
 #include "lib/base/num.h"
 #include "lib/crypto/secret.h"
+#include "lib/net/way.h"
 
 #define RX_SLOTS     32
 #define BUFFER_BYTES ((size_t)4 << 20) /* bursts of a tunnel while the loop is busy elsewhere */
@@ -231,8 +232,10 @@ void ice_mux_set_overlay(struct ice_mux *m, const struct rk_prefix *prefixes, si
 void ice_mux_send(struct ice_mux *m, const struct rk_ip *src, const struct rk_addr *to,
                   struct rk_str datagram)
 {
-    if (m->sock && ice_mux_may_send(m, &to->ip))
-        (void)udp_send(m->sock, src, to, datagram);
+    if (!m->sock || !ice_mux_may_send(m, &to->ip))
+        return;
+    net_way(&to->ip, false);
+    (void)udp_send(m->sock, src, to, datagram);
 }
 
 void ice_mux_sendv(struct ice_mux *m, const struct udp_out *v, size_t n)

@@ -9,7 +9,8 @@
 #include "lib/net/tcp.h"
 
 #define ICE_MUX_MAX_NAMES   32
-#define ICE_MUX_MAX_OVERLAY 8
+/* Overlay networks, and in legacy routing the networks behind peers. */
+#define ICE_MUX_MAX_OVERLAY 256
 #define ICE_MUX_MAX_SERVERS 16
 #define ICE_MUX_MAX_HOSTS   32 /* own addresses that are offered */
 #define ICE_MUX_FAMILIES    2  /* index 0: IPv4, 1: IPv6 */

@@ -17,8 +17,9 @@ nodes_elapsed() {
     echo "$(nodes_now_ms) ${NODES_T0:-$(nodes_now_ms)}" | awk '{printf "%.1f", ($1 - $2) / 1000}'
 }
 
+# NODES_PATIENCE: on a slow machine every limit is that many times as long.
 nodes_wait() { # SECONDS COMMAND…: run it until it succeeds; status 1 when the time is over
-    local end=$(($(nodes_now_ms) + $1 * 1000))
+    local end=$(($(nodes_now_ms) + $1 * 1000 * ${NODES_PATIENCE:-1}))
     shift
     until "$@" >/dev/null 2>&1; do
         [ "$(nodes_now_ms)" -lt "$end" ] || return 1
@@ -56,7 +57,7 @@ nodes_in() { # NAMESPACE NODE COMMAND…: the same, waiting for its end
 
 nodes_api() {
     local method=$1 path=$2 body=${3-}
-    topo_in mid curl -sS --fail-with-body --max-time 10 -X "$method" \
+    topo_in mid curl -sS --fail-with-body --max-time $((10 * ${NODES_PATIENCE:-1})) -X "$method" \
         -H "Authorization: Token $NODES_TOKEN" -H 'Content-Type: application/json' \
         ${body:+--data "$body"} "$NODES_URL$path"
 }
@@ -86,7 +87,7 @@ EOF
 
 nodes_own_owner() { # the first owner by the setup token, and a personal access token
     local answer
-    answer=$(topo_in mid curl -sS --fail-with-body --max-time 10 -X POST \
+    answer=$(topo_in mid curl -sS --fail-with-body --max-time $((10 * ${NODES_PATIENCE:-1})) -X POST \
         -H "X-Setup-Token: $(cat "$1/data/setup-token")" -H 'Content-Type: application/json' \
         --data '{"email":"admin@example.com","password":"demo-Passw0rd!","name":"Admin","create_pat":true}' \
         "$NODES_URL/api/setup") || {
@@ -126,7 +127,7 @@ EOF
         topo_in mid "$NETBIRD_SERVER_BIN" --config "$d/config.yaml" >"$d/log" 2>&1 &
     NODES_SERVER_PID=$!
     nodes_wait 60 topo_in mid curl -sf "$NODES_URL/api/instance" || return 1
-    answer=$(topo_in mid curl -sS --fail-with-body --max-time 20 -X POST -H 'Content-Type: application/json' \
+    answer=$(topo_in mid curl -sS --fail-with-body --max-time $((20 * ${NODES_PATIENCE:-1})) -X POST -H 'Content-Type: application/json' \
         --data '{"email":"admin@example.com","password":"demo-Passw0rd!","name":"Admin","create_pat":true}' \
         "$NODES_URL/api/setup") || return 1
     NODES_TOKEN=$(printf '%s' "$answer" | jq -r .personal_access_token)
@@ -189,5 +190,5 @@ nodes_path_is() { # WANTED(P2P|Relayed) KIND NS NODE: is every connected peer re
 }
 
 nodes_ping() { # NS ADDRESS: one echo within a second
-    topo_in "$1" ping -c1 -W1 "$2"
+    topo_in "$1" ping -c1 -W"${NODES_PATIENCE:-1}" "$2"
 }

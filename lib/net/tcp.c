@@ -12,6 +12,7 @@
 
 #include "lib/base/loop_uv.h"
 #include "lib/base/str.h"
+#include "lib/net/way.h"
 
 enum {
     LISTEN_BACKLOG = 4096, /* a restart brings all peers back at once */
@@ -61,6 +62,7 @@ bool tcp_connect(int fd, const struct rk_addr *to)
     struct sockaddr_storage ss;
     socklen_t len = rk_addr_to_sa(to, &ss);
 
+    net_way(&to->ip, true);
     return connect(fd, (const struct sockaddr *)&ss, len) == 0 || errno == EINPROGRESS;
 }
 
