@@ -12,6 +12,9 @@
 /* Text of the largest firewall: 100000 peers and as many route rules. */
 #define FW_TEXT_MAX ((size_t)64 << 20)
 
+/* How often our rules are written anew because somebody else was writing at the same time. */
+#define UNSURE_MAX 3
+
 static bool serves_routes(const struct host *h)
 {
     const struct settings *s = h->o.settings;
@@ -44,10 +47,15 @@ static void forwarding_up(struct host *h)
 
 /* ---- running it ---- */
 
+/* Every transaction counts the generation of the whole ruleset up by one. As long as it is what
+ * ours made it, nobody else has changed anything, and a picture of our tables may be taken. */
 static enum rk_code run(struct host *h, const char *text, struct rk_err *err)
 {
-    enum rk_code rc = firewall_run(text, err);
+    uint32_t before = 0;
+    enum rk_code rc = firewall_generation(&before, NULL);
 
+    h->f.expected = rc == RK_OK ? before + 1 : 0;
+    rc = firewall_run(text, err);
     h->f.picture = 0;
     if (rc == RK_OK)
         host_mend_soon(h, NETMON_FIREWALL); /* takes the picture */
@@ -264,36 +272,43 @@ static enum rk_code again(struct host *h, struct rk_err *err)
     return rc;
 }
 
-/* After a change of ours there is no picture to compare with: the first look takes one. A change by
- * somebody else in the same moment is then found by what is missing, a table or a chain of it. */
-bool host_firewall_mend(struct host *h)
+static bool put_back(struct host *h)
 {
     struct rk_err err = {0};
-    uint32_t generation = 0;
-    uint64_t now = 0;
-    bool listed;
 
-    if (!h->f.text)
-        return false;
-    (void)!firewall_generation(&generation, NULL);
-    if (h->f.picture && generation && generation == h->f.generation)
-        return false;
-    listed = picture(h, &now);
-    if (listed && (!h->f.picture || h->f.picture == now)) {
-        h->f.picture = now;
-        h->f.generation = generation;
-        return false;
-    }
-    if (again(h, &err)) {
+    if (again(h, &err))
         rk_log(h->o.log, RK_ERROR, "somebody changed our firewall and it cannot be put back",
                KV_ERR(&err));
+    else
+        rk_log(h->o.log, RK_WARN, "somebody changed our firewall, put back");
+    return true;
+}
+
+bool host_firewall_mend(struct host *h)
+{
+    struct host_firewall *f = &h->f;
+    uint32_t before = 0, after = 0;
+    uint64_t now = 0;
+    bool listed, quiet;
+
+    if (!f->text || firewall_generation(&before, NULL))
+        return false;
+    if (f->picture && before == f->generation)
+        return false;
+    listed = picture(h, &now) && firewall_generation(&after, NULL) == RK_OK;
+    quiet = listed && before == after;
+    if (f->picture && (!listed || now != f->picture))
+        return put_back(h);
+    if (!f->picture && !listed)
+        return put_back(h);
+    if (!f->picture && (!quiet || before != f->expected) && f->unsure++ < UNSURE_MAX) {
+        (void)!again(h, NULL); /* others work at the ruleset right now: who knows what they did */
         return true;
     }
-    rk_log(h->o.log, RK_WARN, "somebody changed our firewall, put back");
-    if (picture(h, &now))
-        h->f.picture = now;
-    (void)!firewall_generation(&h->f.generation, NULL);
-    return true;
+    f->unsure = 0;
+    f->picture = now;
+    f->generation = quiet ? before : 0;
+    return false;
 }
 
 /* ---- life ---- */

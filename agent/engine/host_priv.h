@@ -37,7 +37,9 @@ struct host_name { /* see struct fw_name */
 struct host_firewall {
     char *text;           /* the running one */
     uint64_t picture;     /* of the kernel's listing after we set it; 0: unknown */
-    uint32_t generation;  /* of the whole ruleset when that was taken */
+    uint32_t generation;  /* of the whole ruleset when that was taken; 0: unsure */
+    uint32_t expected;    /* its generation after our last change */
+    unsigned unsure;      /* changes of ours that others were in the way of */
     bool by_name;         /* see struct fw_opts */
     struct rk_arena *mem; /* of sets */
     struct fw_domain_sets sets;

@@ -8,7 +8,7 @@
 #include "lib/net/stun.h"
 #include "lib/net/tcp.h"
 
-#define ICE_MUX_MAX_NAMES   32
+#define ICE_MUX_MAX_NAMES 32
 /* Overlay networks, and in legacy routing the networks behind peers. */
 #define ICE_MUX_MAX_OVERLAY 256
 #define ICE_MUX_MAX_SERVERS 16

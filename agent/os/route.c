@@ -209,32 +209,38 @@ static enum rk_code append_name(uint32_t table, const char *name, bool line_end,
     return rc;
 }
 
+/* The name that a file of such names has for a number; empty: none. Lent from the text. */
+static struct rk_str name_in(struct rk_str text, uint32_t table)
+{
+    struct rk_str line;
+    int64_t id;
+
+    while (text.n) {
+        size_t n = 0;
+
+        (void)rk_str_cut(text, '\n', &line, &text);
+        line = rk_str_trim(line);
+        while (n < line.n && line.p[n] != ' ' && line.p[n] != '\t')
+            n++;
+        if (rk_parse_i64(rk_str_sub(line, 0, n), 0, UINT32_MAX, &id, NULL) == RK_OK && id == table)
+            return rk_str_trim(rk_str_sub(line, n, line.n));
+    }
+    return (struct rk_str){0};
+}
+
 enum rk_code kernel_route_table_name(uint32_t table, const char *name, struct rk_err *err)
 {
-    struct rk_str line, rest, number, word;
+    struct rk_str known;
     struct rk_buf text;
     enum rk_code rc;
-    int64_t id;
 
     rk_buf_init(&text, RT_TABLES_MAX);
     rc = rk_file_read(RT_TABLES, 0, &text, err);
-    for (rest = rk_buf_str(&text); rc == RK_OK && rest.n;) {
-        (void)rk_str_cut(rest, '\n', &line, &rest);
-        line = rk_str_trim(line);
-        for (size_t i = 0; i < line.n; i++) /* number and name by blanks or tabs */
-            if (line.p[i] == ' ' || line.p[i] == '\t') {
-                number = rk_str_sub(line, 0, i);
-                word = rk_str_trim(rk_str_sub(line, i, line.n));
-                if (rk_parse_i64(number, 0, UINT32_MAX, &id, NULL) || id != table)
-                    break;
-                rk_buf_done(&text);
-                return rk_str_eqz(word, name) ? RK_OK
-                                              : rk_fail(err, RK_EXISTS, "table %u is \"%.*s\"",
-                                                        table, RK_STR_ARG(word));
-            }
-    }
-    if (rc == RK_OK)
+    known = name_in(rk_buf_str(&text), table);
+    if (rc == RK_OK && !known.n)
         rc = append_name(table, name, text.n && text.p[text.n - 1] != '\n', err);
+    else if (rc == RK_OK && !rk_str_eqz(known, name))
+        rc = rk_fail(err, RK_EXISTS, "table %u is \"%.*s\"", table, RK_STR_ARG(known));
     rk_buf_done(&text);
     return rc == RK_NOT_FOUND ? RK_OK : rc; /* nobody here shows tables by name */
 }

@@ -59,7 +59,7 @@ nodes_api POST /api/routes "{\"description\":\"exit\",\"network_id\":\"exit\",\"
     \"groups\":[\"$all\"],\"keep_route\":true}" >/dev/null || fail "no exit node"
 nodes_wait 20 whole || fail "the exit node does not carry: $(topo_in la ip route show table 7120)"
 count_anew # the first pings of nodes_wait came before the route
-(topo_in la ping -q -i 0.02 $FAR >/dev/null 2>&1) &
+(topo_in la ping -q -i "$(echo "0.02 ${NODES_PATIENCE:-1}" | awk '{print $1 * $2}')" $FAR >/dev/null 2>&1) &
 nodes_log "exit node carries"
 
 # nothing stands between this and its mending, so some packets may pass
