@@ -514,14 +514,29 @@ static bool may_begin(struct app *a, struct ctl_req *r, enum job_kind kind)
     return !err.code;
 }
 
-static void begin_job(struct app *a, struct ctl_req *r, enum job_kind kind, const json_t *args)
+/* Credentials and time limit of a command that connects. */
+static void job_fill(struct app *a, const json_t *args)
 {
     const char *key = json_string_value(json_object_get(args, "setup_key"));
     const char *token = json_string_value(json_object_get(args, "token"));
     const json_t *timeout = json_object_get(args, "timeout_ms");
+    int64_t timeout_ms = json_is_integer(timeout) ? json_integer_value(timeout) : UP_TIMEOUT_MS;
+    struct job *j = &a->job;
+
+    if (key && *key && strlen(key) <= SETUP_KEY_MAX)
+        j->setup_key = rk_str_dupz(rk_str_z(key));
+    if (token && *token && strlen(token) <= TOKEN_MAX)
+        j->token = rk_str_dupz(rk_str_z(token));
+    if (j->kind == JOB_UP || j->kind == JOB_LOGIN || j->kind == JOB_SSO)
+        rk_timer_start(a->loop, &j->timer,
+                       rk_max_i64(100, rk_min_i64(timeout_ms, 24 * 3600 * 1000)), on_job_timeout,
+                       a);
+}
+
+static void begin_job(struct app *a, struct ctl_req *r, enum job_kind kind, const json_t *args)
+{
     bool connected = a->run && runloop_status(a->run) == AGENT_CONNECTED;
     struct rk_err err = {0};
-    int64_t timeout_ms;
     bool changed = false;
 
     if (!may_begin(a, r, kind))
@@ -536,15 +551,7 @@ static void begin_job(struct app *a, struct ctl_req *r, enum job_kind kind, cons
         return;
     }
     a->job = (struct job){.kind = kind, .req = r};
-    if (key && *key && strlen(key) <= SETUP_KEY_MAX)
-        a->job.setup_key = rk_str_dupz(rk_str_z(key));
-    if (token && *token && strlen(token) <= TOKEN_MAX)
-        a->job.token = rk_str_dupz(rk_str_z(token));
-    if (kind == JOB_UP || kind == JOB_LOGIN || kind == JOB_SSO) {
-        timeout_ms = json_is_integer(timeout) ? json_integer_value(timeout) : UP_TIMEOUT_MS;
-        timeout_ms = rk_max_i64(100, rk_min_i64(timeout_ms, 24 * 3600 * 1000));
-        rk_timer_start(a->loop, &a->job.timer, timeout_ms, on_job_timeout, a);
-    }
+    job_fill(a, args);
     if (kind == JOB_LOGOUT)
         start_logout(a);
     else if (kind == JOB_SSO)
