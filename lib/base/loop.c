@@ -24,6 +24,7 @@ struct rk_loop {
     uv_thread_t runner;
     _Atomic bool running;
     char name[16];
+    struct tcp_resolver *resolver; /* lent */
 };
 
 struct rk_timer {
@@ -304,4 +305,14 @@ void rk_timer_cancel(struct rk_timer **slot)
 {
     if (*slot)
         timer_release(*slot);
+}
+
+void rk_loop_set_resolver(struct rk_loop *l, struct tcp_resolver *s)
+{
+    l->resolver = s;
+}
+
+struct tcp_resolver *rk_loop_resolver(const struct rk_loop *l)
+{
+    return l->resolver;
 }

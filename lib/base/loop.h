@@ -61,6 +61,11 @@ bool rk_loop_here(const struct rk_loop *l);
 /** Milliseconds of the monotonic clock, cached per loop turn. Loop thread. */
 int64_t rk_loop_now_ms(const struct rk_loop *l);
 
+/** A place for lib/net/tcp: who resolves names for this loop; lent. Loop thread. */
+struct tcp_resolver;
+void rk_loop_set_resolver(struct rk_loop *l, struct tcp_resolver *s);
+struct tcp_resolver *rk_loop_resolver(const struct rk_loop *l);
+
 /**
  * A one-shot timer owned by a pointer which is set to NULL before fire runs and by cancelling, so
  * cancelling twice is safe. Re-arm by starting again: an armed timer is moved. Loop thread.

@@ -234,21 +234,43 @@ static void resolved(uv_getaddrinfo_t *uv, int status, struct addrinfo *res)
     r->done(r, v, err.code ? 0 : n, &err);
 }
 
-enum rk_code tcp_resolve_start(struct rk_loop *l, struct tcp_resolve *r, const char *host,
-                               uint16_t port, struct rk_err *err)
+enum rk_code tcp_resolve_system(struct rk_loop *l, struct tcp_resolve *r, const char *host,
+                                uint16_t port, struct rk_err *err)
 {
     struct addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     int rc;
 
     r->port = port;
+    r->by = NULL;
     rc = uv_getaddrinfo(rk_loop_uv(l), &r->uv, resolved, host, NULL, &hints);
     if (rc)
         return rk_fail(err, RK_INVALID, "resolve %s: %s", host, uv_strerror(rc));
     return RK_OK;
 }
 
+void tcp_resolver_set(struct rk_loop *l, struct tcp_resolver *s)
+{
+    rk_loop_set_resolver(l, s);
+}
+
+enum rk_code tcp_resolve_start(struct rk_loop *l, struct tcp_resolve *r, const char *host,
+                               uint16_t port, struct rk_err *err)
+{
+    struct tcp_resolver *by = rk_loop_resolver(l);
+
+    if (!by)
+        return tcp_resolve_system(l, r, host, port, err);
+    r->port = port;
+    r->by = by;
+    by->start(by, r, host);
+    return RK_OK;
+}
+
 void tcp_resolve_cancel(struct tcp_resolve *r)
 {
-    (void)uv_cancel((uv_req_t *)&r->uv);
+    if (r->by)
+        r->by->cancel(r->by, r);
+    else
+        (void)uv_cancel((uv_req_t *)&r->uv);
 }

@@ -66,9 +66,12 @@ void tcp_watch_close(struct tcp_watch *w);
 /** Close the watch, keep the socket: returns it. */
 int tcp_watch_detach(struct tcp_watch *w);
 
-/** Name to addresses on a helper thread. Embed; done is always called, once. */
+struct tcp_resolver;
+
+/** Name to addresses, off the loop. Embed; done is always called, once. */
 struct tcp_resolve {
-    uv_getaddrinfo_t uv; /* private */
+    uv_getaddrinfo_t uv;     /* private */
+    struct tcp_resolver *by; /* private; NULL: the C library */
     /** n 0: failed, why says so. addrs is borrowed. */
     void (*done)(struct tcp_resolve *r, const struct rk_addr *addrs, size_t n,
                  const struct rk_err *why);
@@ -78,5 +81,18 @@ struct tcp_resolve {
 enum rk_code tcp_resolve_start(struct rk_loop *l, struct tcp_resolve *r, const char *host,
                                uint16_t port, struct rk_err *err) RK_MUST;
 void tcp_resolve_cancel(struct tcp_resolve *r); /* done still comes */
+
+/** Who answers for a loop instead of the C library, whose questions go where the host's routes and
+ *  settings lead: a program that has changed those itself may have to go around them. Embed. */
+struct tcp_resolver {
+    /** Call r->done later, not within; also after cancel. */
+    void (*start)(struct tcp_resolver *s, struct tcp_resolve *r, const char *host);
+    void (*cancel)(struct tcp_resolver *s, struct tcp_resolve *r);
+};
+/** For all that tcp_resolve_start is asked on this loop from now on; NULL: the C library. */
+void tcp_resolver_set(struct rk_loop *l, struct tcp_resolver *s);
+/** The C library, whoever is set. */
+enum rk_code tcp_resolve_system(struct rk_loop *l, struct tcp_resolve *r, const char *host,
+                                uint16_t port, struct rk_err *err) RK_MUST;
 
 #endif
