@@ -17,6 +17,7 @@
 #include "agent/control/server.h"
 #include "agent/daemon/recover.h"
 #include "agent/daemon/runloop.h"
+#include "agent/dns/resolver.h"
 #include "agent/os/route.h"
 #include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
@@ -52,6 +53,7 @@ struct app {
     struct nl_sock *route;
     struct state *state;
     struct tls_ctx *tls;
+    struct dns_resolver *resolver;
     struct ctl_user ctl_user;
     struct ctl_server *ctl;
     uv_signal_t sig_int, sig_term;
@@ -312,8 +314,12 @@ static void quit_if_done(struct app *a)
 {
     if (a->quitting)
         rk_timer_cancel(&a->trim);
-    if (a->quitting && !a->run)
-        rk_loop_stop(a->loop);
+    if (!a->quitting || a->run)
+        return;
+    dns_resolver_free(
+        a->resolver); /* nobody asks any more; what is under way would hold the loop */
+    a->resolver = NULL;
+    rk_loop_stop(a->loop);
 }
 
 static void on_run_changed(struct runloop_user *u)
@@ -360,6 +366,7 @@ static enum rk_code start_run(struct app *a, struct rk_err *err)
                                 .route = a->route,
                                 .state = a->state,
                                 .tls = a->tls,
+                                .resolver = a->resolver,
                                 .profile = a->profile,
                                 .daemon = a->o};
     enum rk_code rc;
@@ -716,6 +723,7 @@ static void auto_connect(struct app *a, bool connect)
 
 static enum rk_code open_all(struct app *a, const struct app_opts *opts, struct rk_err *err)
 {
+    struct dns_resolver_opts names = {.log = a->log};
     struct tls_client_opts tls = {.ca_file = a->o->ca_file.n ? a->o->ca_file.p : NULL};
     struct rk_str path;
     enum rk_code rc;
@@ -737,6 +745,8 @@ static enum rk_code open_all(struct app *a, const struct app_opts *opts, struct 
         return rc;
     if (!marks_work(a))
         net_way_watch();
+    names.loop = a->loop;
+    a->resolver = dns_resolver_new(&names);
     a->state = state_open(opts->state_path, a->log);
     recover(a->state, a->route, connects(a, opts->connect) && !a->o->setup_key.n, a->log);
     return RK_OK;

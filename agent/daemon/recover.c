@@ -4,6 +4,7 @@
 
 #include "agent/daemon/recover.h"
 
+#include "agent/dns/host.h"
 #include "agent/engine/fw_text.h"
 #include "agent/engine/host.h"
 #include "agent/os/firewall.h"
@@ -22,6 +23,12 @@ static enum rk_code clean_device(const json_t *v, struct nl_sock *route, struct 
     if (!left.name)
         return RK_OK;
     return wg_device_clean(route, &left, err);
+}
+
+static enum rk_code clean_names(const json_t *v, struct nl_sock *route RK_UNUSED,
+                                struct rk_err *err)
+{
+    return dns_host_recover(v, NULL, err);
 }
 
 static enum rk_code clean_sysctls(const json_t *v, struct nl_sock *route RK_UNUSED,
@@ -57,6 +64,7 @@ static const struct cleaner {
     const char *name;
     enum rk_code (*run)(const json_t *v, struct nl_sock *route, struct rk_err *err);
 } CLEANERS[] = {
+    {STATE_DNS, clean_names},
     {STATE_SYSCTL, clean_sysctls},
     {STATE_FIREWALL, clean_firewall},
     {STATE_DEVICE, clean_device},

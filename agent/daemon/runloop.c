@@ -204,6 +204,7 @@ static void on_login(struct login_user *u, const Management__LoginResponse *msg,
                                .state = r->o.state,
                                .mgc = r->mgc,
                                .tls = r->o.tls,
+                               .resolver = r->o.resolver,
                                .profile = r->o.profile,
                                .daemon = r->o.daemon,
                                .marks = want_marks(r)};
@@ -244,6 +245,7 @@ static void attempt(void *arg)
         .loop = r->o.loop, .log = r->o.log, .route = r->o.route, .profile = r->o.profile};
 
     r->phase = LOGGING_IN;
+    dns_resolver_mark(r->o.resolver, mo.fwmark);
     r->was_running = false;
     set_status(r, AGENT_CONNECTING);
     r->mgc = mgmt_client_open(&mo);
@@ -269,6 +271,7 @@ struct runloop *runloop_new(const struct runloop_opts *opts, struct runloop_user
 
 enum rk_code runloop_start(struct runloop *r, struct rk_err *err)
 {
+    struct rk_str host;
     enum rk_code rc;
 
     if (r->cancelled)
@@ -281,6 +284,8 @@ enum rk_code runloop_start(struct runloop *r, struct rk_err *err)
                      err);
     if (rc)
         return rc;
+    host = rk_str_z(r->host);
+    dns_resolver_names(r->o.resolver, DNS_ROLE_MANAGEMENT, &host, 1);
     r->phase = WAITING;
     r->since_ms = rk_loop_now_ms(r->o.loop);
     set_status(r, AGENT_CONNECTING);

@@ -46,6 +46,7 @@ struct runloop_opts { /* copied; handles and texts borrowed until ended */
     struct nl_sock *route;
     struct state *state;
     struct tls_ctx *tls;
+    struct dns_resolver *resolver; /* for all look-ups of the loop */
     const struct profile *profile;
     const struct daemon_opts *daemon;
 };

@@ -312,6 +312,8 @@ static void on_device_opened(struct wg_device_user *u, const struct rk_err *fail
     if (rc == RK_OK)
         rc = open_env(e, &err);
     if (rc == RK_OK)
+        rc = engine_names_up(e, &err);
+    if (rc == RK_OK)
         rc = engine_apply_config(e, e->login->netbirdconfig, &err);
     if (rc) {
         (void)rk_wrap(&err, "interface %s", wg_device_name(e->dev));
@@ -590,6 +592,7 @@ static void tear_down(void *arg)
     engine_peers_clear(e);
     peer_conn_env_free(e->env);
     e->env = NULL;
+    engine_names_down(e); /* names first: the host must not ask us over a link that goes */
     host_down(e->host, e->another_follows);
     relay_client_close(e->rcl);
     e->rcl = NULL;

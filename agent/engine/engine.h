@@ -21,6 +21,7 @@
 #include "agent/config/options.h"
 #include "agent/config/profile.h"
 #include "agent/config/state.h"
+#include "agent/dns/resolver.h"
 #include "agent/engine/host.h"
 #include "agent/os/nl.h"
 #include "lib/base/log.h"
@@ -53,6 +54,7 @@ struct engine_opts { /* copied; handles and texts borrowed until stopped */
     struct state *state;
     struct mgmt_client *mgc;
     struct tls_ctx *tls; /* for signal and relays */
+    struct dns_resolver *resolver;
     const struct profile *profile;
     const struct daemon_opts *daemon;
     bool marks; /* sockets are marked and policy rules work */

@@ -5,6 +5,7 @@
 
 #include "agent/client/relay_client.h"
 #include "agent/client/signal_client.h"
+#include "agent/dns/service.h"
 #include "agent/engine/early.h"
 #include "agent/engine/engine.h"
 #include "agent/engine/host.h"
@@ -103,8 +104,10 @@ struct engine {
     struct mgmt_client_call *meta_call;
 
     struct host_user host_user;
-    struct host *host;      /* rules, routes, firewall of this machine */
-    struct rk_timer *timer; /* reconcile, and the steps of starting and stopping */
+    struct host *host; /* rules, routes, firewall of this machine */
+    struct dns_service_user names_user;
+    struct dns_service *names; /* NULL until the device is up */
+    struct rk_timer *timer;    /* reconcile, and the steps of starting and stopping */
 };
 
 /* engine.c */
@@ -123,6 +126,14 @@ void engine_apply_session(struct engine *e, const Google__Protobuf__Timestamp *t
 /** The posture paths of a message; true when they differ from the known ones (which they replace).
  */
 bool engine_apply_checks(struct engine *e, Management__Checks **checks, size_t n);
+
+/* names.c */
+void engine_names_config(struct engine *e, const Management__NetbirdConfig *nc);
+enum rk_code engine_names_up(struct engine *e, struct rk_err *err) RK_MUST;
+enum rk_code engine_names_apply(struct engine *e, const Management__NetworkMap *map,
+                                struct rk_err *err) RK_MUST;
+void engine_names_down(struct engine *e);
+json_t *engine_names_json(const struct engine *e); /* owned by the caller */
 
 /* peers.c */
 enum rk_code engine_apply_peers(struct engine *e, const Management__NetworkMap *map,

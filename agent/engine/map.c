@@ -95,6 +95,7 @@ enum rk_code engine_apply_config(struct engine *e, const Management__NetbirdConf
     struct rk_str uris[STUNS_MAX];
     size_t n = 0;
 
+    engine_names_config(e, nc);
     for (size_t i = 0; i < nc->n_stuns && n < STUNS_MAX; i++)
         if (nc->stuns[i]->uri[0])
             uris[n++] = rk_str_z(nc->stuns[i]->uri);
@@ -208,6 +209,7 @@ static void apply_map(struct engine *e, const Management__NetworkMap *map)
     }
     if (pc)
         peer_conn_env_set_lazy(e->env, e->lazy = pc->lazyconnectionenabled);
+    log_step(e, "names", engine_names_apply(e, map, &err), &err);
     log_step(e, "host", host_apply(e->host, map, &err), &err);
     rc = engine_apply_peers(e, map, &err);
     log_step(e, "peers", rc, &err);

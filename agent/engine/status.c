@@ -179,6 +179,7 @@ void engine_status(struct engine *e, json_t *out)
     if (e->addr.v6.ip.family)
         set(out, "netbirdIpv6", text(rk_prefix_format(&e->addr.v6, buf)));
     set(out, "fqdn", json_string(e->addr.fqdn));
+    set(out, "dnsServers", engine_names_json(e));
     set(out, "usesKernelInterface",
         json_boolean(e->dev && e->dev_open && wg_device_is_kernel(e->dev)));
     set(out, "wireguardPort", json_integer(e->mux ? ice_mux_port(e->mux) : 0));

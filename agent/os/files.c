@@ -75,3 +75,33 @@ enum rk_code files_write(const char *path, struct rk_str text, mode_t mode, stru
         (void)unlink(beside);
     return rc;
 }
+
+static enum rk_code write_over(const char *path, struct rk_str text, mode_t mode,
+                               struct rk_err *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    enum rk_code rc;
+
+    if (fd < 0)
+        return rk_fail_errno(err, RK_INTERNAL, errno, "open %s", path);
+    rc = write_all(fd, path, text, err);
+    (void)close(fd);
+    return rc;
+}
+
+enum rk_code files_write_through(const char *path, struct rk_str text, mode_t mode,
+                                 struct rk_err *err)
+{
+    RK_CLEANUP(rk_freep) char *real = realpath(path, NULL);
+    const char *to = real ? real : path;
+    struct stat st;
+
+    if (stat(to, &st) == 0) {
+        if (st.st_uid != geteuid() || st.st_gid != getegid())
+            return write_over(to, text, mode, err);
+        mode = st.st_mode & 07777;
+    }
+    if (files_write(to, text, mode, NULL) == RK_OK)
+        return chmod(to, mode) == 0 ? RK_OK : rk_fail_errno(err, RK_INTERNAL, errno, "%s", to);
+    return write_over(to, text, mode, err);
+}

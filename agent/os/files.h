@@ -14,6 +14,11 @@
 enum rk_code files_write(const char *path, struct rk_str text, mode_t mode,
                          struct rk_err *err) RK_MUST;
 
+/** As files_write; where the file cannot be replaced (it is mounted by itself, as in containers)
+ * its content is. Symbolic links are followed; mode and owner of a file that is there are kept. */
+enum rk_code files_write_through(const char *path, struct rk_str text, mode_t mode,
+                                 struct rk_err *err) RK_MUST;
+
 /** Make a folder and those above it (mode 0700 for new ones). */
 enum rk_code files_mkdir(const char *path, struct rk_err *err) RK_MUST;
 

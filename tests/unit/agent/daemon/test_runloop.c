@@ -25,6 +25,7 @@ static struct fake_mgmt srv;
 static struct sig_app *sig;
 static struct nl_sock *nl;
 static struct state *state;
+static struct dns_resolver *resolver;
 static struct profile *profile;
 static struct daemon_opts daemon_opts;
 static uint16_t port;
@@ -101,8 +102,12 @@ static void make_messages(void)
     sync_msg.networkmap = &map;
 }
 
+/* The names of the machine that runs the test stay as they are. */
+#define RESOLV_CONF "/run/rook-test/resolv.conf"
+
 static void setup(void)
 {
+    struct dns_resolver_opts resolver_opts = {.resolv_conf = RESOLV_CONF};
     struct rk_loop *loops[1];
     struct sig_app_opts so = {.loops = loops, .n_loops = 1};
     struct rk_err err = {0};
@@ -111,12 +116,14 @@ static void setup(void)
     srv = (struct fake_mgmt){.login_answer = &answer, .first_sync = &sync_msg};
     fake_make(&srv, loop);
     loops[0] = loop;
+    resolver_opts.loop = loop;
     so.edge = srv.edge;
     ck_assert_msg(sig_app_new(&so, &sig, &err) == RK_OK, "%s", err.msg);
     port = fake_listen(&srv);
     make_messages();
     ck_assert_int_eq(nl_open(NETLINK_ROUTE, &nl, NULL), RK_OK);
     state = state_open("/run/rook-test/state.json", NULL);
+    resolver = dns_resolver_new(&resolver_opts);
     (void)unlink("/run/rook-test/profile.json");
     ck_assert_msg(profile_load("/run/rook-test/profile.json", &profile, &err) == RK_OK, "%s",
                   err.msg);
@@ -152,6 +159,7 @@ static void turn_ms(int64_t ms)
 
 static void teardown(void)
 {
+    dns_resolver_free(resolver);
     fake_stop(&srv);
     turn_ms(5);
     profile_free(profile);
@@ -164,8 +172,12 @@ static void teardown(void)
 
 static struct runloop *make_run(void)
 {
-    struct runloop_opts o = {
-        .loop = loop, .route = nl, .state = state, .profile = profile, .daemon = &daemon_opts};
+    struct runloop_opts o = {.loop = loop,
+                             .route = nl,
+                             .state = state,
+                             .resolver = resolver,
+                             .profile = profile,
+                             .daemon = &daemon_opts};
 
     if (getenv("ROOK_TEST_LOG"))
         o.log = rk_log_new(2, RK_DEBUG, false);
@@ -213,6 +225,7 @@ static void expect_nothing_left(void)
     ck_assert_ptr_null(state_get(state, STATE_ROUTES));
     ck_assert_ptr_null(state_get(state, STATE_FIREWALL));
     ck_assert_ptr_null(state_get(state, STATE_SYSCTL));
+    ck_assert_ptr_null(state_get(state, STATE_DNS));
 }
 
 static json_int_t peers_total(void)

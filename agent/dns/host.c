@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which way this host is configured, and what all ways have in common; see host.h. */
+#include "config.h"
+
+#include "agent/dns/host.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/dns/host_priv.h"
+#include "lib/base/file.h"
+
+#define FILE_MAX ((size_t)1 << 20)
+
+struct dns_host {
+    struct dns_host_opts o;
+    enum dns_host_kind kind;
+    struct dns_host_way *way;
+    uint64_t applied; /* hash of the configuration that stands; 0: none */
+};
+
+const char *dns_host_kind_name(enum dns_host_kind kind)
+{
+    static const char *const names[] = {"file", "resolvconf", "systemd-resolved", "networkmanager"};
+
+    return names[kind];
+}
+
+enum dns_host_kind dns_host_detect(struct dns_resolver *r, const char **why)
+{
+    struct resolvconf c = {0};
+    struct rk_buf text;
+
+    rk_buf_init(&text, FILE_MAX);
+    if (rk_file_read(dns_resolver_file(r), 0, &text, NULL) == RK_OK)
+        resolvconf_parse(rk_buf_str(&text), &c);
+    rk_buf_done(&text);
+    if (c.resolvconf && !c.ours && dns_host_resolvconf_usable()) {
+        *why = "resolv.conf is made by resolvconf";
+        return DNS_HOST_RESOLVCONF;
+    }
+    *why = "nothing else manages resolv.conf";
+    return DNS_HOST_FILE;
+}
+
+struct dns_host *dns_host_new(const struct dns_host_opts *opts)
+{
+    struct dns_host *h = rk_calloc(1, sizeof *h);
+    const char *why = "";
+
+    h->o = *opts;
+    h->kind = dns_host_detect(opts->resolver, &why);
+    if (h->kind == DNS_HOST_RESOLVCONF)
+        h->way = dns_host_resolvconf_new(opts);
+    else
+        h->way = dns_host_file_new(opts);
+    rk_log(opts->log, RK_INFO, "names of this host are managed by",
+           kv_z("manager", dns_host_kind_name(h->kind)), kv_z("because", why));
+    return h;
+}
+
+enum dns_host_kind dns_host_kind_of(const struct dns_host *h)
+{
+    return h->kind;
+}
+
+static uint64_t hash_of(const struct dns_host_config *c)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    char text[RK_ADDR_TEXT];
+    struct rk_buf b;
+    uint64_t h;
+
+    rk_buf_init(&b, (size_t)1 << 20);
+    rk_buf_add(&b, rk_addr_format(&c->server, text));
+    rk_buf_addc(&b, c->primary ? '1' : '0');
+    for (size_t i = 0; i < c->n_domains; i++) {
+        rk_buf_addc(&b, c->domains[i].search ? ' ' : '~');
+        rk_buf_add(&b, c->domains[i].name);
+    }
+    h = rk_str_hash(rk_buf_str(&b));
+    rk_buf_done(&b);
+    return h | 1;
+}
+
+enum rk_code dns_host_apply(struct dns_host *h, const struct dns_host_config *c, struct rk_err *err)
+{
+    uint64_t hash = hash_of(c);
+    enum rk_code rc;
+
+    if (h->applied == hash)
+        return RK_OK;
+    if (c->server.port != 53 && !h->way->any_port)
+        return rk_fail(err, RK_PRECONDITION,
+                       "our name server is on port %u, which %s cannot express", c->server.port,
+                       dns_host_kind_name(h->kind));
+    rc = h->way->apply(h->way, c, err);
+    h->applied = rc ? 0 : hash;
+    return rc;
+}
+
+void dns_host_free(struct dns_host *h)
+{
+    if (!h)
+        return;
+    h->way->end(h->way);
+    free(h);
+}
+
+size_t dns_host_search(const struct dns_host_config *c, struct rk_str *out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n_domains && n < max; i++)
+        if (c->domains[i].search)
+            out[n++] = c->domains[i].name;
+    return n;
+}
+
+enum rk_code dns_host_recover(const json_t *v, const char *resolv_conf, struct rk_err *err)
+{
+    const char *kind = json_string_value(json_object_get(v, "ManagerType"));
+    const char *iface = json_string_value(json_object_get(v, "WgIface"));
+
+    if (kind && strcmp(kind, dns_host_kind_name(DNS_HOST_FILE)) == 0)
+        return dns_host_file_recover(v, resolv_conf ? resolv_conf : "/etc/resolv.conf", err);
+    if (kind && iface && strcmp(kind, dns_host_kind_name(DNS_HOST_RESOLVCONF)) == 0)
+        return dns_host_resolvconf_recover(iface, err);
+    return RK_OK; /* the others forget our interface when it goes */
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between agent/dns/host.c and the kinds of hosts in agent/dns/host_*.c. */
+#ifndef RK_AGENT_DNS_HOST_PRIV_H
+#define RK_AGENT_DNS_HOST_PRIV_H
+
+#include "agent/dns/host.h"
+#include "agent/dns/resolvconf.h"
+#include "lib/base/arena.h"
+
+/* One way to configure a host. Embedded in the kind's own struct. */
+struct dns_host_way {
+    bool any_port;   /* it can name a server on a port other than 53 */
+    bool match_only; /* it can send some domains to us and the rest elsewhere */
+    enum rk_code (*apply)(struct dns_host_way *w, const struct dns_host_config *c,
+                          struct rk_err *err);
+    void (*end)(struct dns_host_way *w); /* give back, free */
+};
+
+/* Each returns an owned way, or NULL with the reason in err. */
+struct dns_host_way *dns_host_file_new(const struct dns_host_opts *o);
+struct dns_host_way *dns_host_resolvconf_new(const struct dns_host_opts *o);
+
+/* Undoing what a killed agent left. */
+enum rk_code dns_host_file_recover(const json_t *v, const char *resolv_conf, struct rk_err *err);
+enum rk_code dns_host_resolvconf_recover(const char *iface, struct rk_err *err);
+
+/** Is the resolvconf program there? */
+bool dns_host_resolvconf_usable(void);
+
+/** Search domains of a configuration, for files. Returns how many. */
+size_t dns_host_search(const struct dns_host_config *c, struct rk_str *out, size_t max);
+
+#endif

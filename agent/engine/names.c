@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between an engine and its name service (agent/dns): what it is told, what it asks. */
+#include "config.h"
+
+#include "agent/engine/engine_priv.h"
+
+#define URIS_MAX 64
+
+/* Names of the control plane, which are never looked up through the overlay. */
+void engine_names_config(struct engine *e, const Management__NetbirdConfig *nc)
+{
+    struct dns_resolver *r = e->o.resolver;
+    const struct rk_strs *own = &e->o.daemon->home_relays;
+    struct rk_str v[URIS_MAX];
+    size_t n = 0;
+
+    if (nc->signal) {
+        v[0] = rk_str_z(nc->signal->uri);
+        dns_resolver_names(r, DNS_ROLE_SIGNAL, v, 1);
+    }
+    for (size_t i = 0; i < nc->n_stuns && n < URIS_MAX; i++)
+        v[n++] = rk_str_z(nc->stuns[i]->uri);
+    if (n) /* an empty list keeps the old one */
+        dns_resolver_names(r, DNS_ROLE_STUN, v, n);
+    n = 0;
+    for (size_t i = 0; i < nc->n_turns && n < URIS_MAX; i++)
+        if (nc->turns[i]->hostconfig)
+            v[n++] = rk_str_z(nc->turns[i]->hostconfig->uri);
+    if (n)
+        dns_resolver_names(r, DNS_ROLE_TURN, v, n);
+    n = 0;
+    for (size_t i = 0; i < own->n && n < URIS_MAX; i++)
+        v[n++] = own->items[i];
+    for (size_t i = 0; nc->relay && i < nc->relay->n_urls && n < URIS_MAX; i++)
+        v[n++] = rk_str_z(nc->relay->urls[i]);
+    dns_resolver_names(r, DNS_ROLE_RELAY, v, n);
+    dns_service_names_changed(e->names);
+}
+
+/* ---- what the service asks ---- */
+
+static bool is_address_of(const struct epeer *p, const struct rk_ip *ip)
+{
+    for (size_t i = 0; i < p->n_allowed; i++)
+        if (rk_ip_eq(&p->allowed[i].ip, ip) && p->allowed[i].bits == rk_ip_size(ip) * 8)
+            return true;
+    return false;
+}
+
+static bool names_away(struct dns_service_user *u, const struct rk_ip *ip)
+{
+    struct engine *e = rk_container_of(u, struct engine, names_user);
+    struct rk_str key;
+    void *value;
+
+    for (size_t pos = 0; rk_map_next(&e->peers, &pos, &key, &value);) {
+        struct epeer *p = value;
+        struct peer_conn_status s = {0};
+
+        if (!is_address_of(p, ip))
+            continue;
+        if (p->conn)
+            peer_conn_status(p->conn, &s);
+        return !p->conn || s.state != PEER_CONN_CONNECTED;
+    }
+    return false;
+}
+
+static void names_changed(struct dns_service_user *u)
+{
+    engine_changed(rk_container_of(u, struct engine, names_user));
+}
+
+static const struct dns_service_ops NAMES_OPS = {.away = names_away, .changed = names_changed};
+
+/* ---- life ---- */
+
+enum rk_code engine_names_up(struct engine *e, struct rk_err *err)
+{
+    const struct settings *s = &e->o.profile->settings;
+    struct dns_service_opts o = {.loop = e->o.loop,
+                                 .log = e->log,
+                                 .resolver = e->o.resolver,
+                                 .state = e->o.state,
+                                 .v4 = e->addr.v4,
+                                 .v6 = e->addr.v6,
+                                 .iface = wg_device_name(e->dev),
+                                 .ifindex = wg_device_ifindex(e->dev),
+                                 .mtu_bytes = (uint32_t)s->mtu_bytes,
+                                 .address = s->dns_address,
+                                 .leave_host = s->disable_dns};
+
+    e->names_user.ops = &NAMES_OPS;
+    return dns_service_new(&o, &e->names_user, &e->names, err);
+}
+
+enum rk_code engine_names_apply(struct engine *e, const Management__NetworkMap *map,
+                                struct rk_err *err)
+{
+    return e->names ? dns_service_apply(e->names, map->dnsconfig, err) : RK_OK;
+}
+
+void engine_names_down(struct engine *e)
+{
+    dns_service_free(e->names);
+    e->names = NULL;
+}
+
+json_t *engine_names_json(const struct engine *e)
+{
+    return dns_service_json(e->names);
+}
