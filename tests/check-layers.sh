@@ -54,7 +54,7 @@ BEGIN {
 
     may["agent/os"] = base                                              # the kernel, nothing of ours
     may["agent/wg"] = base "agent/os"
-    may["agent/ice"] = base "agent/os"
+    may["agent/ice"] = base "agent/os agent/wg"                                    # the port that both share
     may["agent/config"] = base "agent/os"
     may["agent/control"] = base "agent/os"
     may["agent/dns"] = base "schema agent/os agent/config"

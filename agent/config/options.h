@@ -35,6 +35,7 @@ struct daemon_opts { /* open */
     struct rk_str config; /* empty: default.json in the state folder */
     struct rk_str log_level;
     bool log_json;
+    struct rk_str device; /* auto, kernel, own, daemon */
     struct rk_str wireguard_go;
     struct rk_str wireguard_sockets;
     bool kernel_disabled;

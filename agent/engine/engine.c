@@ -156,12 +156,24 @@ static enum rk_code open_relay(struct engine *e, struct rk_err *err)
 
 /* ---- the device ---- */
 
+/* The configured port unless somebody has it: then the kernel chooses, and offers tell which. */
+static uint16_t wanted_port(const struct engine *e)
+{
+    uint16_t port = (uint16_t)e->o.profile->settings.wireguard_port;
+
+    if (!port || udp_port_free(port))
+        return port;
+    rk_log(e->log, RK_WARN, "udp port is taken, using another", kv_i64("port", port));
+    return 0;
+}
+
 /* The port is known only once the link is up: the kernel's WireGuard binds no earlier. */
 static enum rk_code configure_device(struct engine *e, struct rk_err *err)
 {
     struct wg_change c = {.has_private_key = true,
                           .private_key = e->o.profile->private_key,
                           .has_port = true,
+                          .port = wanted_port(e),
                           .has_mark = true,
                           .mark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
                           .replace_peers = true};
@@ -248,7 +260,6 @@ static enum rk_code open_mux(struct engine *e, struct rk_err *err)
     struct rk_str own = s->interface_name;
     struct ice_mux_opts opts = {.loop = e->o.loop,
                                 .log = e->log,
-                                .port = (uint16_t)s->wireguard_port,
                                 .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
                                 .disable_ipv6 = s->disable_ipv6,
                                 .with_loopback = e->o.daemon->ice_loopback,
@@ -256,8 +267,13 @@ static enum rk_code open_mux(struct engine *e, struct rk_err *err)
                                 .n_blacklist = s->iface_blacklist.n,
                                 .own_ifaces = &own,
                                 .n_own_ifaces = 1};
-    enum rk_code rc = ice_mux_open(&opts, &e->mux, err);
+    enum rk_code rc;
 
+    if (wg_device_share(e->dev, s->disable_ipv6, &e->port, err))
+        rk_log(e->log, RK_WARN, "WireGuard's port is not shared, packets take a detour",
+               KV_ERR(err));
+    opts.shared = e->port;
+    rc = ice_mux_open(&opts, &e->mux, err);
     if (rc)
         return rk_wrap(err, "public UDP socket");
     set_overlay(e);
@@ -269,6 +285,7 @@ static enum rk_code open_env(struct engine *e, struct rk_err *err)
     struct peer_conn_env_opts opts = {.loop = e->o.loop,
                                       .log = e->log,
                                       .mux = e->mux,
+                                      .shared = e->port,
                                       .signal = e->scl,
                                       .relay = e->rcl,
                                       .own_key = e->own_key,
@@ -321,8 +338,8 @@ static void on_device_opened(struct wg_device_user *u, const struct rk_err *fail
         return;
     }
     rk_log(e->log, RK_INFO, "interface is up", kv_z("name", wg_device_name(e->dev)),
-           kv_z("kind", wg_device_is_kernel(e->dev) ? "kernel" : "userspace"),
-           kv_z("address", e->addr.text), kv_i64("port", ice_mux_port(e->mux)));
+           kv_z("kind", wg_device_kind(e->dev)), kv_z("address", e->addr.text),
+           kv_i64("port", ice_mux_port(e->mux)));
     if (relay_client_home(e->rcl, &(struct rk_str){0}, &(struct rk_ip){0}))
         peer_conn_env_relay_ready(e->env);
     maybe_running(e);
@@ -533,12 +550,21 @@ enum rk_code engine_new(const struct engine_opts *opts, const Management__LoginR
     return RK_OK;
 }
 
+static enum wg_mode device_mode(const struct daemon_opts *o)
+{
+    if (rk_str_eqz(o->device, "kernel"))
+        return WG_KERNEL;
+    if (rk_str_eqz(o->device, "daemon"))
+        return WG_DAEMON;
+    return rk_str_eqz(o->device, "own") || o->kernel_disabled ? WG_OWN : WG_AUTO;
+}
+
 static void step_start(void *arg)
 {
     struct engine *e = arg;
     const struct settings *s = &e->o.profile->settings;
     struct wg_open opts = {.name = s->interface_name.p,
-                           .mode = e->o.daemon->kernel_disabled ? WG_USERSPACE : WG_AUTO,
+                           .mode = device_mode(e->o.daemon),
                            .program = e->o.daemon->wireguard_go.p,
                            .socket_dir = e->o.daemon->wireguard_sockets.p,
                            .route = e->o.route,

@@ -72,6 +72,7 @@ struct engine {
     struct wg_device *dev;
     bool dev_open;
     uint16_t wg_port;
+    struct wg_port *port; /* shared with ICE; NULL: not; lent by dev */
     struct wg_peers *wg;
     struct rk_arena *stats_mem; /* wiping: a picture of the device, up to a second old */
     struct wg_state stats;

@@ -110,12 +110,11 @@ static void split(struct ice_mux *m, const struct udp_in *in)
     }
 }
 
-static void on_received(struct udp_user *u, const struct udp_in *v, size_t n)
+static void receive(struct ice_mux *m, const struct udp_in *v, size_t n)
 {
-    struct ice_mux *m = rk_container_of(u, struct ice_mux, user);
     size_t i = 0;
 
-    while (i < n && m->sock) {
+    while (i < n && (m->sock || m->shared)) {
         struct ice_mux_wire *w;
         size_t from = i;
 
@@ -131,6 +130,18 @@ static void on_received(struct udp_user *u, const struct udp_in *v, size_t n)
             w->ops->data(w, v + from, i - from);
     }
 }
+
+static void on_received(struct udp_user *u, const struct udp_in *v, size_t n)
+{
+    receive(rk_container_of(u, struct ice_mux, user), v, n);
+}
+
+static void on_shared(struct wg_port_user *u, const struct udp_in *v, size_t n)
+{
+    receive(rk_container_of(u, struct ice_mux, port_user), v, n);
+}
+
+static const struct wg_port_user_ops PORT_OPS = {.other = on_shared};
 
 static const struct udp_ops UDP_OPS = {.received = on_received};
 
@@ -178,6 +189,13 @@ enum rk_code ice_mux_open(const struct ice_mux_opts *opts, struct ice_mux **out,
     rk_map_init(&m->by_addr, true);
     rk_list_init(&m->fresh);
     rk_list_init(&m->gathers);
+    if (opts->shared) {
+        m->port_user.ops = &PORT_OPS;
+        m->shared = opts->shared;
+        m->shared->user = &m->port_user;
+        *out = m;
+        return RK_OK;
+    }
     rc = open_socket(m, opts, opts->port, err);
     if (rc == RK_UNAVAILABLE && opts->port) { /* taken: any other port does, offers tell which */
         rk_log(m->log, RK_WARN, "udp port is taken, using another", kv_i64("port", opts->port));
@@ -197,6 +215,9 @@ void ice_mux_close(struct ice_mux *m)
         return;
     udp_close(m->sock);
     m->sock = NULL;
+    if (m->shared)
+        m->shared->user = NULL;
+    m->shared = NULL;
     ice_mux_servers_clear(m);
     ice_mux_gather_clear(m);
     for (size_t i = 0; i < m->n_blacklist; i++)
@@ -212,7 +233,7 @@ void ice_mux_close(struct ice_mux *m)
 
 uint16_t ice_mux_port(const struct ice_mux *m)
 {
-    return udp_local(m->sock)->port;
+    return m->shared ? m->shared->number : udp_local(m->sock)->port;
 }
 
 struct udp_scratch *ice_mux_scratch(const struct ice_mux *m)
@@ -232,15 +253,21 @@ void ice_mux_set_overlay(struct ice_mux *m, const struct rk_prefix *prefixes, si
 void ice_mux_send(struct ice_mux *m, const struct rk_ip *src, const struct rk_addr *to,
                   struct rk_str datagram)
 {
-    if (!m->sock || !ice_mux_may_send(m, &to->ip))
+    struct udp_out o = {.to = *to, .bytes = datagram};
+
+    if (src)
+        o.src = *src;
+    if (!ice_mux_may_send(m, &to->ip))
         return;
     net_way(&to->ip, false);
-    (void)udp_send(m->sock, src, to, datagram);
+    ice_mux_sendv(m, &o, 1);
 }
 
 void ice_mux_sendv(struct ice_mux *m, const struct udp_out *v, size_t n)
 {
-    if (m->sock)
+    if (m->shared)
+        (void)wg_port_sendv(m->shared, v, n);
+    else if (m->sock)
         (void)udp_sendv(m->sock, v, n);
 }
 

@@ -7,6 +7,9 @@
  *                   -> else by attribute 0x8100, remote address, ufrag -> ice sessions
  *          -> other -> by remote address -> the wire port that claimed it (ice_mux_claim)
  *
+ * Where WireGuard's port itself is shared, the socket is behind agent/wg/port.h and nothing but
+ * STUN comes here.
+ *
  * Packets from and to overlay addresses are dropped, so ICE can never run inside the tunnel.
  * Loop thread.
  */
@@ -28,15 +31,18 @@
 
 struct ice_mux;
 struct stun_msg;
+struct wg_port;
 struct udp_scratch;
 
 struct ice_mux_opts { /* copied; the views are borrowed for the call */
     struct rk_loop *loop;
-    struct rk_log *log;             /* borrowed for life, may be NULL */
-    uint16_t port;                  /* 0 or taken: the kernel chooses, see ice_mux_port */
-    uint32_t fwmark;                /* 0: none */
-    bool disable_ipv6;              /* no IPv6 candidates */
-    bool with_loopback;             /* offer loopback addresses too (tests, one-host set-ups) */
+    struct rk_log *log;     /* borrowed for life, may be NULL */
+    uint16_t port;          /* 0 or taken: the kernel chooses, see ice_mux_port */
+    struct wg_port *shared; /* WireGuard's own port, in place of a socket; borrowed for life;
+                               then port and fwmark do not count; NULL: a socket */
+    uint32_t fwmark;        /* 0: none */
+    bool disable_ipv6;      /* no IPv6 candidates */
+    bool with_loopback;     /* offer loopback addresses too (tests, one-host set-ups) */
     const struct rk_str *blacklist; /* prefixes of interface names that are not offered */
     size_t n_blacklist;
     const struct rk_str *own_ifaces; /* exact names: our WireGuard interface */

@@ -4,6 +4,7 @@
 #define RK_AGENT_ICE_MUX_PRIV_H
 
 #include "agent/ice/mux.h"
+#include "agent/wg/port.h"
 #include "lib/base/map.h"
 #include "lib/net/stun.h"
 #include "lib/net/tcp.h"
@@ -39,7 +40,9 @@ struct ice_mux {
     struct rk_loop *loop;
     struct rk_log *log;
     struct udp_user user;
-    struct udp_sock *sock;
+    struct udp_sock *sock; /* or */
+    struct wg_port_user port_user;
+    struct wg_port *shared;
     struct udp_scratch *scratch;
     bool disable_ipv6, with_loopback;
     char *blacklist[ICE_MUX_MAX_NAMES], *own_ifaces[ICE_MUX_MAX_NAMES];

@@ -10,6 +10,8 @@
 #include "agent/peer/conn_priv.h"
 #include "lib/base/num.h"
 
+#define QUIET_BYTES 512 /* received in a minute without anybody using the tunnel */
+
 /* --- guard --- */
 
 static void on_guard(void *arg);
@@ -144,10 +146,26 @@ void peer_conn_wake(struct peer_conn *p)
     wake(p, "engine");
 }
 
+/* Direct packets do not pass here: ask the device once a minute. Keepalives and a handshake in that
+ * time are less than this. */
+static int64_t device_activity(struct peer_conn *p, int64_t now_ms)
+{
+    struct peer_conn_wg_stats stats = {0};
+
+    if (p->user->ops->wg_stats(p->user, &stats)) {
+        if (stats.rx_bytes > p->seen_bytes + QUIET_BYTES)
+            p->active_ms = now_ms;
+        p->seen_bytes = stats.rx_bytes;
+    }
+    return p->active_ms;
+}
+
 void peer_conn_check_idle(struct peer_conn *p, int64_t now_ms, int64_t limit_ms)
 {
     int64_t active = rk_max_i64(p->proxy.rx_data_ms, p->opened_ms);
 
+    if (p->env->shared)
+        active = rk_max_i64(active, device_activity(p, now_ms));
     if (p->open && peer_conn_is_lazy(p) && now_ms - active > limit_ms)
         go_idle(p, true);
 }
@@ -168,7 +186,13 @@ enum rk_code peer_conn_new(struct peer_conn_env *e, const struct peer_conn_opts 
     p->lazy_able = !opts->never_lazy && version_is_lazy_able(opts->remote_version);
     p->changed_unix_ms = rk_unix_ms();
     p->proxy_user.stuck = on_stuck;
-    rc = peer_proxy_open(&p->proxy, e->loop, e->mux, e->scratch, &e->wg_addr, &p->proxy_user, err);
+    rc = peer_proxy_open(&p->proxy,
+                         &(struct peer_proxy_opts){.loop = e->loop,
+                                                   .mux = e->mux,
+                                                   .scratch = e->scratch,
+                                                   .port = e->shared,
+                                                   .wg_addr = e->wg_addr},
+                         &p->proxy_user, err);
     if (rc) {
         free(p);
         return rc;

@@ -25,6 +25,7 @@
 #include "lib/net/addr.h"
 
 struct ice_mux;
+struct wg_port;
 struct relay_client;
 struct signal_client;
 struct peer_conn;
@@ -34,8 +35,10 @@ struct peer_conn_env;
 
 struct peer_conn_env_opts { /* copied; handles borrowed for the life of the env */
     struct rk_loop *loop;
-    struct rk_log *log;           /* may be NULL */
-    struct ice_mux *mux;          /* public socket; may be NULL with force_relay */
+    struct rk_log *log;     /* may be NULL */
+    struct ice_mux *mux;    /* public socket; may be NULL with force_relay */
+    struct wg_port *shared; /* WireGuard's port is the public one: direct paths are the device's;
+                               NULL: all packets pass through proxies */
     struct signal_client *signal; /* see peer_conn_env_signal_ready */
     struct relay_client *relay;   /* see peer_conn_env_relay_ready */
     struct rk_key own_key;        /* public */

@@ -32,6 +32,7 @@ struct peer_conn_env {
     char own_text[RK_KEY_TEXT + 1];
     char *version; /* owned */
     struct rk_addr wg_addr;
+    struct wg_port *shared;
     bool force_relay, lazy;
     struct udp_scratch *scratch, *own_scratch; /* own: without a mux */
     struct rk_list peers;                      /* struct peer_conn.link */
@@ -63,8 +64,10 @@ struct peer_conn {
     struct peer_proxy_user proxy_user;
     struct peer_proxy proxy;
     enum peer_conn_path path;
-    bool wg_known;      /* the device has the peer */
-    bool path_was_lost; /* since it was opened: WireGuard needs a push */
+    bool wg_known;       /* the device has the peer */
+    uint64_t seen_bytes; /* received by the device, when last asked */
+    int64_t active_ms;   /* when that had become notably more; mono */
+    bool path_was_lost;  /* since it was opened: WireGuard needs a push */
     struct rk_timer *endpoint_timer, *watch_timer;
     struct wg_watch watch;
 
@@ -116,6 +119,8 @@ const char *peer_conn_path_name(enum peer_conn_path path);
 /** Choose the path by what is up, and make WireGuard use it. session_changed: the remote began
  *  anew, so the WireGuard session may be gone too. */
 void peer_conn_path_update(struct peer_conn *p, bool session_changed);
+/** Give WireGuard the endpoint of the path that is in use (when its port is shared). */
+void peer_conn_path_follow(struct peer_conn *p);
 /* Before the first way is given to the proxy. Only the controller's initiation may go out: two that
  * cross make both sides forget their own, and the next try is five seconds later. */
 void peer_conn_path_before(struct peer_conn *p);

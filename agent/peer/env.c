@@ -151,6 +151,7 @@ enum rk_code peer_conn_env_new(const struct peer_conn_env_opts *opts, struct pee
     rk_key_format(&e->own_key, e->own_text);
     e->version = rk_str_dupz(opts->version);
     e->wg_addr = opts->wg_addr;
+    e->shared = opts->shared;
     e->force_relay = opts->force_relay;
     rk_list_init(&e->peers);
     if (!e->mux)

@@ -212,6 +212,7 @@ static void on_connected(struct peer_conn *p)
     peer_conn_path_before(p);
     peer_proxy_set_direct(&p->proxy, &info.remote->addr);
     if (p->ice_up) { /* another pair was selected */
+        peer_conn_path_follow(p);
         peer_conn_changed(p);
         return;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Which way WireGuard's packets of a peer take. Its endpoint is always the proxy, so a switch needs
- * no change of the device; only the beginning and a restarted remote do.
+ * Which way WireGuard's packets of a peer take. Where its port is shared with us, a direct path is
+ * the device's own endpoint and packets do not pass here; else, and for the relay, its endpoint is
+ * the proxy, and a switch needs no change of the device.
  */
 #include "config.h"
 
@@ -21,11 +22,23 @@ static void wg_set(struct peer_conn *p, const struct rk_addr *endpoint, uint16_t
         p->wg_known = true;
 }
 
+static const struct rk_addr *wg_endpoint(const struct peer_conn *p)
+{
+    return p->env->shared && p->ice_up ? &p->proxy.direct : peer_proxy_endpoint(&p->proxy);
+}
+
+void peer_conn_path_follow(struct peer_conn *p)
+{
+    if (p->env->shared && p->wg_known &&
+        !p->endpoint_timer) /* else it is set by on_responder_wait */
+        wg_set(p, wg_endpoint(p), KEEPALIVE_S);
+}
+
 static void on_responder_wait(void *arg)
 {
     struct peer_conn *p = arg;
 
-    wg_set(p, peer_proxy_endpoint(&p->proxy), KEEPALIVE_S);
+    wg_set(p, wg_endpoint(p), KEEPALIVE_S);
 }
 
 /* The controller begins the handshake; the other side answers, and begins only after a while. */
@@ -36,7 +49,7 @@ static void wg_begin(struct peer_conn *p)
         if (!peer_proxy_just_released(
                 &p->proxy)) /* turning keepalives on makes WireGuard send at once */
             wg_set(p, NULL, 0);
-        wg_set(p, peer_proxy_endpoint(&p->proxy), KEEPALIVE_S);
+        wg_set(p, wg_endpoint(p), KEEPALIVE_S);
         return;
     }
     wg_set(p, NULL, 0); /* turned on now, keepalives would begin one too */
@@ -54,7 +67,7 @@ static void wg_restart_session(struct peer_conn *p)
     if (p->user->ops->wg_forget(p->user, &err))
         rk_log(p->env->log, RK_WARN, "wireguard peer", kv_z("peer", p->key_text), KV_ERR(&err));
     wg_watch_restart(&p->watch, rk_mono_ms());
-    wg_set(p, peer_proxy_endpoint(&p->proxy), KEEPALIVE_S);
+    wg_set(p, wg_endpoint(p), KEEPALIVE_S);
 }
 
 /* --- handshake watch --- */
@@ -149,6 +162,7 @@ void peer_conn_path_update(struct peer_conn *p, bool session_changed)
     if (now == PEER_CONN_PATH_NONE) {
         wg_watch_stop(&p->watch);
         p->path_was_lost = true;
+        peer_conn_path_follow(p); /* what it sends now waits in the proxy */
     } else if (was == PEER_CONN_PATH_NONE) {
         start_watch(p);
         if (p->path_was_lost && p->controller)
@@ -157,6 +171,8 @@ void peer_conn_path_update(struct peer_conn *p, bool session_changed)
             wg_begin(p);
     } else if (now == PEER_CONN_PATH_RELAY && session_changed && p->controller) {
         wg_restart_session(p);
+    } else {
+        peer_conn_path_follow(p);
     }
     arm_watch(p);
     peer_conn_changed(p);

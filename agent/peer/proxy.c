@@ -55,10 +55,8 @@ static void send_direct(struct peer_proxy *p, const struct udp_in *v, size_t n)
     }
 }
 
-static void on_wireguard(struct udp_user *u, const struct udp_in *v, size_t n)
+static void from_wireguard(struct peer_proxy *p, const struct udp_in *v, size_t n)
 {
-    struct peer_proxy *p = rk_container_of(u, struct peer_proxy, sock_user);
-
     for (size_t i = 0; i < n; i++)
         p->tx_bytes += v[i].bytes.n;
     if (p->direct_on) {
@@ -75,7 +73,18 @@ static void on_wireguard(struct udp_user *u, const struct udp_in *v, size_t n)
         p->user->stuck(p->user);
 }
 
-static const struct udp_ops SOCK_OPS = {.received = on_wireguard};
+static void on_socket(struct udp_user *u, const struct udp_in *v, size_t n)
+{
+    from_wireguard(rk_container_of(u, struct peer_proxy, sock_user), v, n);
+}
+
+static void on_way(struct wg_way *w, const struct udp_in *v, size_t n)
+{
+    from_wireguard(rk_container_of(w, struct peer_proxy, way), v, n);
+}
+
+static const struct udp_ops SOCK_OPS = {.received = on_socket};
+static const struct wg_way_ops WAY_OPS = {.data = on_way};
 
 static void release_held(struct peer_proxy *p)
 {
@@ -111,6 +120,8 @@ static void on_wire(struct ice_mux_wire *w, const struct udp_in *v, size_t n)
     size_t k = 0;
     bool payload = false;
 
+    if (!p->sock)
+        return; /* the device has the port: what is WireGuard's does not come here */
     for (size_t i = 0; i < n; i++) {
         if (!wg_type(udp_in_at(&v[i], 0)))
             continue;
@@ -137,40 +148,47 @@ void peer_proxy_from_relay(struct peer_proxy *p, struct rk_str datagram)
     p->rx_bytes += datagram.n;
     if (is_payload(datagram))
         p->rx_data_ms = rk_mono_ms();
-    (void)udp_send(p->sock, NULL, NULL, datagram);
+    if (p->way.number)
+        p->port->ops->way_input(p->port, &p->way, datagram);
+    else
+        (void)udp_send(p->sock, NULL, NULL, datagram);
 }
 
 /* --- life --- */
 
-enum rk_code peer_proxy_open(struct peer_proxy *p, struct rk_loop *loop, struct ice_mux *mux,
-                             struct udp_scratch *scratch, const struct rk_addr *wg_addr,
+enum rk_code peer_proxy_open(struct peer_proxy *p, const struct peer_proxy_opts *o,
                              struct peer_proxy_user *user, struct rk_err *err)
 {
-    struct udp_opts o = {
-        .bind = {.ip = wg_addr->ip},
-        .peer = *wg_addr,
+    struct udp_opts u = {
+        .bind = {.ip = o->wg_addr.ip},
+        .peer = o->wg_addr,
         .offload = true,
         .buffer_bytes = BUFFER_BYTES,
-        .scratch = scratch,
+        .scratch = o->scratch,
     };
 
-    *p = (struct peer_proxy){.loop = loop, .mux = mux, .user = user};
+    *p = (struct peer_proxy){.loop = o->loop, .mux = o->mux, .port = o->port, .user = user};
     p->sock_user.ops = &SOCK_OPS;
     p->wire.ops = &WIRE_OPS;
-    return udp_open(loop, &o, &p->sock_user, &p->sock, err);
+    p->way.ops = &WAY_OPS;
+    if (p->port && p->port->ops->way_open(p->port, &p->way))
+        return RK_OK;
+    return udp_open(p->loop, &u, &p->sock_user, &p->sock, err);
 }
 
 void peer_proxy_close(struct peer_proxy *p)
 {
     if (p->mux)
         ice_mux_unclaim_all(p->mux, &p->wire);
+    if (p->port)
+        p->port->ops->way_close(p->port, &p->way);
     udp_close(p->sock);
     p->sock = NULL;
 }
 
 const struct rk_addr *peer_proxy_endpoint(const struct peer_proxy *p)
 {
-    return udp_local(p->sock);
+    return p->way.number ? &p->way.addr : udp_local(p->sock);
 }
 
 void peer_proxy_claim(struct peer_proxy *p, const struct rk_addr *from)

@@ -20,6 +20,7 @@
 
 #include "agent/client/relay_client.h"
 #include "agent/ice/mux.h"
+#include "agent/wg/port.h"
 #include "lib/base/err.h"
 #include "lib/base/loop.h"
 #include "lib/net/addr.h"
@@ -36,7 +37,9 @@ struct peer_proxy { /* embed; use the functions */
     struct rk_loop *loop;
     struct peer_proxy_user *user;
     struct udp_user sock_user;
-    struct udp_sock *sock;
+    struct udp_sock *sock; /* or, when the device has ways of its own: */
+    struct wg_port *port;  /* borrowed for life */
+    struct wg_way way;
     struct ice_mux *mux; /* NULL: no direct way */
     struct ice_mux_wire wire;
     bool direct_on;
@@ -50,9 +53,16 @@ struct peer_proxy { /* embed; use the functions */
     uint8_t held[PEER_PROXY_INITIATION_SIZE];
 };
 
-/** Errors: RK_UNAVAILABLE (no socket left). scratch is borrowed for life. */
-enum rk_code peer_proxy_open(struct peer_proxy *p, struct rk_loop *loop, struct ice_mux *mux,
-                             struct udp_scratch *scratch, const struct rk_addr *wg_addr,
+struct peer_proxy_opts { /* borrowed for life but for the address */
+    struct rk_loop *loop;
+    struct ice_mux *mux;         /* NULL: no direct way */
+    struct udp_scratch *scratch; /* for a loopback socket */
+    struct wg_port *port;        /* shared; NULL: none */
+    struct rk_addr wg_addr;      /* where WireGuard listens on loopback */
+};
+
+/** Errors: RK_UNAVAILABLE (no socket left). */
+enum rk_code peer_proxy_open(struct peer_proxy *p, const struct peer_proxy_opts *o,
                              struct peer_proxy_user *user, struct rk_err *err) RK_MUST;
 void peer_proxy_close(struct peer_proxy *p);
 

@@ -14,6 +14,7 @@
 
 #include "agent/os/link.h"
 #include "agent/wg/backend.h"
+#include "agent/wg/own/own.h"
 #include "lib/base/file.h"
 #include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
@@ -39,6 +40,7 @@ struct wg_device {
     uint32_t ifindex;
     struct wg_kernel *kernel;
     struct wg_uapi *uapi;
+    struct wgo *own;
     pid_t pid; /* 0: no daemon runs */
     uint64_t pid_start;
     int pidfd;
@@ -157,7 +159,22 @@ static void step_start(void *arg)
     rk_timer_start(d->loop, &d->timer, START_POLL_MS, step_start, d);
 }
 
-static enum rk_code open_userspace(struct wg_device *d, struct rk_err *err)
+static enum rk_code open_own(struct wg_device *d, struct rk_err *err)
+{
+    struct wgo_opts o = {.loop = d->loop, .log = d->log, .name = d->name};
+    struct link made;
+    enum rk_code rc = remove_old_link(d, err);
+
+    if (rc == RK_OK)
+        rc = wgo_new(&o, &d->own, err);
+    if (rc == RK_OK)
+        rc = link_find(d->route, d->name, &made, err);
+    if (rc == RK_OK)
+        d->ifindex = made.index;
+    return rc;
+}
+
+static enum rk_code open_daemon(struct wg_device *d, struct rk_err *err)
 {
     struct wg_uapi *other = NULL;
     enum rk_code rc;
@@ -191,14 +208,14 @@ static void step_open(void *arg)
     struct rk_err err = {0};
 
     if (d->mode == WG_AUTO)
-        d->mode = link_wireguard_known(d->route) ? WG_KERNEL : WG_USERSPACE;
-    if (d->mode == WG_KERNEL) {
-        if (open_kernel(d, &err))
+        d->mode = link_wireguard_known(d->route) ? WG_KERNEL : WG_OWN;
+    if (d->mode == WG_DAEMON) {
+        if (open_daemon(d, &err))
             report(d, &err);
-        else
-            report(d, NULL);
-    } else if (open_userspace(d, &err)) {
+    } else if (d->mode == WG_KERNEL ? open_kernel(d, &err) : open_own(d, &err)) {
         report(d, &err);
+    } else {
+        report(d, NULL);
     }
 }
 
@@ -234,14 +251,15 @@ static void kill_daemon(void *arg)
         (void)kill(d->pid, SIGKILL);
 }
 
-static void finish_close(struct wg_device *d)
+static void finish_close(void *arg)
 {
+    struct wg_device *d = arg;
     struct wg_device_user *u = d->user;
     struct link left;
 
     if (d->ours && link_find(d->route, d->name, &left, NULL) == RK_OK)
         (void)!link_delete(d->route, left.index, NULL);
-    if (d->ours && d->mode == WG_USERSPACE)
+    if (d->ours && d->mode == WG_DAEMON)
         (void)unlink(d->socket_path);
     wg_kernel_free(d->kernel);
     wg_uapi_free(d->uapi);
@@ -260,7 +278,11 @@ static void step_close(void *arg)
         rk_timer_start(d->loop, &d->timer, STOP_TIMEOUT_MS, kill_daemon, d);
         return; /* on_exit_seen and on_watch_closed come back here */
     }
-    if (!d->watching)
+    if (d->watching)
+        return;
+    if (d->own)
+        wgo_close(d->own, finish_close, d);
+    else
         finish_close(d);
 }
 
@@ -278,6 +300,8 @@ enum rk_code wg_device_apply(struct wg_device *d, const struct wg_change *c, str
 {
     if (d->phase != OPEN)
         return rk_fail(err, RK_PRECONDITION, "wireguard device is not open");
+    if (d->own)
+        return wgo_apply(d->own, c, err);
     return d->mode == WG_KERNEL ? wg_kernel_apply(d->kernel, c, err)
                                 : wg_uapi_apply(d->uapi, c, err);
 }
@@ -287,6 +311,8 @@ enum rk_code wg_device_read(struct wg_device *d, struct rk_arena *mem, struct wg
 {
     if (d->phase != OPEN)
         return rk_fail(err, RK_PRECONDITION, "wireguard device is not open");
+    if (d->own)
+        return wgo_read(d->own, mem, out, err);
     return d->mode == WG_KERNEL ? wg_kernel_read(d->kernel, mem, out, err)
                                 : wg_uapi_read(d->uapi, mem, out, err);
 }
@@ -304,6 +330,21 @@ uint32_t wg_device_ifindex(const struct wg_device *d)
 bool wg_device_is_kernel(const struct wg_device *d)
 {
     return d->mode == WG_KERNEL;
+}
+
+const char *wg_device_kind(const struct wg_device *d)
+{
+    return d->own ? "own" : d->mode == WG_KERNEL ? "kernel" : "daemon";
+}
+
+enum rk_code wg_device_share(struct wg_device *d, bool no_ipv6, struct wg_port **out,
+                             struct rk_err *err)
+{
+    (void)no_ipv6;
+    if (!d->own)
+        return rk_fail(err, RK_UNAVAILABLE, "not yet");
+    *out = wgo_port(d->own);
+    return RK_OK;
 }
 
 pid_t wg_device_pid(const struct wg_device *d, uint64_t *start_ticks)

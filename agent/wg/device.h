@@ -4,6 +4,7 @@
  *
  *                          +--> device_netlink.c   the kernel's own WireGuard (generic netlink)
  *   wg_device_apply/read --+
+ *                          +--> own/               rook itself: TUN, UDP, threads
  *                          +--> device_uapi.c      a daemon such as wireguard-go, started by us,
  *                                                  through its UNIX socket
  *
@@ -72,11 +73,11 @@ struct wg_state {
     size_t n_peers, cap_peers;
 };
 
-enum wg_mode { WG_AUTO, WG_KERNEL, WG_USERSPACE };
+enum wg_mode { WG_AUTO, WG_KERNEL, WG_OWN, WG_DAEMON };
 
 struct wg_open {            /* texts are copied */
     const char *name;       /* of the interface */
-    enum wg_mode mode;      /* WG_AUTO: kernel if it knows the kind, else userspace */
+    enum wg_mode mode;      /* WG_AUTO: kernel if it knows the kind, else our own */
     const char *program;    /* userspace daemon: a path, or a name looked up in PATH; NULL or "" for
                                wireguard-go */
     const char *socket_dir; /* NULL: /var/run/wireguard */
@@ -120,6 +121,15 @@ enum rk_code wg_device_read(struct wg_device *d, struct rk_arena *mem, struct wg
 const char *wg_device_name(const struct wg_device *d);
 uint32_t wg_device_ifindex(const struct wg_device *d);
 bool wg_device_is_kernel(const struct wg_device *d);
+/** Who moves the packets: "kernel", "own" or "daemon". */
+const char *wg_device_kind(const struct wg_device *d);
+
+/** Its UDP port, shared for ICE (see port.h), once a change has set the port and the link is up.
+ *  Lent until the device is closed. RK_UNAVAILABLE, RK_FORBIDDEN: it cannot be shared, use a socket
+ *  of your own and loopback. */
+struct wg_port;
+enum rk_code wg_device_share(struct wg_device *d, bool no_ipv6, struct wg_port **out,
+                             struct rk_err *err) RK_MUST;
 /** The daemon and its start time (for the state file); 0 when there is none. */
 pid_t wg_device_pid(const struct wg_device *d, uint64_t *start_ticks);
 

@@ -286,6 +286,18 @@ enum rk_code udp_open(struct rk_loop *loop, const struct udp_opts *opts, struct 
     return RK_OK;
 }
 
+bool udp_port_free(uint16_t port)
+{
+    struct udp_opts o = {.bind = {.port = port}};
+    struct udp_sock s = {.fd = -1};
+    enum rk_code rc = open_fd(&s, &o, true, NULL);
+
+    if (rc && s.fd < 0) /* no IPv6 here */
+        rc = open_fd(&s, &o, false, NULL);
+    close_fd(&s);
+    return rc == RK_OK;
+}
+
 static void on_closed(uv_handle_t *h)
 {
     free(h->data);

@@ -76,6 +76,9 @@ void udp_scratch_free(struct udp_scratch *s); /* accepts NULL */
 enum rk_code udp_open(struct rk_loop *loop, const struct udp_opts *opts, struct udp_user *user,
                       struct udp_sock **out, struct rk_err *err) RK_MUST;
 
+/** Could a socket of all addresses have this port now? */
+bool udp_port_free(uint16_t port);
+
 /** No callback after this returned; the handle dies a loop turn later. Accepts NULL. */
 void udp_close(struct udp_sock *s);
 

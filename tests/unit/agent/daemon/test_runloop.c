@@ -130,7 +130,8 @@ static void setup(void)
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u", port);
     set_text("management-url", url);
     set_text("hostname", "a");
-    daemon_opts = (struct daemon_opts){.wireguard_go = RK_STR("wireguard-go"),
+    daemon_opts = (struct daemon_opts){.device = RK_STR("daemon"),
+                                       .wireguard_go = RK_STR("wireguard-go"),
                                        .wireguard_sockets = RK_STR("/var/run/wireguard"),
                                        .kernel_disabled = true,
                                        .nft_table = RK_STR("netbird")};
