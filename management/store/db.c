@@ -294,11 +294,16 @@ static const char *const SQL_UNDO[DB_SAVEPOINTS] = {
 
 enum rk_code db_begin(struct db *db, struct rk_err *err)
 {
-    enum rk_code rc;
+    enum rk_code rc = RK_INTERNAL;
 
     assert(!db->tx);
     db->retry = false;
-    rc = db_exec(db, err, NULL, db->engine == DB_PG ? SQL_BEGIN_PG : SQL_BEGIN_SQLITE, DB_NOARGS);
+    for (int i = 0; i < 2; i++) { /* a BEGIN that found a dead connection has done nothing */
+        rc = db_exec(db, err, NULL, db->engine == DB_PG ? SQL_BEGIN_PG : SQL_BEGIN_SQLITE,
+                     DB_NOARGS);
+        if (rc == RK_OK || !db->broken)
+            break;
+    }
     if (rc == RK_OK) {
         db->tx = true;
         db->depth = 0;

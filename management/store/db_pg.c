@@ -392,12 +392,25 @@ static enum rk_code connect_fail(struct pg *p, struct rk_err *err)
     return rc;
 }
 
+/* Whether the server has ended an idle connection: then its farewell and the end of the stream wait
+ * in the socket, which libpq sees only when it reads. Nothing was sent yet, so nothing can happen
+ * twice on a new connection. Notifications that are read here stay with libpq. */
+static bool is_dead(struct pg *p)
+{
+    struct pollfd fd = {.fd = pq.PQsocket(p->c), .events = POLLIN};
+
+    while (pq.PQstatus(p->c) == CONNECTION_OK && poll(&fd, 1, 0) > 0)
+        if (pq.PQconsumeInput(p->c) == 0)
+            return true;
+    return pq.PQstatus(p->c) != CONNECTION_OK;
+}
+
 static enum rk_code pg_ready(struct db *db, struct rk_err *err)
 {
     struct pg *p = pg_of(db);
     enum rk_code rc;
 
-    if (!db->broken && pq.PQstatus(p->c) == CONNECTION_OK)
+    if (!db->broken && !is_dead(p))
         return RK_OK;
     for (size_t i = 0; i < DB_BUCKETS; i++)
         for (struct db_stmt *st = db->stmts[i]; st; st = st->next)

@@ -414,6 +414,42 @@ START_TEST(a_server_that_cuts_the_connection_is_survived)
 }
 END_TEST
 
+/* A pooler or an administrator ends idle connections; the next use, whatever it is, does not hear
+ * of it, and nothing happens twice. */
+START_TEST(a_closed_idle_connection_is_renewed)
+{
+    static const char kill_others[] = "SELECT count(pg_terminate_backend(pid, 10000)) FROM "
+                                      "pg_stat_activity WHERE datname = current_database() AND "
+                                      "pid <> pg_backend_pid()";
+    struct db *other;
+    int64_t n;
+
+    if (_i == 0)
+        return;
+    setup(_i);
+    other = env_db(&e);
+    for (int use = 0; use < 3; use++) {
+        ck_ok(insert(db, use == 0 ? "a" : use == 1 ? "b" : "c", use, err));
+        ck_ok(db_get_i64(other, &n, err, kill_others, DB_NOARGS));
+        ck_assert_int_ge(n, 1); /* the backend is gone: pg_terminate_backend has waited for it */
+        if (use == 0) {
+            ck_ok(insert(db, "x", 10, err));
+        } else if (use == 1) {
+            db_set_lazy(db, true);
+            ck_ok(db_begin(db, err));
+            ck_ok(insert(db, "y", 11, err));
+            ck_ok(db_commit(db, err));
+            db_set_lazy(db, false);
+        } else {
+            ck_ok(db_script(db, "INSERT INTO t (id, n) VALUES ('z', 12)", err));
+        }
+    }
+    ck_assert_int_eq(count(), 6);
+    db_close(other);
+    teardown();
+}
+END_TEST
+
 /* Who waits for news must hear that some may be lost, also when another use of the connection was
  * the one to renew it. */
 START_TEST(a_renewed_connection_does_not_listen)
@@ -680,6 +716,7 @@ int main(void)
     tcase_add_test(tc, a_full_disk_is_unavailable_and_heals);
     tcase_add_test(tc, a_database_that_goes_away_is_noticed);
     tcase_add_loop_test(tc, a_server_that_cuts_the_connection_is_survived, 0, engines);
+    tcase_add_loop_test(tc, a_closed_idle_connection_is_renewed, 0, engines);
     tcase_add_loop_test(tc, a_renewed_connection_does_not_listen, 0, engines);
     tcase_add_test(tc, files_are_private);
     tcase_add_test(tc, urls_are_told_apart);
