@@ -157,10 +157,19 @@ void http_reply_options(const struct http_router *router, struct http_req *req,
         cors(req, resp);
 }
 
+/* API clients ask for JSON, and read nothing else also when a path is wrong; browsers do not. */
+static bool asks_for_json(const struct http_req *req)
+{
+    struct rk_str accept;
+
+    return http_req_header(req, "Accept", &accept) &&
+           rk_str_find(accept, RK_STR("application/json")) < accept.n;
+}
+
 void http_reply_not_found(const struct http_req *req, struct http_resp *resp,
                           const char *api_prefix)
 {
-    if (api_prefix && rk_str_starts(req->path, rk_str_z(api_prefix))) {
+    if ((api_prefix && rk_str_starts(req->path, rk_str_z(api_prefix))) || asks_for_json(req)) {
         http_reply_status(resp, 404, "no such path");
         cors(req, resp);
         return;
@@ -173,7 +182,6 @@ void http_reply_not_found(const struct http_req *req, struct http_resp *resp,
 
 void http_reply_not_allowed(const struct http_req *req, struct http_resp *resp, unsigned allow)
 {
-    resp->status = 405;
-    resp->content_type = "";
+    http_reply_status(resp, 405, "this path does not take this method");
     http_resp_header(resp, "Allow", allow_text(req, allow));
 }

@@ -31,7 +31,7 @@ void http_reply_options(const struct http_router *router, struct http_req *req,
 void http_reply_not_found(const struct http_req *req, struct http_resp *resp,
                           const char *api_prefix);
 
-/** 405 with an empty body and the Allow header. */
+/** 405 with a JSON body and the Allow header. */
 void http_reply_not_allowed(const struct http_req *req, struct http_resp *resp, unsigned allow);
 
 #endif

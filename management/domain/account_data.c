@@ -48,7 +48,7 @@ static void put_str(struct copier *c, const struct rk_str *src, struct rk_str *t
 
 static void put_strs(struct copier *c, const struct str_list *src, struct str_list *to)
 {
-    struct rk_str *v = put_mem(c, src->v, src->n * sizeof *src->v);
+    struct rk_str *v = src->v ? put_mem(c, src->v, src->n * sizeof *src->v) : NULL;
 
     if (v)
         to->v = v;
@@ -62,7 +62,7 @@ static void put_list(struct copier *c, const void *src, void *to, const struct c
 {
     const char *from = CAT(src, col->off, void *);
     size_t n = CAT(src, col->off_n, size_t);
-    char *items = put_mem(c, from, n * col->elem);
+    char *items = from ? put_mem(c, from, n * col->elem) : NULL;
 
     if (items)
         AT(to, col->off, void *) = items;

@@ -58,6 +58,12 @@ ENUM_IO(jobstatus, job_status, job_status_text, job_status_parse);
     {                                                                                              \
         .name = column, .type = type_, .off = offsetof(struct st, field)                           \
     }
+/* A list that clients give as null, as [] or with something in it, and want back as they gave it.
+ */
+#define COL_OR_NULL(st, column, type_, field)                                                      \
+    {                                                                                              \
+        .name = column, .type = type_, .off = offsetof(struct st, field), .or_null = true          \
+    }
 #define COL_ENUM(st, column, field, io_)                                                           \
     {                                                                                              \
         .name = column, .type = C_ENUM, .off = offsetof(struct st, field), .io = &io_##_io         \
@@ -121,13 +127,13 @@ static const struct col SETTINGS[] = {
     COL(settings, "has_dashboard_features", C_BOOL, has_dashboard_features),
     COL(settings, "dashboard_agent_network", C_ENUM_NUM, dashboard_agent_network),
     COL(settings, "local_mfa", C_BOOL, local_mfa),
-    COL(settings, "ipv6", C_GROUPS, ipv6_groups),
-    COL(settings, "expose", C_GROUPS, peer_expose_groups),
+    COL_OR_NULL(settings, "ipv6", C_GROUPS, ipv6_groups),
+    COL_OR_NULL(settings, "expose", C_GROUPS, peer_expose_groups),
     COL(settings, "validator", C_GROUPS, integrated_validator_groups),
 };
 
 static const struct col DNS_SETTINGS[] = {
-    COL(dns_settings, "disabled", C_GROUPS, disabled_management_groups),
+    COL_OR_NULL(dns_settings, "disabled", C_GROUPS, disabled_management_groups),
 };
 
 static const struct col USER[] = {
@@ -298,8 +304,16 @@ static const struct col POLICY[] = {
     COL(policy, "name", C_TEXT, name),
     COL(policy, "description", C_TEXT, description),
     COL(policy, "enabled", C_BOOL, enabled),
-    COL_CHILDREN(policy, "postures", posture_checks.v, posture_checks.n, rk_str, POSTURE_ID,
-                 "policy_posture", "policy_id"),
+    {.name = "postures",
+     .type = C_CHILDREN,
+     .off = offsetof(struct policy, posture_checks.v),
+     .off_n = offsetof(struct policy, posture_checks.n),
+     .elem = sizeof(struct rk_str),
+     .sub = POSTURE_ID,
+     .n_sub = RK_ARRAY_LEN(POSTURE_ID),
+     .child = "policy_posture",
+     .child_owner = "policy_id",
+     .or_null = true},
     {.name = "rules",
      .type = C_CHILDREN,
      .off = offsetof(struct policy, rules),
@@ -393,7 +407,7 @@ static const struct col ROUTER[] = {
     COL(router, "masquerade", C_BOOL, masquerade),
     COL(router, "metric", C_I64, metric),
     COL(router, "enabled", C_BOOL, enabled),
-    COL(router, "peer_group", C_GROUPS, peer_groups),
+    COL_OR_NULL(router, "peer_group", C_GROUPS, peer_groups),
 };
 
 static const struct col NAMESERVER[] = {
@@ -408,7 +422,7 @@ static const struct col NS_GROUP[] = {
     COL(ns_group, "description", C_TEXT, description),
     COL_LIST(ns_group, "servers", servers, n_servers, nameserver, NAMESERVER),
     COL(ns_group, "is_primary", C_BOOL, primary),
-    COL(ns_group, "domains", C_STRS, domains),
+    COL_OR_NULL(ns_group, "domains", C_STRS, domains),
     COL(ns_group, "enabled", C_BOOL, enabled),
     COL(ns_group, "search_domains", C_BOOL, search_domains),
     COL(ns_group, "distribution", C_GROUPS, groups),
@@ -557,4 +571,12 @@ static const struct codec CODECS[ENT_COUNT] = {
 const struct codec *codec_of(enum entity_kind k)
 {
     return k < ENT_COUNT && CODECS[k].n_tables ? &CODECS[k] : NULL;
+}
+
+void col_set_empty(const struct col *c, void *base)
+{
+    static struct rk_str nothing[1]; /* never read: n is 0 */
+
+    if (col_is_null(c, base))
+        AT(base, c->off, void *) = nothing;
 }

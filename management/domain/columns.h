@@ -49,6 +49,8 @@ struct col {
     const struct enum_io *io;        /* C_ENUM */
     const char *child, *child_owner; /* C_CHILDREN: table, and its column with our id */
     size_t off_owner;                /* C_CHILDREN: rk_str in the child for our id; 0: none */
+    bool or_null; /* lists: one that is absent (NULL at off) is told from an empty one. JSON has
+                     null for it, a table a row in group_ref with neither place nor group. */
 };
 
 #define TABLES_MAX 3
@@ -86,5 +88,14 @@ static inline bool col_is_own(const struct col *c)
 
 #define AT(base, off, type)  (*(type *)(void *)((char *)(base) + (off)))
 #define CAT(base, off, type) (*(type const *)(const void *)((const char *)(base) + (off)))
+
+/** A list that is told from an empty one, and is absent. */
+static inline bool col_is_null(const struct col *c, const void *base)
+{
+    return c->or_null && !CAT(base, c->off, void *);
+}
+
+/** An empty list that is not absent, when nothing is there yet. */
+void col_set_empty(const struct col *c, void *base);
 
 #endif

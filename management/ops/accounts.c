@@ -85,6 +85,7 @@ static void build(struct mgmt *m, struct rk_arena *mem, const struct account_new
                                   .issued = ISSUED_API};
     settings_default(&d->settings);
     d->settings.ipv6_groups = all;
+    d->dns_settings.disabled_management_groups.v = rk_new(mem, struct rk_str); /* [], not null */
     d->users = rk_new(mem, struct user);
     d->n_users = 1;
     d->users[0] = (struct user){.id = in->owner_id,

@@ -184,8 +184,11 @@ bool policy_same(const struct policy *a, const struct policy *b)
 static struct str_list known(struct tx *tx, struct rk_arena *mem, enum entity_kind kind,
                              const struct str_list *ids)
 {
-    struct str_list to = {rk_new_n(mem, struct rk_str, ids->n), 0};
+    struct str_list to = {0};
 
+    if (!ids->v) /* absent is another thing than empty */
+        return to;
+    to.v = rk_new_n(mem, struct rk_str, ids->n + 1);
     for (size_t i = 0; i < ids->n; i++)
         if (tx_get(tx, kind, ids->v[i]) && !str_list_has(&to, ids->v[i]))
             to.v[to.n++] = ids->v[i];

@@ -27,7 +27,8 @@ static void put_ns(struct rk_buf *b, const struct ns_group *g)
     jw_kbool(b, "enabled", g->enabled);
     put_kstrs(b, "groups", &g->groups);
     jw_kbool(b, "primary", g->primary);
-    put_kstrs(b, "domains", &g->domains);
+    jw_key(b, "domains");
+    put_strs_or_null(b, &g->domains);
     jw_kbool(b, "search_domains_enabled", g->search_domains);
     jw_obj_end(b);
 }
@@ -163,14 +164,10 @@ enum rk_code rest_dns_settings_get(struct http_req *req, struct http_resp *resp,
                                    struct rk_err *err)
 {
     const struct dns_settings *s = snap_dns_settings(op_of(req)->snap);
-    struct str_list shown = s->disabled_management_groups;
     enum rk_code rc = op_may(op_of(req), PERM_DNS, PERM_READ, err);
-    struct rk_str none;
 
     (void)db;
-    if (!shown.v)
-        shown.v = &none; /* a stored list is [], whatever it was given as */
-    return rc ? rc : answer_settings(resp, &shown);
+    return rc ? rc : answer_settings(resp, &s->disabled_management_groups);
 }
 
 static const struct jr_field SETTINGS[] = {
@@ -184,6 +181,9 @@ enum rk_code rest_dns_settings_update(struct http_req *req, struct http_resp *re
     enum rk_code rc = BODY(req, SETTINGS, &in, err);
 
     (void)db;
+    /* null or absent leaves the list as it is, as with the official server */
+    if (!rc && !in.disabled_management_groups.v)
+        in = *snap_dns_settings(op_of(req)->snap);
     if (!rc)
         rc = dns_settings_update(op_of(req), &in.disabled_management_groups, err);
     return rc ? rc : answer_settings(resp, &in.disabled_management_groups);

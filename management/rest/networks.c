@@ -332,10 +332,7 @@ static void put_router(struct http_req *req, struct rk_buf *b, const void *row)
     jw_kstr(b, "id", r->id);
     jw_kstr(b, "peer", r->peer);
     jw_key(b, "peer_groups");
-    if (r->peer_groups.n)
-        put_strs(b, &r->peer_groups);
-    else
-        jw_null(b);
+    put_strs_or_null(b, &r->peer_groups);
     jw_kint(b, "metric", r->metric);
     jw_kbool(b, "masquerade", r->masquerade);
     jw_kbool(b, "enabled", r->enabled);

@@ -102,10 +102,7 @@ static void put_policy(struct http_req *req, struct rk_buf *b, const void *row)
     jw_kstr(b, "description", p->description);
     jw_kbool(b, "enabled", p->enabled);
     jw_key(b, "source_posture_checks");
-    if (p->posture_checks.n)
-        put_strs(b, &p->posture_checks);
-    else
-        jw_null(b);
+    put_strs_or_null(b, &p->posture_checks);
     jw_karr(b, "rules");
     for (size_t i = 0; i < p->n_rules; i++)
         put_rule(b, op_of(req)->snap, &p->rules[i]);

@@ -106,7 +106,10 @@ void codec_json_value(struct rk_buf *b, const void *base, const struct col *c)
         break;
     case C_STRS:
     case C_GROUPS:
-        write_strs(b, &CAT(base, c->off, struct str_list));
+        if (col_is_null(c, base))
+            jw_null(b);
+        else
+            write_strs(b, &CAT(base, c->off, struct str_list));
         break;
     case C_OBJ:
         jw_obj(b);
@@ -115,7 +118,10 @@ void codec_json_value(struct rk_buf *b, const void *base, const struct col *c)
         break;
     case C_LIST:
     case C_CHILDREN:
-        write_list(b, base, c);
+        if (col_is_null(c, base))
+            jw_null(b);
+        else
+            write_list(b, base, c);
         break;
     }
 }
@@ -256,14 +262,23 @@ bool codec_json_read(struct json_pull *r, void *base, const struct col *c)
         break;
     case C_STRS:
     case C_GROUPS:
+        AT(base, c->off, struct str_list) = (struct str_list){0};
+        if (c->or_null && json_pull_null(r))
+            break;
         read_strs(r, &AT(base, c->off, struct str_list));
+        col_set_empty(c, base);
         break;
     case C_OBJ:
         read_obj(r, (char *)base + c->off, c->sub, c->n_sub);
         break;
     case C_LIST:
     case C_CHILDREN:
+        AT(base, c->off, void *) = NULL;
+        AT(base, c->off_n, size_t) = 0;
+        if (c->or_null && json_pull_null(r))
+            break;
         read_list(r, base, c);
+        col_set_empty(c, base);
         break;
     }
     return !r->fault;

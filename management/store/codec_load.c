@@ -191,7 +191,10 @@ static void owner_add(struct load *l, const char *kind, struct rk_str id, const 
     bool any = false;
 
     for (size_t i = 0; i < n_cols; i++)
-        any |= !col_is_own(&cols[i]);
+        if (!col_is_own(&cols[i])) {
+            any = true;
+            col_set_empty(&cols[i], base); /* a row says so when it is absent */
+        }
     if (!any)
         return;
     o = rk_new(l->s->mem, struct owner);
@@ -339,11 +342,12 @@ static const char SQL_REFS_ONE[] =
     "SELECT owner_kind, owner_id, role, group_id FROM group_ref WHERE account_id = $1 AND "
     "owner_kind = $2 AND owner_id = $3 ORDER BY owner_kind, owner_id, role, ord";
 
-static struct str_list *list_of(struct owner *o, struct rk_str role)
+static const struct col *list_of(const struct owner *o, struct rk_str role)
 {
     for (size_t i = 0; o && i < o->n_cols; i++)
-        if (o->cols[i].type == C_GROUPS && rk_str_eqz(role, o->cols[i].name))
-            return &AT(o->base, o->cols[i].off, struct str_list);
+        if ((o->cols[i].type == C_GROUPS || o->cols[i].or_null) &&
+            rk_str_eqz(role, o->cols[i].name))
+            return &o->cols[i];
     return NULL;
 }
 
@@ -351,7 +355,9 @@ static struct str_list *list_of(struct owner *o, struct rk_str role)
 static enum rk_code refs_read(struct load *l, struct db_rows *rows, struct rk_err *err)
 {
     struct rk_str kind = {0}, id = {0}, role = {0};
-    struct str_list *list = NULL;
+    const struct col *col = NULL;
+    struct owner *owner = NULL;
+    struct str_list *list;
     size_t cap = 0;
 
     while (db_next(rows)) {
@@ -361,13 +367,15 @@ static enum rk_code refs_read(struct load *l, struct db_rows *rows, struct rk_er
             kind = db_col_text(rows, 0, l->s->mem);
             id = db_col_text(rows, 1, l->s->mem);
             role = db_col_text(rows, 2, l->s->mem);
-            list = list_of(owner_find(l, kind, id), role);
+            owner = owner_find(l, kind, id);
+            col = list_of(owner, role);
             cap = 0;
-            if (list)
-                *list = (struct str_list){0};
+            if (col) /* absent, until its first group comes */
+                AT(owner->base, col->off, void *) = NULL;
         }
-        if (!list)
+        if (!col || db_col_text_peek(rows, 3).n == 0)
             continue;
+        list = &AT(owner->base, col->off, struct str_list);
         list->v = rk_arena_grow(l->s->mem, list->v, list->n, &cap, sizeof *list->v);
         list->v[list->n++] = db_col_text(rows, 3, l->s->mem);
     }

@@ -306,12 +306,19 @@ static const char SQL_REF_DEL[] =
 static const char SQL_REF_DEL_ALL[] =
     "DELETE FROM group_ref WHERE owner_kind = $1 AND owner_id = $2";
 
+/* The rows of one list; of one whose rows are elsewhere only that it is absent. */
 static enum rk_code refs_add(struct store *s, struct rk_str account_id, const char *owner_kind,
                              struct rk_str owner_id, const struct col *c, const void *base,
                              struct rk_err *err)
 {
     const struct str_list *l = &CAT(base, c->off, struct str_list);
 
+    if (col_is_null(c, base))
+        return db_exec(s->db, err, NULL, SQL_REF_ADD,
+                       DB_ARGS(db_textz(owner_kind), db_text(owner_id), db_textz(c->name),
+                               db_i64(-1), db_textz(""), db_text(account_id)));
+    if (c->type != C_GROUPS)
+        return RK_OK;
     for (size_t i = 0; i < l->n; i++) {
         enum rk_code rc =
             db_exec(s->db, err, NULL, SQL_REF_ADD,
@@ -411,6 +418,8 @@ static bool col_equal(const struct col *c, const void *a, const void *b)
 {
     size_t n = plain_size(c->type);
 
+    if (col_is_null(c, a) != col_is_null(c, b))
+        return false;
     if (n)
         return memcmp((const char *)a + c->off, (const char *)b + c->off, n) == 0;
     switch (c->type) {
@@ -463,13 +472,15 @@ static enum rk_code hangers_write(struct store *s, const struct codec *c, struct
                 rc = child_refs_del(s, col, before, err);
                 if (rc == RK_OK)
                     rc = db_exec(s->db, err, NULL, cs->delete_all, DB_ARGS(db_text(id)));
-            } else if (before) {
+            }
+            if (before && rc == RK_OK && (!cs || col->or_null)) {
                 rc = db_exec(s->db, err, NULL, SQL_REF_DEL,
                              DB_ARGS(db_textz(kind), db_text(id), db_textz(col->name)));
             }
-            if (rc == RK_OK)
-                rc = cs ? children_add(s, account_id, id, col, cs, after, err)
-                        : refs_add(s, account_id, kind, id, col, after, err);
+            if (rc == RK_OK && cs)
+                rc = children_add(s, account_id, id, col, cs, after, err);
+            if (rc == RK_OK && (!cs || col->or_null))
+                rc = refs_add(s, account_id, kind, id, col, after, err);
             if (rc)
                 return rc;
         }

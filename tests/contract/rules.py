@@ -443,7 +443,12 @@ def transport(api):
     answer = request("HEAD", "/api/peers", token=api.owner)
     api.check(answer.status == 200 and answer.body == b"", "HEAD")
     answer = request("PATCH", "/api/peers", token=api.owner)
-    api.check(answer.status == 405 and answer.body == b"", f"405: {answer.body}")
+    api.check(answer.status == 405 and answer.json()["code"] == 405, f"405: {answer.body}")
+    answer = request("GET", "/nowhere", token=api.owner, headers={"Accept": "application/json"})
+    api.check(answer.status == 404 and answer.json()["code"] == 404, f"404 as JSON: {answer.body}")
+    answer = request("GET", "/nowhere", headers={"Accept": "text/html"})
+    api.check(answer.status == 404 and answer.headers["content-type"].startswith("text/plain"),
+              f"404 as text: {answer.body}")
     api.check(request("GET", "/api/users/x", token=api.owner).status == 405, "no GET of one user")
     api.check(request("GET", "/api/groups/", token=api.owner).status == 404, "trailing slash")
     api.check(request("POST", "/api/groups", token=api.owner, raw=b" " * 2000000).status == 413,
