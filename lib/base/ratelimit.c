@@ -89,3 +89,11 @@ bool rk_ratelimit_take(struct rk_ratelimit *r, struct rk_str key, int64_t now_mo
     rk_list_push_back(&r->lru, &e->lru);
     return rk_bucket_take(&e->bucket, now_mono_ms, r->rate, r->burst);
 }
+
+void rk_ratelimit_give(struct rk_ratelimit *r, struct rk_str key)
+{
+    struct entry *e = rk_map_get(&r->by_key, key);
+
+    if (e)
+        e->bucket.level_micro = e->bucket.level_micro > MICRO ? e->bucket.level_micro - MICRO : 0;
+}

@@ -28,4 +28,8 @@ struct rk_ratelimit *rk_ratelimit_new(size_t max_keys, int64_t rate_milli_per_s,
 void rk_ratelimit_free(struct rk_ratelimit *r);
 bool rk_ratelimit_take(struct rk_ratelimit *r, struct rk_str key, int64_t now_mono_ms);
 
+/** Give back what take took: for limits that count failures only, where the token is taken before
+ *  the outcome is known so that many tries at a time cannot pass together. */
+void rk_ratelimit_give(struct rk_ratelimit *r, struct rk_str key);
+
 #endif
