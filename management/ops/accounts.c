@@ -168,6 +168,6 @@ enum rk_code account_delete(struct op *op, struct rk_str id, struct rk_err *err)
         return rk_fail(err, RK_NOT_FOUND, "account not found: %.*s", RK_STR_ARG(id));
     rc = op_may(op, PERM_ACCOUNTS, PERM_DELETE, err);
     if (!rc)
-        rc = mgmt_mutate(op->m, id, &op->actor, MUT_QUIET, farewell_tx, op->mem, err);
+        rc = op_mutate_only(op, MUT_QUIET, farewell_tx, op->mem, err);
     return rc ? rc : mgmt_account_delete(op->m, &op->actor, id, err);
 }

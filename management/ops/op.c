@@ -20,6 +20,7 @@ enum rk_code op_init(struct op *op, struct mgmt *m, struct db *db, struct rk_are
     }
     *op = (struct op){.m = m, .db = db, .mem = mem, .snap = snap, .user = u};
     op->actor = (struct actor){.id = u->id, .user = u};
+    op->needs = rk_new_n(mem, unsigned char, PERM_MODULES);
     return RK_OK;
 }
 
@@ -31,7 +32,11 @@ void op_done(struct op *op)
 
 enum rk_code op_may(const struct op *op, enum perm_module m, enum perm_op what, struct rk_err *err)
 {
-    return perm_check(op->user, m, what, err);
+    enum rk_code rc = perm_check(op->user, m, what, err);
+
+    if (rc == RK_OK && op->needs)
+        op->needs[m] |= (unsigned char)what;
+    return rc;
 }
 
 enum rk_code op_refresh(struct op *op, struct rk_err *err)
@@ -53,9 +58,50 @@ enum rk_code op_refresh(struct op *op, struct rk_err *err)
     return RK_OK;
 }
 
+struct guarded { /* arena: the engine may look at the actor until the commit */
+    const struct op *op;
+    mgmt_fn *fn;
+    void *arg;
+    struct actor actor;
+};
+
+static enum rk_code may_still(const struct op *op, const struct user *u, struct rk_err *err)
+{
+    enum rk_code rc = perm_check_active(u, err);
+
+    for (unsigned m = 0; op->needs && m < PERM_MODULES && rc == RK_OK; m++)
+        for (unsigned bit = PERM_CREATE; bit <= PERM_DELETE && rc == RK_OK; bit <<= 1)
+            if (op->needs[m] & bit)
+                rc = perm_check(u, (enum perm_module)m, (enum perm_op)bit, err);
+    return rc;
+}
+
+static enum rk_code guarded_tx(struct tx *tx, void *arg, struct rk_err *err)
+{
+    struct guarded *g = arg;
+    const struct user *now = tx_get(tx, ENT_USER, g->op->user->id);
+    enum rk_code rc =
+        now ? may_still(g->op, now, err) : rk_fail(err, RK_FORBIDDEN, "permission denied");
+
+    if (rc)
+        return rc;
+    g->actor = (struct actor){.id = now->id, .user = now};
+    tx->actor = &g->actor;
+    return g->fn(tx, g->arg, err);
+}
+
+enum rk_code op_mutate_only(struct op *op, uint32_t flags, mgmt_fn *fn, void *arg,
+                            struct rk_err *err)
+{
+    struct guarded *g = rk_new(op->mem, struct guarded);
+
+    *g = (struct guarded){.op = op, .fn = fn, .arg = arg};
+    return mgmt_mutate(op->m, op_account(op), &op->actor, flags, guarded_tx, g, err);
+}
+
 enum rk_code op_mutate(struct op *op, mgmt_fn *fn, void *arg, struct rk_err *err)
 {
-    enum rk_code rc = mgmt_mutate(op->m, op_account(op), &op->actor, 0, fn, arg, err);
+    enum rk_code rc = op_mutate_only(op, 0, fn, arg, err);
 
     return rc ? rc : op_refresh(op, err);
 }

@@ -21,6 +21,7 @@ struct op { /* open; one request of one caller */
     const struct snapshot *snap; /* one reference, dropped by op_done */
     const struct user *user;     /* the caller, in snap */
     struct actor actor;
+    unsigned char *needs; /* [PERM_MODULES]: what op_may has granted; op_mutate asks again */
 };
 
 /** A caller's context: takes over the reference to snap. user_id must be in snap (RK_NOT_FOUND). */
@@ -34,13 +35,23 @@ static inline struct rk_str op_account(const struct op *op)
     return op->user->account_id;
 }
 
-/** perm_check for the caller. */
+/** perm_check for the caller, on the snapshot that the caller holds. What was granted is asked
+ * again inside op_mutate. */
 enum rk_code op_may(const struct op *op, enum perm_module m, enum perm_op what,
                     struct rk_err *err) RK_MUST;
 
 /** Run fn on the caller's account (mgmt_mutate), then take the snapshot that shows it. What fn gets
- *  from tx->snap or tx_get ends with fn: results are copied with entity_dup inside it. */
+ *  from tx->snap or tx_get ends with fn: results are copied with entity_dup inside it.
+ *
+ *  The snapshot that op_may looked at may be old by the time that fn runs: another mutation may
+ * have blocked the caller or taken the role away. So the caller is looked up again first, all that
+ *  op_may granted is checked again, and tx->actor->user is who the caller is now.
+ *  Errors: fn's own; RK_FORBIDDEN (gone, blocked, or without the right by now). */
 enum rk_code op_mutate(struct op *op, mgmt_fn *fn, void *arg, struct rk_err *err) RK_MUST;
+
+/** The same with MUT_… flags and without taking the new snapshot. */
+enum rk_code op_mutate_only(struct op *op, uint32_t flags, mgmt_fn *fn, void *arg,
+                            struct rk_err *err) RK_MUST;
 
 /** Take the account's current snapshot; what was lent from the old one must not be used after. */
 enum rk_code op_refresh(struct op *op, struct rk_err *err) RK_MUST;

@@ -11,9 +11,17 @@ static enum rk_code logout_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
     const struct rk_str *id = arg;
     const struct peer *p = tx_get(tx, ENT_PEER, *id);
+    const struct user *u;
 
     if (!p)
         return rk_fail(err, RK_NOT_FOUND, "peer not found");
+    if (p->user_id.n) { /* as of now: who owned it may have lost the right meanwhile */
+        u = tx_get(tx, ENT_USER, p->user_id);
+        if (!u)
+            return rk_fail(err, RK_FORBIDDEN, "permission denied");
+        if (perm_check(u, PERM_PEERS, PERM_DELETE, err))
+            return RK_FORBIDDEN;
+    }
     if (peer_check_unused(tx->snap, p, false, err))
         return RK_PRECONDITION;
     return peer_delete_tx(tx, tx->mem, p, err);
@@ -35,14 +43,9 @@ enum rk_code peer_logout(struct mgmt *m, struct db *db, struct rk_str peer_key, 
         return rk_fail(err, RK_NOT_FOUND, "peer not found");
     }
     id = p->id;
-    if (p->user_id.n) {
-        actor.id = p->user_id;
-        actor.user = snap_user(snap, p->user_id);
-        rc = actor.user ? perm_check(actor.user, PERM_PEERS, PERM_DELETE, err)
-                        : rk_fail(err, RK_FORBIDDEN, "permission denied");
-    }
-    if (rc == RK_OK)
-        rc = mgmt_mutate(m, snap_account(snap)->id, &actor, 0, logout_tx, &id, err);
+    if (p->user_id.n)
+        actor = (struct actor){.id = p->user_id, .user = snap_user(snap, p->user_id)};
+    rc = mgmt_mutate(m, snap_account(snap)->id, &actor, 0, logout_tx, &id, err);
     snap_unref(snap);
     return rc;
 }

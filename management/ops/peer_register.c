@@ -102,6 +102,8 @@ static enum rk_code grant_find(struct tx *tx, const struct peer_login_job *e, st
         g->user = tx_get(tx, ENT_USER, e->req.user_id);
         if (!g->user)
             return rk_fail(err, RK_NOT_FOUND, "failed adding new peer: user not found");
+        if (g->user->blocked && !g->user->pending_approval)
+            return rk_fail(err, RK_FORBIDDEN, "user is blocked");
         if (g->user->pending_approval)
             return rk_fail(err, RK_FORBIDDEN, "user pending approval cannot add peers");
         g->auto_groups = &g->user->auto_groups;

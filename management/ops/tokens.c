@@ -16,6 +16,14 @@ struct save {
     struct pat pat;
 };
 
+/* One's own tokens, or as an admin those of service users. */
+static enum rk_code check_target(const struct user *by, const struct user *u, struct rk_err *err)
+{
+    if (rk_str_eq(u->id, by->id) || (u->is_service && perm_is_admin(by)))
+        return RK_OK;
+    return rk_fail(err, RK_FORBIDDEN, "admin role required to perform this action");
+}
+
 enum rk_code token_check_target(const struct op *op, struct rk_str user_id, enum perm_op what,
                                 const struct user **out, struct rk_err *err)
 {
@@ -26,8 +34,9 @@ enum rk_code token_check_target(const struct op *op, struct rk_str user_id, enum
         return rc;
     if (!u)
         return rk_fail(err, RK_NOT_FOUND, "user: %.*s not found", RK_STR_ARG(user_id));
-    if (!rk_str_eq(u->id, op->user->id) && !(u->is_service && perm_is_admin(op->user)))
-        return rk_fail(err, RK_FORBIDDEN, "admin role required to perform this action");
+    rc = check_target(op->user, u, err);
+    if (rc)
+        return rc;
     *out = u;
     return RK_OK;
 }
@@ -58,13 +67,23 @@ static enum rk_code event(struct tx *tx, const struct save *s, int activity, str
                     err);
 }
 
+/* As of now: who asks may have lost the role, the user may be gone. */
+static enum rk_code target_still(struct tx *tx, const struct save *s, struct rk_err *err)
+{
+    const struct user *u = tx_get(tx, ENT_USER, s->user->id);
+
+    if (!u)
+        return rk_fail(err, RK_NOT_FOUND, "user: %.*s not found", RK_STR_ARG(s->user->id));
+    return check_target(tx->actor->user, u, err);
+}
+
 static enum rk_code create_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
     struct save *s = arg;
-    enum rk_code rc;
+    enum rk_code rc = target_still(tx, s, err);
 
-    if (!tx_get(tx, ENT_USER, s->user->id))
-        return rk_fail(err, RK_NOT_FOUND, "user: %.*s not found", RK_STR_ARG(s->user->id));
+    if (rc)
+        return rc;
     rc = tx_put(tx, ENT_PAT, &s->pat, err);
     return rc ? rc : event(tx, s, ACT_PERSONAL_ACCESS_TOKEN_CREATE, err);
 }
@@ -108,8 +127,10 @@ enum rk_code token_get(const struct op *op, struct rk_str user_id, struct rk_str
 static enum rk_code delete_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
     struct save *s = arg;
-    enum rk_code rc = event(tx, s, ACT_PERSONAL_ACCESS_TOKEN_DELETE, err);
+    enum rk_code rc = target_still(tx, s, err);
 
+    if (rc == RK_OK)
+        rc = event(tx, s, ACT_PERSONAL_ACCESS_TOKEN_DELETE, err);
     return rc ? rc : tx_del(tx, ENT_PAT, s->pat.id, err);
 }
 
