@@ -203,6 +203,7 @@ static enum rk_code open_identity(struct mgmt_app *a, const struct mgmt_app_opts
 {
     struct bearer_opts b = {.m = a->mgmt,
                             .user_claim = keep_text(a, o->user_claim),
+                            .local_auth_disabled = o->local_auth_disabled,
                             .account_domain =
                                 a->account_domain ? a->account_domain : "netbird.selfhosted"};
     struct idp_opts p = o->idp;
@@ -305,7 +306,7 @@ static enum rk_code open_rpc(struct mgmt_app *a, const struct mgmt_app_opts *o, 
                          .hub = a->hub,
                          .servers = a->servers,
                          .netmap = &a->netmap,
-                         .jwt = a->bearer ? bearer_rpc(a->bearer) : NULL,
+                         .auth = a->bearer ? bearer_auth(a->bearer) : NULL,
                          .device = a->idp ? embedded_flow(a) : o->device,
                          .pkce = a->idp ? embedded_flow(a) : o->pkce,
                          .log = o->log,
@@ -323,7 +324,7 @@ static bool can_reach(struct rest_jobs *j, struct rk_str peer_id)
 static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o, struct rk_err *err)
 {
     struct rest_opts r = {.m = a->mgmt,
-                          .bearer = a->bearer ? bearer_rest(a->bearer) : NULL,
+                          .auth = a->bearer ? bearer_auth(a->bearer) : NULL,
                           .jobs = &a->rest_jobs,
                           .log = o->log,
                           .version = PACKAGE_VERSION,

@@ -41,7 +41,7 @@ BEGIN {
     may["management/ops"] = base "schema " below " management/netmap management/engine management/oidc management/identity"
     ops = below " management/netmap management/engine management/oidc management/identity management/ops"
     # Who asks: knows neither REST nor gRPC nor the provider.
-    may["management/auth"] = base ops " management/rest management/rpc"
+    may["management/auth"] = base ops
     may["management/rpc"] = lib "schema management/domain management/snapshot management/netmap management/engine management/push management/ops management/auth"
     may["management/rest"] = lib "schema management/domain management/snapshot management/netmap management/engine management/identity management/ops management/auth"
     may["management/idp"] = lib "schema " ops " management/auth"

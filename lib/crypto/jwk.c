@@ -13,6 +13,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -24,7 +25,18 @@
 struct jwk {
     _Atomic unsigned refs;
     EVP_PKEY *key;
-    const struct curve *curve; /* NULL: RSA */
+    const struct curve *curve; /* NULL: no EC key */
+    bool edwards;
+    char *pem;         /* of the public key */
+    char *private_pem; /* or NULL */
+    struct memory *memory;
+};
+
+#define MEMORY_SLOTS 1024
+
+struct memory {
+    pthread_mutex_t lock;                /* guards the next one */
+    uint8_t (*digests)[JWK_DIGEST_SIZE]; /* MEMORY_SLOTS; NULL before the first */
 };
 
 static const struct curve {
@@ -37,15 +49,24 @@ static const struct curve {
     {"P-521", "secp521r1", 66, JWK_ES512},
 };
 
+enum family { RSA_1_5, RSA_PSS, EC, EDWARDS };
+
 static const struct {
     const char *name;
     const EVP_MD *(*md)(void);
-    bool rsa;
+    enum family family;
 } ALGS[] = {
-    [JWK_RS256] = {"RS256", EVP_sha256, true},  [JWK_RS384] = {"RS384", EVP_sha384, true},
-    [JWK_RS512] = {"RS512", EVP_sha512, true},  [JWK_ES256] = {"ES256", EVP_sha256, false},
-    [JWK_ES384] = {"ES384", EVP_sha384, false}, [JWK_ES512] = {"ES512", EVP_sha512, false},
+    [JWK_RS256] = {"RS256", EVP_sha256, RSA_1_5}, [JWK_RS384] = {"RS384", EVP_sha384, RSA_1_5},
+    [JWK_RS512] = {"RS512", EVP_sha512, RSA_1_5}, [JWK_ES256] = {"ES256", EVP_sha256, EC},
+    [JWK_ES384] = {"ES384", EVP_sha384, EC},      [JWK_ES512] = {"ES512", EVP_sha512, EC},
+    [JWK_PS256] = {"PS256", EVP_sha256, RSA_PSS}, [JWK_PS384] = {"PS384", EVP_sha384, RSA_PSS},
+    [JWK_PS512] = {"PS512", EVP_sha512, RSA_PSS}, [JWK_EDDSA] = {"EdDSA", NULL, EDWARDS},
 };
+
+const char *jwk_alg_name(enum jwk_alg alg)
+{
+    return ALGS[alg].name;
+}
 
 bool jwk_alg_parse(struct rk_str name, enum jwk_alg *out)
 {
@@ -66,9 +87,22 @@ static enum rk_code ssl_fail(struct rk_err *err, enum rk_code code, const char *
     return rk_fail(err, code, "%s: %s", what, text ? text : "unknown reason");
 }
 
+static char *public_pem(EVP_PKEY *key)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *p = NULL, *text = NULL;
+    long n = bio && PEM_write_bio_PUBKEY(bio, key) == 1 ? BIO_get_mem_data(bio, &p) : 0;
+
+    if (n > 0)
+        text = rk_str_dupz(rk_str_of(p, (size_t)n));
+    BIO_free(bio);
+    return text;
+}
+
 /* Takes the key. */
 static enum rk_code wrap(EVP_PKEY *key, struct jwk **out, struct rk_err *err)
 {
+    bool edwards = EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448");
     const struct curve *curve = NULL;
     char group[64];
     struct jwk *k;
@@ -80,17 +114,26 @@ static enum rk_code wrap(EVP_PKEY *key, struct jwk **out, struct rk_err *err)
             if (strcmp(CURVES[i].group, group) == 0)
                 curve = &CURVES[i];
     }
-    if (!curve && (!EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_get_bits(key) < JWK_RSA_BITS_MIN ||
-                   EVP_PKEY_get_bits(key) > JWK_RSA_BITS_MAX)) {
+    if (!curve && !edwards &&
+        (!EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_get_bits(key) < JWK_RSA_BITS_MIN ||
+         EVP_PKEY_get_bits(key) > JWK_RSA_BITS_MAX)) {
         EVP_PKEY_free(key);
         return rk_fail(err, RK_INVALID,
-                       "neither an RSA key of %d to %d bits nor one on a NIST curve",
+                       "neither an RSA key of %d to %d bits nor one on a NIST or Edwards curve",
                        JWK_RSA_BITS_MIN, JWK_RSA_BITS_MAX);
     }
     k = rk_calloc(1, sizeof *k);
     k->refs = 1;
     k->key = key;
     k->curve = curve;
+    k->edwards = edwards;
+    k->memory = rk_calloc(1, sizeof *k->memory);
+    (void)pthread_mutex_init(&k->memory->lock, NULL);
+    k->pem = public_pem(key);
+    if (!k->pem) {
+        jwk_unref(k);
+        return ssl_fail(err, RK_INTERNAL, "write a public key");
+    }
     *out = k;
     return RK_OK;
 }
@@ -106,16 +149,94 @@ void jwk_unref(struct jwk *k)
     if (!k || atomic_fetch_sub(&k->refs, 1) != 1)
         return;
     EVP_PKEY_free(k->key);
+    free(k->pem);
+    if (k->private_pem)
+        OPENSSL_cleanse(k->private_pem, strlen(k->private_pem));
+    free(k->private_pem);
+    free(k->memory->digests);
+    (void)pthread_mutex_destroy(&k->memory->lock);
+    free(k->memory);
     free(k);
 }
 
+/* The digest is its own hash. */
+static size_t slot_of(const uint8_t digest[JWK_DIGEST_SIZE])
+{
+    return ((size_t)digest[0] << 8 | digest[1]) % MEMORY_SLOTS;
+}
+
+bool jwk_remembers(const struct jwk *k, const uint8_t digest[JWK_DIGEST_SIZE])
+{
+    struct memory *m = k->memory;
+    bool found;
+
+    (void)pthread_mutex_lock(&m->lock);
+    found = m->digests && memcmp(m->digests[slot_of(digest)], digest, JWK_DIGEST_SIZE) == 0;
+    (void)pthread_mutex_unlock(&m->lock);
+    return found;
+}
+
+void jwk_remember(const struct jwk *k, const uint8_t digest[JWK_DIGEST_SIZE])
+{
+    struct memory *m = k->memory;
+
+    (void)pthread_mutex_lock(&m->lock);
+    if (!m->digests)
+        m->digests = rk_calloc(MEMORY_SLOTS, sizeof *m->digests);
+    memcpy(m->digests[slot_of(digest)], digest, JWK_DIGEST_SIZE);
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+struct rk_str jwk_private_pem(const struct jwk *k)
+{
+    return rk_str_z(k->private_pem);
+}
+
+struct rk_str jwk_public_pem(const struct jwk *k)
+{
+    return rk_str_z(k->pem);
+}
+
+bool jwk_fits(const struct jwk *k, enum jwk_alg alg)
+{
+    switch (ALGS[alg].family) {
+    case RSA_1_5:
+    case RSA_PSS:
+        return !k->curve && !k->edwards;
+    case EC:
+        return k->curve && k->curve->alg == alg;
+    case EDWARDS:
+        return k->edwards;
+    }
+    return false;
+}
+
 /* ---- private keys ---- */
+
+/* Takes the key. */
+static enum rk_code wrap_private(EVP_PKEY *key, struct jwk **out, struct rk_err *err)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
+    struct jwk *k = NULL;
+    struct rk_str pem;
+    enum rk_code rc = wrap(key, &k, err);
+
+    if (rc == RK_OK)
+        rc = jwk_to_pem(k, mem, &pem, err);
+    if (rc) {
+        jwk_unref(k);
+        return rc;
+    }
+    k->private_pem = rk_str_dupz(pem);
+    *out = k;
+    return RK_OK;
+}
 
 enum rk_code jwk_rsa_new(struct jwk **out, struct rk_err *err)
 {
     EVP_PKEY *key = EVP_RSA_gen((unsigned)JWK_RSA_BITS_MIN);
 
-    return key ? wrap(key, out, err) : ssl_fail(err, RK_INTERNAL, "make an RSA key");
+    return key ? wrap_private(key, out, err) : ssl_fail(err, RK_INTERNAL, "make an RSA key");
 }
 
 enum rk_code jwk_to_pem(const struct jwk *k, struct rk_arena *mem, struct rk_str *out,
@@ -139,7 +260,7 @@ enum rk_code jwk_of_pem(struct rk_str pem, struct jwk **out, struct rk_err *err)
     EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
 
     BIO_free(bio);
-    return key ? wrap(key, out, err) : ssl_fail(err, RK_INTERNAL, "read a private key");
+    return key ? wrap_private(key, out, err) : ssl_fail(err, RK_INTERNAL, "read a private key");
 }
 
 /* ---- public keys ---- */
@@ -215,6 +336,20 @@ enum rk_code jwk_of_ec(struct rk_str crv, struct rk_str x, struct rk_str y, stru
     return rc;
 }
 
+enum rk_code jwk_of_okp(struct rk_str crv, struct rk_str x, struct jwk **out, struct rk_err *err)
+{
+    bool small = rk_str_eqz(crv, "Ed25519");
+    uint8_t raw[57];
+    EVP_PKEY *key = NULL;
+    size_t n, want = small ? 32 : sizeof raw;
+
+    if ((small || rk_str_eqz(crv, "Ed448")) &&
+        rk_base64url_decode(x, raw, sizeof raw, &n, NULL) == RK_OK && n == want)
+        key = EVP_PKEY_new_raw_public_key_ex(NULL, small ? "ED25519" : "ED448", NULL, raw, n);
+    return key ? wrap(key, out, err)
+               : ssl_fail(err, RK_INVALID, "not a public key on Ed25519 or Ed448");
+}
+
 enum rk_code jwk_of_x5c(struct rk_str cert, struct jwk **out, struct rk_err *err)
 {
     uint8_t *der;
@@ -253,7 +388,7 @@ static bool member(const struct jwk *k, const char *name, struct rk_arena *mem, 
 enum rk_code jwk_rsa_public(const struct jwk *k, struct rk_arena *mem, struct rk_str *n,
                             struct rk_str *e, struct rk_err *err)
 {
-    if (k->curve || !member(k, OSSL_PKEY_PARAM_RSA_N, mem, n) ||
+    if (k->curve || k->edwards || !member(k, OSSL_PKEY_PARAM_RSA_N, mem, n) ||
         !member(k, OSSL_PKEY_PARAM_RSA_E, mem, e))
         return ssl_fail(err, RK_INTERNAL, "public part of a key");
     return RK_OK;
@@ -267,7 +402,8 @@ enum rk_code jwk_sign(const struct jwk *k, struct rk_arena *mem, struct rk_str i
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     uint8_t sig[JWK_SIG_MAX];
     size_t n = sizeof sig;
-    bool ok = ctx && !k->curve && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, k->key) == 1 &&
+    bool ok = ctx && jwk_fits(k, JWK_RS256) &&
+              EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, k->key) == 1 &&
               EVP_DigestSign(ctx, sig, &n, (const unsigned char *)in.p, in.n) == 1;
 
     EVP_MD_CTX_free(ctx);
@@ -298,20 +434,30 @@ static size_t ec_to_der(const struct curve *c, struct rk_str sig, uint8_t *der, 
     return n > 0 ? (size_t)n : 0;
 }
 
+/* RFC 7518 3.5: the salt is as long as the hash, MGF1 with the same hash. */
+static bool pss(EVP_PKEY_CTX *ctx, const EVP_MD *md)
+{
+    return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1 &&
+           EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) == 1;
+}
+
 enum rk_code jwk_verify(const struct jwk *k, enum jwk_alg alg, struct rk_str in, struct rk_str sig,
                         struct rk_err *err)
 {
+    const EVP_MD *md = ALGS[alg].md ? ALGS[alg].md() : NULL;
     uint8_t der[2 * COORD_MAX + 16];
     EVP_MD_CTX *ctx;
-    bool ok = k->curve ? k->curve->alg == alg && sig.n == 2 * k->curve->bytes
-                       : ALGS[alg].rsa && sig.n <= JWK_SIG_MAX;
+    EVP_PKEY_CTX *how = NULL;
+    bool ok = jwk_fits(k, alg) && (k->curve ? sig.n == 2 * k->curve->bytes : sig.n <= JWK_SIG_MAX);
 
     if (ok && k->curve) {
         sig = rk_str_of(der, ec_to_der(k->curve, sig, der, sizeof der));
         ok = sig.n > 0;
     }
     ctx = ok ? EVP_MD_CTX_new() : NULL;
-    ok = ctx && EVP_DigestVerifyInit(ctx, NULL, ALGS[alg].md(), NULL, k->key) == 1 &&
+    ok = ctx && EVP_DigestVerifyInit(ctx, &how, md, NULL, k->key) == 1 &&
+         (ALGS[alg].family != RSA_PSS || pss(how, md)) &&
          EVP_DigestVerify(ctx, (const unsigned char *)sig.p, sig.n, (const unsigned char *)in.p,
                           in.n) == 1;
     EVP_MD_CTX_free(ctx);

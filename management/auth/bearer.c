@@ -6,50 +6,82 @@
 
 #include <stdlib.h>
 
+#include "lib/base/num.h"
 #include "lib/crypto/hash.h"
 #include "management/domain/permission.h"
-#include "management/identity/local_users.h"
+#include "management/identity/external_users.h"
+#include "management/identity/logins.h"
 #include "management/ops/jwt_user.h"
 #include "management/snapshot/snapshot.h"
-
-#define LIST_MAX 1000 /* values of one claim */
 
 static const char SQL_USE[] =
     "INSERT INTO used_token (hash, expires_at) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
 static const char SQL_FORGET[] = "DELETE FROM used_token WHERE expires_at < $1";
 
+#define GROUPS_CLAIM "groups" /* of our own tokens */
+#define LOGIN_CLAIM  "nb_last_login"
+
 struct bearer {
-    struct rest_bearer rest;
-    struct rpc_jwt rpc;
+    struct auth auth;
     struct bearer_opts o;
     struct jwt_users *users;
     struct mgmt_chore chore;
+    struct rk_log_gate gates[AUTH_FAULTS]; /* one line a second and fault */
 };
 
 /* Claims with the token that they are from. */
 struct claims {
     struct jwt_claims c;
     const json_t *json;
+    bool embedded;
+    struct db *db;
+    const struct vault *vault;
 };
+
+/* Some directories send objects. */
+static struct rk_str text_in(const json_t *v)
+{
+    static const char *const KEYS[] = {"name", "displayName", "display", "value", "id"};
+    struct rk_str s = {0};
+
+    if (json_is_string(v))
+        return rk_str_of(json_string_value(v), json_string_length(v));
+    for (size_t k = 0; k < RK_ARRAY_LEN(KEYS) && !s.n; k++)
+        s = jwt_text(v, KEYS[k]);
+    return s;
+}
+
+/* Groups of somebody from an external provider: too many for a token are in the store only. */
+static json_t *stored_groups(const struct claims *x, struct rk_arena *mem)
+{
+    struct local_users l = {x->db, x->vault, mem};
+    struct external_user u;
+
+    if (external_user_get(&l, x->c.user_id, &u, NULL) || !u.groups.n)
+        return NULL;
+    return json_loadb(u.groups.p, u.groups.n, 0, NULL);
+}
 
 static void claim_list(const struct jwt_claims *c, struct rk_str claim, struct rk_arena *mem,
                        struct str_list *out)
 {
     const struct claims *x = rk_container_of((struct jwt_claims *)(uintptr_t)c, struct claims, c);
-    const json_t *v = json_object_get(x->json, rk_arena_dupz(mem, claim));
-    size_t n = json_is_string(v) ? 1 : json_array_size(v);
+    json_t *v = json_incref(json_object_get(x->json, rk_arena_dupz(mem, claim)));
+    size_t n;
 
+    if (!v && x->embedded && !c->local_user && rk_str_eqz(claim, GROUPS_CLAIM))
+        v = stored_groups(x, mem);
     if (!v)
         return;
-    n = n > LIST_MAX ? LIST_MAX : n;
+    n = json_is_array(v) ? json_array_size(v) : 1;
     *out = (struct str_list){.v = rk_new_n(mem, struct rk_str, n)};
     for (size_t i = 0; i < n; i++) {
-        const json_t *one = json_is_string(v) ? v : json_array_get(v, i);
+        struct rk_str s = text_in(json_is_array(v) ? json_array_get(v, i) : v);
 
-        if (json_is_string(one))
-            out->v[out->n++] =
-                rk_arena_dup(mem, rk_str_of(json_string_value(one), json_string_length(one)));
+        if (s.n)
+            out->v[out->n++] = rk_arena_dup(mem, s);
     }
+    json_decref(v);
 }
 
 /* Claims that a provider adds for us: "<audience>/<name>". */
@@ -66,9 +98,33 @@ static struct rk_str custom(const struct bearer *b, struct rk_arena *mem, const 
                         jwt_text(json, rk_arena_printf(mem, "%.*s/%s", RK_STR_ARG(base), name).p));
 }
 
-static struct claims claims_of(const struct bearer *b, struct rk_arena *mem, const struct jwt *t)
+static int64_t seconds_of(const json_t *json, const char *name)
 {
-    struct claims x = {.json = t->claims};
+    const json_t *v = json_object_get(json, name);
+
+    return json_is_number(v) ? (int64_t)json_number_value(v) : 0;
+}
+
+/* When the person signed in: what the standard has for it, what upstream's providers add, or that
+ * the token was made. */
+static void take_login_time(const struct bearer *b, struct rk_arena *mem, const json_t *json,
+                            struct jwt_claims *c)
+{
+    struct rk_str text = custom(b, mem, json, LOGIN_CLAIM);
+    int64_t us = seconds_of(json, "auth_time") * 1000000;
+
+    if (us <= 0 && (!text.n || rk_time_parse_us(text, &us, NULL))) {
+        us = seconds_of(json, "iat") * 1000000;
+        c->login_is_guessed = true;
+    }
+    c->last_login_us = rk_max_i64(rk_min_i64(us, mgmt_now_us(b->o.m)), 0);
+}
+
+static struct claims claims_of(const struct bearer *b, struct db *db, struct rk_arena *mem,
+                               const struct jwt *t)
+{
+    struct claims x = {
+        .json = t->claims, .embedded = t->by->embedded, .db = db, .vault = mgmt_vault(b->o.m)};
     struct rk_str user, connector;
 
     x.c.list = claim_list;
@@ -82,123 +138,155 @@ static struct claims claims_of(const struct bearer *b, struct rk_arena *mem, con
     x.c.domain_category = custom(b, mem, t->claims, "wt_account_domain_category");
     x.c.local_user = t->by->embedded && idp_subject_decode(mem, x.c.user_id, &user, &connector) &&
                      rk_str_eqz(connector, IDP_LOCAL_CONNECTOR);
+    take_login_time(b, mem, t->claims, &x.c);
     return x;
 }
 
-static enum rk_code verify(struct bearer *b, struct rk_arena *mem, struct rk_str token,
-                           struct jwt *out, struct rk_err *err)
+/* ---- is it still good? ---- */
+
+static enum auth_fault fault_of(enum rk_code rc)
 {
-    return jwt_verify(b->o.issuers, b->o.n_issuers, mem, token, mgmt_now_us(b->o.m) / 1000000, out,
-                      err);
+    switch (rc) {
+    case RK_OK:
+        return AUTH_OK;
+    case RK_UNAUTHENTICATED:
+        return AUTH_EXPIRED;
+    case RK_FORBIDDEN:
+        return AUTH_NOT_ALLOWED;
+    case RK_UNAVAILABLE:
+    case RK_TIMEOUT:
+    case RK_LIMIT:
+    case RK_CANCELLED:
+        return AUTH_UNAVAILABLE;
+    default:
+        return AUTH_NO_ACCOUNT;
+    }
 }
 
-/* ---- REST ---- */
+/* Our own tokens end with what ends logins. */
+static enum auth_fault check_ours(struct bearer *b, struct db *db, struct rk_arena *mem,
+                                  const struct claims *x, struct rk_err *why)
+{
+    int64_t gen = json_integer_value(json_object_get(x->json, JWT_CLAIM_GEN));
 
-/* A local user who was deleted must not come back by an old token. */
-static enum rk_code check_alive(struct bearer *b, struct db *db, struct rk_arena *mem,
-                                const struct claims *x, struct rk_err *err)
+    if (x->c.local_user && b->o.local_auth_disabled) {
+        (void)rk_fail(why, RK_UNAUTHENTICATED, "local users may not sign in");
+        return AUTH_EXPIRED;
+    }
+    return fault_of(logins_check(db, mem, x->c.user_id, gen, why));
+}
+
+/* Another issuer must not name users of our own. */
+static enum auth_fault check_theirs(struct bearer *b, struct db *db, struct rk_arena *mem,
+                                    const struct claims *x, struct rk_err *why)
 {
     struct local_users l = {db, mgmt_vault(b->o.m), mem};
-    struct local_user u;
+    struct external_user theirs;
+    struct local_user ours;
+    struct rk_str id, realm;
+    enum rk_code rc = RK_NOT_FOUND;
 
-    return x->c.local_user ? local_user_by_subject(&l, x->c.user_id, &u, err) : RK_OK;
+    if (idp_subject_decode(mem, x->c.user_id, &id, &realm))
+        rc = rk_str_eqz(realm, IDP_LOCAL_CONNECTOR)
+                 ? local_user_by_subject(&l, x->c.user_id, &ours, why)
+                 : external_user_get(&l, x->c.user_id, &theirs, why);
+    if (rc == RK_NOT_FOUND)
+        return AUTH_OK;
+    if (rc)
+        return fault_of(rc);
+    (void)rk_fail(why, RK_UNAUTHENTICATED,
+                  "the token of another issuer names a user of this server");
+    return AUTH_BAD;
 }
 
-static enum rk_code rest_check(struct rest_bearer *r, struct db *db, struct rk_arena *mem,
-                               struct rk_str token, const struct snapshot **snap,
-                               struct rk_str *user_id, struct rk_err *err)
+/* A token logs in once: the one with this jti, or with these signed bytes, for a signature has more
+ * than one form. */
+static enum auth_fault use_up(struct db *db, struct rk_arena *mem, struct rk_str token,
+                              const struct jwt *t, struct rk_err *why)
 {
-    struct bearer *b = rk_container_of(r, struct bearer, rest);
-    struct jwt_user_found found;
-    struct rk_err why = {0};
-    struct jwt t = {0};
-    struct claims x;
-    enum rk_code rc = verify(b, mem, token, &t, &why);
-
-    if (rc == RK_OK) {
-        x = claims_of(b, mem, &t);
-        rc = check_alive(b, db, mem, &x, &why);
-        if (rc == RK_OK)
-            rc = jwt_user_find(b->users, db, mem, &x.c, &found, &why);
-    }
-    jwt_done(&t);
-    if (rc) {
-        rk_log(mgmt_log(b->o.m), rc == RK_UNAUTHENTICATED ? RK_DEBUG : RK_INFO,
-               "a token was refused", KV_ERR(&why));
-        return rk_fail(err, RK_UNAUTHENTICATED, "token invalid");
-    }
-    *snap = found.snap;
-    *user_id = found.user->id;
-    return RK_OK;
-}
-
-/* ---- agents ---- */
-
-/* A token logs in once. */
-static enum rk_code use_up(struct db *db, struct rk_str token, int64_t expires_s,
-                           struct rk_err *err)
-{
+    struct rk_str jti = jwt_text(t->claims, "jti"), what = token;
     char hash[HASH_SHA256_TEXT + 1];
     int64_t n = 0;
     enum rk_code rc;
 
-    hash_sha256_base64(token, hash);
-    rc = db_exec(db, err, &n, SQL_USE, DB_ARGS(db_textz(hash), db_i64(expires_s + JWT_SKEW_S)));
-    return rc ? rc : n ? RK_OK : rk_fail(err, RK_UNAUTHENTICATED, "JWT already used");
-}
-
-static enum rk_code account_fail(enum rk_code rc, enum grpc_status *status, struct rk_err *err)
-{
-    if (rc == RK_FORBIDDEN) {
-        *status = GRPC_PERMISSION_DENIED;
-        return rc;
-    }
-    *status = rc == RK_UNAVAILABLE ? GRPC_UNAVAILABLE : GRPC_INTERNAL;
-    return rk_wrap(err, "unable to fetch account with claims, err");
-}
-
-static enum rk_code rpc_check(struct rpc_jwt *j, struct db *db, struct rk_arena *mem,
-                              struct rk_str token, struct rpc_jwt_user *out,
-                              enum grpc_status *status, struct rk_err *err)
-{
-    struct bearer *b = rk_container_of(j, struct bearer, rpc);
-    struct jwt_user_found found;
-    struct jwt t = {0};
-    struct rk_err why = {0};
-    struct claims x;
-    enum rk_code rc = verify(b, mem, token, &t, &why);
-
-    if (rc) {
-        if (jwt_is_expired(&why)) {
-            *status = GRPC_UNAUTHENTICATED;
-            return rk_fail(err, RK_UNAUTHENTICATED, "JWT expired");
-        }
-        *status = rc == RK_UNAVAILABLE ? GRPC_UNAVAILABLE : GRPC_INVALID_ARGUMENT;
-        return rk_fail(err, rc, "invalid jwt token, err: %s", why.msg);
-    }
-    x = claims_of(b, mem, &t);
-    rc = use_up(db, token, t.expires_s, err);
-    if (rc) {
-        *status = rc == RK_UNAUTHENTICATED ? GRPC_UNAUTHENTICATED : GRPC_UNAVAILABLE;
-    } else {
-        rc = check_alive(b, db, mem, &x, err);
-        if (rc == RK_OK)
-            rc = jwt_user_find(b->users, db, mem, &x.c, &found, err);
-        if (rc)
-            rc = account_fail(rc, status, err);
-    }
-    jwt_done(&t);
+    while (what.n && what.p[what.n - 1] != '.')
+        what.n--;
+    if (jti.n)
+        what = rk_arena_printf(mem, "jti %s %.*s", t->by->issuer, RK_STR_ARG(jti));
+    hash_sha256_base64(what, hash);
+    rc = db_exec(db, why, &n, SQL_USE, DB_ARGS(db_textz(hash), db_i64(t->expires_s + JWT_SKEW_S)));
     if (rc)
-        return rc;
-    rc = perm_check_active(found.user, err); /* final for the agent, with the reason in the text */
-    if (rc) {
-        snap_unref(found.snap);
-        *status = GRPC_PERMISSION_DENIED;
-        return rc;
+        return AUTH_UNAVAILABLE;
+    if (n)
+        return AUTH_OK;
+    (void)rk_fail(why, RK_UNAUTHENTICATED, "JWT already used");
+    return AUTH_USED;
+}
+
+static enum auth_fault verify(struct bearer *b, struct rk_arena *mem, struct rk_str token,
+                              struct jwt *out, struct rk_err *why)
+{
+    enum jwt_fault fault = JWT_FINE;
+
+    if (jwt_verify(b->o.issuers, b->o.n_issuers, mem, token, mgmt_now_us(b->o.m) / 1000000, out,
+                   &fault, why) == RK_OK)
+        return AUTH_OK;
+    return fault == JWT_NO_KEYS ? AUTH_UNAVAILABLE : fault == JWT_EXPIRED ? AUTH_EXPIRED : AUTH_BAD;
+}
+
+static enum auth_fault user_of(struct bearer *b, struct db *db, struct rk_arena *mem,
+                               struct rk_str token, bool once, struct auth_found *out,
+                               struct rk_err *why)
+{
+    struct jwt_user_found found = {0};
+    struct jwt t = {0};
+    struct claims x;
+    enum auth_fault f = verify(b, mem, token, &t, why);
+
+    if (f)
+        return f;
+    x = claims_of(b, db, mem, &t);
+    f = x.embedded ? check_ours(b, db, mem, &x, why) : check_theirs(b, db, mem, &x, why);
+    if (f == AUTH_OK && once)
+        f = use_up(db, mem, token, &t, why);
+    if (f == AUTH_OK)
+        f = fault_of(jwt_user_find(b->users, db, mem, &x.c, &found, why));
+    jwt_done(&t);
+    if (f)
+        return f;
+    *out = (struct auth_found){rk_arena_dup(mem, found.user->id), found.snap};
+    return AUTH_OK;
+}
+
+static void log_fault(struct bearer *b, enum auth_fault f, const struct rk_err *why)
+{
+    rk_log_every(&b->gates[f], 1000, mgmt_log(b->o.m), RK_INFO, "a token was refused", KV_ERR(why));
+}
+
+static enum auth_fault request(struct auth *a, struct db *db, struct rk_arena *mem,
+                               struct rk_str token, struct auth_found *out, struct rk_err *why)
+{
+    struct bearer *b = rk_container_of(a, struct bearer, auth);
+    enum auth_fault f = user_of(b, db, mem, token, false, out, why);
+
+    if (f)
+        log_fault(b, f, why);
+    return f;
+}
+
+static enum auth_fault login(struct auth *a, struct db *db, struct rk_arena *mem,
+                             struct rk_str token, struct auth_found *out, struct rk_err *why)
+{
+    struct bearer *b = rk_container_of(a, struct bearer, auth);
+    enum auth_fault f = user_of(b, db, mem, token, true, out, why);
+
+    if (f == AUTH_OK && perm_check_active(snap_user(out->snap, out->user_id), why)) {
+        snap_unref(out->snap);
+        f = AUTH_NOT_ALLOWED;
     }
-    *out = (struct rpc_jwt_user){.user_id = rk_arena_dup(mem, found.user->id), .snap = found.snap};
-    *status = GRPC_OK;
-    return RK_OK;
+    if (f)
+        log_fault(b, f, why);
+    return f;
 }
 
 static enum rk_code forget(struct mgmt_chore *c, struct mgmt *m, struct db *db, struct rk_err *err)
@@ -214,8 +302,7 @@ struct bearer *bearer_new(const struct bearer_opts *o)
                                .domain = o->account_domain};
 
     b->o = *o;
-    b->rest.check = rest_check;
-    b->rpc.check = rpc_check;
+    b->auth = (struct auth){.request = request, .login = login};
     b->users = jwt_users_new(o->m, &u);
     b->chore = (struct mgmt_chore){.what = "used tokens were not forgotten",
                                    .run = forget,
@@ -233,12 +320,7 @@ void bearer_free(struct bearer *b)
     free(b);
 }
 
-struct rest_bearer *bearer_rest(struct bearer *b)
+struct auth *bearer_auth(struct bearer *b)
 {
-    return &b->rest;
-}
-
-struct rpc_jwt *bearer_rpc(struct bearer *b)
-{
-    return &b->rpc;
+    return &b->auth;
 }

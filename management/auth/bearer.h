@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Users by their tokens: the check of REST requests (struct rest_bearer) and of agents that log in
- * (struct rpc_jwt). Verifies the token, then finds or makes the user (jwt_user.h).
+ * Users by their JSON web tokens: verifies the token, then finds or makes the user (jwt_user.h).
  */
 #ifndef MGMT_AUTH_BEARER_H
 #define MGMT_AUTH_BEARER_H
 
+#include "management/auth/auth.h"
 #include "management/engine/engine.h"
 #include "management/oidc/jwt.h"
-#include "management/rest/rest.h"
-#include "management/rpc/service.h"
 
 struct bearer;
 
@@ -21,6 +19,7 @@ struct bearer_opts { /* open; borrowed until bearer_free */
     size_t n_issuers;
     const char *user_claim;      /* names the user; NULL: "sub" */
     const char *custom_audience; /* prefix of claims like wt_account_domain; NULL: none */
+    bool local_auth_disabled;    /* local users may not come in */
     const char *account_domain;  /* of the one account that everybody shares; NULL: one each */
 };
 
@@ -28,7 +27,6 @@ struct bearer_opts { /* open; borrowed until bearer_free */
 struct bearer *bearer_new(const struct bearer_opts *opts);
 void bearer_free(struct bearer *b); /* accepts NULL */
 
-struct rest_bearer *bearer_rest(struct bearer *b);
-struct rpc_jwt *bearer_rpc(struct bearer *b);
+struct auth *bearer_auth(struct bearer *b);
 
 #endif

@@ -200,6 +200,7 @@ static const struct col PEER[] = {
     COL(peer, "proxy_cluster", C_TEXT, proxy_cluster),
     COL(peer, "login_expired", C_BOOL, status.login_expired),
     COL(peer, "requires_approval", C_BOOL, status.requires_approval),
+    COL(peer, "owner_blocked", C_BOOL, status.owner_blocked),
 };
 
 static const struct col PEER_STATUS[] = {

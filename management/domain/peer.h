@@ -65,12 +65,13 @@ struct peer_location {
 };
 
 /* Presence (connected, last seen, session) of ordinary peers is kept beside the snapshot; what is
- * here is the last stored value and may be old. login_expired and requires_approval are exact. */
+ * here is the last stored value and may be old. the other flags are exact. */
 struct peer_status {
     int64_t last_seen_us;
     bool connected;
     bool login_expired;
     bool requires_approval;
+    bool owner_blocked;    /* its user is: it is in nobody's map, and its own is empty */
     int64_t session_token; /* start of the sync stream in ns; 0: none */
 };
 
@@ -127,7 +128,7 @@ bool peer_offline_in_maps(const struct peer *p, const struct settings *s, int64_
 /** A map is computed for this peer and others may see it through groups: approved. */
 static inline bool peer_is_validated(const struct peer *p)
 {
-    return !p->status.requires_approval;
+    return !p->status.requires_approval && !p->status.owner_blocked;
 }
 
 #define PEER_LABEL_MAX 59 /* characters that are kept of a host name */

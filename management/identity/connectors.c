@@ -4,25 +4,21 @@
 
 #include "management/identity/connectors.h"
 
-#include <jansson.h>
-
 #include "lib/crypto/vault.h"
-#include "lib/http/client.h"
-
-#define ISSUER_TIMEOUT_MS 10000
-#define ISSUER_MAX        512 /* bytes of a URL that anybody uses */
 
 #define COLUMNS                                                                                    \
-    "SELECT id, type, name, issuer, client_id, secret_sealed, created_at "                         \
-    "FROM idp_connector "
+    "SELECT id, type, name, issuer, client_id, secret_sealed, created_at, realm, "                 \
+    "shared_callback FROM idp_connector "
 
 static const char SQL_LIST[] = COLUMNS "ORDER BY created_at, id";
 static const char SQL_GET[] = COLUMNS "WHERE id = $1";
+static const char SQL_BY_REALM[] = COLUMNS "WHERE CASE realm WHEN '' THEN id ELSE realm END = $1";
 static const char SQL_INSERT[] =
-    "INSERT INTO idp_connector (id, type, name, issuer, client_id, secret_sealed, created_at) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    "INSERT INTO idp_connector (id, type, name, issuer, client_id, secret_sealed, created_at, "
+    "realm, shared_callback) VALUES ($1, $2, $3, $4, $5, $6, $7, '', "
+    "CASE WHEN EXISTS (SELECT 1 FROM idp_connector WHERE shared_callback = 1) THEN 0 ELSE 1 END)";
 static const char SQL_UPDATE[] = "UPDATE idp_connector SET name = $2, issuer = $3, client_id = $4, "
-                                 "secret_sealed = $5 WHERE id = $1";
+                                 "secret_sealed = $5, realm = $6 WHERE id = $1";
 static const char SQL_DELETE[] = "DELETE FROM idp_connector WHERE id = $1";
 
 bool idp_connector_type_ok(struct rk_str type)
@@ -41,6 +37,15 @@ bool idp_connector_type_fixed(struct rk_str type)
     return rk_str_eqz(type, "google") || rk_str_eqz(type, "microsoft");
 }
 
+struct rk_str idp_connector_issuer(const struct idp_connector *c)
+{
+    if (rk_str_eqz(c->type, "google"))
+        return RK_STR("https://accounts.google.com");
+    if (rk_str_eqz(c->type, "microsoft") && !c->issuer.n)
+        return RK_STR("https://login.microsoftonline.com/common/v2.0");
+    return c->issuer;
+}
+
 static struct rk_str context(struct idp_connectors *c, struct rk_str id)
 {
     return rk_arena_printf(c->mem, "idp_connector.secret/%.*s", RK_STR_ARG(id));
@@ -48,13 +53,19 @@ static struct rk_str context(struct idp_connectors *c, struct rk_str id)
 
 static struct idp_connector row_of(struct idp_connectors *c, struct db_rows *rows)
 {
-    return (struct idp_connector){.id = db_col_text(rows, 0, c->mem),
-                                  .type = db_col_text(rows, 1, c->mem),
-                                  .name = db_col_text(rows, 2, c->mem),
-                                  .issuer = db_col_text(rows, 3, c->mem),
-                                  .client_id = db_col_text(rows, 4, c->mem),
-                                  .secret = db_col_text(rows, 5, c->mem),
-                                  .created_at_us = db_col_i64(rows, 6)};
+    struct idp_connector i = {.id = db_col_text(rows, 0, c->mem),
+                              .type = db_col_text(rows, 1, c->mem),
+                              .name = db_col_text(rows, 2, c->mem),
+                              .issuer = db_col_text(rows, 3, c->mem),
+                              .client_id = db_col_text(rows, 4, c->mem),
+                              .secret = db_col_text(rows, 5, c->mem),
+                              .created_at_us = db_col_i64(rows, 6),
+                              .realm = db_col_text(rows, 7, c->mem),
+                              .shared_callback = db_col_bool(rows, 8)};
+
+    if (!i.realm.n)
+        i.realm = i.id;
+    return i;
 }
 
 static enum rk_code unseal(struct idp_connectors *c, struct idp_connector *i, struct rk_err *err)
@@ -85,13 +96,13 @@ enum rk_code idp_connectors_list(struct idp_connectors *c, struct idp_connector_
     return rc;
 }
 
-enum rk_code idp_connector_get(struct idp_connectors *c, struct rk_str id,
-                               struct idp_connector *out, struct rk_err *err)
+static enum rk_code get(struct idp_connectors *c, const char *sql, struct rk_str key,
+                        struct idp_connector *out, struct rk_err *err)
 {
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
     struct idp_connector i = {0};
     bool found = false;
-    enum rk_code rc = db_query(c->db, &rows, err, SQL_GET, DB_ARGS(db_text(id)));
+    enum rk_code rc = db_query(c->db, &rows, err, sql, DB_ARGS(db_text(key)));
 
     if (!rc && db_next(rows)) {
         i = row_of(c, rows);
@@ -100,12 +111,24 @@ enum rk_code idp_connector_get(struct idp_connectors *c, struct rk_str id,
     if (!rc)
         rc = db_end(rows, err);
     if (!rc && !found)
-        rc = rk_fail(err, RK_NOT_FOUND, "identity provider: %.*s not found", RK_STR_ARG(id));
+        rc = rk_fail(err, RK_NOT_FOUND, "identity provider: %.*s not found", RK_STR_ARG(key));
     if (!rc)
         rc = unseal(c, &i, err);
     if (!rc)
         *out = i;
     return rc;
+}
+
+enum rk_code idp_connector_get(struct idp_connectors *c, struct rk_str id,
+                               struct idp_connector *out, struct rk_err *err)
+{
+    return get(c, SQL_GET, id, out, err);
+}
+
+enum rk_code idp_connector_by_realm(struct idp_connectors *c, struct rk_str realm,
+                                    struct idp_connector *out, struct rk_err *err)
+{
+    return get(c, SQL_BY_REALM, realm, out, err);
 }
 
 static enum rk_code seal(struct idp_connectors *c, const struct idp_connector *in,
@@ -139,54 +162,11 @@ enum rk_code idp_connector_update(struct idp_connectors *c, const struct idp_con
     return rc ? rc
               : db_exec(c->db, err, NULL, SQL_UPDATE,
                         DB_ARGS(db_text(in->id), db_text(in->name), db_text(in->issuer),
-                                db_text(in->client_id), db_text(secret)));
+                                db_text(in->client_id), db_text(secret),
+                                db_text(rk_str_eq(in->realm, in->id) ? RK_STR("") : in->realm)));
 }
 
 enum rk_code idp_connector_delete(struct idp_connectors *c, struct rk_str id, struct rk_err *err)
 {
     return db_exec(c->db, err, NULL, SQL_DELETE, DB_ARGS(db_text(id)));
-}
-
-static bool url_ok(struct rk_str url)
-{
-    struct rk_str host;
-
-    if (rk_str_istarts(url, RK_STR("https://")))
-        host = rk_str_sub(url, 8, url.n);
-    else if (rk_str_istarts(url, RK_STR("http://")))
-        host = rk_str_sub(url, 7, url.n);
-    else
-        return false;
-    for (size_t i = 0; i < url.n; i++)
-        if ((unsigned char)url.p[i] <= ' ' || (unsigned char)url.p[i] >= 0x7f)
-            return false;
-    return host.n && host.p[0] != '/' && url.n <= ISSUER_MAX;
-}
-
-enum rk_code idp_issuer_check(struct rk_arena *mem, struct rk_str issuer, struct rk_err *err)
-{
-    struct rk_str base = issuer;
-    struct http_fetch f = {.timeout_ms = ISSUER_TIMEOUT_MS};
-    struct http_fetched got;
-    struct rk_err why = {0};
-    json_t *doc;
-    bool same;
-
-    if (!url_ok(issuer))
-        return rk_fail(err, RK_INVALID, "identity provider issuer must be a valid URL");
-    while (rk_str_ends(base, RK_STR("/")))
-        base.n--;
-    f.url = rk_arena_printf(mem, "%.*s/.well-known/openid-configuration", RK_STR_ARG(base)).p;
-    if (http_fetch(&f, mem, &got, &why))
-        return rk_fail(err, RK_INVALID, "identity provider issuer is unreachable: %s", why.msg);
-    if (got.status != 200)
-        return rk_fail(err, RK_INVALID, "identity provider issuer answers %u to its discovery",
-                       got.status);
-    doc = json_loadb(got.body.p, got.body.n, 0, NULL);
-    same = rk_str_eq(rk_str_z(json_string_value(json_object_get(doc, "issuer"))), issuer);
-    json_decref(doc);
-    return same ? RK_OK
-                : rk_fail(err, RK_INVALID,
-                          "identity provider issuer mismatch: its discovery "
-                          "document names another one");
 }

@@ -9,16 +9,19 @@
 #include "lib/base/enc.h"
 #include "lib/base/num.h"
 #include "lib/crypto/hmac.h"
+#include "lib/crypto/pwhash.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/vault.h"
+#include "management/identity/logins.h"
 
-#define EMAIL_MAX      254 /* RFC 5321 with its erratum 1690 */
-#define SUBJECT_PART   127 /* bytes of a part: its length is one byte of the protobuf */
+#define EMAIL_MAX      254                          /* RFC 5321 with its erratum 1690 */
+#define SUBJECT_MAX    (2 * (IDP_SUBJECT_PART + 3)) /* tag and two bytes of length each */
 #define EMAIL_KEY_NAME "local_user.email_key"
 
 #define COLUMNS                                                                                    \
     "SELECT id, subject, email_sealed, name_sealed, pw_hash, totp_sealed, totp_last, created_at, " \
-    "updated_at FROM local_user "
+    "updated_at, recovery, totp_fails, COALESCE((SELECT gen FROM idp_login g WHERE g.subject = "   \
+    "local_user.subject), 0) FROM local_user "
 
 static const char SQL_KEY_GET[] = "SELECT value FROM kv WHERE name = $1";
 static const char SQL_KEY_PUT[] =
@@ -32,9 +35,14 @@ static const char SQL_BY_SUBJECT[] = COLUMNS "WHERE subject = $1";
 static const char SQL_PASSWORD[] =
     "UPDATE local_user SET pw_hash = $2, updated_at = $3 WHERE subject = $1";
 static const char SQL_TOTP[] =
-    "UPDATE local_user SET totp_sealed = $2, totp_last = $3 WHERE subject = $1";
-static const char SQL_TOTP_USE[] =
-    "UPDATE local_user SET totp_last = $2 WHERE subject = $1 AND totp_last < $2";
+    "UPDATE local_user SET totp_sealed = $2, totp_last = $3, recovery = $4, totp_fails = 0 "
+    "WHERE subject = $1";
+static const char SQL_TOTP_USE[] = "UPDATE local_user SET totp_last = $2, totp_fails = 0 "
+                                   "WHERE subject = $1 AND totp_last < $2";
+static const char SQL_TOTP_FAILED[] =
+    "UPDATE local_user SET totp_fails = totp_fails + 1 WHERE subject = $1";
+static const char SQL_RECOVERY[] = "UPDATE local_user SET recovery = $3, totp_fails = 0 "
+                                   "WHERE subject = $1 AND recovery = $2";
 static const char SQL_DELETE[] = "DELETE FROM local_user WHERE subject = $1";
 static const char SQL_COUNT[] = "SELECT count(*) FROM local_user";
 
@@ -149,7 +157,11 @@ static enum rk_code load(struct local_users *l, const char *sql, struct rk_str a
                                 .totp = db_col_text(rows, 5, l->mem),
                                 .totp_last = db_col_i64(rows, 6),
                                 .created_at_us = db_col_i64(rows, 7),
-                                .changed_at_us = db_col_i64(rows, 8)};
+                                .changed_at_us = db_col_i64(rows, 8),
+                                .recovery = db_col_text(rows, 9, l->mem),
+                                .totp_fails = db_col_i64(rows, 10),
+                                .gen = db_col_i64(rows, 11),
+                                .email_verified = 1};
     }
     if (!rc)
         rc = db_end(rows, err);
@@ -188,8 +200,16 @@ enum rk_code local_user_set_password(struct local_users *l, struct rk_str subjec
                    DB_ARGS(db_text(subject), db_text(pw_hash), db_time(now_us)));
 }
 
+enum rk_code local_user_change_password(struct local_users *l, struct rk_str subject,
+                                        struct rk_str pw_hash, int64_t now_us, struct rk_err *err)
+{
+    enum rk_code rc = local_user_set_password(l, subject, pw_hash, now_us, err);
+
+    return rc ? rc : logins_end(l->db, subject, err);
+}
+
 enum rk_code local_user_set_totp(struct local_users *l, struct rk_str subject, struct rk_str secret,
-                                 int64_t last_step, struct rk_err *err)
+                                 int64_t last_step, struct rk_str recovery, struct rk_err *err)
 {
     struct local_user u;
     struct rk_str sealed;
@@ -199,7 +219,94 @@ enum rk_code local_user_set_totp(struct local_users *l, struct rk_str subject, s
         rc = seal(l, "totp", u.id, secret, &sealed, err);
     return rc ? rc
               : db_exec(l->db, err, NULL, SQL_TOTP,
-                        DB_ARGS(db_text(subject), db_text(sealed), db_i64(last_step)));
+                        DB_ARGS(db_text(subject), db_text(sealed), db_i64(last_step),
+                                db_text(recovery)));
+}
+
+enum rk_code local_user_reset_totp(struct local_users *l, struct rk_str subject, struct rk_err *err)
+{
+    enum rk_code rc = local_user_set_totp(l, subject, RK_STR(""), 0, RK_STR(""), err);
+
+    return rc ? rc : logins_end(l->db, subject, err);
+}
+
+enum rk_code local_user_totp_failed(struct local_users *l, struct rk_str subject,
+                                    struct rk_err *err)
+{
+    return db_exec(l->db, err, NULL, SQL_TOTP_FAILED, DB_ARGS(db_text(subject)));
+}
+
+enum rk_code local_user_use_recovery(struct local_users *l, const struct local_user *u,
+                                     struct rk_str hash, bool *ok, struct rk_err *err)
+{
+    struct rk_str rest = u->recovery, one, left = RK_STR("");
+    bool found = false;
+    int64_t n = 0;
+    enum rk_code rc;
+
+    *ok = false;
+    while (rest.n) {
+        (void)rk_str_cut(rest, ' ', &one, &rest);
+        if (!found && rk_secret_str_eq(one, hash))
+            found = true;
+        else
+            left = left.n ? RK_CAT(l->mem, left, RK_STR(" "), one) : one;
+    }
+    if (!found)
+        return RK_OK;
+    rc = db_exec(l->db, err, &n, SQL_RECOVERY,
+                 DB_ARGS(db_text(u->subject), db_text(u->recovery), db_text(left)));
+    *ok = rc == RK_OK && n == 1; /* else somebody else was faster */
+    return rc;
+}
+
+/* ---- by the server's administrator ---- */
+
+struct admin {
+    struct local_users *l;
+    struct rk_str subject, hash;
+    int64_t now_us;
+};
+
+static enum rk_code admin_tx(struct db *db, void *arg, struct rk_err *err)
+{
+    struct admin *a = arg;
+
+    (void)db;
+    return a->hash.n ? local_user_change_password(a->l, a->subject, a->hash, a->now_us, err)
+                     : local_user_reset_totp(a->l, a->subject, err);
+}
+
+enum rk_code local_user_admin_password(struct local_users *l, struct rk_str email,
+                                       struct rk_str password, int64_t now_us, struct rk_err *err)
+{
+    struct admin a = {.l = l, .now_us = now_us};
+    char hash[PWHASH_TEXT_MAX + 1];
+    struct local_user u;
+    enum rk_code rc = local_user_by_email(l, email, &u, err);
+
+    if (rc == RK_OK)
+        rc = idp_password_check(password, err);
+    if (rc == RK_OK)
+        rc = pwhash_make(PWHASH_COST_DEFAULT, password, hash, err);
+    if (rc)
+        return rc;
+    a.subject = u.subject;
+    a.hash = rk_str_z(hash);
+    return db_tx(l->db, admin_tx, &a, err);
+}
+
+enum rk_code local_user_admin_reset_totp(struct local_users *l, struct rk_str email,
+                                         struct rk_err *err)
+{
+    struct admin a = {.l = l};
+    struct local_user u;
+    enum rk_code rc = local_user_by_email(l, email, &u, err);
+
+    if (rc)
+        return rc;
+    a.subject = u.subject;
+    return db_tx(l->db, admin_tx, &a, err);
 }
 
 enum rk_code local_user_use_totp(struct local_users *l, struct rk_str subject, int64_t step,
@@ -225,56 +332,67 @@ enum rk_code local_user_count(struct db *db, int64_t *out, struct rk_err *err)
 
 /* ---- subjects ---- */
 
+/* One field of the protobuf: tag, length as a varint, bytes. */
+static size_t put_part(char *to, char tag, struct rk_str part)
+{
+    size_t n = 0, len = rk_min_size(part.n, IDP_SUBJECT_PART);
+
+    to[n++] = tag;
+    if (len >= 0x80)
+        to[n++] = (char)(0x80 | (len & 0x7f));
+    to[n++] = (char)(len >= 0x80 ? len >> 7 : len);
+    if (len)
+        memcpy(to + n, part.p, len);
+    return n + len;
+}
+
 struct rk_str idp_subject_encode(struct rk_arena *mem, struct rk_str user_id,
                                  struct rk_str connector)
 {
-    char raw[2 * (SUBJECT_PART + 2)];
-    size_t n = 0, un = rk_min_size(user_id.n, SUBJECT_PART);
-    size_t cn = rk_min_size(connector.n, SUBJECT_PART);
+    char raw[SUBJECT_MAX];
+    size_t n = put_part(raw, 0x0a, user_id);
     struct rk_str text;
 
-    raw[n++] = 0x0a;
-    raw[n++] = (char)un;
-    memcpy(raw + n, user_id.p, un);
-    n += un;
-    raw[n++] = 0x12;
-    raw[n++] = (char)cn;
-    memcpy(raw + n, connector.p, cn);
-    n += cn;
+    n += put_part(raw + n, 0x12, connector);
     text = rk_base64_encode(mem, rk_str_of(raw, n));
     while (text.n && text.p[text.n - 1] == '=')
         text.n--;
     return text;
 }
 
-/* One field of the protobuf: tag, length below 128, bytes. */
 static bool take_part(struct rk_str *s, char tag, struct rk_str *out)
 {
-    size_t n;
+    size_t n, at = 2;
 
     if (s->n < 2 || s->p[0] != tag)
         return false;
     n = (unsigned char)s->p[1];
-    if (n > SUBJECT_PART || n > s->n - 2)
+    if (n >= 0x80) { /* two bytes at most, and no shorter form of the same */
+        if (s->n < 3 || (unsigned char)s->p[2] >= 0x80 || !s->p[2])
+            return false;
+        n = (n & 0x7f) | (size_t)(unsigned char)s->p[2] << 7;
+        at = 3;
+    }
+    if (n > IDP_SUBJECT_PART || n > s->n - at)
         return false;
-    *out = rk_str_sub(*s, 2, n);
-    *s = rk_str_sub(*s, 2 + n, s->n);
+    *out = rk_str_sub(*s, at, n);
+    *s = rk_str_sub(*s, at + n, s->n);
     return true;
 }
 
 bool idp_subject_decode(struct rk_arena *mem, struct rk_str subject, struct rk_str *user_id,
                         struct rk_str *connector)
 {
-    size_t max = 2 * (SUBJECT_PART + 2), n;
-    uint8_t *raw = rk_arena_alloc(mem, max);
+    uint8_t *raw = rk_arena_alloc(mem, SUBJECT_MAX);
     struct rk_str text = subject, s;
+    size_t n;
 
     while (text.n && text.p[text.n - 1] == '=')
         text.n--;
-    if (text.n > RK_BASE64_LEN(max))
+    if (text.n > RK_BASE64_LEN(SUBJECT_MAX))
         return false;
     text = rk_arena_printf(mem, "%.*s%.*s", RK_STR_ARG(text), (int)((4 - text.n % 4) % 4), "===");
-    if (rk_base64_decode(text, raw, max, &n, NULL))
+    if (rk_base64_decode(text, raw, SUBJECT_MAX, &n, NULL))
         return false;
     s = rk_str_of(raw, n);
     return take_part(&s, 0x0a, user_id) && take_part(&s, 0x12, connector) && !s.n && user_id->n &&
@@ -327,6 +445,9 @@ enum rk_code idp_password_check(struct rk_str password, struct rk_err *err)
 
     if (password.n < 8)
         return rk_fail(err, RK_INVALID, "password must be at least 8 characters long");
+    if (password.n > PWHASH_PASSWORD_MAX)
+        return rk_fail(err, RK_INVALID, "password must be at most %d characters long",
+                       PWHASH_PASSWORD_MAX);
     for (size_t i = 0; i < password.n; i++) {
         unsigned char c = (unsigned char)password.p[i];
 

@@ -10,8 +10,8 @@
 
 static const char SQL_NEW[] =
     "INSERT INTO idp_code (hash, family, client_id, redirect_uri, subject, scope, nonce, "
-    "challenge, auth_time, expires_at, used) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)";
+    "challenge, auth_time, expires_at, used, gen) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11)";
 
 enum rk_code idp_redirect(struct http_req *req, struct http_resp *resp, struct rk_str to)
 {
@@ -24,12 +24,28 @@ enum rk_code idp_redirect(struct http_req *req, struct http_resp *resp, struct r
     return RK_OK;
 }
 
+/* The log has what the person cannot mend. */
+static enum rk_code cannot_start(struct http_req *req, struct http_resp *resp,
+                                 const struct idp_request *r, bool known)
+{
+    rk_log(idp_of(req)->log, RK_INFO,
+           known ? "sign-in refused: the redirect address is not registered"
+                 : "sign-in refused: the client is not known",
+           kv_z("request", req->id), kv_str("client", rk_str_sub(r->client_id, 0, 100)),
+           kv_str("redirect_uri", rk_str_sub(r->redirect_uri, 0, 200)));
+    return idp_page_trouble(req, resp, 400, NULL, "Sign-in cannot start",
+                            known ? "The application wants to be called back at an address that is "
+                                    "not registered for it. Its administrator can register it."
+                                  : "The application is not known here.");
+}
+
 static enum rk_code refuse(struct http_req *req, struct http_resp *resp,
                            const struct idp_request *r, const char *error, const char *why)
 {
     struct rk_str to = idp_uri_with(req->mem, r->redirect_uri, "error", rk_str_z(error));
 
     to = idp_uri_with(req->mem, to, "error_description", rk_str_z(why));
+    to = idp_uri_with(req->mem, to, "iss", rk_str_z(idp_of(req)->issuer)); /* RFC 9207 */
     if (r->state.n)
         to = idp_uri_with(req->mem, to, "state", r->state);
     return idp_redirect(req, resp, to);
@@ -46,11 +62,12 @@ enum rk_code idp_grant_code(struct http_req *req, struct http_resp *resp, struct
                 DB_ARGS(db_text(idp_hash(req->mem, code)), db_text(idp_secret(req->mem)),
                         db_text(r->client_id), db_text(r->redirect_uri), db_text(s->subject),
                         db_text(r->scope), db_text(r->nonce), db_text(r->challenge),
-                        db_i64(s->auth_time_s), db_i64(until)));
+                        db_i64(s->auth_time_s), db_i64(until), db_i64(s->gen)));
 
     if (rc)
         return rc;
     to = idp_uri_with(req->mem, r->redirect_uri, "code", code);
+    to = idp_uri_with(req->mem, to, "iss", rk_str_z(idp_of(req)->issuer)); /* RFC 9207 */
     if (r->state.n)
         to = idp_uri_with(req->mem, to, "state", r->state);
     return idp_redirect(req, resp, to);
@@ -135,6 +152,45 @@ static bool too_old(const struct idp *i, const struct extra *x, const struct idp
     return idp_now_us(i) / 1000000 - s->auth_time_s >= max;
 }
 
+/* Any program on this computer can open our page and listen on localhost, so with a session, where
+ * nothing was typed, the person is asked (RFC 8252 8.6). */
+static enum rk_code with_session(struct http_req *req, struct http_resp *resp, struct db *db,
+                                 const struct idp_request *r, const struct extra *x,
+                                 const struct idp_session *s, struct rk_err *err)
+{
+    struct idp_request ask = *r;
+
+    if (!rk_str_eqz(r->client_id, IDP_CLIENT_CLI))
+        return idp_grant_code(req, resp, db, r, s, err);
+    if (idp_has_word(x->prompt, "none"))
+        return refuse(req, resp, r, "consent_required", "the person must be asked");
+    ask.what = IDP_FOR_CONSENT;
+    return idp_page_confirm(req, resp, &ask, s->user.email, err);
+}
+
+enum rk_code idp_consent(struct http_req *req, struct http_resp *resp, struct db *db,
+                         struct rk_err *err)
+{
+    struct idp_request r;
+    struct idp_session s;
+    struct rk_str answer = {0};
+    bool bad = false;
+    enum rk_code rc;
+
+    if (idp_request_open(req, "request", &r, err) || r.what != IDP_FOR_CONSENT)
+        return idp_page_stale(req, resp);
+    r.what = IDP_FOR_AUTH;
+    (void)idp_param(req->mem, req->body, "answer", &answer, &bad);
+    if (rk_str_eqz(answer, "deny"))
+        return refuse(req, resp, &r, "access_denied", "the person said no");
+    rc = idp_session_find(req, db, &s, err);
+    if (rc && rc != RK_NOT_FOUND)
+        return rc;
+    if (rc == RK_NOT_FOUND || !rk_str_eqz(answer, "allow"))
+        return idp_page_login(req, resp, db, &r, 200, NULL, r.login_hint, err);
+    return idp_grant_code(req, resp, db, &r, &s, err);
+}
+
 enum rk_code idp_authorize(struct http_req *req, struct http_resp *resp, struct db *db,
                            struct rk_err *err)
 {
@@ -151,10 +207,7 @@ enum rk_code idp_authorize(struct http_req *req, struct http_resp *resp, struct 
     client = idp_client(i, r.client_id);
     /* Until both are known to be ours nothing is sent anywhere. */
     if (!client || !idp_list_has(&client->redirects, r.redirect_uri))
-        return idp_page_end(req, resp, 400, 'n', "Sign-in cannot start",
-                            client ? "The application wants to be called back at an address that "
-                                     "is not registered for it."
-                                   : "The application is not known here.");
+        return cannot_start(req, resp, &r, client != NULL);
     why = check(i, &r, &x, bad, &error);
     if (why)
         return refuse(req, resp, &r, error, why);
@@ -162,7 +215,7 @@ enum rk_code idp_authorize(struct http_req *req, struct http_resp *resp, struct 
     if (rc && rc != RK_NOT_FOUND)
         return rc;
     if (rc == RK_OK && !too_old(i, &x, &s))
-        return idp_grant_code(req, resp, db, &r, &s, err);
+        return with_session(req, resp, db, &r, &x, &s, err);
     if (idp_has_word(x.prompt, "none"))
         return refuse(req, resp, &r, "login_required", "nobody is signed in");
     return idp_page_login(req, resp, db, &r, 200, NULL, r.login_hint, err);

@@ -25,14 +25,14 @@ enum { WAITING, ALLOWED, REFUSED };
 static const char SQL_NEW[] =
     "INSERT INTO idp_device (hash, user_hash, client_id, scope, state, subject, auth_time, "
     "expires_at, last_poll, interval_s) VALUES ($1, $2, $3, $4, 0, '', 0, $5, 0, $6)";
-static const char SQL_COUNT[] = "SELECT count(*) FROM idp_device";
+static const char SQL_COUNT[] = "SELECT count(*) FROM idp_device WHERE expires_at >= $1";
 static const char SQL_BY_USER[] = "SELECT client_id FROM idp_device WHERE user_hash = $1 AND "
                                   "state = 0 AND expires_at >= $2";
 static const char SQL_ANSWER[] =
-    "UPDATE idp_device SET state = $2, subject = $3, auth_time = $4 WHERE user_hash = $1 AND "
-    "state = 0 AND expires_at >= $5";
+    "UPDATE idp_device SET state = $2, subject = $3, auth_time = $4, gen = $6 "
+    "WHERE user_hash = $1 AND state = 0 AND expires_at >= $5";
 static const char SQL_POLL[] = "SELECT client_id, scope, state, subject, auth_time, expires_at, "
-                               "last_poll, interval_s FROM idp_device WHERE hash = $1";
+                               "last_poll, interval_s, gen FROM idp_device WHERE hash = $1";
 static const char SQL_POLLED[] =
     "UPDATE idp_device SET last_poll = $2, interval_s = $3 WHERE hash = $1";
 static const char SQL_DROP[] = "DELETE FROM idp_device WHERE hash = $1";
@@ -57,24 +57,12 @@ static struct rk_str user_code(struct rk_arena *mem)
     return rk_arena_dup(mem, rk_str_of(c, n));
 }
 
-static bool may_make(struct http_req *req)
-{
-    struct idp *i = idp_of(req);
-    struct rk_str key = rk_str_of(req->peer.ip.b, req->peer.ip.family == 6 ? 8 : 4);
-    bool ok;
-
-    (void)pthread_mutex_lock(&i->lock);
-    ok = rk_ratelimit_take(i->by_code, key, rk_mono_ms());
-    (void)pthread_mutex_unlock(&i->lock);
-    return ok;
-}
-
 static enum rk_code make(struct http_req *req, struct db *db, const struct idp_client *client,
                          struct rk_str scope, struct rk_str *device, struct rk_str *user,
                          struct rk_err *err)
 {
     int64_t n = 0;
-    enum rk_code rc = db_get_i64(db, &n, err, SQL_COUNT, DB_NOARGS);
+    enum rk_code rc = db_get_i64(db, &n, err, SQL_COUNT, DB_ARGS(db_i64(now_of(req))));
 
     if (rc)
         return rc;
@@ -110,7 +98,7 @@ enum rk_code idp_device_code(struct http_req *req, struct http_resp *resp, struc
     (void)idp_param(req->mem, req->body, "scope", &scope, &bad);
     if (bad || !idp_has_word(scope, "openid"))
         return idp_oauth_error(resp, 400, "invalid_scope", "the scope must contain openid");
-    if (!may_make(req))
+    if (!idp_may_make_code(req))
         return idp_oauth_error(resp, 429, "slow_down", "too many requests from this address");
     rc = make(req, db, client, scope, &device, &user, err);
     if (rc == RK_LIMIT)
@@ -171,7 +159,8 @@ static enum rk_code poll_tx(struct db *db, void *arg, struct rk_err *err)
         g = (struct idp_grant){.client_id = db_col_text(rows, 0, p->mem),
                                .scope = db_col_text(rows, 1, p->mem),
                                .subject = db_col_text(rows, 3, p->mem),
-                               .auth_time_s = db_col_i64(rows, 4)};
+                               .auth_time_s = db_col_i64(rows, 4),
+                               .gen = db_col_i64(rows, 8)};
         state = db_col_i64(rows, 2);
         until = db_col_i64(rows, 5);
         last = db_col_i64(rows, 6);
@@ -253,12 +242,6 @@ static enum rk_code is_waiting(struct http_req *req, struct db *db, struct rk_st
     return rc ? rc : db_end(rows, err);
 }
 
-static enum rk_code too_old(struct http_req *req, struct http_resp *resp)
-{
-    return idp_page_end(req, resp, 403, 'n', "This page is too old",
-                        "Open the address that your device shows again.");
-}
-
 enum rk_code idp_device_ask(struct http_req *req, struct http_resp *resp, struct db *db,
                             const struct idp_request *r, const struct idp_session *s,
                             struct rk_err *err)
@@ -281,12 +264,13 @@ enum rk_code idp_device_entered(struct http_req *req, struct http_resp *resp, st
     struct idp_request r;
     struct rk_str given = {0}, code;
     struct idp_session s;
+    struct idp_try t;
     bool bad = false, waiting = false;
     enum rk_code rc;
 
     if (idp_request_open(req, "request", &r, err) || r.what != IDP_FOR_CODE)
-        return too_old(req, resp);
-    if (idp_try_address(req, err))
+        return idp_page_stale(req, resp);
+    if (idp_try_begin(req, RK_STR(""), &t, err))
         return idp_page_code(req, resp, 429, "Too many attempts. Wait a minute and try again.",
                              RK_STR(""), RK_STR(""), err);
     if (idp_param(req->mem, req->body, "user_code", &given, &bad) && tidy(req->mem, given, &code)) {
@@ -297,6 +281,7 @@ enum rk_code idp_device_entered(struct http_req *req, struct http_resp *resp, st
     if (!waiting)
         return idp_page_code(req, resp, 400, "This code is not valid, or no longer.", RK_STR(""),
                              RK_STR(""), err);
+    idp_try_right(req, &t);
     r.what = IDP_FOR_DEVICE;
     r.user_code = code;
     rc = idp_session_find(req, db, &s, err);
@@ -317,18 +302,22 @@ enum rk_code idp_device_answer(struct http_req *req, struct http_resp *resp, str
     enum rk_code rc;
 
     if (idp_request_open(req, "request", &r, err) || r.what != IDP_FOR_CONFIRM)
-        return too_old(req, resp);
+        return idp_page_stale(req, resp);
     rc = idp_session_find(req, db, &s, err);
     if (rc == RK_NOT_FOUND)
-        return too_old(req, resp);
+        return idp_page_stale(req, resp);
     if (rc)
         return rc;
     (void)idp_param(req->mem, req->body, "answer", &answer, &bad);
+    if (rk_str_eqz(answer, "other")) { /* somebody else sits here */
+        r.what = IDP_FOR_DEVICE;
+        return idp_page_login(req, resp, db, &r, 200, NULL, RK_STR(""), err);
+    }
     allow = rk_str_eqz(answer, "allow");
-    rc =
-        db_exec(db, err, &n, SQL_ANSWER,
-                DB_ARGS(db_text(idp_hash(req->mem, r.user_code)), db_i64(allow ? ALLOWED : REFUSED),
-                        db_text(s.subject), db_i64(s.auth_time_s), db_i64(now_of(req))));
+    rc = db_exec(db, err, &n, SQL_ANSWER,
+                 DB_ARGS(db_text(idp_hash(req->mem, r.user_code)),
+                         db_i64(allow ? ALLOWED : REFUSED), db_text(s.subject),
+                         db_i64(s.auth_time_s), db_i64(now_of(req)), db_i64(s.gen)));
     if (rc)
         return rc;
     if (!n)

@@ -3,99 +3,58 @@
  * Logging in at an external provider: we are its client (authorization code with PKCE, state and
  * nonce), and our own client gets our tokens.
  *
- *   login page ──▶ GET /auth/external ──▶ provider ──▶ GET /callback ──▶ session, as after a
- * password
+ *   login page ──▶ GET /auth/external ──▶ provider ──▶ GET /callback… ──▶ session, as after a
+ *                                                                          password
+ *
+ * An answer must come from the provider that was asked (RFC 9700 4.4: a hostile one could send the
+ * browser on to another one and be given its code): each has a callback address of its own, which
+ * the sealed state names, and where a provider names itself in its answers (RFC 9207) that is
+ * checked. A state works once.
  */
 #include "config.h"
-
-#include <stdlib.h>
 
 #include "lib/base/enc.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/vault.h"
-#include "lib/http/client.h"
-#include "management/identity/connectors.h"
 #include "management/idp/idp_impl.h"
 
-#define TIMEOUT_MS 5000
-#define ID_MAX     127 /* bytes of a user id: see idp_subject_encode */
-#define GROUPS_MAX 200
-
-/* What the provider's discovery document says. arena */
-struct where {
-    const char *issuer, *auth, *token, *keys;
-};
-
-static enum rk_code fetch_json(struct rk_arena *mem, const struct http_fetch *f, json_t **out,
-                               struct rk_err *err)
+static enum rk_code trouble(struct http_req *req, struct http_resp *resp,
+                            const struct idp_request *r, const struct rk_err *why)
 {
-    struct http_fetched got = {0};
-    enum rk_code rc = http_fetch(f, mem, &got, err);
+    struct idp_request again = *r;
 
-    if (rc)
-        return rc;
-    *out = got.status == 200 ? json_loadb(got.body.p, got.body.n, 0, NULL) : NULL;
-    if (json_is_object(*out))
-        return RK_OK;
-    json_decref(*out);
-    return rk_fail(err, RK_UNAVAILABLE, "the provider answers %u", got.status);
-}
-
-static struct rk_str issuer_of(const struct idp_connector *c)
-{
-    return rk_str_eqz(c->type, "google") ? RK_STR("https://accounts.google.com") : c->issuer;
-}
-
-static enum rk_code discover(struct rk_arena *mem, const struct idp_connector *c, struct where *out,
-                             struct rk_err *err)
-{
-    struct rk_str issuer = issuer_of(c), base = issuer;
-    struct http_fetch f = {.timeout_ms = TIMEOUT_MS};
-    json_t *doc = NULL;
-    enum rk_code rc;
-
-    while (rk_str_ends(base, RK_STR("/")))
-        base.n--;
-    f.url = rk_arena_printf(mem, "%.*s/.well-known/openid-configuration", RK_STR_ARG(base)).p;
-    rc = fetch_json(mem, &f, &doc, err);
-    if (rc)
-        return rc;
-    *out = (struct where){.issuer = rk_arena_dupz(mem, jwt_text(doc, "issuer")),
-                          .auth = rk_arena_dupz(mem, jwt_text(doc, "authorization_endpoint")),
-                          .token = rk_arena_dupz(mem, jwt_text(doc, "token_endpoint")),
-                          .keys = rk_arena_dupz(mem, jwt_text(doc, "jwks_uri"))};
-    json_decref(doc);
-    if (!rk_str_eqz(issuer, out->issuer) || !*out->auth || !*out->token || !*out->keys)
-        return rk_fail(err, RK_UNAVAILABLE, "the provider's discovery document does not fit");
-    return RK_OK;
-}
-
-static enum rk_code trouble(struct http_req *req, struct http_resp *resp, const struct rk_err *why)
-{
+    again.connector = RK_STR("");
     rk_log(idp_of(req)->log, RK_WARN, "external login failed", kv_z("request", req->id),
-           KV_ERR(why));
-    return idp_page_end(req, resp, 502, 'n', "Signing in did not work",
-                        "The identity provider could not be used. Try again, or ask your "
-                        "administrator, who finds the reason in the log.");
+           kv_str("connector", r->connector), KV_ERR(why));
+    return idp_page_trouble(req, resp, 502, &again, "Signing in did not work",
+                            "The identity provider could not be used. Try again, or ask your "
+                            "administrator, who finds the reason in the log.");
 }
 
-static enum rk_code too_old(struct http_req *req, struct http_resp *resp)
+/* Where this connector answers. The one that has the shared address keeps it; of the others those
+ * may use it that name themselves in every answer. */
+static struct rk_str callback_of(const struct idp *i, struct rk_arena *mem,
+                                 const struct idp_connector *c, const struct disco *d)
 {
-    return idp_page_end(req, resp, 403, 'n', "This page is too old",
-                        "Go back to the application and sign in again.");
+    return c->shared_callback || d->sends_iss
+               ? rk_arena_printf(mem, "%s/callback", i->issuer)
+               : rk_arena_printf(mem, "%s/callback/%.*s", i->issuer, RK_STR_ARG(c->id));
 }
 
-static enum rk_code connector_of(struct http_req *req, struct db *db, struct rk_str id,
-                                 struct idp_connector *out, struct rk_err *err)
+static enum rk_code provider_of(struct http_req *req, struct db *db, struct rk_str id,
+                                struct idp_provider *out, struct rk_err *err)
 {
-    struct idp_connectors t = {db, mgmt_vault(idp_of(req)->m), req->mem};
+    struct idp *i = idp_of(req);
+    struct idp_connectors t = {db, mgmt_vault(i->m), req->mem};
+    enum rk_code rc = idp_connector_get(&t, id, &out->c, err);
 
-    return idp_connector_get(&t, id, out, err);
-}
-
-static struct rk_str callback_of(const struct idp *i, struct rk_arena *mem)
-{
-    return rk_arena_printf(mem, "%s/callback", i->issuer);
+    if (rc == RK_OK)
+        rc = disco_get(i->discovery, req->mem, idp_connector_issuer(&out->c), &out->d, err);
+    if (rc == RK_OK)
+        rc = disco_check_login(&out->d, err);
+    if (rc == RK_OK)
+        out->callback = callback_of(i, req->mem, &out->c, &out->d);
+    return rc;
 }
 
 static struct rk_str challenge_of(struct rk_arena *mem, struct rk_str verifier)
@@ -108,20 +67,29 @@ static struct rk_str challenge_of(struct rk_arena *mem, struct rk_str verifier)
 
 #define ENC(s) rk_percent_encode(mem, (s))
 
-static struct rk_str auth_url(struct http_req *req, const struct idp_connector *c,
-                              const struct where *w, const struct idp_request *r,
-                              struct rk_str state)
+static struct rk_str scope_of(struct rk_arena *mem, const struct idp_provider *p)
+{
+    const struct idp_connector *c = &p->c;
+    bool groups =
+        p->d.groups_scope || rk_str_eqz(c->type, "okta") || rk_str_eqz(c->type, "pocketid");
+    /* Keycloak hands out refresh tokens without it, and needs a role for it. */
+    bool offline = p->d.offline_scope && !rk_str_eqz(c->type, "keycloak");
+
+    return rk_arena_printf(mem, "openid profile email%s%s%s", groups ? " groups" : "",
+                           rk_str_eqz(c->type, "adfs") ? " allatclaims" : "",
+                           offline ? " offline_access" : "");
+}
+
+static struct rk_str auth_url(struct http_req *req, const struct idp_provider *p,
+                              const struct idp_request *r, struct rk_str state)
 {
     struct rk_arena *mem = req->mem;
-    const char *groups =
-        rk_str_eqz(c->type, "okta") || rk_str_eqz(c->type, "pocketid") ? " groups" : "";
 
-    return RK_CAT(mem, rk_str_z(w->auth), rk_str_z(strchr(w->auth, '?') ? "&" : "?"),
-                  RK_STR("response_type=code&client_id="), ENC(c->client_id),
-                  RK_STR("&redirect_uri="), ENC(callback_of(idp_of(req), mem)), RK_STR("&scope="),
-                  ENC(rk_arena_printf(mem, "openid profile email%s", groups)), RK_STR("&state="),
-                  ENC(state), RK_STR("&nonce="), ENC(r->ext_nonce),
-                  RK_STR("&code_challenge_method=S256&code_challenge="),
+    return RK_CAT(mem, rk_str_z(p->d.auth), rk_str_z(strchr(p->d.auth, '?') ? "&" : "?"),
+                  RK_STR("response_type=code&client_id="), ENC(p->c.client_id),
+                  RK_STR("&redirect_uri="), ENC(p->callback), RK_STR("&scope="),
+                  ENC(scope_of(mem, p)), RK_STR("&state="), ENC(state), RK_STR("&nonce="),
+                  ENC(r->ext_nonce), RK_STR("&code_challenge_method=S256&code_challenge="),
                   challenge_of(mem, r->ext_verifier));
 }
 
@@ -129,8 +97,7 @@ enum rk_code idp_external_start(struct http_req *req, struct http_resp *resp, st
                                 struct rk_err *err)
 {
     struct idp_request r;
-    struct idp_connector c;
-    struct where w;
+    struct idp_provider p = {0};
     struct rk_str id = {0}, state;
     struct rk_err why = {0};
     bool bad = false;
@@ -139,134 +106,113 @@ enum rk_code idp_external_start(struct http_req *req, struct http_resp *resp, st
     if (idp_request_open(req, "request", &r, err) || r.subject.n ||
         (r.what != IDP_FOR_AUTH && r.what != IDP_FOR_DEVICE) ||
         !idp_param(req->mem, req->query, "connector", &id, &bad))
-        return too_old(req, resp);
-    rc = connector_of(req, db, id, &c, &why);
-    if (rc == RK_OK && idp_try_address(req, &why)) /* each makes us call somebody */
-        return idp_page_login(req, resp, db, &r, 429,
-                              "Too many attempts. Wait a minute and try again.", RK_STR(""), err);
-    if (rc == RK_OK)
-        rc = discover(req->mem, &c, &w, &why);
-    if (rc)
-        return trouble(req, resp, &why);
-    r.connector = c.id;
+        return idp_page_stale(req, resp);
+    if (provider_of(req, db, id, &p, &why)) {
+        r.connector = id;
+        return trouble(req, resp, &r, &why);
+    }
+    r.connector = p.c.id;
+    r.ext_callback = p.callback;
     r.ext_nonce = idp_secret(req->mem);
     r.ext_verifier = idp_secret(req->mem);
     rc = idp_request_seal(req, resp, &r, &state, err);
-    return rc ? rc : idp_redirect(req, resp, auth_url(req, &c, &w, &r, state));
+    return rc ? rc : idp_redirect(req, resp, auth_url(req, &p, &r, state));
 }
 
 /* ---- the way back ---- */
 
-static enum rk_code redeem(struct http_req *req, const struct idp_connector *c,
-                           const struct where *w, const struct idp_request *r, struct rk_str code,
-                           struct rk_str *id_token, struct rk_err *err)
+/* The issuer in the answer: where it is announced it must be there, and it must always be right. */
+static enum rk_code check_iss(struct http_req *req, const struct idp_provider *p,
+                              struct rk_err *err)
 {
-    struct rk_arena *mem = req->mem;
-    struct http_fetch f = {.url = w->token, .timeout_ms = TIMEOUT_MS};
-    json_t *answer = NULL;
-    enum rk_code rc;
+    struct rk_str iss = {0};
+    bool bad = false, given = idp_param(req->mem, req->query, "iss", &iss, &bad);
 
-    f.form = RK_CAT(mem, RK_STR("grant_type=authorization_code&code="), ENC(code),
-                    RK_STR("&redirect_uri="), ENC(callback_of(idp_of(req), mem)),
-                    RK_STR("&code_verifier="), ENC(r->ext_verifier));
-    if (c->secret.n) {
-        f.user = rk_arena_dupz(mem, rk_percent_encode(mem, c->client_id)); /* RFC 6749 2.3.1 */
-        f.password = rk_arena_dupz(mem, rk_percent_encode(mem, c->secret));
-    } else {
-        f.form = RK_CAT(mem, f.form, RK_STR("&client_id="), ENC(c->client_id));
-    }
-    rc = fetch_json(mem, &f, &answer, err);
-    if (rc)
-        return rk_wrap(err, "code");
-    *id_token = rk_arena_dup(mem, jwt_text(answer, "id_token"));
-    json_decref(answer);
-    return id_token->n ? RK_OK : rk_fail(err, RK_UNAVAILABLE, "the provider sent no ID token");
+    if (bad || (given && !p->d.tenants && !rk_str_eqz(iss, p->d.issuer)))
+        return rk_fail(err, RK_UNAUTHENTICATED,
+                       "the answer is from another provider: iss is \"%.*s\", expected \"%s\"",
+                       RK_STR_ARG(rk_str_sub(iss, 0, 100)), p->d.issuer);
+    if (!given && p->d.sends_iss)
+        return rk_fail(err, RK_UNAUTHENTICATED,
+                       "the answer does not say from whom it is (iss), as \"%s\" always does",
+                       p->d.issuer);
+    return RK_OK;
 }
 
-static enum rk_code verify(struct http_req *req, const struct idp_connector *c,
-                           const struct where *w, struct rk_str token, struct jwt *out,
+/* It arrived where the provider that was asked answers, and nowhere else. */
+static enum rk_code check_address(struct http_req *req, const struct idp_request *r,
+                                  const struct idp_provider *p, struct rk_err *err)
+{
+    struct rk_str here = RK_CAT(req->mem, rk_str_z(idp_of(req)->base), req->path);
+
+    return rk_str_eq(here, r->ext_callback) && rk_str_eq(here, p->callback)
+               ? RK_OK
+               : rk_fail(err, RK_UNAUTHENTICATED,
+                         "the answer came to %.*s, this provider answers at %.*s",
+                         RK_STR_ARG(rk_str_sub(here, 0, 80)),
+                         RK_STR_ARG(rk_str_sub(p->callback, 0, 80)));
+}
+
+static enum rk_code redeem(struct http_req *req, const struct idp_provider *p,
+                           const struct idp_request *r, struct rk_str code, struct idp_answer *out,
                            struct rk_err *err)
 {
-    const char *audience = rk_arena_dupz(req->mem, c->client_id);
-    struct jwks_remote_opts o = {.issuer = w->issuer, .keys_url = w->keys};
-    struct jwks_remote *keys = jwks_remote_new(&o);
-    struct jwt_issuer by = {.issuer = w->issuer,
-                            .audiences = &audience,
-                            .n_audiences = 1,
-                            .keys = jwks_remote_source(keys)};
-    enum rk_code rc =
-        jwt_verify(&by, 1, req->mem, token, idp_now_us(idp_of(req)) / 1000000, out, err);
+    struct rk_arena *mem = req->mem;
+    struct rk_str form = RK_CAT(mem, RK_STR("grant_type=authorization_code&code="), ENC(code),
+                                RK_STR("&redirect_uri="), ENC(p->callback),
+                                RK_STR("&code_verifier="), ENC(r->ext_verifier));
+    enum rk_code rc = idp_provider_post(req, p, form, out, err);
 
-    jwks_remote_free(keys);
-    return rc;
-}
-
-static struct rk_str groups_of(struct rk_arena *mem, const json_t *claims)
-{
-    const json_t *list = json_object_get(claims, "groups"), *one;
-    json_t *clean = json_array();
-    struct rk_str out = RK_STR("");
-    char *text;
-    size_t i;
-
-    json_array_foreach(list, i, one)
-    {
-        if (json_is_string(one) && json_array_size(clean) < GROUPS_MAX)
-            (void)json_array_append(clean, (json_t *)(uintptr_t)one);
-    }
-    text = json_dumps(clean, JSON_COMPACT);
-    if (json_array_size(clean))
-        out = rk_arena_dup(mem, rk_str_z(text));
-    free(text);
-    json_decref(clean);
-    return out;
-}
-
-static enum rk_code person_of(struct http_req *req, const struct idp_connector *c,
-                              const struct idp_request *r, const json_t *claims,
-                              struct local_user *u, struct rk_err *err)
-{
-    bool entra = rk_str_eqz(c->type, "entra");
-    struct rk_str id = jwt_text(claims, entra && jwt_text(claims, "oid").n ? "oid" : "sub");
-    struct rk_str email = jwt_text(claims, "email"), name = jwt_text(claims, "name");
-
-    if (!rk_secret_str_eq(jwt_text(claims, "nonce"), r->ext_nonce))
-        return rk_fail(err, RK_UNAUTHENTICATED, "the ID token is for another login (nonce)");
-    if (!id.n || id.n > ID_MAX || c->id.n > ID_MAX)
-        return rk_fail(err, RK_UNAUTHENTICATED, "the ID token names no usable user");
-    if (entra && !email.n)
-        email = jwt_text(claims, "preferred_username");
-    if (json_is_false(json_object_get(claims, "email_verified")))
-        email = RK_STR("");
-    if (!name.n)
-        name = jwt_text(claims, "preferred_username");
-    *u = (struct local_user){.subject = idp_subject_encode(req->mem, id, c->id),
-                             .email = rk_arena_dup(req->mem, email),
-                             .name = rk_arena_dup(req->mem, name)};
-    return RK_OK;
+    if (rc)
+        return rc;
+    if (out->status != 200)
+        return rk_fail(err, RK_UNAVAILABLE, "the provider answers %u to the code: %.*s",
+                       out->status, RK_STR_ARG(rk_str_sub(out->error, 0, 100)));
+    return out->id_token.n ? RK_OK : rk_fail(err, RK_UNAVAILABLE, "the provider sent no ID token");
 }
 
 static enum rk_code come_back(struct http_req *req, struct db *db, const struct idp_request *r,
                               struct rk_str code, struct local_user *u, struct rk_err *err)
 {
-    struct idp_connector c;
-    struct where w;
-    struct rk_str token, groups;
-    struct jwt t = {0};
-    enum rk_code rc = connector_of(req, db, r->connector, &c, err);
+    struct idp_provider p = {0};
+    struct idp_answer a = {0};
+    struct external_user x = {0};
+    enum rk_code rc = provider_of(req, db, r->connector, &p, err);
 
     if (rc == RK_OK)
-        rc = discover(req->mem, &c, &w, err);
+        rc = check_address(req, r, &p, err);
     if (rc == RK_OK)
-        rc = redeem(req, &c, &w, r, code, &token, err);
+        rc = check_iss(req, &p, err);
     if (rc == RK_OK)
-        rc = verify(req, &c, &w, token, &t, err);
+        rc = redeem(req, &p, r, code, &a, err);
+    if (rc == RK_OK)
+        rc = idp_provider_person(req, &p, &a, r->ext_nonce, &x, err);
     if (rc)
         return rc;
-    rc = person_of(req, &c, r, t.claims, u, err);
-    groups = groups_of(req->mem, t.claims);
-    jwt_done(&t);
-    return rc ? rc : idp_external_put(req, db, u, groups, err);
+    x.refresh = a.refresh_token;
+    rc = idp_external_put(req, db, &x, err);
+    /* with the generation of its logins; and the provider may be gone by now */
+    return rc ? rc : idp_identity(req, db, x.user.subject, u, NULL, err);
+}
+
+/* Before anything is believed, refusals included: once, and while the provider may still answer. */
+static enum rk_code open_state(struct http_req *req, struct db *db, struct idp_request *r,
+                               bool *stale, struct rk_err *err)
+{
+    struct rk_str state = {0}, k, v;
+    size_t pos = 0;
+    bool first = false;
+    enum rk_code rc;
+
+    *stale = true;
+    if (idp_request_open(req, "state", r, NULL) || !r->connector.n)
+        return RK_OK;
+    while (!state.n && http_form_next(req->mem, req->query, &pos, &k, &v))
+        if (rk_str_eqz(k, "state"))
+            state = v;
+    rc = idp_first_use(req, db, state, &first, err);
+    *stale = !first;
+    return rc;
 }
 
 enum rk_code idp_external_back(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -276,18 +222,24 @@ enum rk_code idp_external_back(struct http_req *req, struct http_resp *resp, str
     struct local_user u;
     struct rk_str code = {0}, error = {0};
     struct rk_err why = {0};
-    bool bad = false;
+    bool bad = false, stale;
+    enum rk_code rc = open_state(req, db, &r, &stale, err);
 
-    if (idp_request_open(req, "state", &r, err) || !r.connector.n)
-        return too_old(req, resp);
+    if (rc)
+        return rc;
+    if (stale)
+        return idp_page_stale(req, resp);
     if (idp_param(req->mem, req->query, "error", &error, &bad)) {
-        r.connector = r.ext_nonce = r.ext_verifier = RK_STR("");
+        rk_log(idp_of(req)->log, RK_INFO, "the identity provider refused a login",
+               kv_z("request", req->id), kv_str("connector", r.connector),
+               kv_str("error", rk_str_sub(error, 0, 100)));
+        r.connector = r.ext_callback = r.ext_nonce = r.ext_verifier = RK_STR("");
         return idp_page_login(req, resp, db, &r, 401, "The identity provider refused.", RK_STR(""),
                               err);
     }
     if (!idp_param(req->mem, req->query, "code", &code, &bad))
-        return too_old(req, resp);
+        return idp_page_stale(req, resp);
     if (come_back(req, db, &r, code, &u, &why))
-        return trouble(req, resp, &why);
+        return trouble(req, resp, &r, &why);
     return idp_login_done(req, resp, db, &r, &u, err);
 }

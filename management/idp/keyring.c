@@ -210,8 +210,8 @@ static struct jwk *look(struct keyring *k, struct rk_str kid, bool *again)
     return found;
 }
 
-static enum rk_code find(struct jwks_source *s, struct rk_str kid, struct jwk **out,
-                         struct rk_err *err)
+static enum rk_code find(struct jwks_source *s, struct rk_str kid, enum jwk_alg alg,
+                         struct jwks_found *out, struct rk_err *err)
 {
     struct keyring *k = rk_container_of(s, struct keyring, source);
     RK_CLEANUP(db_closep) struct db *db = NULL;
@@ -232,10 +232,12 @@ static enum rk_code find(struct jwks_source *s, struct rk_str kid, struct jwk **
         if (!key)
             key = look(k, kid, &again);
     }
-    if (!key)
-        return rk_fail(err, RK_UNAUTHENTICATED, "the token's key is not known");
-    *out = key;
-    return RK_OK;
+    if (key && alg == JWK_RS256) {
+        *out = (struct jwks_found){.v = {key}, .n = 1};
+        return RK_OK;
+    }
+    jwk_unref(key);
+    return rk_fail(err, RK_UNAUTHENTICATED, "the token's key is not known");
 }
 
 struct jwks_source *keyring_source(struct keyring *k)

@@ -5,42 +5,11 @@
  */
 #include "config.h"
 
-#include "lib/base/num.h"
 #include "lib/crypto/pwhash.h"
 #include "management/idp/idp_impl.h"
 
-#include <ctype.h>
-
 static const char WRONG[] = "Email or password is wrong.";
 static const char TOO_MANY[] = "Too many attempts. Wait a minute and try again.";
-
-enum rk_code idp_try_address(struct http_req *req, struct rk_err *err)
-{
-    struct idp *i = idp_of(req);
-    /* an IPv6 subscriber has a /64 */
-    struct rk_str key = rk_str_of(req->peer.ip.b, req->peer.ip.family == 6 ? 8 : 4);
-    bool ok;
-
-    (void)pthread_mutex_lock(&i->lock);
-    ok = rk_ratelimit_take(i->by_address, key, rk_mono_ms());
-    (void)pthread_mutex_unlock(&i->lock);
-    return ok ? RK_OK : rk_fail(err, RK_LIMIT, "too many attempts");
-}
-
-static bool try_name(struct http_req *req, struct rk_str login)
-{
-    struct idp *i = idp_of(req);
-    struct rk_str lower = rk_arena_dup(req->mem, login);
-    bool ok;
-
-    for (size_t k = 0; k < lower.n; k++)
-        ((char *)(uintptr_t)lower.p)[k] = (char)tolower((unsigned char)lower.p[k]);
-    lower = idp_hash(req->mem, lower); /* one size of key */
-    (void)pthread_mutex_lock(&i->lock);
-    ok = rk_ratelimit_take(i->by_name, lower, rk_mono_ms());
-    (void)pthread_mutex_unlock(&i->lock);
-    return ok;
-}
 
 /* An imported or cheaper hash is exchanged while the password is at hand. */
 static void improve(struct http_req *req, struct db *db, struct local_user *u,
@@ -79,10 +48,14 @@ enum rk_code idp_login_done(struct http_req *req, struct http_resp *resp, struct
                             const struct idp_request *r, const struct local_user *u,
                             struct rk_err *err)
 {
-    struct idp_session s = {
-        .subject = u->subject, .auth_time_s = idp_now_us(idp_of(req)) / 1000000, .user = *u};
+    struct idp_session s = {.subject = u->subject,
+                            .auth_time_s = idp_now_us(idp_of(req)) / 1000000,
+                            .gen = u->gen,
+                            .user = *u};
     enum rk_code rc = idp_session_start(req, resp, db, u, err);
 
+    if (rc == RK_OK)
+        rc = idp_browser_known(req, resp, u->email, err);
     if (rc)
         return rc;
     return r->what == IDP_FOR_AUTH ? idp_grant_code(req, resp, db, r, &s, err)
@@ -108,20 +81,20 @@ enum rk_code idp_login(struct http_req *req, struct http_resp *resp, struct db *
     struct idp_request r;
     struct rk_str login = {0}, password = {0};
     struct local_user u;
+    struct idp_try t;
     bool bad = false;
     enum rk_code rc;
 
     if (idp_request_open(req, "request", &r, err) || r.subject.n ||
         (r.what != IDP_FOR_AUTH && r.what != IDP_FOR_DEVICE))
-        return idp_page_end(req, resp, 403, 'n', "This page is too old",
-                            "Go back to the application and sign in again.");
+        return idp_page_stale(req, resp);
     if (!idp_param(req->mem, req->body, "login", &login, &bad) ||
         !idp_param(req->mem, req->body, "password", &password, &bad) || !login.n || !password.n)
         return idp_page_login(req, resp, db, &r, 400, "Enter email and password.", RK_STR(""), err);
     if (i->local_auth_disabled)
         return idp_page_login(req, resp, db, &r, 403,
                               "Signing in by password is switched off here.", login, err);
-    if (idp_try_address(req, err) || !try_name(req, login)) {
+    if (idp_try_begin(req, login, &t, err)) {
         rk_log(i->log, RK_WARN, "too many login attempts", kv_z("request", req->id));
         return idp_page_login(req, resp, db, &r, 429, TOO_MANY, login, err);
     }
@@ -130,5 +103,7 @@ enum rk_code idp_login(struct http_req *req, struct http_resp *resp, struct db *
         rk_log(i->log, RK_INFO, "login refused", kv_z("request", req->id));
         return idp_page_login(req, resp, db, &r, 401, WRONG, login, err);
     }
+    if (rc == RK_OK)
+        idp_try_right(req, &t);
     return rc ? rc : second_or_done(req, resp, db, &r, &u, err);
 }

@@ -12,6 +12,7 @@
 #define TRIES_PER_MINUTE 10
 #define LIMIT_KEYS_MAX   20000
 #define CHORE_MS         600000
+#define WIDE             10 /* how much more an address may fail, or a name from everywhere */
 
 int64_t idp_now_us(const struct idp *i)
 {
@@ -108,7 +109,8 @@ static enum rk_code discovery(struct http_req *req, struct http_resp *resp, stru
     (void)json_object_set_new(o, "claims_supported",
                               WORDS("iss", "sub", "aud", "iat", "exp", "auth_time", "nonce",
                                     "at_hash", "email", "email_verified", "name",
-                                    "preferred_username"));
+                                    "preferred_username", "groups"));
+    (void)json_object_set_new(o, "authorization_response_iss_parameter_supported", json_true());
     text = json_dumps(o, JSON_INDENT(2));
     json_decref(o);
     rk_buf_addz(&resp->body, text);
@@ -156,8 +158,13 @@ static const struct {
     {HTTP_POST, "/auth", idp_authorize, false},
     {HTTP_GET, "/auth/external", idp_external_start, false},
     {HTTP_GET, "/callback", idp_external_back, false},
+    {HTTP_GET, "/callback/{connector}", idp_external_back, false},
     {HTTP_POST, "/login", idp_login, false},
+    {HTTP_GET, "/login", idp_page_back, false},
+    {HTTP_POST, "/consent", idp_consent, false},
+    {HTTP_GET, "/consent", idp_page_back, false},
     {HTTP_POST, "/totp/verify", idp_second, false},
+    {HTTP_GET, "/totp/verify", idp_page_back, false},
     {HTTP_POST, "/token", idp_token, true},
     {HTTP_POST, "/device/token", idp_token, true},
     {HTTP_GET, "/userinfo", idp_userinfo, true},
@@ -166,9 +173,13 @@ static const struct {
     {HTTP_GET, "/device", idp_device_page, false},
     {HTTP_POST, "/device", idp_device_entered, false},
     {HTTP_POST, "/device/confirm", idp_device_answer, false},
+    {HTTP_GET, "/device/confirm", idp_page_back, false},
     {HTTP_GET, "/logout", idp_logout, false},
     {HTTP_POST, "/logout", idp_logout, false},
+    {HTTP_GET, "/logout/callback", idp_logged_out, false},
+    {HTTP_POST, "/logout/callback", idp_logged_out, false},
     {HTTP_GET, "/static/style.css", idp_style, false},
+    {HTTP_GET, "/static/page.js", idp_script, false},
     {HTTP_GET, "/healthz", healthz, false},
 };
 _Static_assert(RK_ARRAY_LEN(ROUTES) <= IDP_ROUTES_MAX, "room for all routes");
@@ -290,6 +301,11 @@ static void make_clients(struct idp *i, const struct idp_opts *o)
         i->client_ids[k] = i->clients[k].id;
 }
 
+static struct rk_ratelimit *limit_new(unsigned per_minute)
+{
+    return rk_ratelimit_new(LIMIT_KEYS_MAX, (int64_t)per_minute * 1000 / 60, per_minute);
+}
+
 enum rk_code idp_new(struct mgmt *m, const struct idp_opts *o, struct idp **out, struct rk_err *err)
 {
     struct idp *i = rk_calloc(1, sizeof *i);
@@ -302,9 +318,17 @@ enum rk_code idp_new(struct mgmt *m, const struct idp_opts *o, struct idp **out,
     i->local_auth_disabled = o->local_auth_disabled;
     i->token_life_s = o->token_life_s ? o->token_life_s : TOKEN_LIFE_S;
     (void)pthread_mutex_init(&i->lock, NULL);
-    i->by_address = rk_ratelimit_new(LIMIT_KEYS_MAX, (int64_t)tries * 1000 / 60, tries);
-    i->by_name = rk_ratelimit_new(LIMIT_KEYS_MAX, (int64_t)tries * 1000 / 60, tries);
-    i->by_code = rk_ratelimit_new(LIMIT_KEYS_MAX, (int64_t)tries * 4 * 1000 / 60, 4 * tries);
+    i->by_pair = limit_new(tries);
+    i->by_browser = limit_new(tries);
+    i->by_address = limit_new(WIDE * tries);
+    i->by_name = limit_new(WIDE * tries);
+    i->by_code = limit_new(4 * tries);
+    i->discovery = disco_cache_new();
+    for (size_t k = 0; k < IDP_EXTERNAL_LOCKS; k++)
+        (void)pthread_mutex_init(&i->external[k], NULL);
+    i->server_name = rk_arena_dupz(
+        i->mem, rk_str_z(o->server_name && *o->server_name ? o->server_name : "Rookery"));
+    i->help_text = rk_arena_dupz(i->mem, rk_str_z(o->help_text));
     rc = take_issuer(i, o->issuer, err);
     if (rc == RK_OK) {
         make_clients(i, o);
@@ -328,9 +352,14 @@ void idp_free(struct idp *i)
     if (!i)
         return;
     keyring_free(i->keys);
+    rk_ratelimit_free(i->by_pair);
+    rk_ratelimit_free(i->by_browser);
     rk_ratelimit_free(i->by_address);
     rk_ratelimit_free(i->by_name);
     rk_ratelimit_free(i->by_code);
+    disco_cache_free(i->discovery);
+    for (size_t k = 0; k < IDP_EXTERNAL_LOCKS; k++)
+        (void)pthread_mutex_destroy(&i->external[k]);
     (void)pthread_mutex_destroy(&i->lock);
     rk_arena_free(i->mem);
     free(i);

@@ -37,7 +37,9 @@ struct idp_opts {                        /* open; copied; zero: the default in [
     struct idp_list logout_redirects;    /* exact, besides <base> */
     bool local_auth_disabled;
     int64_t token_life_s;      /* [24 h] */
-    unsigned tries_per_minute; /* [10] passwords and device codes, per address and per user name */
+    unsigned tries_per_minute; /* [10] that fail, per address and user name together */
+    const char *server_name;   /* ["Rookery"] as pages name this server */
+    const char *help_text;     /* on the pages for who cannot sign in: who to ask; NULL: none */
     struct keyring_opts keys;
     struct rk_log *log; /* may be NULL; lent */
 };

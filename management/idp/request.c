@@ -15,6 +15,9 @@
 
 #define SEAL_CONTEXT RK_STR("idp.request")
 
+static const char SQL_USE[] =
+    "INSERT INTO used_token (hash, expires_at) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
+
 bool idp_param(struct rk_arena *mem, struct rk_str form, const char *name, struct rk_str *out,
                bool *bad)
 {
@@ -105,8 +108,12 @@ static const struct {
     {"hint", offsetof(struct idp_request, login_hint)},
     {"code", offsetof(struct idp_request, user_code)},
     {"subject", offsetof(struct idp_request, subject)},
+    {"gen", offsetof(struct idp_request, gen)},
     {"secret", offsetof(struct idp_request, secret)},
+    {"recovery", offsetof(struct idp_request, recovery)},
+    {"replaces", offsetof(struct idp_request, replaces)},
     {"connector", offsetof(struct idp_request, connector)},
+    {"ext_callback", offsetof(struct idp_request, ext_callback)},
     {"ext_nonce", offsetof(struct idp_request, ext_nonce)},
     {"ext_verifier", offsetof(struct idp_request, ext_verifier)},
 };
@@ -163,6 +170,9 @@ static bool read_request(const struct idp *i, struct rk_arena *mem, struct rk_st
     case IDP_FOR_CONFIRM:
         r->what = IDP_FOR_CONFIRM;
         break;
+    case IDP_FOR_CONSENT:
+        r->what = IDP_FOR_CONSENT;
+        break;
     default:
         ok = false;
     }
@@ -188,4 +198,15 @@ enum rk_code idp_request_open(struct http_req *req, const char *name, struct idp
         !read_request(i, req->mem, text, cookie, out))
         return rk_fail(err, RK_FORBIDDEN, "the form is too old or from another browser");
     return RK_OK;
+}
+
+enum rk_code idp_first_use(struct http_req *req, struct db *db, struct rk_str sealed, bool *first,
+                           struct rk_err *err)
+{
+    int64_t until = idp_now_us(idp_of(req)) / 1000000 + IDP_REQUEST_LIFE_S, n = 0;
+    enum rk_code rc =
+        db_exec(db, err, &n, SQL_USE, DB_ARGS(db_text(idp_hash(req->mem, sealed)), db_i64(until)));
+
+    *first = rc == RK_OK && n == 1;
+    return rc;
 }

@@ -11,10 +11,10 @@
 #define SEEN_EVERY_S 60 /* how exact last_seen is */
 
 static const char SQL_NEW[] =
-    "INSERT INTO idp_session (hash, subject, auth_time, last_seen, expires_at) "
-    "VALUES ($1, $2, $3, $4, $5)";
+    "INSERT INTO idp_session (hash, subject, auth_time, last_seen, expires_at, gen) "
+    "VALUES ($1, $2, $3, $4, $5, $6)";
 static const char SQL_GET[] =
-    "SELECT subject, auth_time, last_seen, expires_at FROM idp_session WHERE hash = $1";
+    "SELECT subject, auth_time, last_seen, expires_at, gen FROM idp_session WHERE hash = $1";
 static const char SQL_SEEN[] = "UPDATE idp_session SET last_seen = $2 WHERE hash = $1";
 static const char SQL_END[] = "DELETE FROM idp_session WHERE hash = $1";
 
@@ -50,6 +50,7 @@ enum rk_code idp_session_find(struct http_req *req, struct db *db, struct idp_se
         s.auth_time_s = db_col_i64(rows, 1);
         seen = db_col_i64(rows, 2);
         until = db_col_i64(rows, 3);
+        s.gen = db_col_i64(rows, 4);
     }
     if (rc == RK_OK)
         rc = db_end(rows, err);
@@ -58,8 +59,7 @@ enum rk_code idp_session_find(struct http_req *req, struct db *db, struct idp_se
     if (!s.subject.n || until < now || seen + IDP_SESSION_IDLE_S < now)
         return rk_fail(err, RK_NOT_FOUND, "no session");
     rc = idp_identity(req, db, s.subject, &s.user, NULL, err);
-    /* a new password ends the sessions of the old one */
-    if (rc == RK_OK && s.user.changed_at_us / 1000000 > s.auth_time_s)
+    if (rc == RK_OK && s.user.gen != s.gen) /* all older logins were ended */
         rc = rk_fail(err, RK_NOT_FOUND, "no session");
     if (rc == RK_OK && seen + SEEN_EVERY_S < now)
         rc = db_exec(db, err, NULL, SQL_SEEN, DB_ARGS(db_text(hash), db_i64(now)));
@@ -80,7 +80,7 @@ enum rk_code idp_session_start(struct http_req *req, struct http_resp *resp, str
     if (rc == RK_OK)
         rc = db_exec(db, err, NULL, SQL_NEW,
                      DB_ARGS(db_text(idp_hash(req->mem, secret)), db_text(u->subject), db_i64(now),
-                             db_i64(now), db_i64(now + IDP_SESSION_LIFE_S)));
+                             db_i64(now), db_i64(now + IDP_SESSION_LIFE_S), db_i64(u->gen)));
     if (rc == RK_OK)
         idp_cookie_set(req, resp, IDP_COOKIE_SESSION, secret, IDP_SESSION_LIFE_S);
     return rc;
@@ -109,7 +109,7 @@ enum rk_code idp_userinfo(struct http_req *req, struct http_resp *resp, struct d
 
     if (!http_req_header(req, "Authorization", &header) ||
         !rk_str_cut(header, ' ', &scheme, &token) || !rk_str_ieq(scheme, RK_STR("Bearer")) ||
-        jwt_verify(&by, 1, req->mem, token, now_of(req), &t, err))
+        jwt_verify(&by, 1, req->mem, token, now_of(req), &t, NULL, err))
         return unauthorized(resp);
     if (idp_identity(req, db, jwt_text(t.claims, "sub"), &u, NULL, err)) {
         jwt_done(&t);
@@ -146,7 +146,7 @@ static bool hint_ok(struct http_req *req, struct rk_str token)
     struct jwt_issuer by = idp_issuer(idp_of(req));
     struct jwt t;
 
-    if (jwt_verify(&by, 1, req->mem, token, JWT_ANY_TIME, &t, NULL))
+    if (jwt_verify(&by, 1, req->mem, token, JWT_ANY_TIME, &t, NULL, NULL))
         return false;
     jwt_done(&t);
     return true;
@@ -181,9 +181,18 @@ enum rk_code idp_logout(struct http_req *req, struct http_resp *resp, struct db 
     if (!hinted || !to.n || bad)
         return idp_redirect(req, resp, RK_STR("/"));
     if (!idp_list_has(allowed, to))
-        return idp_page_end(req, resp, 400, 'y', "Signed out",
-                            "The address to go on to is not registered for the application.");
+        return idp_page_trouble(req, resp, 400, NULL, "Signed out",
+                                "The address to go on to is not registered for the application.");
     if (state.n)
         to = idp_uri_with(req->mem, to, "state", state);
     return idp_redirect(req, resp, to);
+}
+
+/* Where a provider sends people after its own logout. */
+enum rk_code idp_logged_out(struct http_req *req, struct http_resp *resp, struct db *db,
+                            struct rk_err *err)
+{
+    (void)db;
+    (void)err;
+    return idp_redirect(req, resp, RK_STR("/"));
 }

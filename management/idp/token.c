@@ -5,23 +5,29 @@
 #include <stdlib.h>
 
 #include "lib/base/enc.h"
+#include "lib/base/num.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/vault.h"
+#include "management/identity/logins.h"
 #include "management/idp/idp_impl.h"
 
 #define VERIFIER_MIN 43
 #define VERIFIER_MAX 128
+#define GROUPS_MAX   4096 /* bytes of JSON in a token */
 
-static const char SQL_CODE[] = "SELECT family, client_id, redirect_uri, subject, scope, nonce, "
-                               "challenge, auth_time, expires_at FROM idp_code WHERE hash = $1";
+static const char SQL_CODE[] =
+    "SELECT family, client_id, redirect_uri, subject, scope, nonce, "
+    "challenge, auth_time, expires_at, gen FROM idp_code WHERE hash = $1";
 static const char SQL_CODE_USE[] = "UPDATE idp_code SET used = 1 WHERE hash = $1 AND used = 0";
 static const char SQL_REFRESH[] = "SELECT family, client_id, subject, scope, nonce, auth_time, "
-                                  "expires_at FROM idp_refresh WHERE hash = $1";
+                                  "expires_at, gen FROM idp_refresh WHERE hash = $1";
+static const char SQL_REFRESH_WHOSE[] =
+    "SELECT subject FROM idp_refresh WHERE hash = $1 AND client_id = $2 AND used = 0";
 static const char SQL_REFRESH_USE[] =
     "UPDATE idp_refresh SET used = 1 WHERE hash = $1 AND used = 0";
 static const char SQL_REFRESH_NEW[] =
     "INSERT INTO idp_refresh (hash, family, client_id, subject, scope, nonce, auth_time, "
-    "expires_at, used) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)";
+    "expires_at, used, gen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)";
 static const char SQL_FAMILY_END[] = "DELETE FROM idp_refresh WHERE family = $1";
 
 enum rk_code idp_oauth_error(struct http_resp *resp, unsigned status, const char *error,
@@ -97,7 +103,8 @@ static bool verifier_ok(struct rk_arena *mem, struct rk_str verifier, struct rk_
 static enum rk_code new_refresh(struct use *u, struct db *db, struct rk_err *err)
 {
     const struct idp_grant *g = &u->grant;
-    int64_t until = idp_now_us(idp_of(u->req)) / 1000000 + IDP_REFRESH_LIFE_S;
+    int64_t until = rk_min_i64(idp_now_us(idp_of(u->req)) / 1000000 + IDP_REFRESH_LIFE_S,
+                               g->auth_time_s + IDP_REFRESH_MAX_S);
 
     u->refresh = RK_STR("");
     if (!idp_has_word(g->scope, IDP_SCOPE_OFFLINE))
@@ -106,7 +113,8 @@ static enum rk_code new_refresh(struct use *u, struct db *db, struct rk_err *err
     return db_exec(db, err, NULL, SQL_REFRESH_NEW,
                    DB_ARGS(db_text(idp_hash(u->req->mem, u->refresh)), db_text(g->family),
                            db_text(g->client_id), db_text(g->subject), db_text(g->scope),
-                           db_text(g->nonce), db_i64(g->auth_time_s), db_i64(until)));
+                           db_text(g->nonce), db_i64(g->auth_time_s), db_i64(until),
+                           db_i64(g->gen)));
 }
 
 static enum rk_code code_tx(struct db *db, void *arg, struct rk_err *err)
@@ -125,7 +133,8 @@ static enum rk_code code_tx(struct db *db, void *arg, struct rk_err *err)
                                .subject = db_col_text(rows, 3, mem),
                                .scope = db_col_text(rows, 4, mem),
                                .nonce = db_col_text(rows, 5, mem),
-                               .auth_time_s = db_col_i64(rows, 7)};
+                               .auth_time_s = db_col_i64(rows, 7),
+                               .gen = db_col_i64(rows, 9)};
         uri = db_col_text(rows, 2, mem);
         challenge = db_col_text(rows, 6, mem);
         until = db_col_i64(rows, 8);
@@ -140,8 +149,8 @@ static enum rk_code code_tx(struct db *db, void *arg, struct rk_err *err)
     rc = db_exec(db, err, &n, SQL_CODE_USE, DB_ARGS(db_text(u->hash)));
     if (rc)
         return rc;
-    if (n == 0) { /* somebody else has it too: what it led to ends */
-        rc = db_exec(db, err, NULL, SQL_FAMILY_END, DB_ARGS(db_text(g.family)));
+    if (n == 0) { /* somebody else has it too: all that it may have led to ends */
+        rc = logins_end(db, g.subject, err);
         return rc ? rc : deny(u, "invalid_grant", "the code was used before");
     }
     if (until < idp_now_us(idp_of(u->req)) / 1000000)
@@ -168,7 +177,8 @@ static enum rk_code refresh_tx(struct db *db, void *arg, struct rk_err *err)
                                .subject = db_col_text(rows, 2, mem),
                                .scope = db_col_text(rows, 3, mem),
                                .nonce = db_col_text(rows, 4, mem),
-                               .auth_time_s = db_col_i64(rows, 5)};
+                               .auth_time_s = db_col_i64(rows, 5),
+                               .gen = db_col_i64(rows, 7)};
         until = db_col_i64(rows, 6);
     }
     if (rc == RK_OK)
@@ -205,16 +215,40 @@ static enum rk_code use_code(struct use *u, struct db *db, struct rk_err *err)
     return db_tx(db, code_tx, u, err);
 }
 
+/* Before a refresh token of somebody from elsewhere is used up: does the provider still know them?
+ * When it cannot be asked the token stays as it is. */
+static enum rk_code still_there(struct use *u, struct db *db, struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    struct rk_str subject = {0};
+    bool gone = false;
+    enum rk_code rc = db_query(db, &rows, err, SQL_REFRESH_WHOSE,
+                               DB_ARGS(db_text(u->hash), db_textz(u->client->id)));
+
+    if (rc == RK_OK && db_next(rows))
+        subject = db_col_text(rows, 0, u->req->mem);
+    if (rc == RK_OK)
+        rc = db_end(rows, err);
+    if (rc || !subject.n)
+        return rc;
+    rc = idp_external_still(u->req, db, subject, &gone, err);
+    return rc || !gone
+               ? rc
+               : deny(u, "invalid_grant", "the identity provider ended this person's login");
+}
+
 static enum rk_code use_refresh(struct use *u, struct db *db, struct rk_err *err)
 {
     struct rk_str token = {0};
     bool bad = false;
+    enum rk_code rc;
 
     (void)idp_param(u->req->mem, u->req->body, "refresh_token", &token, &bad);
     if (bad || !token.n)
         return deny(u, "invalid_request", "refresh_token is missing");
     u->hash = idp_hash(u->req->mem, token);
-    return db_tx(db, refresh_tx, u, err);
+    rc = still_there(u, db, err);
+    return rc || u->grant.error ? rc : db_tx(db, refresh_tx, u, err);
 }
 
 static enum rk_code use_device(struct use *u, struct db *db, struct rk_err *err)
@@ -258,13 +292,15 @@ static json_t *claims_of(const struct idp *i, const struct idp_grant *g, const s
 
     if (idp_has_word(g->scope, "email")) {
         put_text(o, "email", u->email);
-        (void)json_object_set_new(o, "email_verified", json_true());
+        if (u->email_verified >= 0) /* what the provider did not say we do not say either */
+            (void)json_object_set_new(o, "email_verified", json_boolean(u->email_verified));
     }
     if (idp_has_word(g->scope, "profile")) {
         put_text(o, "name", u->name);
         put_text(o, "preferred_username", u->email);
     }
-    if (g->groups.n && idp_has_word(g->scope, "groups"))
+    /* The server looks them up where it needs them: a token of many groups fits no request. */
+    if (g->groups.n && g->groups.n <= GROUPS_MAX && idp_has_word(g->scope, "groups"))
         (void)json_object_set_new(o, "groups", json_loadb(g->groups.p, g->groups.n, 0, NULL));
     return o;
 }
@@ -281,6 +317,8 @@ static enum rk_code make_tokens(struct http_req *req, const struct idp_grant *g,
 
     /* so that no two tokens are equal: each logs an agent in once */
     put_text(o, "jti", idp_secret(req->mem));
+    if (g->gen)
+        (void)json_object_set_new(o, JWT_CLAIM_GEN, json_integer(g->gen));
     if (rc == RK_OK)
         rc = jwt_make(req->mem, key, rk_str_z(kid), o, access, err);
     if (rc == RK_OK) {
@@ -329,8 +367,8 @@ static enum rk_code user_of(struct http_req *req, struct db *db, struct idp_gran
 {
     enum rk_code rc = idp_identity(req, db, g->subject, u, &g->groups, err);
 
-    if (rc == RK_OK && u->changed_at_us / 1000000 > g->auth_time_s)
-        rc = rk_fail(err, RK_NOT_FOUND, "the password was changed");
+    if (rc == RK_OK && u->gen != g->gen)
+        rc = rk_fail(err, RK_NOT_FOUND, "all older logins were ended");
     return rc;
 }
 
@@ -357,6 +395,12 @@ enum rk_code idp_token(struct http_req *req, struct http_resp *resp, struct db *
     else
         rc = deny(&u, kind.n ? "unsupported_grant_type" : "invalid_request",
                   "grant_type is not supported");
+    if (rc == RK_UNAVAILABLE ||
+        rc == RK_TIMEOUT) { /* not final: the same request may be sent again */
+        rk_log(idp_of(req)->log, RK_WARN, "no tokens now", kv_z("request", req->id), KV_ERR(err));
+        http_resp_header(resp, "Retry-After", RK_STR("5"));
+        return idp_oauth_error(resp, 503, "temporarily_unavailable", "try again later");
+    }
     if (rc)
         return rc;
     if (u.grant.error)

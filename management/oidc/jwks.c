@@ -24,20 +24,51 @@ static struct rk_str text_of(const json_t *obj, const char *name)
     return rk_str_of(json_string_value(v), json_string_length(v));
 }
 
+void jwks_found_done(struct jwks_found *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        jwk_unref(f->v[i]);
+    f->n = 0;
+}
+
+/* RFC 7517 4.2, 4.3: said to be for something else than signatures. */
+static bool is_for_others(const json_t *k)
+{
+    const json_t *ops = json_object_get(k, "key_ops");
+    struct rk_str use = text_of(k, "use");
+    bool verify = false;
+
+    for (size_t i = 0; i < json_array_size(ops); i++)
+        verify |= rk_str_eqz(rk_str_z(json_string_value(json_array_get(ops, i))), "verify");
+    return (use.n && !rk_str_eqz(use, "sig")) || (json_is_array(ops) && !verify);
+}
+
 static bool key_of(const json_t *k, struct jwk **out)
 {
-    struct rk_str kty = text_of(k, "kty"), use = text_of(k, "use");
+    struct rk_str kty = text_of(k, "kty"), x = text_of(k, "x"), n = text_of(k, "n");
     struct rk_str cert = rk_str_z(json_string_value(json_array_get(json_object_get(k, "x5c"), 0)));
 
-    if (use.n && !rk_str_eqz(use, "sig"))
+    if (rk_str_eqz(kty, "RSA") && n.n)
+        return jwk_of_rsa(n, text_of(k, "e"), out, NULL) == RK_OK;
+    if (rk_str_eqz(kty, "EC") && x.n)
+        return jwk_of_ec(text_of(k, "crv"), x, text_of(k, "y"), out, NULL) == RK_OK;
+    if (rk_str_eqz(kty, "OKP"))
+        return jwk_of_okp(text_of(k, "crv"), x, out, NULL) == RK_OK;
+    return cert.n && jwk_of_x5c(cert, out, NULL) == RK_OK;
+}
+
+/* False: nothing that we can check a signature with. */
+static bool take(const json_t *k, struct jwks_key *out)
+{
+    struct rk_str kid = text_of(k, "kid"), alg = text_of(k, "alg");
+    struct jwks_key key = {.only_alg = alg.n > 0};
+
+    if (kid.n > JWKS_KID_MAX || is_for_others(k) || (alg.n && !jwk_alg_parse(alg, &key.alg)) ||
+        !key_of(k, &key.key))
         return false;
-    if (cert.n)
-        return jwk_of_x5c(cert, out, NULL) == RK_OK;
-    if (rk_str_eqz(kty, "RSA"))
-        return jwk_of_rsa(text_of(k, "n"), text_of(k, "e"), out, NULL) == RK_OK;
-    if (rk_str_eqz(kty, "EC"))
-        return jwk_of_ec(text_of(k, "crv"), text_of(k, "x"), text_of(k, "y"), out, NULL) == RK_OK;
-    return false;
+    key.kid = rk_str_dupz(kid);
+    *out = key;
+    return true;
 }
 
 enum rk_code jwks_parse(struct rk_str json, struct jwks_set *out, struct rk_err *err)
@@ -50,14 +81,8 @@ enum rk_code jwks_parse(struct rk_str json, struct jwks_set *out, struct rk_err 
         json_decref(doc);
         return rk_fail(err, RK_BAD_REQUEST, "not a JSON web key set");
     }
-    for (size_t i = 0; i < json_array_size(keys) && s.n < JWKS_KEYS_MAX; i++) {
-        const json_t *k = json_array_get(keys, i);
-        struct rk_str kid = text_of(k, "kid");
-
-        if (kid.n > JWKS_KID_MAX || !key_of(k, &s.v[s.n].key))
-            continue;
-        s.v[s.n++].kid = rk_str_dupz(kid);
-    }
+    for (size_t i = 0; i < json_array_size(keys) && s.n < JWKS_KEYS_MAX; i++)
+        s.n += take(json_array_get(keys, i), &s.v[s.n]);
     json_decref(doc);
     *out = s;
     return RK_OK;
@@ -72,14 +97,26 @@ void jwks_set_done(struct jwks_set *s)
     s->n = 0;
 }
 
-struct jwk *jwks_set_find(const struct jwks_set *s, struct rk_str kid)
+static void pick(const struct jwks_set *s, struct rk_str kid, bool any, enum jwk_alg alg,
+                 struct jwks_found *out)
 {
-    if (!kid.n)
-        return s->n == 1 ? s->v[0].key : NULL;
-    for (size_t i = 0; i < s->n; i++)
-        if (rk_str_eqz(kid, s->v[i].kid))
-            return s->v[i].key;
-    return NULL;
+    for (size_t i = 0; i < s->n && out->n < JWKS_TRY_MAX; i++) {
+        const struct jwks_key *k = &s->v[i];
+
+        if ((any || rk_str_eqz(kid, k->kid)) && jwk_fits(k->key, alg) &&
+            (!k->only_alg || k->alg == alg))
+            out->v[out->n++] = jwk_ref(k->key);
+    }
+}
+
+bool jwks_set_find(const struct jwks_set *s, struct rk_str kid, enum jwk_alg alg,
+                   struct jwks_found *out)
+{
+    *out = (struct jwks_found){0};
+    pick(s, kid, !kid.n, alg, out);
+    if (!out->n && kid.n)
+        pick(s, RK_STR(""), false, alg, out);
+    return out->n > 0;
 }
 
 /* ---- an external issuer ---- */
@@ -160,20 +197,19 @@ static enum rk_code fetch(struct jwks_remote *r, struct jwks_set *set, int64_t *
     return RK_OK;
 }
 
-/* The cached key, and whether asking the issuer is due and allowed. */
-static struct jwk *look(struct jwks_remote *r, struct rk_str kid, bool *ask)
+/* The cached keys, and whether asking the issuer is due and allowed. */
+static bool look(struct jwks_remote *r, struct rk_str kid, enum jwk_alg alg, struct jwks_found *out,
+                 bool *ask)
 {
     int64_t now = r->now_ms();
-    struct jwk *k;
+    bool found;
 
     (void)pthread_mutex_lock(&r->lock);
-    k = jwks_set_find(&r->set, kid);
-    if (k)
-        (void)jwk_ref(k);
-    *ask =
-        (!k || now >= r->fresh_until_ms) && (!r->asked || now - r->tried_ms >= JWKS_REFRESH_MIN_MS);
+    found = jwks_set_find(&r->set, kid, alg, out);
+    *ask = (!found || now >= r->fresh_until_ms) &&
+           (!r->asked || now - r->tried_ms >= JWKS_REFRESH_MIN_MS);
     (void)pthread_mutex_unlock(&r->lock);
-    return k;
+    return found;
 }
 
 static enum rk_code refresh(struct jwks_remote *r, struct rk_err *err)
@@ -195,30 +231,27 @@ static enum rk_code refresh(struct jwks_remote *r, struct rk_err *err)
     return rc;
 }
 
-static enum rk_code remote_find(struct jwks_source *s, struct rk_str kid, struct jwk **out,
-                                struct rk_err *err)
+static enum rk_code remote_find(struct jwks_source *s, struct rk_str kid, enum jwk_alg alg,
+                                struct jwks_found *out, struct rk_err *err)
 {
     struct jwks_remote *r = rk_container_of(s, struct jwks_remote, source);
     struct rk_err why = {0};
-    bool ask;
-    struct jwk *k = look(r, kid, &ask);
+    bool ask, found = look(r, kid, alg, out, &ask);
 
     if (ask) {
         (void)pthread_mutex_lock(&r->fetching);
-        jwk_unref(k);
-        k = look(r, kid, &ask); /* somebody else may just have asked */
+        jwks_found_done(out);
+        found = look(r, kid, alg, out, &ask); /* somebody else may just have asked */
         if (ask && refresh(r, &why))
             rk_log(r->log, RK_WARN, "the old keys stay in use", KV_ERR(&why));
         else if (ask) {
-            jwk_unref(k);
-            k = look(r, kid, &ask);
+            jwks_found_done(out);
+            found = look(r, kid, alg, out, &ask);
         }
         (void)pthread_mutex_unlock(&r->fetching);
     }
-    if (k) {
-        *out = k;
+    if (found)
         return RK_OK;
-    }
     return why.code ? rk_fail(err, RK_UNAVAILABLE, "%s", why.msg)
                     : rk_fail(err, RK_UNAUTHENTICATED, "the token's key is not known");
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where the keys come from that verify tokens: a struct jwks_source finds one by its id. The one
- * here fetches the key set of an external issuer and keeps it; the embedded provider is another
- * (management/idp/keyring.h). Store thread: may block on the network, with a bound on how often.
+ * Where the keys come from that verify tokens: a struct jwks_source finds those that may have
+ * signed one, by its key id and kind. The one here fetches the key set of an external issuer and
+ * keeps it; the embedded provider is another (management/idp/keyring.h). Store thread: may block on
+ * the network, with a bound on how often.
  */
 #ifndef MGMT_AUTH_JWKS_H
 #define MGMT_AUTH_JWKS_H
@@ -15,11 +16,22 @@
 #include "lib/base/str.h"
 #include "lib/crypto/jwk.h"
 
+/* Keys that may have signed a token: usually one; several where the token or the set names none. */
+#define JWKS_TRY_MAX 16 /* what a token without a key id makes us try */
+
+struct jwks_found { /* open; jwks_found_done */
+    struct jwk *v[JWKS_TRY_MAX];
+    size_t n;
+};
+
+void jwks_found_done(struct jwks_found *f);
+
 struct jwks_source {
-    /** *out is one reference, the caller's. Errors: RK_UNAUTHENTICATED (no such key),
-     *  RK_UNAVAILABLE (keys cannot be had now). Any thread that may block. */
-    enum rk_code (*find)(struct jwks_source *s, struct rk_str kid, struct jwk **out,
-                         struct rk_err *err);
+    /** Fills out with at least one reference, the caller's. kid may be empty. Only keys that fit
+     *  alg. Errors: RK_UNAUTHENTICATED (no such key), RK_UNAVAILABLE (keys cannot be had now). Any
+     *  thread that may block. */
+    enum rk_code (*find)(struct jwks_source *s, struct rk_str kid, enum jwk_alg alg,
+                         struct jwks_found *out, struct rk_err *err);
 };
 
 /* ---- key sets as text ---- */
@@ -30,6 +42,8 @@ struct jwks_source {
 struct jwks_key { /* owned by the set */
     char *kid;    /* "" when it has none */
     struct jwk *key;
+    bool only_alg; /* the set says that it is for this algorithm: */
+    enum jwk_alg alg;
 };
 
 struct jwks_set {
@@ -42,8 +56,10 @@ struct jwks_set {
 enum rk_code jwks_parse(struct rk_str json, struct jwks_set *out, struct rk_err *err) RK_MUST;
 void jwks_set_done(struct jwks_set *s);
 
-/** Key of this id; a token without an id fits when there is just one key. NULL: none. Lent. */
-struct jwk *jwks_set_find(const struct jwks_set *s, struct rk_str kid);
+/** Keys of this id that fit alg. Where there are none, or the token has no id: those without an id,
+ *  or all, that fit. References into out. False when there are none. */
+bool jwks_set_find(const struct jwks_set *s, struct rk_str kid, enum jwk_alg alg,
+                   struct jwks_found *out);
 
 /* ---- the keys of an external issuer ---- */
 

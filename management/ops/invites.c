@@ -71,7 +71,9 @@ static enum rk_code create_tx(struct tx *tx, void *arg, struct rk_err *err)
     while ((o = snap_next(&it)) != NULL)
         if (rk_str_ieq(o->email, s->invite.email))
             return rk_fail(err, RK_EXISTS, "invite already exists for this email");
-    rc = tx_put(tx, ENT_INVITE, &s->invite, err);
+    rc = user_groups_check(tx, s->invite.name, &s->invite.auto_groups, err);
+    if (!rc)
+        rc = tx_put(tx, ENT_INVITE, &s->invite, err);
     return rc ? rc : event(tx, s->mem, &s->invite, ACT_USER_INVITE_LINK_CREATE, err);
 }
 

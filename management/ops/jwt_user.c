@@ -17,7 +17,7 @@
 #include "management/ops/op.h"
 #include "management/ops/users.h"
 
-#define GROUPS_MAX 1000 /* of one token that are looked at */
+#define GUESS_STEP_US (INT64_C(3600) * 1000000)
 
 static const char SQL_PRIMARY[] = "SELECT id FROM account WHERE domain = $1 AND is_primary = 1";
 static const char SQL_FIRST[] = "SELECT id FROM account ORDER BY created_at, id LIMIT 1";
@@ -229,8 +229,6 @@ static struct str_list claim_groups(const struct settings *s, const struct jwt_c
 
     if (c->list && s->jwt_groups_claim.n)
         c->list(c, s->jwt_groups_claim, mem, &l);
-    if (l.n > GROUPS_MAX)
-        l.n = GROUPS_MAX;
     return l;
 }
 
@@ -376,11 +374,20 @@ static enum rk_code groups_sync(struct tx *tx, struct user *u, const struct jwt_
 
 /* ---- keeping in step --------------------------------------------------------------------- */
 
+/* A time that we guess counts once an hour: it moves with each refresh, and each move is a write.
+ */
+static bool login_moved(const struct user *u, const struct jwt_claims *c)
+{
+    int64_t step = c->login_is_guessed ? GUESS_STEP_US : 0;
+
+    return c->last_login_us > u->last_login_us + (u->last_login_us ? step : 0);
+}
+
 /* Name, mail and login time of the token. */
 static bool fields_differ(const struct user *u, const struct jwt_claims *c)
 {
     return (c->name.n && !rk_str_eq(u->name, c->name)) ||
-           (c->email.n && !rk_str_eq(u->email, c->email)) || c->last_login_us > u->last_login_us;
+           (c->email.n && !rk_str_eq(u->email, c->email)) || login_moved(u, c);
 }
 
 static enum rk_code fields_sync(struct tx *tx, struct user *u, const struct jwt_claims *c,
@@ -392,11 +399,11 @@ static enum rk_code fields_sync(struct tx *tx, struct user *u, const struct jwt_
         u->name = c->name;
     if (c->email.n)
         u->email = c->email;
-    if (c->last_login_us <= before)
+    if (!login_moved(u, c))
         return RK_OK;
     u->last_login_us = c->last_login_us;
-    if (before == 0)
-        return RK_OK; /* the first one */
+    if (before == 0 || c->login_is_guessed)
+        return RK_OK; /* the first one, or none that we are sure of */
     return tx_event(tx, ACT_DASHBOARD_LOGIN, u->id,
                     META(tx->mem, {"timestamp", op_time(tx->mem, c->last_login_us)}), err);
 }

@@ -26,7 +26,8 @@ struct jwt_claims {        /* open; borrowed for the call; embed it for `list` *
     struct rk_str user_id; /* not empty */
     struct rk_str name, email;
     struct rk_str domain, domain_category; /* as in the token; may be empty */
-    int64_t last_login_us;                 /* of the provider; 0: not said */
+    int64_t last_login_us;                 /* when the person signed in; 0: not said */
+    bool login_is_guessed;                 /* … or when the token was made: may be a refresh */
     bool local_user; /* of the embedded provider: rules about groups do not apply */
     /* Texts of the claim with this name, into mem; leaves *out alone when there is none. May be
      * NULL: no such claims. */

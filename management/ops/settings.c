@@ -6,6 +6,8 @@
 
 #include "lib/base/num.h"
 #include "management/domain/version.h"
+#include "management/identity/local_users.h"
+#include "management/identity/logins.h"
 #include "management/ops/addresses.h"
 #include "management/ops/domains.h"
 #include "management/ops/users.h"
@@ -287,6 +289,20 @@ static bool seen_by_agents(const struct settings *a, const struct settings *b)
            a->metrics_push != b->metrics_push || !str_list_eq(&a->ipv6_groups, &b->ipv6_groups);
 }
 
+/* A second factor is demanded from now on: who came in without one comes in again. */
+static enum rk_code end_local_logins(struct tx *tx, struct rk_arena *mem, struct rk_err *err)
+{
+    struct snap_iter it = snap_iter(tx->snap, ENT_USER);
+    struct rk_str id, realm;
+    const struct user *u;
+    enum rk_code rc = RK_OK;
+
+    while (!rc && (u = snap_next(&it)) != NULL)
+        if (idp_subject_decode(mem, u->id, &id, &realm) && rk_str_eqz(realm, IDP_LOCAL_CONNECTOR))
+            rc = logins_end(tx->db, u->id, err);
+    return rc;
+}
+
 static enum rk_code update_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
     struct save *s = arg;
@@ -310,6 +326,8 @@ static enum rk_code update_tx(struct tx *tx, void *arg, struct rk_err *err)
         rc = approve_all(tx, s, err);
     if (!rc && !old->groups_propagation_enabled && now->groups_propagation_enabled)
         rc = propagate_all(tx, s, err);
+    if (!rc && !old->local_mfa && now->local_mfa)
+        rc = end_local_logins(tx, s->mem, err);
     if (!rc)
         rc = switch_events(tx, old, now, s->in->embedded_idp, err);
     if (!rc)

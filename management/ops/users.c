@@ -9,6 +9,7 @@
 #include "lib/crypto/secret.h"
 #include "lib/crypto/vault.h"
 #include "management/identity/local_users.h"
+#include "management/identity/logins.h"
 #include "management/ops/addresses.h"
 #include "management/ops/peers.h"
 
@@ -42,6 +43,22 @@ const struct user *user_by_email(const struct snapshot *s, struct rk_str email)
     return NULL;
 }
 
+enum rk_code user_groups_check(struct tx *tx, struct rk_str who, const struct str_list *groups,
+                               struct rk_err *err)
+{
+    for (size_t i = 0; i < groups->n; i++) {
+        const struct group *g = tx_get(tx, ENT_GROUP, groups->v[i]);
+
+        if (!g)
+            return rk_fail(err, RK_INVALID,
+                           "provided group ID %.*s in the user %.*s update doesn't exist",
+                           RK_STR_ARG(groups->v[i]), RK_STR_ARG(who));
+        if (group_is_all(g))
+            return rk_fail(err, RK_INVALID, "can't add All group to the user");
+    }
+    return RK_OK;
+}
+
 /* ---- create ---- */
 
 static enum rk_code create_tx(struct tx *tx, void *arg, struct rk_err *err)
@@ -52,6 +69,10 @@ static enum rk_code create_tx(struct tx *tx, void *arg, struct rk_err *err)
 
     if (user_by_email(tx->snap, s->user.email))
         return rk_fail(err, RK_EXISTS, "can't invite a user with an existing NetBird account");
+    rc = user_groups_check(tx, s->user.is_service ? s->user.service_name : s->user.name,
+                           &s->user.auto_groups, err);
+    if (rc)
+        return rc;
     s->user.created_at_us = tx->now_us;
     rc = tx_put(tx, ENT_USER, &s->user, err);
     if (rc)
@@ -174,22 +195,6 @@ static enum rk_code check_role_change(const struct user *by, const struct user *
     return RK_OK;
 }
 
-static enum rk_code check_groups(struct tx *tx, struct rk_str id, const struct str_list *groups,
-                                 struct rk_err *err)
-{
-    for (size_t i = 0; i < groups->n; i++) {
-        const struct group *g = tx_get(tx, ENT_GROUP, groups->v[i]);
-
-        if (!g)
-            return rk_fail(err, RK_INVALID,
-                           "provided group ID %.*s in the user %.*s update doesn't exist",
-                           RK_STR_ARG(groups->v[i]), RK_STR_ARG(id));
-        if (group_is_all(g))
-            return rk_fail(err, RK_INVALID, "can't add All group to the user");
-    }
-    return RK_OK;
-}
-
 /* The owner who makes another one owner steps back. */
 static enum rk_code step_back(struct tx *tx, struct save *s, const struct user *by,
                               struct rk_err *err)
@@ -294,9 +299,25 @@ static enum rk_code propagate(struct tx *tx, struct save *s, const struct user *
     return rc ? rc : user_move_peers(tx, s->mem, u->id, &join, &leave, err);
 }
 
-/* A blocked user's devices must log in again, which the user cannot. */
-static enum rk_code expire_peers(struct tx *tx, struct save *s, const struct user *u,
-                                 struct rk_err *err)
+/* A blocked user's devices leave all maps at once and must log in again, which the user cannot. */
+static enum rk_code block_peer(struct tx *tx, struct rk_arena *mem, struct rk_str id, bool blocked,
+                               struct rk_err *err)
+{
+    const struct peer *p = tx_get(tx, ENT_PEER, id);
+    struct peer *now;
+    enum rk_code rc;
+
+    if (!p || p->status.owner_blocked == blocked)
+        return RK_OK;
+    now = rk_new(mem, struct peer);
+    *now = *p;
+    now->status.owner_blocked = blocked;
+    rc = tx_put(tx, ENT_PEER, now, err);
+    return rc || !blocked ? rc : peer_expire_tx(tx, mem, now, "blocked owner account", err);
+}
+
+static enum rk_code block_peers(struct tx *tx, struct rk_arena *mem, const struct user *u,
+                                struct rk_err *err)
 {
     const struct bits *all = snap_peers(tx->snap);
     enum rk_code rc = RK_OK;
@@ -304,14 +325,21 @@ static enum rk_code expire_peers(struct tx *tx, struct save *s, const struct use
     for (BITS_EACH(i, all)) {
         const struct peer *p = snap_peer_at(tx->snap, i);
 
-        if (!rk_str_eq(p->user_id, u->id))
-            continue;
-        p = tx_get(tx, ENT_PEER, p->id);
-        rc = p ? peer_expire_tx(tx, s->mem, p, "blocked owner account", err) : RK_OK;
+        if (rk_str_eq(p->user_id, u->id))
+            rc = block_peer(tx, mem, p->id, u->blocked, err);
         if (rc)
             break;
     }
     return rc;
+}
+
+/* What follows when a user was blocked or let in again. */
+static enum rk_code blocked_changed(struct tx *tx, struct rk_arena *mem, const struct user *u,
+                                    struct rk_err *err)
+{
+    enum rk_code rc = block_peers(tx, mem, u, err);
+
+    return rc || !u->blocked ? rc : logins_end(tx->db, u->id, err);
 }
 
 static enum rk_code update_tx(struct tx *tx, void *arg, struct rk_err *err)
@@ -325,7 +353,7 @@ static enum rk_code update_tx(struct tx *tx, void *arg, struct rk_err *err)
         return not_found(s->id, err);
     rc = check_role_change(by, old, s->in, s->role, err);
     if (!rc)
-        rc = check_groups(tx, s->id, &s->in->auto_groups, err);
+        rc = user_groups_check(tx, s->id, &s->in->auto_groups, err);
     if (rc)
         return rc;
     *u = *old;
@@ -337,8 +365,8 @@ static enum rk_code update_tx(struct tx *tx, void *arg, struct rk_err *err)
         rc = role_events(tx, s, old, u, err);
     if (!rc)
         rc = propagate(tx, s, old, u, err);
-    if (!rc && !old->blocked && u->blocked)
-        rc = expire_peers(tx, s, u, err);
+    if (!rc && old->blocked != u->blocked)
+        rc = blocked_changed(tx, s->mem, u, err);
     if (!rc)
         tx_raise_serial(tx);
     return rc;
@@ -471,6 +499,8 @@ static enum rk_code approve_tx(struct tx *tx, void *arg, struct rk_err *err)
     *u = *old;
     u->pending_approval = u->blocked = false;
     rc = tx_put(tx, ENT_USER, u, err);
+    if (!rc && old->blocked)
+        rc = blocked_changed(tx, s->mem, u, err);
     if (!rc)
         tx_raise_serial(tx); /* one more who may use SSH */
     return rc ? rc : tx_event(tx, ACT_USER_APPROVE, u->id, RK_STR(""), err);
@@ -517,7 +547,7 @@ static enum rk_code password_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
     struct password *p = arg;
     struct local_users l = {tx->db, mgmt_vault(tx->m), p->mem};
-    enum rk_code rc = local_user_set_password(&l, p->subject, p->hash, tx->now_us, err);
+    enum rk_code rc = local_user_change_password(&l, p->subject, p->hash, tx->now_us, err);
 
     return rc ? rc : tx_event(tx, ACT_USER_PASSWORD_CHANGE, p->subject, RK_STR(""), err);
 }
@@ -527,13 +557,14 @@ static enum rk_code check_passwords(struct op *op, struct rk_str old_password,
 {
     struct local_users l = {op->db, mgmt_vault(op->m), op->mem};
     struct local_user u;
+    struct rk_err why = {0};
 
     if (rk_secret_str_eq(old_password, new_password))
         return rk_fail(err, RK_INVALID,
                        "failed to update password: new password must be "
                        "different from current password");
-    if (new_password.n > PWHASH_PASSWORD_MAX)
-        return rk_fail(err, RK_INVALID, "failed to update password: new password is too long");
+    if (idp_password_check(new_password, &why))
+        return rk_fail(err, RK_INVALID, "failed to update password: %s", why.msg);
     if (local_user_by_subject(&l, op->user->id, &u, NULL) ||
         pwhash_verify(u.pw_hash, old_password, NULL))
         return rk_fail(err, RK_INVALID, "failed to update password: current password is incorrect");

@@ -49,6 +49,10 @@ enum rk_code user_move_peers(struct tx *tx, struct rk_arena *mem, struct rk_str 
                              const struct str_list *join, const struct str_list *leave,
                              struct rk_err *err) RK_MUST;
 
+/** Inside a mutation: may these groups be given to whoever is meant? RK_INVALID with the reason. */
+enum rk_code user_groups_check(struct tx *tx, struct rk_str who, const struct str_list *groups,
+                               struct rk_err *err) RK_MUST;
+
 /** Name that activity metas show. */
 static inline struct rk_str user_shown_name(const struct user *u)
 {

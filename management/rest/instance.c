@@ -11,9 +11,6 @@
 #include "management/rest/handlers.h"
 #include "schema/openapi.h"
 
-#define PASSWORD_MIN 8
-#define PASSWORD_MAX 72 /* what bcrypt reads: the official server's limit */
-
 /* Another process may have set the server up, so "not yet" is looked up anew. */
 static enum rk_code setup_required(struct rest *r, struct db *db, struct rk_arena *mem, bool *out,
                                    struct rk_err *err)
@@ -116,11 +113,7 @@ static enum rk_code check_setup(const struct setup *in, bool with_pat, struct rk
         return rk_fail(err, RK_INVALID, "name is required");
     if (!in->password.n)
         return rk_fail(err, RK_INVALID, "password is required");
-    if (in->password.n < PASSWORD_MIN)
-        return rk_fail(err, RK_INVALID, "password must be at least %d characters", PASSWORD_MIN);
-    if (in->password.n > PASSWORD_MAX)
-        return rk_fail(err, RK_INVALID, "password must be at most %d characters", PASSWORD_MAX);
-    return RK_OK;
+    return idp_password_check(in->password, err);
 }
 
 static enum rk_code make_owner(struct http_req *req, struct db *db, const struct setup *in,

@@ -46,13 +46,26 @@ static enum rk_code welcome(struct http_req *req, struct db *db, const struct sn
     return RK_OK;
 }
 
+/* Whatever is wrong with a token, its bearer hears the same; the log has the reason. */
+static enum rk_code by_token(struct http_req *req, struct db *db, struct rk_str token,
+                             struct auth_found *out, struct rk_err *err)
+{
+    struct auth *a = rest_of(req)->o.auth;
+    struct rk_err why = {0};
+    enum auth_fault f = a ? a->request(a, db, req->mem, token, out, &why) : AUTH_BAD;
+
+    if (f == AUTH_UNAVAILABLE)
+        return rk_fail(err, RK_UNAVAILABLE, "%s", why.msg);
+    return f ? invalid_token(err) : RK_OK;
+}
+
 static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct db *db,
                           struct rk_err *err)
 {
     struct rest *r = rest_of(req);
-    const struct snapshot *snap;
     struct pat_found found;
-    struct rk_str token, user_id;
+    struct auth_found who;
+    struct rk_str token;
     bool is_pat;
     enum rk_code rc = rest_credentials(req, &token, &is_pat, err);
 
@@ -60,10 +73,8 @@ static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct d
     if (rc)
         return rc;
     if (!is_pat) {
-        if (!r->o.bearer)
-            return invalid_token(err);
-        rc = r->o.bearer->check(r->o.bearer, db, req->mem, token, &snap, &user_id, err);
-        return rc ? rc : welcome(req, db, snap, user_id, NULL, err);
+        rc = by_token(req, db, token, &who, err);
+        return rc ? rc : welcome(req, db, who.snap, who.user_id, NULL, err);
     }
     if (!is_terraform(req))
         rc = pat_auth_limit(r->pats, token, err);

@@ -10,18 +10,11 @@
 #define MGMT_REST_REST_H
 
 #include "lib/http/dispatch.h"
+#include "management/auth/auth.h"
 #include "management/auth/pat.h"
 #include "management/ops/op.h"
 
 struct rest;
-
-/** How a bearer token that is no personal access token becomes a user (JWT). Store thread. On
- *  success *snap is a reference of the caller's and *user_id is a user of it. */
-struct rest_bearer {
-    enum rk_code (*check)(struct rest_bearer *b, struct db *db, struct rk_arena *mem,
-                          struct rk_str token, const struct snapshot **snap, struct rk_str *user_id,
-                          struct rk_err *err);
-};
 
 /** Whether an agent can be given a job now: whoever holds the job streams. Any thread. */
 struct rest_jobs {
@@ -30,8 +23,8 @@ struct rest_jobs {
 
 struct rest_opts { /* open; copied, what it points to is borrowed until rest_free */
     struct mgmt *m;
-    struct rest_bearer *bearer; /* NULL: only personal access tokens */
-    struct rest_jobs *jobs;     /* NULL: no agent can be reached */
+    struct auth *auth;      /* of bearer tokens; NULL: only personal access tokens */
+    struct rest_jobs *jobs; /* NULL: no agent can be reached */
     struct rk_log *log;
     const char *version;        /* of this server, as shown to clients */
     const char *account_domain; /* of the one account; NULL: "netbird.selfhosted" */

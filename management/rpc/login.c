@@ -19,25 +19,46 @@ enum { F_CONFIG = 1, F_PEER_CONFIG = 2, F_CHECKS = 3, F_SESSION = 4 };
 /* ---- JWT
  * ------------------------------------------------------------------------------------------- */
 
+/* What agents expect: 3 not valid, 13 no account, 16 used or expired, 7 not allowed. */
+static enum rk_code token_fail(struct rpc_job *j, enum auth_fault f, const struct rk_err *why)
+{
+    static const struct {
+        enum grpc_status status;
+        const char *before;
+    } AS[AUTH_FAULTS] = {
+        [AUTH_OK] = {GRPC_OK, ""},
+        [AUTH_BAD] = {GRPC_INVALID_ARGUMENT, "invalid jwt token, err: "},
+        [AUTH_EXPIRED] = {GRPC_UNAUTHENTICATED, "JWT expired: "},
+        [AUTH_USED] = {GRPC_UNAUTHENTICATED, ""},
+        [AUTH_NOT_ALLOWED] = {GRPC_PERMISSION_DENIED, ""},
+        [AUTH_NO_ACCOUNT] = {GRPC_INTERNAL, "unable to fetch account with claims, err: "},
+        [AUTH_UNAVAILABLE] = {GRPC_UNAVAILABLE, ""},
+    };
+
+    j->status = AS[f].status;
+    return rk_fail(&j->err, why->code ? why->code : RK_UNAUTHENTICATED, "%s%s", AS[f].before,
+                   why->msg);
+}
+
 /* From a token to the user id; the job's status says what agents expect on failure. Store thread.
  */
 static enum rk_code user_of_token(struct rpc_job *j, struct db *db, struct rk_str token,
                                   struct rk_str *user_id)
 {
-    struct rpc_jwt *jwt = rpc_of(j->call)->o.jwt;
-    struct rpc_jwt_user user = {0};
-    enum rk_code rc;
+    struct auth *auth = rpc_of(j->call)->o.auth;
+    struct auth_found found = {0};
+    struct rk_err why = {0};
+    enum auth_fault f = AUTH_BAD;
 
-    j->status = GRPC_INVALID_ARGUMENT;
-    if (!jwt)
-        return rk_fail(&j->err, RK_UNAUTHENTICATED,
-                       "invalid jwt token, err: this server has no identity provider");
-    rc = jwt->check(jwt, db, grpc_call_arena(j->call), token, &user, &j->status, &j->err);
-    if (rc)
-        return rc;
+    if (auth)
+        f = auth->login(auth, db, grpc_call_arena(j->call), token, &found, &why);
+    else
+        (void)rk_fail(&why, RK_UNAUTHENTICATED, "this server has no identity provider");
+    if (f)
+        return token_fail(j, f, &why);
     j->status = GRPC_OK;
-    *user_id = user.user_id; /* in the call's arena */
-    snap_unref(user.snap);
+    *user_id = found.user_id; /* in the call's arena */
+    snap_unref(found.snap);
     return RK_OK;
 }
 

@@ -18,6 +18,7 @@
 #include "lib/base/metrics.h"
 #include "lib/base/pool.h"
 #include "lib/grpc/server.h"
+#include "management/auth/auth.h"
 #include "management/engine/engine.h"
 #include "management/netmap/netmap.h"
 #include "management/push/hub.h"
@@ -25,21 +26,6 @@
 #include "management/rpc/envelope.h"
 
 struct rpc;
-
-/* Who a JWT belongs to. */
-struct rpc_jwt_user {            /* open */
-    struct rk_str user_id;       /* arena; a user of `snap` */
-    const struct snapshot *snap; /* one reference, the caller's */
-};
-
-/** From the token that an agent logs in with to a user: signature, issuer, audience, one use only,
- *  account, allowed groups, group sync. Store thread. On an error *status is the gRPC status that
- *  agents expect (3 not valid, 13 no account, 16 used or expired, 7 not allowed). */
-struct rpc_jwt {
-    enum rk_code (*check)(struct rpc_jwt *j, struct db *db, struct rk_arena *mem,
-                          struct rk_str token, struct rpc_jwt_user *out, enum grpc_status *status,
-                          struct rk_err *err);
-};
 
 /* Where agents get their tokens. Empty client_id: not configured, answered with NOT_FOUND. */
 struct rpc_flow { /* open */
@@ -64,7 +50,7 @@ struct rpc_opts { /* open; what pointers name is borrowed until rpc_free, flows'
     struct hub *hub;
     const struct servers *servers;
     const struct netmap_opts *netmap;
-    struct rpc_jwt *jwt; /* NULL: setup keys only */
+    struct auth *auth; /* NULL: setup keys only */
     struct rpc_flow device, pkce;
     struct rk_log *log;         /* may be NULL */
     struct rk_metrics *metrics; /* may be NULL */

@@ -6,11 +6,12 @@
 #include "management/oidc/jwt.h"
 #include "tests/fuzz/fuzz.h"
 
-static enum rk_code find(struct jwks_source *s, struct rk_str kid, struct jwk **out,
-                         struct rk_err *err)
+static enum rk_code find(struct jwks_source *s, struct rk_str kid, enum jwk_alg alg,
+                         struct jwks_found *out, struct rk_err *err)
 {
     (void)s;
     (void)kid;
+    (void)alg;
     (void)out;
     return rk_fail(err, RK_UNAUTHENTICATED, "no such key");
 }
@@ -30,7 +31,7 @@ static void token(struct rk_arena *mem, struct rk_str in)
         json_decref(header);
         json_decref(claims);
     }
-    FUZZ_CHECK(jwt_verify(&i, 1, mem, in, 0, &j, NULL) == RK_UNAUTHENTICATED);
+    FUZZ_CHECK(jwt_verify(&i, 1, mem, in, 0, &j, NULL, NULL) == RK_UNAUTHENTICATED);
 }
 
 static void form(struct rk_arena *mem, struct rk_str in)

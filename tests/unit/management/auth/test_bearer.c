@@ -6,7 +6,9 @@
 #include "management/auth/bearer.h"
 
 #include "lib/crypto/vault.h"
-#include "management/identity/local_users.h"
+#include "management/identity/connectors.h"
+#include "management/identity/external_users.h"
+#include "management/identity/logins.h"
 #include "management/idp/keyring.h"
 #include "management/snapshot/snapshot.h"
 #include "tests/unit/management/store_env.h"
@@ -23,6 +25,7 @@ static struct db *db;
 static struct keyring *ring, *first;
 static struct bearer *bearer;
 static int64_t clock_s;
+static json_int_t gen; /* of the logins, in new tokens */
 
 static const char *const AUDIENCES[] = {"netbird-dashboard", "netbird-cli"};
 
@@ -58,6 +61,13 @@ static void setup(int engine)
                                        .keys = keyring_source(ring),
                                        .embedded = true};
     bearer = bearer_new(&b);
+    gen = 0;
+    ck_ok(idp_connector_insert(&(struct idp_connectors){db, vault, mem},
+                               &(struct idp_connector){.id = RK_STR("partner"),
+                                                       .type = RK_STR("oidc"),
+                                                       .name = RK_STR("Partner"),
+                                                       .realm = RK_STR("partner")},
+                               err));
 }
 
 static void teardown(void)
@@ -83,6 +93,9 @@ static struct rk_str token_of(const char *user, int64_t life_s, json_t *groups)
                           sub.n, "aud", "netbird-cli", "exp", (json_int_t)(clock_s + life_s), "iat",
                           (json_int_t)clock_s, "name", user, "jti", serial++);
 
+    ck_ok(external_user_put(&(struct local_users){db, vault, mem},
+                            &(struct external_user){.user = {.subject = sub}}, 1, err));
+    (void)json_object_set_new(c, JWT_CLAIM_GEN, json_integer(gen));
     if (groups)
         (void)json_object_set_new(c, "groups", groups);
     ck_ok(keyring_signer(ring, &key, kid, err));
@@ -92,72 +105,82 @@ static struct rk_str token_of(const char *user, int64_t life_s, json_t *groups)
     return out;
 }
 
-static enum rk_code login(struct rk_str token, enum grpc_status *status, struct rk_err *why)
+static enum auth_fault login(struct rk_str token, struct rk_err *why)
 {
-    struct rpc_jwt *j = bearer_rpc(bearer);
-    struct rpc_jwt_user u = {0};
-    enum rk_code rc = j->check(j, db, mem, token, &u, status, why);
+    struct auth *a = bearer_auth(bearer);
+    struct auth_found u = {0};
+    enum auth_fault f = a->login(a, db, mem, token, &u, why);
 
-    if (rc == RK_OK) {
+    if (f == AUTH_OK) {
         ck_assert_ptr_nonnull(snap_user(u.snap, u.user_id));
         snap_unref(u.snap);
     }
-    return rc;
+    return f;
 }
 
-static enum rk_code rest(struct rk_str token)
+static enum auth_fault rest(struct rk_str token)
 {
-    struct rest_bearer *r = bearer_rest(bearer);
-    const struct snapshot *snap = NULL;
-    struct rk_str id;
+    struct auth *a = bearer_auth(bearer);
+    struct auth_found u = {0};
     struct rk_err why = {0};
-    enum rk_code rc = r->check(r, db, mem, token, &snap, &id, &why);
+    enum auth_fault f = a->request(a, db, mem, token, &u, &why);
 
-    if (rc)
-        ck_assert_str_eq(why.msg, "token invalid"); /* whatever the reason */
-    else
-        snap_unref(snap);
-    return rc;
+    if (f == AUTH_OK)
+        snap_unref(u.snap);
+    return f;
 }
 
 START_TEST(a_token_logs_an_agent_in_once)
 {
-    enum grpc_status status = GRPC_UNKNOWN;
     struct rk_err why = {0};
     struct rk_str t;
 
     setup(_i);
     t = token_of("owner", DAY_S, NULL);
-    ck_assert_msg(login(t, &status, &why) == RK_OK, "%s", why.msg);
-    ck_assert_int_eq(status, GRPC_OK);
-    ck_assert_int_ne(login(t, &status, &why), RK_OK);
-    ck_assert_int_eq(status, GRPC_UNAUTHENTICATED);
+    ck_assert_msg(login(t, &why) == AUTH_OK, "%s", why.msg);
+    ck_assert_int_eq(login(t, &why), AUTH_USED);
     ck_assert_str_eq(why.msg, "JWT already used");
-    ck_assert_int_eq(rest(t), RK_OK); /* for REST it stays good */
-    ck_assert_int_eq(login(token_of("owner", DAY_S, NULL), &status, &why), RK_OK);
+    for (int n = 1; n <= 2; n++) /* not by another text of the same token either */
+        ck_assert_int_eq(login(rk_arena_printf(mem, "%.*s%.*s", RK_STR_ARG(t), n, "=="), &why),
+                         AUTH_BAD);
+    ck_assert_int_eq(rest(t), AUTH_OK); /* for REST it stays good */
+    ck_assert_int_eq(login(token_of("owner", DAY_S, NULL), &why), AUTH_OK);
     teardown();
 }
 END_TEST
 
-START_TEST(agents_are_told_why)
+START_TEST(the_fault_says_what_is_wrong)
 {
-    enum grpc_status status = GRPC_UNKNOWN;
     struct rk_err why = {0};
 
     setup(_i);
-    ck_assert_int_ne(login(token_of("owner", -120, NULL), &status, &why), RK_OK);
-    ck_assert_int_eq(status, GRPC_UNAUTHENTICATED);
-    ck_assert_str_eq(why.msg, "JWT expired");
-    ck_assert_int_ne(login(RK_STR("no token"), &status, &why), RK_OK);
-    ck_assert_int_eq(status, GRPC_INVALID_ARGUMENT);
-    ck_assert_ptr_nonnull(strstr(why.msg, "invalid jwt token, err: "));
-    ck_assert_int_eq(login(token_of("owner", DAY_S, NULL), &status, &why), RK_OK);
+    ck_assert_int_eq(login(token_of("owner", -120, NULL), &why), AUTH_EXPIRED);
+    ck_assert_int_eq(login(RK_STR("no token"), &why), AUTH_BAD);
+    ck_assert_int_eq(login(token_of("owner", DAY_S, NULL), &why), AUTH_OK);
     /* the second one joins the account, and waits for approval */
-    ck_assert_int_eq(login(token_of("second", DAY_S, NULL), &status, &why), RK_FORBIDDEN);
-    ck_assert_int_eq(status, GRPC_PERMISSION_DENIED);
+    ck_assert_int_eq(login(token_of("second", DAY_S, NULL), &why), AUTH_NOT_ALLOWED);
     ck_assert_str_eq(why.msg, "user is pending approval");
-    ck_assert_int_eq(rest(token_of("second", DAY_S, NULL)), RK_OK); /* handlers look */
-    ck_assert_int_eq(rest(token_of("owner", -120, NULL)), RK_UNAUTHENTICATED);
+    ck_assert_int_eq(rest(token_of("second", DAY_S, NULL)), AUTH_OK); /* handlers look */
+    ck_assert_int_eq(rest(token_of("owner", -120, NULL)), AUTH_EXPIRED);
+    teardown();
+}
+END_TEST
+
+START_TEST(tokens_end_with_the_logins_and_the_provider)
+{
+    struct rk_str t, sub;
+
+    setup(_i);
+    t = token_of("owner", DAY_S, NULL);
+    ck_assert_int_eq(rest(t), AUTH_OK);
+    sub = idp_subject_encode(mem, RK_STR("owner"), RK_STR("partner"));
+    ck_ok(logins_end(db, sub, err));
+    ck_assert_int_eq(rest(t), AUTH_EXPIRED);
+    gen = 1;
+    t = token_of("owner", DAY_S, NULL);
+    ck_assert_int_eq(rest(t), AUTH_OK);
+    ck_ok(idp_connector_delete(&(struct idp_connectors){db, vault, mem}, RK_STR("partner"), err));
+    ck_assert_int_eq(rest(t), AUTH_EXPIRED);
     teardown();
 }
 END_TEST
@@ -204,7 +227,7 @@ START_TEST(keys_rotate_and_old_ones_verify_for_a_while)
     clock_s += 20;
     late[1] = another(); /* makes the second */
     ck_assert_uint_eq(n_keys(late[1]), 2);
-    ck_assert_int_eq(rest(old), RK_OK);
+    ck_assert_int_eq(rest(old), AUTH_OK);
     { /* signed by the other process with a key that this one has not seen */
         struct keyring *mine = ring;
 
@@ -213,7 +236,7 @@ START_TEST(keys_rotate_and_old_ones_verify_for_a_while)
         ring = mine;
     }
     ck_assert_uint_eq(n_keys(ring), 1);
-    ck_assert_int_eq(rest(fresh), RK_OK);
+    ck_assert_int_eq(rest(fresh), AUTH_OK);
     ck_assert_uint_eq(n_keys(ring), 2);
     clock_s += 26 * 3600;
     late[2] = another();
@@ -235,7 +258,8 @@ int main(void)
 
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, a_token_logs_an_agent_in_once, 0, env_engines());
-    tcase_add_loop_test(t, agents_are_told_why, 0, env_engines());
+    tcase_add_loop_test(t, the_fault_says_what_is_wrong, 0, env_engines());
+    tcase_add_loop_test(t, tokens_end_with_the_logins_and_the_provider, 0, env_engines());
     tcase_add_loop_test(t, keys_rotate_and_old_ones_verify_for_a_while, 0, env_engines());
     suite_add_tcase(s, t);
     r = srunner_create(s);

@@ -7,7 +7,9 @@
 
 #include <ctype.h>
 
+#include "lib/crypto/pwhash.h"
 #include "lib/crypto/vault.h"
+#include "management/identity/logins.h"
 #include "management/store/migrate.h"
 #include "tests/unit/management/store_env.h"
 
@@ -119,6 +121,75 @@ static void check_sealed(struct db *db)
     ck_assert_uint_eq(n, 2);
 }
 
+static struct local_user again(struct local_users *l, const struct local_user *u)
+{
+    struct local_user now;
+
+    ck_ok(local_user_by_subject(l, u->subject, &now, err));
+    return now;
+}
+
+/* Each recovery code works once; wrong codes are counted until a right one. */
+static void second_factor(struct local_users *l, const struct local_user *u)
+{
+    struct local_user now = *u;
+    bool ok = true;
+
+    ck_ok(local_user_totp_failed(l, u->subject, err));
+    ck_ok(local_user_totp_failed(l, u->subject, err));
+    ck_assert_int_eq(again(l, u).totp_fails, 2);
+    ck_ok(local_user_use_totp(l, u->subject, 8, &ok, err));
+    ck_assert(ok && again(l, u).totp_fails == 0);
+    ck_ok(local_user_use_totp(l, u->subject, 8, &ok, err));
+    ck_assert(!ok);
+    ck_ok(local_user_totp_failed(l, u->subject, err));
+    ck_ok(local_user_use_recovery(l, &now, RK_STR("r3"), &ok, err));
+    ck_assert(!ok);
+    ck_ok(local_user_use_recovery(l, &now, RK_STR("r1"), &ok, err));
+    ck_assert(ok);
+    ck_ok(local_user_use_recovery(l, &now, RK_STR("r1"), &ok, err)); /* read before the first use */
+    ck_assert(!ok);
+    now = again(l, u);
+    ck_assert(rk_str_eqz(now.recovery, "r2") && now.totp_fails == 0);
+    ck_ok(local_user_use_recovery(l, &now, RK_STR("r2"), &ok, err));
+    ck_assert(ok && !again(l, u).recovery.n);
+}
+
+/* What raises the generation, and what does not. */
+static void ends(struct local_users *l, const struct local_user *u)
+{
+    int64_t gen = -1;
+
+    ck_ok(logins_check(l->db, mem, u->subject, 0, err));
+    ck_ok(local_user_change_password(l, u->subject, RK_STR("other"), 10, err));
+    ck_fails(logins_check(l->db, mem, u->subject, 0, err), RK_UNAUTHENTICATED);
+    ck_ok(logins_check(l->db, mem, u->subject, 1, err));
+    ck_fails(local_user_admin_password(l, u->email, RK_STR("short"), 11, err), RK_INVALID);
+    ck_fails(local_user_admin_password(l, RK_STR("x@example.com"), RK_STR("Good-Horse7!"), 11, err),
+             RK_NOT_FOUND);
+    ck_ok(local_user_admin_password(l, u->email, RK_STR("Good-Horse7!"), 11, err));
+    ck_ok(pwhash_verify(again(l, u).pw_hash, RK_STR("Good-Horse7!"), err));
+    ck_ok(local_user_admin_reset_totp(l, u->email, err));
+    ck_assert(!again(l, u).totp.n && again(l, u).totp_last == 0);
+    ck_ok(logins_gen(l->db, u->subject, &gen, err));
+    ck_assert_int_eq(gen, 3);
+    ck_fails(logins_check(l->db, mem, RK_STR("nobody"), 0, err), RK_UNAUTHENTICATED);
+}
+
+START_TEST(long_ids_of_directories_fit)
+{
+    for (size_t n = 1; n <= IDP_SUBJECT_PART; n += 37) {
+        char *text = rk_arena_alloc(mem, n);
+        struct rk_str id = rk_str_of(text, n), sub, user, realm;
+
+        memset(text, 'x', n);
+        sub = idp_subject_encode(mem, id, RK_STR("oidc-1"));
+        ck_assert(idp_subject_decode(mem, sub, &user, &realm));
+        ck_assert(rk_str_eq(user, id) && rk_str_eqz(realm, "oidc-1"));
+    }
+}
+END_TEST
+
 START_TEST(the_table)
 {
     struct env e;
@@ -145,10 +216,12 @@ START_TEST(the_table)
               rk_str_eq(found.name, a.name) && !found.totp.n && found.created_at_us == 5);
     ck_fails(local_user_by_email(&l, RK_STR("carl@example.com"), &found, err), RK_NOT_FOUND);
     ck_ok(local_user_set_password(&l, a.subject, RK_STR("new"), 9, err));
-    ck_ok(local_user_set_totp(&l, a.subject, RK_STR("SECRET"), 7, err));
+    ck_ok(local_user_set_totp(&l, a.subject, RK_STR("SECRET"), 7, RK_STR("r1 r2"), err));
     ck_ok(local_user_by_subject(&l, a.subject, &found, err));
     ck_assert(rk_str_eqz(found.pw_hash, "new") && rk_str_eqz(found.totp, "SECRET") &&
-              found.totp_last == 7);
+              found.totp_last == 7 && found.gen == 0 && rk_str_eqz(found.recovery, "r1 r2"));
+    second_factor(&l, &found);
+    ends(&l, &found);
     ck_ok(local_user_delete(&l, a.subject, err));
     ck_ok(local_user_delete(&l, a.subject, err));
     ck_ok(local_user_count(l.db, &n, err));
@@ -170,6 +243,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, subjects_are_those_of_the_official_server);
     tcase_add_test(t, other_subjects_are_refused);
+    tcase_add_test(t, long_ids_of_directories_fit);
     tcase_add_test(t, addresses);
     tcase_add_test(t, passwords);
     tcase_add_loop_test(t, the_table, 0, env_engines());

@@ -10,6 +10,7 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/rsa.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,13 +27,13 @@
 static struct rk_arena *mem;
 static struct jwk *key, *other;
 
-static enum rk_code find(struct jwks_source *s, struct rk_str kid, struct jwk **out,
-                         struct rk_err *err)
+static enum rk_code find(struct jwks_source *s, struct rk_str kid, enum jwk_alg alg,
+                         struct jwks_found *out, struct rk_err *err)
 {
     (void)s;
-    if (!rk_str_eq(kid, KID))
+    if (!rk_str_eq(kid, KID) || !jwk_fits(key, alg))
         return rk_fail(err, RK_UNAUTHENTICATED, "the token's key is not known");
-    *out = jwk_ref(key);
+    *out = (struct jwks_found){.v = {jwk_ref(key)}, .n = 1};
     return RK_OK;
 }
 
@@ -71,10 +72,14 @@ static struct rk_str token_of(json_t *c, const struct jwk *k)
     return t;
 }
 
+static enum jwt_fault fault;
+
 static enum rk_code try(struct rk_str token, struct rk_err *err)
 {
     struct jwt j;
-    enum rk_code rc = jwt_verify(&issuer, 1, mem, token, NOW, &j, err);
+    enum rk_code rc = jwt_verify(&issuer, 1, mem, token, NOW, &j, &fault, err);
+
+    ck_assert_int_eq(rc == RK_OK, fault == JWT_FINE);
 
     if (rc == RK_OK) {
         ck_assert(rk_str_eqz(jwt_text(j.claims, "sub"), "u1"));
@@ -109,6 +114,24 @@ END_TEST
 
 START_TEST(every_claim_counts)
 {
+    static const struct {
+        enum jwt_fault fault;
+        const char *says[2]; /* what was found, what was expected */
+    } WANT[] = {
+        {JWT_ISSUER, {"\"https://id.test/oauth2/\"", "expected \"https://id.test/oauth2\""}},
+        {JWT_ISSUER, {"\"\"", "expected \"https://id.test/oauth2\""}},
+        {JWT_AUDIENCE, {"\"clix\"", "expected \"dash\", \"cli\""}},
+        {JWT_AUDIENCE, {"[\"x\"]", "expected \"dash\", \"cli\""}},
+        {JWT_AUDIENCE, {"[]", "expected"}},
+        {JWT_AUDIENCE, {"aud is ", "expected"}},
+        {JWT_EXPIRED, {"exp is 1799999939", "now is 1800000000"}},
+        {JWT_EXPIRED, {"no expiration", ""}},
+        {JWT_EXPIRED, {"no expiration", ""}},
+        {JWT_EARLY, {"nbf is 1800000061", "now is 1800000000"}},
+        {JWT_EARLY, {"nbf", "now is"}},
+        {JWT_EARLY, {"iat is 1800000061", "now is 1800000000"}},
+        {JWT_SIGNATURE, {"signature", ""}},
+    };
     struct rk_str bad[] = {
         but("iss", json_string("https://id.test/oauth2/")),
         but("iss", NULL),
@@ -129,7 +152,9 @@ START_TEST(every_claim_counts)
         struct rk_err err = {0};
 
         ck_assert_msg(try(bad[i], &err) == RK_UNAUTHENTICATED, "token %zu", i);
-        ck_assert_msg(jwt_is_expired(&err) == (i >= 6 && i <= 8), "token %zu: %s", i, err.msg);
+        ck_assert_msg(fault == WANT[i].fault, "token %zu: %d, %s", i, fault, err.msg);
+        for (size_t k = 0; k < 2; k++)
+            ck_assert_msg(strstr(err.msg, WANT[i].says[k]), "token %zu: %s", i, err.msg);
     }
 }
 END_TEST
@@ -185,6 +210,9 @@ START_TEST(every_truncation_and_change_is_refused)
     }
     ck_assert_int_eq(try(rk_arena_printf(mem, "%.*s.x", RK_STR_ARG(good)), NULL),
                      RK_UNAUTHENTICATED);
+    for (int n = 1; n <= 3; n++) /* padding would give one token several texts (RFC 7515 2) */
+        ck_assert_int_eq(try(rk_arena_printf(mem, "%.*s%.*s", RK_STR_ARG(good), n, "==="), NULL),
+                         RK_UNAUTHENTICATED);
 }
 END_TEST
 
@@ -232,6 +260,235 @@ START_TEST(keys_on_curves_verify)
     ck_assert_int_eq(jwk_of_ec(RK_STR("P-256"), x, x, &pub, NULL), RK_INVALID); /* not on it */
     ck_assert_int_eq(jwk_of_ec(RK_STR("secp256k1"), x, y, &pub, NULL), RK_INVALID);
     EVP_PKEY_free(k);
+}
+END_TEST
+
+/* ---- whole tokens in every algorithm, from key sets as providers have them ---- */
+
+struct signer { /* open */
+    const char *alg, *typ;
+    EVP_PKEY *key;
+    const EVP_MD *md;
+    bool pss;
+    size_t half; /* of an ES signature */
+};
+
+static struct rk_str b64(const void *p, size_t n)
+{
+    return rk_base64url_encode(mem, rk_str_of(p, n));
+}
+
+static struct rk_str number(EVP_PKEY *k, const char *name)
+{
+    unsigned char raw[1024];
+    BIGNUM *bn = NULL;
+    int n;
+
+    ck_assert_int_eq(EVP_PKEY_get_bn_param(k, name, &bn), 1);
+    n = BN_bn2bin(bn, raw);
+    BN_free(bn);
+    return b64(raw, (size_t)n);
+}
+
+/* The JWK of a key, with more members ("" or ",\"kid\":…"). */
+static const char *jwk_text(EVP_PKEY *k, const char *more)
+{
+    unsigned char raw[160];
+    size_t n = sizeof raw;
+
+    if (EVP_PKEY_is_a(k, "RSA"))
+        return rk_arena_printf(mem, "{\"kty\":\"RSA\",\"n\":\"%.*s\",\"e\":\"%.*s\"%s}",
+                               RK_STR_ARG(number(k, OSSL_PKEY_PARAM_RSA_N)),
+                               RK_STR_ARG(number(k, OSSL_PKEY_PARAM_RSA_E)), more)
+            .p;
+    if (EVP_PKEY_is_a(k, "EC")) {
+        ck_assert_int_eq(
+            EVP_PKEY_get_octet_string_param(k, OSSL_PKEY_PARAM_PUB_KEY, raw, sizeof raw, &n), 1);
+        return rk_arena_printf(
+                   mem, "{\"kty\":\"EC\",\"crv\":\"P-%d\",\"x\":\"%.*s\",\"y\":\"%.*s\"%s}",
+                   n == 65   ? 256
+                   : n == 97 ? 384
+                             : 521,
+                   RK_STR_ARG(b64(raw + 1, n / 2)), RK_STR_ARG(b64(raw + 1 + n / 2, n / 2)), more)
+            .p;
+    }
+    ck_assert_int_eq(EVP_PKEY_get_raw_public_key(k, raw, &n), 1);
+    return rk_arena_printf(mem, "{\"kty\":\"OKP\",\"crv\":\"%s\",\"x\":\"%.*s\"%s}",
+                           n == 32 ? "Ed25519" : "Ed448", RK_STR_ARG(b64(raw, n)), more)
+        .p;
+}
+
+static struct rk_str raw_sign(const struct signer *s, struct rk_str in)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *how = NULL;
+    unsigned char sig[1024], raw[132];
+    const unsigned char *p = sig;
+    size_t n = sizeof sig;
+    ECDSA_SIG *ec;
+
+    ck_assert_int_eq(EVP_DigestSignInit(ctx, &how, s->md, NULL, s->key), 1);
+    if (s->pss) {
+        ck_assert_int_eq(EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING), 1);
+        ck_assert_int_eq(EVP_PKEY_CTX_set_rsa_pss_saltlen(how, RSA_PSS_SALTLEN_DIGEST), 1);
+    }
+    ck_assert_int_eq(EVP_DigestSign(ctx, sig, &n, (const unsigned char *)in.p, in.n), 1);
+    EVP_MD_CTX_free(ctx);
+    if (!s->half)
+        return b64(sig, n);
+    ec = d2i_ECDSA_SIG(NULL, &p, (long)n);
+    ck_assert_int_eq(BN_bn2binpad(ECDSA_SIG_get0_r(ec), raw, (int)s->half), (int)s->half);
+    ck_assert_int_eq(BN_bn2binpad(ECDSA_SIG_get0_s(ec), raw + s->half, (int)s->half), (int)s->half);
+    ECDSA_SIG_free(ec);
+    return b64(raw, 2 * s->half);
+}
+
+static struct rk_str token_by(const struct signer *s, const char *alg, const char *kid)
+{
+    json_t *h = json_pack("{s:s, s:s*, s:s*}", "alg", alg, "typ", s->typ, "kid", kid);
+    json_t *c = claims();
+    char *head = json_dumps(h, 0), *body = json_dumps(c, 0);
+    struct rk_str in = rk_arena_printf(mem, "%.*s.%.*s", RK_STR_ARG(b64(head, strlen(head))),
+                                       RK_STR_ARG(b64(body, strlen(body))));
+
+    free(head);
+    free(body);
+    json_decref(h);
+    json_decref(c);
+    return rk_arena_printf(mem, "%.*s.%.*s", RK_STR_ARG(in), RK_STR_ARG(raw_sign(s, in)));
+}
+
+static struct jwks_set set;
+
+static enum rk_code find_in_set(struct jwks_source *s, struct rk_str kid, enum jwk_alg alg,
+                                struct jwks_found *out, struct rk_err *err)
+{
+    (void)s;
+    return jwks_set_find(&set, kid, alg, out)
+               ? RK_OK
+               : rk_fail(err, RK_UNAUTHENTICATED, "the token's key is not known");
+}
+
+/* Against a set of these keys (JSON texts with commas between). */
+static enum rk_code try_set(const char *keys, struct rk_str token, struct rk_err *err)
+{
+    static struct jwks_source in_set = {.find = find_in_set};
+    struct jwt_issuer i = issuer;
+    struct jwt j = {0};
+    enum rk_code rc;
+
+    ck_assert_int_eq(jwks_parse(rk_arena_printf(mem, "{\"keys\":[%s]}", keys), &set, NULL), RK_OK);
+    i.keys = &in_set;
+    rc = jwt_verify(&i, 1, mem, token, NOW, &j, &fault, err);
+    jwt_done(&j);
+    jwks_set_done(&set);
+    return rc;
+}
+
+static struct signer signers[14];
+static size_t n_signers;
+
+static void signers_make(void)
+{
+    EVP_PKEY *rsa = EVP_RSA_gen(2048U), *c256 = EVP_EC_gen("P-256"), *c384 = EVP_EC_gen("P-384");
+    EVP_PKEY *c521 = EVP_EC_gen("P-521"), *ed = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    EVP_PKEY *ed448 = EVP_PKEY_Q_keygen(NULL, NULL, "ED448");
+    const struct signer all[] = {
+        {"RS256", "JWT", rsa, EVP_sha256(), false, 0},
+        {"RS384", NULL, rsa, EVP_sha384(), false, 0},
+        {"RS512", "jwt", rsa, EVP_sha512(), false, 0},
+        {"RS256", "at+jwt", rsa, EVP_sha256(), false, 0},
+        {"PS256", "JWT", rsa, EVP_sha256(), true, 0},
+        {"PS384", NULL, rsa, EVP_sha384(), true, 0},
+        {"PS512", NULL, rsa, EVP_sha512(), true, 0},
+        {"ES256", "JWT", c256, EVP_sha256(), false, 32},
+        {"ES384", NULL, c384, EVP_sha384(), false, 48},
+        {"ES512", NULL, c521, EVP_sha512(), false, 66},
+        {"ES256", "application/at+jwt", c256, EVP_sha256(), false, 32},
+        {"EdDSA", "JWT", ed, NULL, false, 0},
+        {"EdDSA", NULL, ed448, NULL, false, 0},
+    };
+
+    n_signers = RK_ARRAY_LEN(all);
+    memcpy(signers, all, sizeof all);
+}
+
+static void signers_free(void)
+{
+    for (size_t i = 0; i < n_signers; i++)
+        if (i == 0 || signers[i].key != signers[i - 1].key)
+            if (strcmp(signers[i].typ ? signers[i].typ : "", "application/at+jwt") != 0)
+                EVP_PKEY_free(signers[i].key);
+}
+
+/* Every algorithm that we claim, and never the key of one for another. */
+START_TEST(every_algorithm_verifies_with_its_own_kind_of_key)
+{
+    struct rk_err err = {0};
+
+    signers_make();
+    for (size_t i = 0; i < n_signers; i++) {
+        const struct signer *s = &signers[i];
+        struct rk_str t = token_by(s, s->alg, "k");
+
+        ck_assert_msg(try_set(jwk_text(s->key, ",\"kid\":\"k\""), t, &err) == RK_OK, "%s %s: %s",
+                      s->alg, s->typ ? s->typ : "-", err.msg);
+        for (size_t k = 0; k < n_signers; k++) { /* the header's word for another kind */
+            if (strcmp(signers[k].alg, s->alg) == 0)
+                continue;
+            t = token_by(s, signers[k].alg, "k");
+            ck_assert_msg(try_set(jwk_text(s->key, ",\"kid\":\"k\""), t, &err) ==
+                              RK_UNAUTHENTICATED,
+                          "%s as %s", s->alg, signers[k].alg);
+        }
+    }
+    signers_free();
+}
+END_TEST
+
+START_TEST(keys_are_found_however_the_set_names_them)
+{
+    EVP_PKEY *another = EVP_RSA_gen(2048U);
+    const char *rsa, *ec, *named;
+    struct rk_str t, t_kid;
+    struct rk_err err = {0};
+
+    signers_make();
+    rsa = jwk_text(signers[0].key, "");
+    ec = jwk_text(signers[7].key, "");
+    named = jwk_text(signers[0].key, ",\"kid\":\"a\",\"use\":\"sig\",\"alg\":\"RS256\"");
+    t = token_by(&signers[0], "RS256", NULL);
+    t_kid = token_by(&signers[0], "RS256", "a");
+    /* several keys, none with an id, and a token without one */
+    ck_assert_msg(try_set(rk_arena_printf(mem, "%s,%s", ec, rsa).p, t, &err) == RK_OK, "%s",
+                  err.msg);
+    /* a token without an id where the keys have one: all of its kind are tried */
+    ck_assert_int_eq(
+        try_set(rk_arena_printf(mem, "%s,%s", jwk_text(another, ",\"kid\":\"z\""), named).p, t,
+                &err),
+        RK_OK);
+    /* a token with an id where the key has none */
+    ck_assert_int_eq(try_set(rk_arena_printf(mem, "%s,%s", ec, rsa).p, t_kid, &err), RK_OK);
+    /* one id for two kinds of keys */
+    ck_assert_int_eq(
+        try_set(rk_arena_printf(mem, "%s,%s", jwk_text(signers[7].key, ",\"kid\":\"a\""), named).p,
+                t_kid, &err),
+        RK_OK);
+    /* the set's word for the key counts */
+    ck_assert_int_eq(
+        try_set(jwk_text(signers[0].key, ",\"kid\":\"a\",\"alg\":\"RS512\""), t_kid, &err),
+        RK_UNAUTHENTICATED);
+    ck_assert_int_eq(
+        try_set(jwk_text(signers[0].key, ",\"kid\":\"a\",\"use\":\"enc\""), t_kid, &err),
+        RK_UNAUTHENTICATED);
+    ck_assert_int_eq(
+        try_set(jwk_text(signers[0].key, ",\"kid\":\"a\",\"key_ops\":[\"encrypt\"]"), t_kid, &err),
+        RK_UNAUTHENTICATED);
+    ck_assert_int_eq(
+        try_set(jwk_text(signers[0].key, ",\"kid\":\"a\",\"alg\":\"RSA-OAEP\""), t_kid, &err),
+        RK_UNAUTHENTICATED);
+    EVP_PKEY_free(another);
+    signers_free();
 }
 END_TEST
 
@@ -365,10 +622,11 @@ static const char *set_of(const char *kid)
 static enum rk_code ask(struct jwks_remote *r, struct rk_str kid)
 {
     struct jwks_source *s = jwks_remote_source(r);
-    struct jwk *k = NULL;
-    enum rk_code rc = s->find(s, kid, &k, NULL);
+    struct jwks_found found = {0};
+    enum rk_code rc = s->find(s, kid, JWK_RS256, &found, NULL);
 
-    jwk_unref(k);
+    ck_assert_int_eq(rc == RK_OK, found.n > 0);
+    jwks_found_done(&found);
     return rc;
 }
 
@@ -433,6 +691,8 @@ int main(void)
     tcase_add_test(t, no_other_header_will_do);
     tcase_add_test(t, every_truncation_and_change_is_refused);
     tcase_add_test(t, keys_on_curves_verify);
+    tcase_add_test(t, every_algorithm_verifies_with_its_own_kind_of_key);
+    tcase_add_test(t, keys_are_found_however_the_set_names_them);
     tcase_add_test(t, weak_and_strange_rsa_keys_are_refused);
     tcase_add_test(t, a_private_key_survives_its_text);
     tcase_add_test(t, keys_elsewhere_are_asked_for_seldom);
