@@ -54,6 +54,7 @@ static int run_daemon(struct cli *c, bool foreground)
     struct rk_str config = d->config.n ? d->config : join(c->mem, d->state_dir, "default.json");
     struct app_opts opts = {.daemon = d,
                             .state_path = join(c->mem, d->state_dir, "state.json").p,
+                            .resolv_backup = join(c->mem, d->state_dir, "resolv.conf.original").p,
                             .connect = foreground || d->setup_key.n,
                             .foreground = foreground};
     enum rk_log_level level = RK_INFO;

@@ -723,7 +723,7 @@ static void auto_connect(struct app *a, bool connect)
 
 static enum rk_code open_all(struct app *a, const struct app_opts *opts, struct rk_err *err)
 {
-    struct dns_resolver_opts names = {.log = a->log};
+    struct dns_resolver_opts names = {.log = a->log, .backup = opts->resolv_backup};
     struct tls_client_opts tls = {.ca_file = a->o->ca_file.n ? a->o->ca_file.p : NULL};
     struct rk_str path;
     enum rk_code rc;

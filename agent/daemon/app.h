@@ -23,6 +23,7 @@ struct app_opts { /* borrowed until app_run has returned */
     const struct daemon_opts *daemon;
     struct profile *profile; /* changed and saved by commands */
     const char *state_path;
+    const char *resolv_backup; /* where /etc/resolv.conf is kept while ours is in its place */
     struct rk_log *log;
     bool connect;    /* also when the profile says not to, or is new */
     bool foreground; /* end, with the reason, when the connection ends or fails for good */

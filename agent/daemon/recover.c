@@ -28,7 +28,7 @@ static enum rk_code clean_device(const json_t *v, struct nl_sock *route, struct 
 static enum rk_code clean_names(const json_t *v, struct nl_sock *route RK_UNUSED,
                                 struct rk_err *err)
 {
-    return dns_host_recover(v, NULL, err);
+    return dns_host_recover(v, err);
 }
 
 static enum rk_code clean_sysctls(const json_t *v, struct nl_sock *route RK_UNUSED,

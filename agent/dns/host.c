@@ -117,13 +117,13 @@ size_t dns_host_search(const struct dns_host_config *c, struct rk_str *out, size
     return n;
 }
 
-enum rk_code dns_host_recover(const json_t *v, const char *resolv_conf, struct rk_err *err)
+enum rk_code dns_host_recover(const json_t *v, struct rk_err *err)
 {
     const char *kind = json_string_value(json_object_get(v, "ManagerType"));
     const char *iface = json_string_value(json_object_get(v, "WgIface"));
 
     if (kind && strcmp(kind, dns_host_kind_name(DNS_HOST_FILE)) == 0)
-        return dns_host_file_recover(v, resolv_conf ? resolv_conf : "/etc/resolv.conf", err);
+        return dns_host_file_recover(v, err);
     if (kind && iface && strcmp(kind, dns_host_kind_name(DNS_HOST_RESOLVCONF)) == 0)
         return dns_host_resolvconf_recover(iface, err);
     return RK_OK; /* the others forget our interface when it goes */

@@ -66,7 +66,7 @@ void dns_host_free(struct dns_host *h);
 
 enum dns_host_kind dns_host_kind_of(const struct dns_host *h);
 
-/** For a state file that a killed agent left: undo. resolv_conf NULL: the usual file. */
-enum rk_code dns_host_recover(const json_t *v, const char *resolv_conf, struct rk_err *err) RK_MUST;
+/** For a state file that a killed agent left: undo. */
+enum rk_code dns_host_recover(const json_t *v, struct rk_err *err) RK_MUST;
 
 #endif

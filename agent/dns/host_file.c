@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * /etc/resolv.conf as a plain file: what was there is kept beside it, ours is written, and written
- * again when somebody (a DHCP client) writes another one, which then is the new original.
+ * /etc/resolv.conf as a plain file: what was there is kept with the agent's state, ours is written,
+ * and written again when somebody (a DHCP client) writes another one, which then is the new
+ * original.
  */
 #include "config.h"
 
@@ -14,7 +15,6 @@
 #include <unistd.h>
 
 #include "agent/dns/host_priv.h"
-#include "agent/dns/resolver_priv.h"
 #include "agent/os/files.h"
 #include "lib/base/file.h"
 #include "lib/base/num.h"
@@ -27,8 +27,7 @@
 struct file {
     struct dns_host_way way;
     struct dns_host_opts o;
-    const char *path;
-    char *backup;
+    const char *path, *backup;
     struct rk_ip server;
     struct rk_arena *mem; /* of search */
     struct rk_str search[RESOLVCONF_SEARCH_MAX];
@@ -61,8 +60,9 @@ static void remember(struct file *f, bool absent)
 
     (void)rk_ip_format(&f->server, text);
     state_set(f->o.state, STATE_DNS,
-              json_pack("{s:s,s:s,s:s,s:b}", "ManagerType", dns_host_kind_name(DNS_HOST_FILE),
-                        "DNSAddress", text, "WgIface", f->o.iface, "Absent", absent));
+              json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "ManagerType",
+                        dns_host_kind_name(DNS_HOST_FILE), "DNSAddress", text, "WgIface",
+                        f->o.iface, "File", f->path, "Backup", f->backup, "Absent", absent));
 }
 
 /* A file that is not ours is the original from now on. */
@@ -159,7 +159,6 @@ static void on_change(struct tcp_watch *w, bool readable RK_UNUSED, bool writabl
 
 static void file_free(struct file *f)
 {
-    free(f->backup);
     rk_arena_free(f->mem);
     free(f);
 }
@@ -245,13 +244,6 @@ static void end(struct dns_host_way *w)
         file_free(f);
 }
 
-static char *backup_of(const char *path)
-{
-    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-
-    return rk_str_dupz(rk_arena_printf(mem, "%s" DNS_BACKUP_SUFFIX, path));
-}
-
 struct dns_host_way *dns_host_file_new(const struct dns_host_opts *o)
 {
     struct file *f = rk_calloc(1, sizeof *f);
@@ -259,15 +251,18 @@ struct dns_host_way *dns_host_file_new(const struct dns_host_opts *o)
     f->way = (struct dns_host_way){.apply = apply, .end = end};
     f->o = *o;
     f->path = dns_resolver_file(o->resolver);
-    f->backup = backup_of(f->path);
+    f->backup = dns_resolver_backup(o->resolver);
     f->mem = rk_arena_new(0);
     f->settle_ms = SETTLE_MS;
     return &f->way;
 }
 
-enum rk_code dns_host_file_recover(const json_t *v, const char *resolv_conf, struct rk_err *err)
+enum rk_code dns_host_file_recover(const json_t *v, struct rk_err *err)
 {
-    RK_CLEANUP(rk_freep) char *backup = backup_of(resolv_conf);
+    const char *path = json_string_value(json_object_get(v, "File"));
+    const char *backup = json_string_value(json_object_get(v, "Backup"));
 
-    return restore(resolv_conf, backup, json_is_true(json_object_get(v, "Absent")), err);
+    if (!path || !backup)
+        return RK_OK; /* no record of ours */
+    return restore(path, backup, json_is_true(json_object_get(v, "Absent")), err);
 }

@@ -21,7 +21,7 @@ struct dns_host_way *dns_host_file_new(const struct dns_host_opts *o);
 struct dns_host_way *dns_host_resolvconf_new(const struct dns_host_opts *o);
 
 /* Undoing what a killed agent left. */
-enum rk_code dns_host_file_recover(const json_t *v, const char *resolv_conf, struct rk_err *err);
+enum rk_code dns_host_file_recover(const json_t *v, struct rk_err *err);
 enum rk_code dns_host_resolvconf_recover(const char *iface, struct rk_err *err);
 
 /** Is the resolvconf program there? */

@@ -54,11 +54,9 @@ static size_t usable(const struct dns_resolver *r, const struct resolvconf *c, b
     return n;
 }
 
-/* A file that we wrote says nothing about the host: what was there before lies beside it. */
+/* A file that we wrote says nothing about the host: what was there before is kept elsewhere. */
 static bool read_conf(const struct dns_resolver *r, struct rk_buf *text, struct resolvconf *out)
 {
-    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-
     rk_buf_clear(text);
     if (rk_file_read(r->resolv_conf, 0, text, NULL))
         return false;
@@ -66,7 +64,7 @@ static bool read_conf(const struct dns_resolver *r, struct rk_buf *text, struct 
     if (!out->ours)
         return true;
     rk_buf_clear(text);
-    if (rk_file_read(rk_arena_printf(mem, "%s" DNS_BACKUP_SUFFIX, r->resolv_conf).p, 0, text, NULL))
+    if (rk_file_read(r->backup, 0, text, NULL))
         return false;
     resolvconf_parse(rk_buf_str(text), out);
     return true;
@@ -137,6 +135,16 @@ size_t dns_resolver_search(struct dns_resolver *r, struct rk_arena *mem, struct 
 const char *dns_resolver_file(const struct dns_resolver *r)
 {
     return r->resolv_conf;
+}
+
+const char *dns_resolver_backup(const struct dns_resolver *r)
+{
+    return r->backup;
+}
+
+const char *dns_resolver_hosts(const struct dns_resolver *r)
+{
+    return r->hosts;
 }
 
 /* ---- questions ---- */
@@ -302,6 +310,7 @@ struct dns_resolver *dns_resolver_new(const struct dns_resolver_opts *opts)
     r->loop = opts->loop;
     r->log = opts->log;
     r->resolv_conf = opts->resolv_conf ? opts->resolv_conf : "/etc/resolv.conf";
+    r->backup = opts->backup ? opts->backup : "/var/lib/rook/resolv.conf.original";
     r->hosts = opts->hosts ? opts->hosts : "/etc/hosts";
     r->local = opts->local ? opts->local : LOCAL;
     r->names = dns_names_new(opts->ttl_ms);

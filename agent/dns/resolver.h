@@ -30,6 +30,7 @@ struct dns_resolver_opts { /* open; texts borrowed for life; NULL: the usual pla
     struct rk_loop *loop;
     struct rk_log *log;
     const char *resolv_conf;  /* /etc/resolv.conf */
+    const char *backup;       /* of that file while ours is in its place */
     const char *hosts;        /* /etc/hosts */
     const char *const *local; /* lists of servers that a local daemon keeps, ends in NULL */
     int64_t ttl_ms;           /* of remembered names; 0: 5 minutes */
@@ -62,9 +63,13 @@ size_t dns_resolver_servers(struct dns_resolver *r, struct rk_addr *out, size_t 
 size_t dns_resolver_search(struct dns_resolver *r, struct rk_arena *mem, struct rk_str *out,
                            size_t max);
 
-/** The file that the host's own configuration is read from, with where our backup is when the file
- *  is ours; see host.h. */
+/** The file that the host's own configuration is read from, and where it is kept while ours is in
+ *  its place; see host.h. */
 const char *dns_resolver_file(const struct dns_resolver *r);
+const char *dns_resolver_backup(const struct dns_resolver *r);
+
+/** The hosts file. */
+const char *dns_resolver_hosts(const struct dns_resolver *r);
 
 struct dns_names *dns_resolver_cache(struct dns_resolver *r); /* lent */
 

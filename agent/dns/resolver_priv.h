@@ -7,13 +7,10 @@
 #include "agent/dns/resolver.h"
 #include "lib/net/tcp.h"
 
-/* Where the file manager keeps what was there before. */
-#define DNS_BACKUP_SUFFIX ".original.rook"
-
 struct dns_resolver {
     struct rk_loop *loop;
     struct rk_log *log;
-    const char *resolv_conf, *hosts;
+    const char *resolv_conf, *backup, *hosts;
     const char *const *local;
     struct dns_names *names;
     bool overlay;

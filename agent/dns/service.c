@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "agent/dns/chain.h"
+#include "agent/dns/forwarder.h"
 #include "agent/dns/host.h"
 #include "agent/dns/listen.h"
 #include "agent/dns/local.h"
@@ -26,12 +27,21 @@ struct dns_service {
     struct dns_chain *chain;
     struct dns_local *local;
     struct dns_upstreams *upstreams;
+    struct dns_routes_user routes_user;
+    struct dns_routes *routes;
+    struct dns_forwarder_user forwarder_user;
+    struct dns_forwarder *forwarder;
     struct dns_listener_user listener_user;
     struct dns_listener *listener;
     struct dns_host *host;
     bool enabled;
     uint64_t applied; /* hash of the last configuration; 0: none */
 };
+
+static uint16_t udp_size(uint32_t mtu_bytes)
+{
+    return (uint16_t)rk_max_i64(DNS_UDP_SIZE, (int64_t)mtu_bytes - UDP_OVERHEAD);
+}
 
 /* ---- clients ---- */
 
@@ -115,16 +125,16 @@ static void rebuild(struct dns_service *s)
     struct dns_handler **v;
     struct dns_handler *const *local;
     struct dns_handler *up;
-    size_t n_local = 0, n = 0, n_up = 0;
+    size_t n_local = 0, n = 0, n_up = 0, n_routes = 0;
 
-    if (!s->enabled) {
-        dns_chain_set(s->chain, NULL, 0);
-        return;
-    }
     while (dns_upstreams_handler(s->upstreams, n_up))
         n_up++;
+    while (dns_routes_handler(s->routes, n_routes))
+        n_routes++;
     local = dns_local_handlers(s->local, &n_local);
-    v = rk_calloc(n_local + n_up + 1, sizeof(struct dns_handler *));
+    v = rk_calloc(n_local + n_up + n_routes, sizeof(struct dns_handler *));
+    for (size_t i = 0; i < n_routes; i++)
+        v[n++] = dns_routes_handler(s->routes, i);
     for (size_t i = 0; i < n_local; i++)
         v[n++] = local[i];
     for (size_t i = 0; (up = dns_upstreams_handler(s->upstreams, i)); i++)
@@ -160,12 +170,15 @@ static void host_domains(const struct dns_service *s, struct domains *d)
 {
     const struct dns_domain *domain;
     const struct dns_zone *zone;
+    const struct dns_name *name;
 
     d->v = rk_new_n(d->mem, struct dns_host_domain, DNS_HOST_DOMAINS_MAX);
     for (size_t i = 0; (zone = dns_zones_at(dns_local_zones_get(s->local), i)); i++)
         add_domain(d, &zone->apex, zone->search && !zone->reverse);
     for (size_t i = 0; (domain = dns_upstreams_domain(s->upstreams, i)); i++)
         add_domain(d, &domain->name, domain->search);
+    for (size_t i = 0; (name = dns_routes_domain(s->routes, i)); i++)
+        add_domain(d, name, false);
 }
 
 static void host_down(struct dns_service *s)
@@ -238,9 +251,9 @@ static void disable(struct dns_service *s)
     dns_listener_close(s->listener);
     s->listener = NULL;
     s->enabled = false;
-    rebuild(s);
     dns_local_zones(s->local, NULL);
     (void)!dns_upstreams_set(s->upstreams, &none, NULL, 0, NULL);
+    rebuild(s);
     tell_resolver(s);
 }
 
@@ -286,6 +299,61 @@ enum rk_code dns_service_apply(struct dns_service *s, const Management__DNSConfi
     return rc;
 }
 
+/* ---- names of networks ---- */
+
+enum rk_code dns_service_routes(struct dns_service *s, const struct dns_route *v, size_t n,
+                                struct dns_routes_opts o, struct rk_err *err)
+{
+    o.udp_size = udp_size(s->o.mtu_bytes);
+    if (!dns_routes_set(s->routes, v, n, &o))
+        return RK_OK;
+    rebuild(s);
+    return s->enabled ? host_up(s, err) : RK_OK;
+}
+
+enum rk_code dns_service_forward(struct dns_service *s, const struct rk_str *domains, size_t n,
+                                 uint16_t port, struct rk_err *err)
+{
+    return dns_forwarder_set(s->forwarder, &(struct rk_addr){s->o.v4.ip, port}, domains, n, err);
+}
+
+/* What this host would answer without routes: zones, groups, what it had before. */
+static void ask_inside(struct dns_service *s, const struct dns_msg *msg, struct dns_asker *asker,
+                       struct dns_query **out)
+{
+    dns_chain_ask(s->chain, msg, false, DNS_PRIO_LOCAL, asker, out);
+}
+
+static void routes_ask(struct dns_routes_user *u, const struct dns_msg *msg,
+                       struct dns_asker *asker, struct dns_query **out)
+{
+    ask_inside(rk_container_of(u, struct dns_service, routes_user), msg, asker, out);
+}
+
+static void routes_resolved(struct dns_routes_user *u, struct rk_str id, struct rk_str name,
+                            uint8_t family, const struct rk_ip *ips, size_t n)
+{
+    struct dns_service *s = rk_container_of(u, struct dns_service, routes_user);
+
+    if (s->user->ops->resolved)
+        s->user->ops->resolved(s->user, id, name, family, ips, n);
+}
+
+static void forwarder_ask(struct dns_forwarder_user *u, const struct dns_msg *msg,
+                          struct dns_asker *asker, struct dns_query **out)
+{
+    ask_inside(rk_container_of(u, struct dns_service, forwarder_user), msg, asker, out);
+}
+
+static void forwarder_forwarded(struct dns_forwarder_user *u, struct rk_str domain,
+                                const struct rk_ip *ip)
+{
+    struct dns_service *s = rk_container_of(u, struct dns_service, forwarder_user);
+
+    if (s->user->ops->forwarded)
+        s->user->ops->forwarded(s->user, domain, ip);
+}
+
 json_t *dns_service_json(const struct dns_service *s)
 {
     return s && s->enabled ? dns_upstreams_json(s->upstreams) : json_array();
@@ -311,11 +379,12 @@ enum rk_code dns_service_new(const struct dns_service_opts *opts, struct dns_ser
     struct dns_service *s;
     struct rk_addr custom = {0};
     struct dns_local_opts lo = {.loop = opts->loop, .resolver = opts->resolver, .away = is_away};
-    struct dns_upstreams_opts uo = {
-        .loop = opts->loop,
-        .log = opts->log,
-        .resolver = opts->resolver,
-        .udp_size = (uint16_t)rk_max_i64(DNS_UDP_SIZE, (int64_t)opts->mtu_bytes - UDP_OVERHEAD)};
+    struct dns_upstreams_opts uo = {.loop = opts->loop,
+                                    .log = opts->log,
+                                    .resolver = opts->resolver,
+                                    .udp_size = udp_size(opts->mtu_bytes)};
+    struct dns_forwarder_opts fo = {
+        .loop = opts->loop, .log = opts->log, .hosts = dns_resolver_hosts(opts->resolver)};
 
     if (opts->address.n && (rk_addr_parse(opts->address, &custom, err) || !custom.port))
         return rk_fail(err, RK_INVALID, "--dns-resolver-address \"%.*s\" is not IP:PORT",
@@ -329,6 +398,12 @@ enum rk_code dns_service_new(const struct dns_service_opts *opts, struct dns_ser
     lo.away_arg = s;
     s->local = dns_local_new(&lo);
     s->upstreams = dns_upstreams_new(&uo);
+    s->routes_user = (struct dns_routes_user){.resolved = routes_resolved, .ask = routes_ask};
+    s->routes = dns_routes_new(opts->loop, opts->log, &s->routes_user);
+    s->forwarder_user =
+        (struct dns_forwarder_user){.forwarded = forwarder_forwarded, .ask = forwarder_ask};
+    s->forwarder = dns_forwarder_new(&fo, &s->forwarder_user);
+    rebuild(s);
     tell_resolver(s);
     *out = s;
     return RK_OK;
@@ -340,7 +415,9 @@ void dns_service_free(struct dns_service *s)
         return;
     host_down(s);
     dns_listener_close(s->listener);
+    dns_forwarder_free(s->forwarder); /* its questions are in the chain */
     dns_chain_free(s->chain);
+    dns_routes_free(s->routes);
     dns_local_free(s->local);
     dns_upstreams_free(s->upstreams);
     dns_resolver_overlay_down(s->o.resolver);

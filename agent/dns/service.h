@@ -17,6 +17,7 @@
 
 #include "agent/config/state.h"
 #include "agent/dns/resolver.h"
+#include "agent/dns/route.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/net/addr.h"
@@ -30,6 +31,11 @@ struct dns_service_ops { /* any may be NULL */
     bool (*away)(struct dns_service_user *u, const struct rk_ip *ip);
     /** Something that status shows has changed. */
     void (*changed)(struct dns_service_user *u);
+    /** A name of a domain route has these addresses of one family: see dns_routes_user. */
+    void (*resolved)(struct dns_service_user *u, struct rk_str id, struct rk_str name,
+                     uint8_t family, const struct rk_ip *ips, size_t n);
+    /** A domain that this host routes has this address: see dns_forwarder_user. */
+    void (*forwarded)(struct dns_service_user *u, struct rk_str domain, const struct rk_ip *ip);
 };
 
 struct dns_service_user { /* embed */
@@ -60,6 +66,15 @@ void dns_service_free(struct dns_service *s);
  *  needs none works). */
 enum rk_code dns_service_apply(struct dns_service *s, const Management__DNSConfig *config,
                                struct rk_err *err) RK_MUST;
+
+/** Names of networks behind peers, as they are carried now; see route.h. Errors: the host is not
+ *  told about new domains. */
+enum rk_code dns_service_routes(struct dns_service *s, const struct dns_route *v, size_t n,
+                                struct dns_routes_opts o, struct rk_err *err) RK_MUST;
+
+/** Domains that this host routes for peers; none: no forwarder. See forwarder.h. */
+enum rk_code dns_service_forward(struct dns_service *s, const struct rk_str *domains, size_t n,
+                                 uint16_t port, struct rk_err *err) RK_MUST;
 
 /** Names of the control plane have changed in the resolver. */
 void dns_service_names_changed(struct dns_service *s);

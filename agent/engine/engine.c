@@ -231,6 +231,8 @@ static void host_carried(struct host_user *u)
         set_overlay(e);
     if (e->phase == ENGINE_RUNNING && wg_peers_flush(e->wg, e->dev, &err))
         rk_log(e->log, RK_WARN, "allowed addresses are not set yet", KV_ERR(&err));
+    if (e->phase == ENGINE_RUNNING)
+        engine_names_carried(e);
 }
 
 static void host_lost(struct host_user *u, const struct rk_err *why)

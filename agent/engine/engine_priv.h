@@ -108,6 +108,8 @@ struct engine {
     struct host *host; /* rules, routes, firewall of this machine */
     struct dns_service_user names_user;
     struct dns_service *names; /* NULL until the device is up */
+    bool names_by_peer;        /* names of networks are asked of the peer that routes them */
+    uint16_t names_port;       /* there; 0: the usual one */
     struct rk_timer *timer;    /* reconcile, and the steps of starting and stopping */
 };
 
@@ -133,6 +135,8 @@ void engine_names_config(struct engine *e, const Management__NetbirdConfig *nc);
 enum rk_code engine_names_up(struct engine *e, struct rk_err *err) RK_MUST;
 enum rk_code engine_names_apply(struct engine *e, const Management__NetworkMap *map,
                                 struct rk_err *err) RK_MUST;
+/** Who carries which network has changed. */
+void engine_names_carried(struct engine *e);
 void engine_names_down(struct engine *e);
 json_t *engine_names_json(const struct engine *e); /* owned by the caller */
 

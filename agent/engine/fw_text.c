@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/dns/forwarder.h"
 #include "lib/base/num.h"
 
 enum proto { P_ALL, P_TCP, P_UDP, P_ICMP };
@@ -570,10 +571,25 @@ static void put_masquerade_marks(struct building *b, uint8_t family)
     }
 }
 
+/* Peers ask us what the domains resolve to that we route. Behind the drops of peer rules. */
+static void put_forwarder(struct building *b)
+{
+    static const char *const protos[] = {"udp", "tcp"};
+    bool any = false;
+
+    for (size_t i = 0; b->map && i < b->map->n_routes && !any; i++)
+        any = b->map->routes[i]->n_domains && rk_str_eqz(b->o->own_key, b->map->routes[i]->peer);
+    for (size_t i = 0; any && i < RK_ARRAY_LEN(protos); i++)
+        rk_buf_printf(b->out, "%s dport { %u, %u } accept\n", protos[i], DNS_FORWARD_OLD_PORT,
+                      b->o->names_port);
+}
+
 static void put_filter(struct building *b, uint8_t family)
 {
     put(b, "chain netbird-acl-input-rules {\nct state established,related counter accept\n");
     put_peer_rules(b, family, false);
+    if (family == 4 && b->o->by_name && b->o->serve_routes && b->o->names_port)
+        put_forwarder(b);
     rk_buf_printf(b->out,
                   "}\nchain netbird-acl-input-filter {\n"
                   "type filter hook input priority filter; policy accept;\n"

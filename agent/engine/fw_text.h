@@ -62,6 +62,9 @@ struct fw_opts {         /* borrowed for the call */
     bool by_name;
     const struct fw_name *names;
     size_t n_names;
+    /* Where our forwarder answers peers that ask about domains of ours (and at
+     * DNS_FORWARD_OLD_PORT); open only while there are such domains. */
+    uint16_t names_port;
 };
 
 struct fw_stats { /* for the log */

@@ -96,6 +96,14 @@ void host_check(struct host *h);
 enum rk_code host_resolved(struct host *h, struct rk_str domain, const struct rk_ip *ip,
                            struct rk_err *err) RK_MUST;
 
+/** Networks that are known by names, one by one; false at the end. Lent until the next map. */
+bool host_names(const struct host *h, size_t i, struct routed_names *out);
+
+/** As a client: a name of one of them has resolved; its addresses are routed when this returns. See
+ *  route_set_resolved. */
+void host_name_routed(struct host *h, struct rk_str id, struct rk_str name, uint8_t family,
+                      const struct rk_ip *ips, size_t n);
+
 /** Legacy routing: packets of ours to this address must not enter the overlay. */
 void host_bypass(struct host *h, const struct rk_ip *ip);
 

@@ -211,7 +211,8 @@ enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map
                         .block_lan = s->block_lan_access,
                         .by_name = h->f.by_name,
                         .names = names_list(h, mem),
-                        .n_names = h->f.n_names};
+                        .n_names = h->f.n_names,
+                        .names_port = (uint16_t)h->o.daemon->dns_forwarder_port};
     struct rk_arena *keep = rk_arena_new(0);
     struct fw_domain_sets sets;
     struct fw_stats stats;

@@ -582,3 +582,17 @@ void host_routes_down(struct host *h, bool keep)
     route_set_free(h->r.set);
     h->r = (struct host_routes){.presence = -1};
 }
+
+/* ---- networks that are known by names ---- */
+
+bool host_names(const struct host *h, size_t i, struct routed_names *out)
+{
+    return h->r.on && h->r.set && route_set_names(h->r.set, i, out);
+}
+
+void host_name_routed(struct host *h, struct rk_str id, struct rk_str name, uint8_t family,
+                      const struct rk_ip *ips, size_t n)
+{
+    if (h->r.set && route_set_resolved(h->r.set, id, name, family, ips, n))
+        host_routes_update(h);
+}

@@ -2,9 +2,13 @@
 /* Between an engine and its name service (agent/dns): what it is told, what it asks. */
 #include "config.h"
 
+#include <string.h>
+
+#include "agent/dns/forwarder.h"
 #include "agent/engine/engine_priv.h"
 
-#define URIS_MAX 64
+#define URIS_MAX     64
+#define NETWORKS_MAX 2048
 
 /* Names of the control plane, which are never looked up through the overlay. */
 void engine_names_config(struct engine *e, const Management__NetbirdConfig *nc)
@@ -71,7 +75,74 @@ static void names_changed(struct dns_service_user *u)
     engine_changed(rk_container_of(u, struct engine, names_user));
 }
 
-static const struct dns_service_ops NAMES_OPS = {.away = names_away, .changed = names_changed};
+static void names_resolved(struct dns_service_user *u, struct rk_str id, struct rk_str name,
+                           uint8_t family, const struct rk_ip *ips, size_t n)
+{
+    struct engine *e = rk_container_of(u, struct engine, names_user);
+
+    if (e->phase == ENGINE_RUNNING)
+        host_name_routed(e->host, id, name, family, ips, n);
+}
+
+static void names_forwarded(struct dns_service_user *u, struct rk_str domain,
+                            const struct rk_ip *ip)
+{
+    struct engine *e = rk_container_of(u, struct engine, names_user);
+    struct rk_err err = {0};
+
+    if (e->phase == ENGINE_RUNNING && host_resolved(e->host, domain, ip, &err))
+        rk_log(e->log, RK_WARN, "an address of a domain route is not let through",
+               kv_str("domain", domain), KV_ERR(&err));
+}
+
+static const struct dns_service_ops NAMES_OPS = {.away = names_away,
+                                                 .changed = names_changed,
+                                                 .resolved = names_resolved,
+                                                 .forwarded = names_forwarded};
+
+/* ---- networks that are known by names ---- */
+
+void engine_names_carried(struct engine *e)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct dns_routes_opts o = {.by_peer = e->names_by_peer,
+                                .port = e->names_port,
+                                .interval_ms = e->o.profile->settings.dns_route_interval_ms};
+    struct dns_route *v = rk_new_n(mem, struct dns_route, NETWORKS_MAX);
+    struct routed_names net;
+    struct rk_err err = {0};
+    size_t n = 0;
+
+    for (; e->names && n < NETWORKS_MAX && host_names(e->host, n, &net); n++) {
+        struct epeer *p = net.has_peer ? engine_peer(e, &net.peer) : NULL;
+
+        v[n] = (struct dns_route){.id = net.id, .domains = net.domains, .n_domains = net.n_domains};
+        if (p && p->n_allowed)
+            v[n].peer = p->allowed[0].ip;
+    }
+    if (e->names && dns_service_routes(e->names, v, n, o, &err))
+        rk_log(e->log, RK_WARN, "names of networks are not announced to this host", KV_ERR(&err));
+}
+
+/* Domains that are ours to route: our forwarder answers peers that ask about them. */
+static enum rk_code forward(struct engine *e, const Management__NetworkMap *map, struct rk_err *err)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    const struct settings *s = &e->o.profile->settings;
+    struct rk_str *v = rk_new_n(mem, struct rk_str, DNS_FORWARD_DOMAINS_MAX);
+    bool serve = e->names_by_peer && !s->disable_server_routes && !s->block_inbound;
+    size_t n = 0;
+
+    for (size_t i = 0; serve && i < map->n_routes; i++) {
+        const Management__Route *m = map->routes[i];
+
+        if (strcmp(m->peer, e->own_text) != 0)
+            continue;
+        for (size_t j = 0; j < m->n_domains && n < DNS_FORWARD_DOMAINS_MAX; j++)
+            v[n++] = rk_str_z(m->domains[j]);
+    }
+    return dns_service_forward(e->names, v, n, (uint16_t)e->o.daemon->dns_forwarder_port, err);
+}
 
 /* ---- life ---- */
 
@@ -97,7 +168,17 @@ enum rk_code engine_names_up(struct engine *e, struct rk_err *err)
 enum rk_code engine_names_apply(struct engine *e, const Management__NetworkMap *map,
                                 struct rk_err *err)
 {
-    return e->names ? dns_service_apply(e->names, map->dnsconfig, err) : RK_OK;
+    enum rk_code rc, one;
+    int64_t port = map->dnsconfig ? map->dnsconfig->forwarderport : 0;
+
+    if (!e->names)
+        return RK_OK;
+    if (map->peerconfig)
+        e->names_by_peer = map->peerconfig->routingpeerdnsresolutionenabled;
+    e->names_port = port > 0 && port <= UINT16_MAX ? (uint16_t)port : 0;
+    rc = dns_service_apply(e->names, map->dnsconfig, err);
+    one = forward(e, map, err);
+    return one ? one : rc;
 }
 
 void engine_names_down(struct engine *e)

@@ -28,12 +28,19 @@ struct group {
     struct cand *cands; /* sorted by key */
     size_t n_cands, cap_cands;
     bool has_choice;
+    bool keep; /* addresses stay when a later answer lacks them */
     struct rk_key choice;
 };
 
 struct names { /* a small set of network ids; texts owned */
     char **v;
     size_t n;
+};
+
+struct named { /* an address that a name of a group has resolved to; texts owned */
+    char *id;
+    char *name;
+    struct rk_ip ip;
 };
 
 struct route_set {
@@ -44,6 +51,8 @@ struct route_set {
     bool serves;
     struct names selected, deselected;
     bool deselect_all;
+    struct named *named;
+    size_t n_named, cap_named;
     struct routed *list;
     size_t n_list, cap_list;
 };
@@ -103,6 +112,40 @@ static json_t *names_json(const struct names *s)
     return a;
 }
 
+/* ---- addresses of names ---- */
+
+static void named_drop(struct route_set *s, size_t i)
+{
+    free(s->named[i].id);
+    free(s->named[i].name);
+    s->named[i] = s->named[--s->n_named];
+}
+
+static const struct group *group_of(const struct route_set *s, struct rk_str id)
+{
+    size_t lo = 0, hi = s->n_groups;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int c = rk_str_cmp(s->groups[mid].ha_id, id);
+
+        if (c == 0)
+            return &s->groups[mid];
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+static void named_prune(struct route_set *s)
+{
+    for (size_t i = s->n_named; i-- > 0;)
+        if (!group_of(s, rk_str_z(s->named[i].id)))
+            named_drop(s, i);
+}
+
 /* ---- life ---- */
 
 struct route_set *route_set_new(const struct route_opts *o, const json_t *selection)
@@ -123,6 +166,9 @@ void route_set_free(struct route_set *s)
         return;
     names_clear(&s->selected);
     names_clear(&s->deselected);
+    while (s->n_named)
+        named_drop(s, s->n_named - 1);
+    free(s->named);
     rk_arena_free(s->mem);
     free(s->list);
     free(s);
@@ -177,6 +223,7 @@ static bool read_route(struct route_set *s, struct rk_arena *mem, const Manageme
     c->skip_auto = m->skipautoapply;
     out->net_id = rk_arena_dup(mem, rk_str_z(m->netid));
     if (m->n_domains) {
+        out->keep = m->keeproute;
         out->ha_id = RK_CAT(mem, rk_str_z(m->netid), RK_STR("|"), join_domains(mem, m));
         out->n_domains = m->n_domains;
         out->domains = rk_new_n(mem, struct rk_str, m->n_domains);
@@ -203,6 +250,7 @@ static void merge(struct rk_arena *mem, struct group *into, const struct group *
     into->cands =
         rk_arena_grow(mem, into->cands, into->n_cands, &into->cap_cands, sizeof *into->cands);
     into->cands[into->n_cands++] = g->cands[0];
+    into->keep = into->keep || g->keep;
 }
 
 static bool group_served_by_us(const struct route_set *s, const struct group *g)
@@ -274,6 +322,7 @@ enum rk_code route_set_load(struct route_set *s, const Management__NetworkMap *m
     s->mem = mem;
     s->groups = all;
     s->n_groups = kept;
+    named_prune(s);
     return RK_OK;
 }
 
@@ -495,6 +544,90 @@ static void add_routed(struct route_set *s, struct routed r)
     s->list[s->n_list++] = r;
 }
 
+static void add_named(struct route_set *s, bool has_exit, struct rk_str exit_id)
+{
+    for (size_t i = 0; i < s->n_named; i++) {
+        const struct group *g = group_of(s, rk_str_z(s->named[i].id));
+        const struct rk_ip *ip = &s->named[i].ip;
+
+        if (g && is_selected(s, g, has_exit, exit_id))
+            add_routed(s, (struct routed){.prefix = {*ip, (uint8_t)(rk_ip_size(ip) * 8)},
+                                          .has_peer = g->has_choice,
+                                          .peer = g->choice});
+    }
+}
+
+bool route_set_names(const struct route_set *s, size_t i, struct routed_names *out)
+{
+    struct rk_str exit_id = {0};
+    bool has_exit = active_exit(s, &exit_id);
+
+    for (size_t j = 0; j < s->n_groups; j++) {
+        const struct group *g = &s->groups[j];
+
+        if (!g->n_domains || !is_selected(s, g, has_exit, exit_id) || i-- > 0)
+            continue;
+        *out = (struct routed_names){.id = g->ha_id,
+                                     .domains = g->domains,
+                                     .n_domains = g->n_domains,
+                                     .has_peer = g->has_choice,
+                                     .peer = g->choice};
+        return true;
+    }
+    return false;
+}
+
+static bool has_ip(const struct rk_ip *ips, size_t n, const struct rk_ip *ip)
+{
+    for (size_t i = 0; i < n; i++)
+        if (rk_ip_eq(&ips[i], ip))
+            return true;
+    return false;
+}
+
+/* True when it is new. */
+static bool named_add(struct route_set *s, struct rk_str id, struct rk_str name,
+                      const struct rk_ip *ip)
+{
+    struct rk_prefix p = {*ip, (uint8_t)(rk_ip_size(ip) * 8)};
+
+    for (size_t i = 0; i < s->n_named; i++)
+        if (rk_ip_eq(&s->named[i].ip, ip) && rk_str_eqz(id, s->named[i].id) &&
+            rk_str_eqz(name, s->named[i].name))
+            return false;
+    if (!routable(s, &p) || rk_ip_is_unspecified(ip) || s->n_named == ROUTE_SET_IPS)
+        return false;
+    if (s->n_named == s->cap_named) {
+        s->cap_named = s->cap_named ? s->cap_named * 2 : 16;
+        s->named = rk_realloc(s->named, s->cap_named, sizeof *s->named);
+    }
+    s->named[s->n_named++] =
+        (struct named){.id = rk_str_dupz(id), .name = rk_str_dupz(name), .ip = *ip};
+    return true;
+}
+
+bool route_set_resolved(struct route_set *s, struct rk_str id, struct rk_str name, uint8_t family,
+                        const struct rk_ip *ips, size_t n)
+{
+    const struct group *g = group_of(s, id);
+    bool changed = false;
+
+    if (!g)
+        return false;
+    for (size_t i = s->n_named; i-- > 0 && !g->keep;) {
+        const struct named *d = &s->named[i];
+
+        if (d->ip.family != family || !rk_str_eqz(id, d->id) || !rk_str_eqz(name, d->name) ||
+            has_ip(ips, n, &d->ip))
+            continue;
+        named_drop(s, i);
+        changed = true;
+    }
+    for (size_t i = 0; i < n; i++)
+        changed = named_add(s, id, name, &ips[i]) || changed;
+    return changed;
+}
+
 const struct routed *route_set_list(struct route_set *s, size_t *n)
 {
     struct rk_str exit_id = {0};
@@ -512,6 +645,7 @@ const struct routed *route_set_list(struct route_set *s, size_t *n)
         add_routed(
             s, (struct routed){.prefix = g->prefix, .has_peer = g->has_choice, .peer = g->choice});
     }
+    add_named(s, has_exit, exit_id);
     if (s->n_list)
         qsort(s->list, s->n_list, sizeof *s->list, by_routed);
     for (size_t i = 0; i < s->n_list; i++)
@@ -538,6 +672,24 @@ static json_t *domains_json(const struct group *g)
     return a;
 }
 
+/* Addresses by name. */
+static json_t *named_json(const struct route_set *s, const struct group *g)
+{
+    json_t *o = json_object();
+    char buf[RK_ADDR_TEXT];
+
+    for (size_t i = 0; i < s->n_named; i++) {
+        const struct named *d = &s->named[i];
+
+        if (!rk_str_eqz(g->ha_id, d->id))
+            continue;
+        if (!json_object_get(o, d->name))
+            (void)json_object_set_new(o, d->name, json_array());
+        (void)json_array_append_new(json_object_get(o, d->name), text(rk_ip_format(&d->ip, buf)));
+    }
+    return o;
+}
+
 json_t *route_set_json(const struct route_set *s)
 {
     struct rk_str exit_id = {0};
@@ -550,6 +702,8 @@ json_t *route_set_json(const struct route_set *s)
         json_t *o = json_pack("{s:o,s:b,s:o}", "id", text(g->net_id), "selected",
                               is_selected(s, g, has_exit, exit_id), "domains", domains_json(g));
 
+        if (g->n_domains)
+            (void)json_object_set_new(o, "resolvedIPs", named_json(s, g));
         (void)json_object_set_new(
             o, "network", g->n_domains ? json_string("") : text(rk_prefix_format(&g->prefix, buf)));
         (void)json_array_append_new(a, o);

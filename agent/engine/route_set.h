@@ -22,6 +22,7 @@
 #include "schema/gen/management.pb-c.h"
 
 #define ROUTE_SET_MAX 100000u /* routes of one map */
+#define ROUTE_SET_IPS 16384u  /* addresses that names have resolved to */
 
 struct route_set;
 
@@ -61,6 +62,24 @@ struct routed { /* open */
 /** The selected networks, sorted by prefix, each once (an exit node's hole before its route). Lent
  *  until the next change. */
 const struct routed *route_set_list(struct route_set *s, size_t *n);
+
+/* A selected group that is known by names. */
+struct routed_names { /* open; lent until the next load */
+    struct rk_str id; /* of the group */
+    const struct rk_str *domains;
+    size_t n_domains;
+    bool has_peer;
+    struct rk_key peer;
+};
+
+/** The i-th of them; false at the end. */
+bool route_set_names(const struct route_set *s, size_t i, struct routed_names *out);
+
+/** A name of a group has resolved to these addresses of one family: they are part of the list from
+ *  now on. What the name had before and has no more goes, unless the route says to keep it.
+ *  Addresses that are not for routing are left out. True when the list has changed. */
+bool route_set_resolved(struct route_set *s, struct rk_str id, struct rk_str name, uint8_t family,
+                        const struct rk_ip *ips, size_t n);
 
 /** Choices of the user by network id; "all" for all. append keeps what was selected before.
  *  RK_NOT_FOUND for an id that is not offered; then nothing changes. */

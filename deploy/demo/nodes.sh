@@ -54,6 +54,11 @@ nodes_in() { # NAMESPACE NODE COMMAND…: the same, waiting for its end
 }
 
 # ---- servers: set NODES_URL, then nodes_api METHOD PATH [JSON] works with NODES_TOKEN ----
+# NODES_NAME, when set, is the name under which agents know the server instead of its address.
+
+nodes_agent_url() {
+    echo "http://${NODES_NAME:-$TOPO_SERVER}:8080"
+}
 
 nodes_api() {
     local method=$1 path=$2 body=${3-}
@@ -69,7 +74,7 @@ nodes_own_server() { # start `rookery run` in the middle network; sets NODES_URL
     cat >"$d/config.yaml" <<EOF
 server:
   listenAddress: ":8080"
-  exposedAddress: "$NODES_URL"
+  exposedAddress: "$(nodes_agent_url)"
   stunPorts: [3478]
   dataDir: "$d/data"
   logLevel: ${NODES_LOG_LEVEL:-info}
@@ -149,7 +154,7 @@ nodes_agent_start() { # KIND NS NODE SETUP_KEY: start the daemon, enrol, connect
         (nodes_exec "$ns" "$node" "$ROOK" service run) >"$d/log" 2>&1 &
         echo $! >"$d/pid"
         nodes_wait 10 test -S "$d/run/rook/rook.sock" || return 1
-        nodes_in "$ns" "$node" "$ROOK" up --management-url "$NODES_URL" --setup-key "$key" \
+        nodes_in "$ns" "$node" "$ROOK" up --management-url "$(nodes_agent_url)" --setup-key "$key" \
             --hostname "$node" >"$d/up.log" 2>&1
         ;;
     netbird)
@@ -159,7 +164,7 @@ nodes_agent_start() { # KIND NS NODE SETUP_KEY: start the daemon, enrol, connect
         echo $! >"$d/pid"
         nodes_wait 15 test -S "$d/run/netbird.sock" || return 1
         nodes_in "$ns" "$node" "$NETBIRD_BIN" up --daemon-addr unix:///run/netbird.sock \
-            --management-url "$NODES_URL" --setup-key "$key" --hostname "$node" --disable-dns >"$d/up.log" 2>&1
+            --management-url "$(nodes_agent_url)" --setup-key "$key" --hostname "$node" ${NODES_NETBIRD_FLAGS---disable-dns} >"$d/up.log" 2>&1
         ;;
     esac
 }

@@ -107,7 +107,8 @@ static void make_messages(void)
 
 static void setup(void)
 {
-    struct dns_resolver_opts resolver_opts = {.resolv_conf = RESOLV_CONF};
+    struct dns_resolver_opts resolver_opts = {.resolv_conf = RESOLV_CONF,
+                                              .backup = "/run/rook-test/backup"};
     struct rk_loop *loops[1];
     struct sig_app_opts so = {.loops = loops, .n_loops = 1};
     struct rk_err err = {0};

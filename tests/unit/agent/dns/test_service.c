@@ -18,7 +18,7 @@
 #include "tests/unit/vec.h"
 
 #define CONF   "/run/test/resolv.conf"
-#define BACKUP CONF ".original.rook"
+#define BACKUP "/run/test/state/resolv.conf.original"
 #define BEFORE "search lan.example\nnameserver 127.0.0.2\n"
 
 static struct rk_loop *loop;
@@ -28,6 +28,8 @@ static struct state *state;
 static struct dns_service *s;
 static struct fake_dns host, one, two; /* the host's own, and two for groups */
 static struct dns_service_user user;
+static const char *told; /* the last that the engine was told */
+static unsigned n_told;
 static struct rk_addr at = {.ip = {4, {100, 92, 0, 1}}, .port = 53};
 
 static Management__DNSConfig config;
@@ -112,7 +114,8 @@ static void service(const char *address)
 static void setup(void)
 {
     static const char *const local[] = {NULL};
-    struct dns_resolver_opts o = {.resolv_conf = CONF, .hosts = "/run/test/hosts", .local = local};
+    struct dns_resolver_opts o = {
+        .resolv_conf = CONF, .backup = BACKUP, .hosts = "/run/test/hosts", .local = local};
 
     mem = rk_arena_new(0);
     ck_assert_int_eq(rk_loop_new(&loop, NULL), RK_OK);
@@ -367,16 +370,16 @@ START_TEST(a_killed_agent_leaves_nothing_for_long)
     s = NULL;
     put(CONF, ours);
     put(BACKUP, BEFORE);
-    ck_assert_msg(dns_host_recover(left, CONF, &err) == RK_OK, "%s", err.msg);
+    ck_assert_msg(dns_host_recover(left, &err) == RK_OK, "%s", err.msg);
     ck_assert_str_eq(get(CONF), BEFORE);
     /* somebody else has set the file since: it stays */
     put(CONF, "nameserver 9.9.9.9\n");
     put(BACKUP, BEFORE);
-    ck_assert_int_eq(dns_host_recover(left, CONF, &err), RK_OK);
+    ck_assert_int_eq(dns_host_recover(left, &err), RK_OK);
     ck_assert_str_eq(get(CONF), "nameserver 9.9.9.9\n");
     /* the backup is gone: nothing to give back, and that is said */
     put(CONF, ours);
-    ck_assert_int_eq(dns_host_recover(left, CONF, &err), RK_NOT_FOUND);
+    ck_assert_int_eq(dns_host_recover(left, &err), RK_NOT_FOUND);
     free(ours);
     json_decref(left);
 }
@@ -483,6 +486,121 @@ START_TEST(control_plane_names_need_no_group)
 }
 END_TEST
 
+/* ---- names of networks behind peers ---- */
+
+static void on_resolved(struct dns_service_user *u RK_UNUSED, struct rk_str id, struct rk_str name,
+                        uint8_t family, const struct rk_ip *ips, size_t n)
+{
+    char addr[RK_ADDR_TEXT] = "-";
+
+    if (n)
+        (void)rk_ip_format(&ips[0], addr);
+    told =
+        rk_arena_printf(mem, "%.*s %.*s %u %s", RK_STR_ARG(id), RK_STR_ARG(name), family, addr).p;
+    n_told++;
+}
+
+static void on_forwarded(struct dns_service_user *u RK_UNUSED, struct rk_str domain,
+                         const struct rk_ip *ip)
+{
+    char addr[RK_ADDR_TEXT];
+
+    (void)rk_ip_format(ip, addr);
+    told = rk_arena_printf(mem, "%.*s %s", RK_STR_ARG(domain), addr).p;
+    n_told++;
+}
+
+static const struct dns_service_ops NET_OPS = {.resolved = on_resolved, .forwarded = on_forwarded};
+
+static void routes(bool by_peer, bool has_peer)
+{
+    static const struct rk_str domains[] = {RK_STR("one.test"), RK_STR("*.many.test")};
+    struct dns_route v = {.id = RK_STR("net"), .domains = domains, .n_domains = 2};
+    struct dns_routes_opts o = {.by_peer = by_peer, .port = 22054, .interval_ms = 2000};
+
+    user.ops = &NET_OPS;
+    if (has_peer)
+        v.peer = rk_ip4(127, 0, 0, 5);
+    ck_assert_int_eq(dns_service_routes(s, &v, 1, o, NULL), RK_OK);
+}
+
+START_TEST(names_behind_a_peer_are_asked_of_it)
+{
+    struct fake_dns peer;
+
+    fake_dns_open(&peer, loop, "127.0.0.5:22054", rk_ip4(10, 1, 0, 1));
+    apply();
+    routes(true, true);
+    ck_assert_str_eq(ask("one.test"), "NOERROR edns: one.test 30 A 10.1.0.1");
+    ck_assert_str_eq(told, "net one.test 4 10.1.0.1");
+    ck_assert_str_eq(ask_by("one.test", DNS_AAAA, false), "NOERROR edns:");
+    ck_assert_str_eq(told, "net one.test 6 -");
+    ck_assert_str_eq(ask("x.y.many.test"), "NOERROR edns: x.y.many.test 30 A 10.1.0.1");
+    ck_assert_str_eq(told, "net x.y.many.test 4 10.1.0.1");
+    n_told = 0;
+    ck_assert_str_eq(ask("x.one.test"), "NOERROR edns: x.one.test 30 A 192.0.2.1");
+    ck_assert_str_eq(ask("many.test"), "NOERROR edns: many.test 30 A 192.0.2.1");
+    /* nothing that is not an answer brings a route, and nobody else is asked */
+    peer.mood = FAKE_DNS_NXDOMAIN;
+    ck_assert_str_eq(ask("one.test"), "NXDOMAIN edns:");
+    routes(true, false);
+    host.asked = 0;
+    ck_assert_str_eq(ask("one.test"), "the name server answered SERVFAIL");
+    ck_assert_uint_eq(host.asked, 0);
+    ck_assert_uint_eq(n_told, 0);
+    /* the host sends such names to us */
+    ck_assert_ptr_nonnull(strstr(get(CONF), "nameserver 100.92.0.1"));
+    dns_listener_close(peer.l);
+}
+END_TEST
+
+START_TEST(names_are_looked_up_here_when_peers_do_not)
+{
+    apply();
+    routes(false, false);
+    while (n_told < 2)
+        turn_once();
+    ck_assert_uint_eq(host.asked, 2); /* not for the wildcard */
+    ck_assert_str_eq(ask("one.test"), "NOERROR edns: one.test 30 A 192.0.2.1");
+    ck_assert_str_eq(ask("x.many.test"), "NOERROR edns: x.many.test 30 A 192.0.2.1");
+}
+END_TEST
+
+START_TEST(the_forwarder_resolves_its_domains_and_no_others)
+{
+    static const struct rk_str domains[] = {RK_STR("one.test"), RK_STR("*.many.test")};
+    struct rk_err err = {0};
+
+    user.ops = &NET_OPS;
+    put("/run/test/hosts", "10.1.1.1 pinned.many.test\n");
+    apply();
+    ck_assert_msg(dns_service_forward(s, domains, 2, 22054, &err) == RK_OK, "%s", err.msg);
+    at.port = 22054;
+    ck_assert_str_eq(ask("one.test"), "NOERROR edns: one.test 60 A 192.0.2.1");
+    ck_assert_str_eq(told, "one.test 192.0.2.1");
+    at.port = 5353;
+    ck_assert_str_eq(ask("x.many.test"), "NOERROR edns: x.many.test 60 A 192.0.2.1");
+    ck_assert_str_eq(told, "*.many.test 192.0.2.1");
+    ck_assert_str_eq(ask("pinned.many.test"), "NOERROR edns: pinned.many.test 60 A 10.1.1.1");
+    ck_assert_str_eq(told, "*.many.test 10.1.1.1");
+    n_told = 0;
+    ck_assert_str_eq(ask("x.one.test"), "the name server answered REFUSED");
+    ck_assert_str_eq(ask("www.example"), "the name server answered REFUSED");
+    ck_assert_str_eq(ask_by("one.test", DNS_HTTPS, false), "NOERROR edns:");
+    ck_assert_uint_eq(n_told, 0);
+    /* the last good answer outlives the way to a name server */
+    host.mood = FAKE_DNS_SERVFAIL;
+    ck_assert_str_eq(ask("one.test"), "NOERROR edns: one.test 60 A 192.0.2.1");
+    ck_assert_str_eq(ask("new.many.test"), "the name server answered SERVFAIL");
+    host.mood = FAKE_DNS_NXDOMAIN;
+    ck_assert_str_eq(ask("one.test"), "NXDOMAIN edns:");
+    /* without domains nobody is answered */
+    ck_assert_int_eq(dns_service_forward(s, NULL, 0, 22054, &err), RK_OK);
+    ck_assert_ptr_nonnull(strstr(ask("one.test"), "refused"));
+    at.port = 53;
+}
+END_TEST
+
 START_TEST(a_group_for_nothing_changes_nothing)
 {
     struct rk_err err = {0};
@@ -536,6 +654,9 @@ int main(void)
     tcase_add_test(t, loops_end);
     tcase_add_test(t, control_plane_names_need_no_group);
     tcase_add_test(t, a_group_for_nothing_changes_nothing);
+    tcase_add_test(t, names_behind_a_peer_are_asked_of_it);
+    tcase_add_test(t, names_are_looked_up_here_when_peers_do_not);
+    tcase_add_test(t, the_forwarder_resolves_its_domains_and_no_others);
     tcase_add_test(t, peers_may_not_ask);
     return vec_run(t, "agent/dns/service");
 }

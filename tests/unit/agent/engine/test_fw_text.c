@@ -321,8 +321,15 @@ START_TEST(domains_lead_to_what_they_resolved_to)
     map.routesfirewallrules = rules;
     map.n_routesfirewallrules = 3;
     map.firewallrulesisempty = true;
+    o.names_port = 22054; /* whatever it says: without the switch nobody may ask */
+    text = build(&o, &map, &st);
+    ck_assert_ptr_null(strstr(text, "dport { 5353, 22054 } accept"));
+    free(text);
     o.by_name = true;
     text = build(&o, &map, &st);
+    ck_assert_ptr_nonnull(strstr(text, "udp dport { 5353, 22054 } accept\n"
+                                       "tcp dport { 5353, 22054 } accept\n}\nchain "
+                                       "netbird-acl-input-filter"));
     fwd = block(text, "chain netbird-rt-fwd {");
     ck_assert_uint_eq(sets.n, 3); /* none, {*.a.test, b.test}, {c.test} */
     ck_assert_ptr_nonnull(strstr(fwd, "ip saddr 100.64.0.0/16 ip daddr @nbd000001 meta l4proto tcp "

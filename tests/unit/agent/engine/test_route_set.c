@@ -173,6 +173,79 @@ START_TEST(places_that_are_not_for_routing)
 }
 END_TEST
 
+static void domain(const char *net_id, const char *name, int peer, bool keep)
+{
+    static char *names[16];
+    Management__Route *r = offer(net_id, "192.0.2.0/32", peer, 100);
+
+    names[map.n_routes] = z(name);
+    r->domains = &names[map.n_routes];
+    r->n_domains = 1;
+    r->keeproute = keep;
+}
+
+static bool resolved(const char *id, const char *name, uint8_t family, const char *ips)
+{
+    struct rk_str rest = rk_str_z(ips), one;
+    struct rk_ip v[8];
+    size_t n = 0;
+
+    while (rest.n) {
+        (void)rk_str_cut(rest, ' ', &one, &rest);
+        ck_assert_int_eq(rk_ip_parse(one, &v[n++], NULL), RK_OK);
+    }
+    return route_set_resolved(set, rk_str_z(id), rk_str_z(name), family, v, n);
+}
+
+START_TEST(names_bring_their_addresses)
+{
+    struct routed_names net;
+
+    domain("d", "a.test", A, false);
+    domain("d", "a.test", B, false);
+    domain("k", "*.k.test", A, true);
+    ck_assert_uint_eq(load(), 0);
+    ck_assert_str_eq(now(), "");
+    ck_assert(route_set_names(set, 0, &net) && rk_str_eqz(net.domains[0], "a.test"));
+    ck_assert(route_set_names(set, 1, &net) && !route_set_names(set, 2, &net));
+    ck_assert(resolved("d|a.test", "a.test", 4, "10.1.0.1 10.1.0.2"));
+    ck_assert(!resolved("d|a.test", "a.test", 4, "10.1.0.2 10.1.0.1"));
+    ck_assert(resolved("d|a.test", "a.test", 6, "fd11::1"));
+    ck_assert_str_eq(now(), "10.1.0.1/32=A 10.1.0.2/32=A fd11::1/128=A");
+    /* the answer has changed; the other family is another answer */
+    ck_assert(resolved("d|a.test", "a.test", 4, "10.1.0.3"));
+    ck_assert_str_eq(now(), "10.1.0.3/32=A fd11::1/128=A");
+    /* kept routes stay; each name below a wildcard has its own */
+    ck_assert(resolved("k|*.k.test", "x.k.test", 4, "10.2.0.1"));
+    ck_assert(resolved("k|*.k.test", "x.k.test", 4, "10.2.0.2"));
+    ck_assert_str_eq(now(), "10.1.0.3/32=A 10.2.0.1/32=A 10.2.0.2/32=A fd11::1/128=A");
+    /* they follow their carrier, outlive a map, and go with their network */
+    peers[B].connected = true;
+    ck_assert_str_eq(now(), "10.1.0.3/32=B 10.2.0.1/32=A 10.2.0.2/32=A fd11::1/128=B");
+    (void)load();
+    ck_assert_str_eq(now(), "10.1.0.3/32=B 10.2.0.1/32=A 10.2.0.2/32=A fd11::1/128=B");
+    map.n_routes = 2;
+    (void)load();
+    ck_assert_str_eq(now(), "10.1.0.3/32=B fd11::1/128=B");
+    ck_assert_int_eq(route_set_deselect(set, &(struct rk_str){.p = "d", .n = 1}, 1, NULL), RK_OK);
+    ck_assert_str_eq(now(), "");
+    ck_assert(!route_set_names(set, 0, &net));
+}
+END_TEST
+
+/* A routing peer must not be able to pull in what is not behind it. */
+START_TEST(names_of_places_that_are_not_for_routing)
+{
+    domain("d", "a.test", A, false);
+    (void)load();
+    ck_assert(
+        !resolved("d|a.test", "a.test", 4, "127.0.0.1 0.0.0.0 224.0.0.1 169.254.1.1 100.64.0.7"));
+    ck_assert(!resolved("d|a.test", "a.test", 6, "::1 :: fe80::1 fd00::7"));
+    ck_assert(!resolved("no such", "a.test", 4, "10.1.0.1"));
+    ck_assert_str_eq(now(), "");
+}
+END_TEST
+
 START_TEST(one_prefix_in_two_networks)
 {
     (void)offer("x", "10.1.0.0/16", B, 1);
@@ -278,6 +351,8 @@ int main(void)
     tcase_add_test(t, small_differences_do_not_flap);
     tcase_add_test(t, own_networks_are_not_used_through_others);
     tcase_add_test(t, places_that_are_not_for_routing);
+    tcase_add_test(t, names_bring_their_addresses);
+    tcase_add_test(t, names_of_places_that_are_not_for_routing);
     tcase_add_test(t, one_prefix_in_two_networks);
     tcase_add_test(t, exit_node_without_ipv6_closes_it);
     tcase_add_test(t, only_one_exit_node);
