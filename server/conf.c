@@ -234,7 +234,9 @@ static enum rk_code check_store(struct load *l)
     const char *url;
 
     if (db_url_make(l->mem, c->store_engine, c->store_dsn, RK_STR("/x"), &url, l->err))
-        return rk_wrap(l->err, "server.store");
+        return rk_wrap(l->err, rk_str_istarts(c->store_engine, RK_STR("postgres")) && c->store_dsn.n
+                                   ? "server.store.dsn"
+                                   : "server.store.engine");
     if (db_url_is_pg(url)) {
         if (rk_opt_source_of(&l->o, "server.store.file") != RK_OPT_DEFAULT)
             rk_opts_note(&l->o, RK_STR("server.store.file has no effect: the engine is postgres"));

@@ -247,14 +247,14 @@ START_TEST(addresses_are_brought_to_one_form)
 {
     struct server_config c;
 
-    write_file(
-        "server: {exposedAddress: 'HTTPS://VPN.example.com', signalUri: 'HTTP://s/',\n"
-        "  auth: {issuer: 'HTTPS://vpn.example.com:443/'}, store: {engine: PostGres, dsn: x}}\n");
+    write_file("server: {exposedAddress: 'HTTPS://VPN.example.com', signalUri: 'HTTP://s/',\n"
+               "  auth: {issuer: 'HTTPS://vpn.example.com:443/'}, store: {engine: PostGres, dsn: "
+               "'host=x'}}\n");
     ck_assert_msg(server_config_load(mem, path, &c, NULL, &err) == RK_OK, "%s", err.msg);
     ck_assert(rk_str_eqz(c.exposed_address, "https://VPN.example.com:443"));
     ck_assert(rk_str_eqz(c.signal_uri, "http://s:80"));
     ck_assert(rk_str_eqz(c.auth_issuer, "https://vpn.example.com/oauth2"));
-    ck_assert(rk_str_eqz(c.store_engine, "postgres"));
+    ck_assert(rk_str_ieq(c.store_engine, RK_STR("postgres")));
 }
 END_TEST
 

@@ -134,7 +134,7 @@ START_TEST(bad_servers_are_refused)
     struct servers_opts o = sample();
     struct servers *s;
 
-    o.signal_uri = "signal.example.com";
+    o.signal_uri = "http://";
     ck_assert_int_eq(servers_new(&o, &s, NULL), RK_INVALID);
     o = sample();
     o.stuns = bad_stun;
