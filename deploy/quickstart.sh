@@ -241,12 +241,17 @@ start_unit() {
         useradd --system --home-dir "$data" --shell /usr/sbin/nologin rookery
     chgrp rookery "$etc" "$etc/config.yaml"
     install -d -m 0700 -o rookery -g rookery "$data"
-    sed -e "s|@prefix@|$prefix|g; s|@config@|$etc/config.yaml|g; s|@data@|$data|g" \
-        "$top/deploy/systemd/rookery.service.in" >$unit_dir/rookery.service
+    local unit
+    for unit in rookery rookery-backup; do
+        sed -e "s|@prefix@|$prefix|g; s|@config@|$etc/config.yaml|g; s|@data@|$data|g" \
+            "$top/deploy/systemd/$unit.service.in" >"$unit_dir/$unit.service"
+    done
+    cp "$top/deploy/systemd/rookery-backup.timer" $unit_dir/
     write_certificate_dropin
     systemctl daemon-reload
     check_as_user
     systemctl enable --quiet rookery.service
+    systemctl enable --quiet --now rookery-backup.timer
     if systemctl is-active --quiet rookery; then
         verb=restart
         echo "restarting the server with what was just installed"
@@ -270,9 +275,9 @@ run_setup() {
 remove_all() {
     local packages=$build/packages-added added=
     if [ -d /run/systemd/system ]; then
-        systemctl disable --now --quiet rookery.service 2>/dev/null || true
+        systemctl disable --now --quiet rookery.service rookery-backup.timer 2>/dev/null || true
     fi
-    rm -rf $unit_dir/rookery.service $unit_dir/rookery.service.d "$run_dir"
+    rm -rf $unit_dir/rookery.service $unit_dir/rookery.service.d $unit_dir/rookery-backup.* "$run_dir"
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
     [ ! -f "$build/Makefile" ] || make -C "$build" -s uninstall >/dev/null
     if [ "$keep_data" = 1 ]; then

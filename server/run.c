@@ -7,11 +7,14 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
+#include "lib/base/num.h"
 #include "lib/serve/svc.h"
 #include "management/app.h"
 #include "relay/app.h"
+#include "server/console/socket.h"
 #include "server/options.h"
 #include "server/wiring.h"
 #include "signal/app.h"
@@ -32,6 +35,9 @@ struct server {
     struct wiring w;
     struct svc *svc;
     struct mgmt_app *mgmt;
+    const char *backup_mark;
+    struct console console;
+    struct console_socket *admin;
     struct sig_app *sig;   /* NULL with an external signal server */
     struct relay_app *rly; /* NULL with external relays and STUN servers */
 };
@@ -59,11 +65,34 @@ static const struct server_command CMD = {
     .n = RK_ARRAY_LEN(OPTS),
 };
 
+/* When `rookery admin backup` last wrote one: it leaves a file whose time says so. */
+static void backup_metric(void *arg, struct rk_buf *out)
+{
+    const struct server *s = arg;
+    struct stat st;
+
+    if (stat(s->backup_mark, &st) == 0)
+        rk_buf_printf(out,
+                      "# HELP rookery_last_backup_timestamp_seconds When the last backup was "
+                      "written, Unix time.\n"
+                      "# TYPE rookery_last_backup_timestamp_seconds gauge\n"
+                      "rookery_last_backup_timestamp_seconds %lld\n",
+                      (long long)st.st_mtime);
+}
+
 static enum rk_code start(struct svc_user *u, struct rk_err *err)
 {
     struct server *s = rk_container_of(u, struct server, user);
     enum rk_code rc = s->rly ? relay_app_start(s->rly, err) : RK_OK;
 
+    s->console = (struct console){.m = mgmt_app_engine(s->mgmt),
+                                  .log = s->svc->log,
+                                  .started_unix_ms = rk_unix_ms(),
+                                  .version = PACKAGE_VERSION};
+    s->backup_mark = rk_arena_printf(s->mem, "%.*s/last-backup", RK_STR_ARG(s->c.data_dir)).p;
+    rk_metrics_collect(s->svc->metrics, backup_metric, s);
+    if (rc == RK_OK)
+        rc = console_socket_open(wiring_admin_socket(s->mem, &s->c), &s->console, &s->admin, err);
     if (rc == RK_OK)
         mgmt_app_start(s->mgmt);
     return rc;
@@ -81,7 +110,11 @@ static void stop(struct svc_user *u, void (*done)(void *arg), void *arg)
 
 static void finish(struct svc_user *u, void (*done)(void *arg), void *arg)
 {
-    mgmt_app_stop(rk_container_of(u, struct server, user)->mgmt, done, arg);
+    struct server *s = rk_container_of(u, struct server, user);
+
+    console_socket_close(s->admin);
+    s->admin = NULL;
+    mgmt_app_stop(s->mgmt, done, arg);
 }
 
 static bool ready(struct svc_user *u, const char **why)

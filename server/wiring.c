@@ -111,6 +111,11 @@ enum rk_code wiring_vault(struct rk_arena *mem, const struct server_config *c, s
     return rc ? rk_wrap(err, "the key of the store") : RK_OK;
 }
 
+const char *wiring_admin_socket(struct rk_arena *mem, const struct server_config *c)
+{
+    return rk_arena_printf(mem, "%.*s/admin.sock", RK_STR_ARG(c->data_dir)).p;
+}
+
 enum rk_code wiring_store_url(struct rk_arena *mem, const struct server_config *c, const char **out,
                               struct rk_err *err)
 {

@@ -38,6 +38,9 @@ enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, st
 enum rk_code wiring_vault(struct rk_arena *mem, const struct server_config *c, struct vault **out,
                           struct rk_err *err) RK_MUST;
 
+/** Path of the admin socket, in the data folder. arena */
+const char *wiring_admin_socket(struct rk_arena *mem, const struct server_config *c);
+
 /** Where the database is, for db_open. arena. Errors: RK_INVALID naming the key. */
 enum rk_code wiring_store_url(struct rk_arena *mem, const struct server_config *c, const char **out,
                               struct rk_err *err) RK_MUST;

@@ -22,6 +22,28 @@ void hash_sha256(struct rk_str in, uint8_t out[HASH_SHA256_SIZE])
     (void)crypto_hash_sha256(out, (const uint8_t *)in.p, in.n);
 }
 
+_Static_assert(sizeof(struct hash_sha256_state) >= sizeof(crypto_hash_sha256_state), "state");
+
+static crypto_hash_sha256_state *sha_of(struct hash_sha256_state *s)
+{
+    return (crypto_hash_sha256_state *)(void *)s->opaque;
+}
+
+void hash_sha256_init(struct hash_sha256_state *s)
+{
+    (void)crypto_hash_sha256_init(sha_of(s));
+}
+
+void hash_sha256_add(struct hash_sha256_state *s, struct rk_str in)
+{
+    (void)crypto_hash_sha256_update(sha_of(s), (const uint8_t *)in.p, in.n);
+}
+
+void hash_sha256_end(struct hash_sha256_state *s, uint8_t out[HASH_SHA256_SIZE])
+{
+    (void)crypto_hash_sha256_final(sha_of(s), out);
+}
+
 void hash_sha256_base64(struct rk_str in, char out[HASH_SHA256_TEXT + 1])
 {
     uint8_t digest[HASH_SHA256_SIZE];

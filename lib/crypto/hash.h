@@ -16,6 +16,14 @@
 
 void hash_sha256(struct rk_str in, uint8_t out[HASH_SHA256_SIZE]);
 
+/* The same piece by piece. Plain data of libsodium, in a form that needs no header of it. */
+struct hash_sha256_state {
+    uint64_t opaque[14];
+};
+void hash_sha256_init(struct hash_sha256_state *s);
+void hash_sha256_add(struct hash_sha256_state *s, struct rk_str in);
+void hash_sha256_end(struct hash_sha256_state *s, uint8_t out[HASH_SHA256_SIZE]);
+
 /** Standard base64 of the digest and a NUL: the form in which tokens are stored. */
 void hash_sha256_base64(struct rk_str in, char out[HASH_SHA256_TEXT + 1]);
 struct rk_str hash_sha256_base64_new(struct rk_arena *a, struct rk_str in);

@@ -86,12 +86,10 @@ static bool write_all(int fd, struct rk_str s)
 }
 
 /* Written under a name of its own and then linked, so the real name never shows half a secret. */
-static enum rk_code create(struct rk_arena *mem, struct rk_str dir, const char *name, size_t n,
+enum rk_code keyfile_write(struct rk_str dir, const char *name, struct rk_str text,
                            struct rk_err *err)
 {
     char path[PATH_MAX], tmp[PATH_MAX], suffix[32];
-    uint8_t *raw = rk_arena_alloc(mem, n);
-    struct rk_str text;
     enum rk_code rc = path_of(dir, name, "", path, err);
     int fd;
 
@@ -100,8 +98,6 @@ static enum rk_code create(struct rk_arena *mem, struct rk_str dir, const char *
         rc = path_of(dir, name, suffix, tmp, err);
     if (rc)
         return rc;
-    rk_secret_random(raw, n);
-    text = rk_arena_printf(mem, "%.*s\n", RK_STR_ARG(rk_base64_encode(mem, rk_str_of(raw, n))));
     (void)unlink(tmp);
     fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -109,11 +105,28 @@ static enum rk_code create(struct rk_arena *mem, struct rk_str dir, const char *
     if (!write_all(fd, text))
         rc = rk_fail_errno(err, RK_UNAVAILABLE, errno, "write %s", tmp);
     (void)close(fd);
-    if (rc == RK_OK && link(tmp, path) && errno != EEXIST)
-        rc = rk_fail_errno(err, RK_UNAVAILABLE, errno, "make %s", path);
+    if (rc == RK_OK && link(tmp, path))
+        rc = rk_fail_errno(err, errno == EEXIST ? RK_EXISTS : RK_UNAVAILABLE, errno, "make %s",
+                           path);
     (void)unlink(tmp);
     sync_dir(dir);
     return rc;
+}
+
+static enum rk_code create(struct rk_arena *mem, struct rk_str dir, const char *name, size_t n,
+                           struct rk_err *err)
+{
+    uint8_t *raw = rk_arena_alloc(mem, n);
+    struct rk_str text;
+    struct rk_err why = {0};
+    enum rk_code rc;
+
+    rk_secret_random(raw, n);
+    text = rk_arena_printf(mem, "%.*s\n", RK_STR_ARG(rk_base64_encode(mem, rk_str_of(raw, n))));
+    rc = keyfile_write(dir, name, text, &why);
+    if (rc && rc != RK_EXISTS) /* another process was faster: its value counts */
+        return rk_fail(err, rc, "%s", why.msg);
+    return RK_OK;
 }
 
 enum rk_code keyfile_get(struct rk_arena *mem, struct rk_str dir, const char *name, size_t n,

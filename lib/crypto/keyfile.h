@@ -29,6 +29,11 @@ enum rk_code keyfile_read(struct rk_arena *mem, struct rk_str dir, const char *n
 enum rk_code keyfile_get(struct rk_arena *mem, struct rk_str dir, const char *name, size_t n,
                          struct rk_str *out, bool *made, struct rk_err *err) RK_MUST;
 
+/** Make dir/name with this text, as if it had been made here. Errors: RK_EXISTS, and those of
+ *  keyfile_get. */
+enum rk_code keyfile_write(struct rk_str dir, const char *name, struct rk_str text,
+                           struct rk_err *err) RK_MUST;
+
 /** Remove dir/name; fine when it is not there. */
 void keyfile_remove(struct rk_str dir, const char *name);
 

@@ -89,6 +89,11 @@ static enum rk_code args_check(const struct db_val *args, size_t n_args, struct 
     return RK_OK;
 }
 
+void db_forget(struct db *db)
+{
+    db_stmts_drop(db);
+}
+
 void db_set_lazy(struct db *db, bool on)
 {
     db->lazy = on;
@@ -203,6 +208,15 @@ bool db_col_null(struct db_rows *rows, int col)
     if (rows->err.code == RK_OK && rows->at_row)
         (void)rows->db->ops->column(rows->stmt, col, &v, &rows->err);
     return v.type == DB_NULL;
+}
+
+struct db_val db_col_any(struct db_rows *rows, int col)
+{
+    struct db_val v = {.type = DB_NULL};
+
+    if (rows->err.code == RK_OK && rows->at_row)
+        (void)rows->db->ops->column(rows->stmt, col, &v, &rows->err);
+    return v;
 }
 
 int64_t db_col_i64(struct db_rows *rows, int col)

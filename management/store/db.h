@@ -146,6 +146,8 @@ bool db_col_bool(struct db_rows *rows, int col);
 /** Copied to the arena, with a NUL behind it. */
 struct rk_str db_col_text(struct db_rows *rows, int col, struct rk_arena *mem);
 struct rk_str db_col_blob(struct db_rows *rows, int col, struct rk_arena *mem);
+/** In the column's own type, borrowed until the next db_next: for what copies whole tables. */
+struct db_val db_col_any(struct db_rows *rows, int col);
 /** Borrowed until the next db_next: for columns that are parsed at once. */
 struct rk_str db_col_text_peek(struct db_rows *rows, int col);
 struct rk_str db_col_blob_peek(struct db_rows *rows, int col);
@@ -162,6 +164,9 @@ enum rk_code db_exec(struct db *db, struct rk_err *err, int64_t *changed, const 
 void db_set_lazy(struct db *db, bool on);
 /** Wait for everything that was sent; the first error of it. */
 enum rk_code db_sync(struct db *db, struct rk_err *err) RK_MUST;
+
+/** Forget every prepared statement: for statements whose text does not outlive the connection. */
+void db_forget(struct db *db);
 
 /** A query of exactly one row and one number. Errors: RK_NOT_FOUND without a row. */
 enum rk_code db_get_i64(struct db *db, int64_t *out, struct rk_err *err, const char *sql,

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What an operator sees of rookery: health, log, metrics, keys, journal: ops.py ./rookery"""
 import atexit
-import json
 import os
 import shutil
 import socket
@@ -12,55 +11,8 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from proc import Program, check, clean_env, finish, free_port, get, refused  # noqa: E402
-
-ROOKERY = sys.argv[1]
-
-
-class Server:
-    def __init__(self, folder=None, **env):
-        self.dir = folder or tempfile.mkdtemp(prefix="rookery-ops-")
-        atexit.register(shutil.rmtree, self.dir, True)
-        self.port, self.metrics = free_port(), free_port()
-        self.env = clean_env(
-            ROOKERY_LISTEN_ADDRESS="127.0.0.1:%d" % self.port,
-            ROOKERY_EXPOSED_ADDRESS="http://localhost:%d" % self.port,
-            ROOKERY_DATA_DIR=self.dir, ROOKERY_STUN_PORTS="%d" % free_port(),
-            ROOKERY_HEALTHCHECK_ADDRESS="127.0.0.1:%d" % self.metrics,
-            ROOKERY_METRICS_PORT="0", **env)
-        self.db = self.dir + "/rookery.db"
-        self.start()
-
-    def start(self):
-        self.p = Program([ROOKERY, "run"], self.port, self.env)
-
-    def command(self, *args):
-        return subprocess.run([ROOKERY, *args], env=self.env, capture_output=True, text=True,
-                              timeout=60)
-
-    def setup(self):
-        r = self.command("setup", "--json", "--owner-email", "owner@example.com")
-        assert r.returncode == 0, r.stderr
-        self.token = json.loads(r.stdout)["api_token"]
-
-    def api(self, method, path, body=None):
-        import http.client
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        c.request(method, path, json.dumps(body) if body is not None else None,
-                  {"Authorization": "Token " + self.token, "Content-Type": "application/json"})
-        a = c.getresponse()
-        return a.status, a.read().decode()
-
-    def becomes(self, name, status, has=""):
-        """The health page answers so before long (a look a second; ten for a loaded machine)."""
-        end = time.time() + 20
-        while time.time() < end:
-            got, body = get(self.metrics, "/readyz")
-            if got == status and has in body:
-                break
-            time.sleep(0.05)
-        check(name, got == status and has in body, "%s %s" % (got, body))
-        return json.loads(body)
+from proc import check, finish, get, refused  # noqa: E402
+from rookery import ROOKERY, Server  # noqa: E402
 
 
 def notify_and_health():

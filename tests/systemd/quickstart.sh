@@ -77,6 +77,11 @@ check "the configuration names the link" sd grep -q '/etc/letsencrypt/live/x/ful
 check "it runs as its user" sd bash -c '[ "$(systemctl show -P User rookery)" = rookery ] && systemctl is-active rookery'
 check "it shows the certificate" [ "$(serial)" = serial=01 ]
 check "the unit is closed" sd bash -c 'systemd-analyze security --threshold=15 rookery'
+check "the nightly backup is planned" sd systemctl is-active rookery-backup.timer
+check "and works" sd systemctl start rookery-backup.service
+check "with a file that is whole" sd bash -c 'rookery admin backup /var/lib/rookery/backup/rookery-*.backup --verify'
+check "root can ask the running server" sd rookery admin user list
+check "nobody else can" sd bash -c '! setpriv --reuid nobody --regid nogroup --clear-groups rookery admin user list --config /etc/rookery/config.yaml'
 certificate 30 02
 check "reload works" sd systemctl reload rookery
 for _ in $(seq 100); do [ "$(serial)" = serial=02 ] && break; sleep 0.1; done

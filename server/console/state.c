@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Console commands on the account and the process. */
+#include "config.h"
+
+#include "lib/base/num.h"
+#include "management/engine/presence.h"
+#include "server/console/call.h"
+
+static enum rk_code account(struct call *c, struct rk_err *err)
+{
+    const struct account *a = snap_account(c->op.snap);
+    const struct snapshot *s = c->op.snap;
+    char net[RK_ADDR_TEXT];
+
+    (void)err;
+    c->result = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "id", j_text(a->id), "domain",
+        j_text(a->domain), "dns_domain", j_text(snap_dns_domain(s)), "network",
+        j_text(rk_prefix_format(&a->net4, net)), "created", j_time(a->created_at_us), "serial",
+        (json_int_t)snap_serial(s), "users", (json_int_t)snap_count(s, ENT_USER), "machines",
+        (json_int_t)snap_count(s, ENT_PEER), "groups", (json_int_t)snap_count(s, ENT_GROUP),
+        "policies", (json_int_t)snap_count(s, ENT_POLICY), "setup_keys",
+        (json_int_t)snap_count(s, ENT_SETUP_KEY));
+    return RK_OK;
+}
+
+static enum rk_code status(struct call *c, struct rk_err *err)
+{
+    const struct console *k = c->console;
+    int64_t up = k->log ? (rk_unix_us() / 1000 - k->started_unix_ms) / 1000 : 0;
+
+    (void)err;
+    c->result = json_pack("{s:b, s:s, s:I, s:I, s:b}", "running", k->log != NULL, "version",
+                          k->version, "uptime_s", (json_int_t)up, "connected_machines",
+                          (json_int_t)presence_connected_count(k->m), "set_up", c->op.m != NULL);
+    return RK_OK;
+}
+
+static enum rk_code log_level(struct call *c, struct rk_err *err)
+{
+    enum rk_log_level level;
+    struct rk_str text;
+    enum rk_code rc = arg_need(c, "level", &text, err);
+
+    if (rc == RK_OK)
+        rc = rk_log_level_parse(text, &level, err);
+    if (rc == RK_OK && !c->console->log)
+        rc = rk_fail(err, RK_PRECONDITION, "the server does not run");
+    if (rc)
+        return rc;
+    rk_log_set_level(c->console->log, level);
+    c->result = json_pack("{s:o}", "level", j_text(text));
+    return RK_OK;
+}
+
+const struct console_command CONSOLE_STATE[] = {
+    {"account", account}, {"status", status}, {"log-level", log_level}, {NULL, NULL}};
