@@ -150,7 +150,8 @@ void peer_proxy_from_relay(struct peer_proxy *p, struct rk_str datagram)
         p->rx_data_ms = rk_mono_ms();
     if (p->way.number)
         p->port->ops->way_input(p->port, &p->way, datagram);
-    else
+    else if (!p->port || !p->direct_on || !p->port->ops->inject ||
+             !p->port->ops->inject(p->port, &p->direct, datagram)) /* late: it must not roam back */
         (void)udp_send(p->sock, NULL, NULL, datagram);
 }
 

@@ -15,6 +15,7 @@
 #include "agent/os/link.h"
 #include "agent/wg/backend.h"
 #include "agent/wg/own/own.h"
+#include "agent/wg/raw_port.h"
 #include "lib/base/file.h"
 #include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
@@ -41,6 +42,7 @@ struct wg_device {
     struct wg_kernel *kernel;
     struct wg_uapi *uapi;
     struct wgo *own;
+    struct wg_port *raw;
     pid_t pid; /* 0: no daemon runs */
     uint64_t pid_start;
     int pidfd;
@@ -261,6 +263,7 @@ static void finish_close(void *arg)
         (void)!link_delete(d->route, left.index, NULL);
     if (d->ours && d->mode == WG_DAEMON)
         (void)unlink(d->socket_path);
+    wg_raw_port_close(d->raw);
     wg_kernel_free(d->kernel);
     wg_uapi_free(d->uapi);
     free(d->program);
@@ -340,11 +343,27 @@ const char *wg_device_kind(const struct wg_device *d)
 enum rk_code wg_device_share(struct wg_device *d, bool no_ipv6, struct wg_port **out,
                              struct rk_err *err)
 {
-    (void)no_ipv6;
-    if (!d->own)
-        return rk_fail(err, RK_UNAVAILABLE, "not yet");
-    *out = wgo_port(d->own);
-    return RK_OK;
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
+    struct wg_raw_port_opts o = {
+        .loop = d->loop, .no_ipv6 = no_ipv6, .kernel = d->mode == WG_KERNEL};
+    struct wg_state s = {0};
+    enum rk_code rc;
+
+    if (d->own) {
+        *out = wgo_port(d->own);
+        return RK_OK;
+    }
+    rc = wg_device_read(d, mem, &s, err);
+    if (rc)
+        return rc;
+    o.number = s.port;
+    o.mark = s.mark;
+    wg_raw_port_close(d->raw);
+    d->raw = NULL;
+    rc = wg_raw_port_open(&o, &d->raw, err);
+    if (rc == RK_OK)
+        *out = d->raw;
+    return rc;
 }
 
 pid_t wg_device_pid(const struct wg_device *d, uint64_t *start_ticks)

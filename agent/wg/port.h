@@ -52,6 +52,9 @@ struct wg_port_ops {
     void (*way_close)(struct wg_port *p, struct wg_way *w); /* idempotent */
     /** A datagram that came by the way. */
     void (*way_input)(struct wg_port *p, const struct wg_way *w, struct rk_str datagram);
+    /** Give WireGuard a datagram as if it came from this UDP address. false: cannot. NULL: never
+     *  needed (ways do not roam). */
+    bool (*inject)(struct wg_port *p, const struct rk_addr *from, struct rk_str datagram);
 };
 
 static inline size_t wg_port_sendv(struct wg_port *p, const struct udp_out *v, size_t n)

@@ -527,6 +527,7 @@ START_TEST(two_devices_exchange_data)
     ck_assert_uint_gt(s.peers[0].tx_bytes, 0);
     (void)waitpid(child, &how, 0);
     ck_assert_int_eq(how, 0);
+    (void)ns_run("ip", "link", "del", "v1", NULL); /* else it goes some time after the other end */
     wg_peers_free(t);
     close_device(&o);
     owner_done(&o);
