@@ -23,6 +23,10 @@
 #define STORE_THREADS 16 /* enrolments that wait for one commit together */
 #define REST_THREADS  2  /* of their own, so that returning agents do not keep operators waiting */
 #define REST_QUEUE    1000
+#define HASH_THREADS  2 /* password hashes: a tenth of a second and 32 MiB each */
+#define CALL_THREADS  8 /* calls to external providers, up to ten seconds each */
+#define SLOW_QUEUE    64
+#define SLOW_PER_KEY  32 /* of one address: half of it stays for others */
 /* Operations that wait for a store thread: the agents of a very large fleet, each with one. */
 #define STORE_QUEUE 50000
 #define BUILD_QUEUE HUB_BUILDERS_MAX /* the hub has one work per builder */
@@ -36,7 +40,7 @@ struct mgmt_app {
     struct vault *vault;
     struct probe *probe;
     struct mgmt *mgmt;
-    struct rk_pool *store, *rest_pool, *build;
+    struct rk_pool *store, *rest_pool, *hash_pool, *call_pool, *build;
     struct envelope *envelope;
     struct servers *servers;
     struct netmap_opts netmap;
@@ -316,6 +320,23 @@ static enum rk_code open_rpc(struct mgmt_app *a, const struct mgmt_app_opts *o, 
     return rc ? rc : rpc_attach(a->rpc, o->edge, err);
 }
 
+/* What waits or computes has threads of its own, so that all else goes on meanwhile. */
+static enum rk_code open_rest_pools(struct mgmt_app *a, struct rk_err *err)
+{
+    struct rk_pool_ops ops = mgmt_pool_ops(a->mgmt);
+    enum rk_code rc = rk_pool_new(&a->rest_pool, REST_THREADS, REST_QUEUE, &ops, err);
+
+    if (rc == RK_OK)
+        rc = rk_pool_new(&a->hash_pool, HASH_THREADS, SLOW_QUEUE, &ops, err);
+    if (rc == RK_OK)
+        rc = rk_pool_new(&a->call_pool, CALL_THREADS, SLOW_QUEUE, &ops, err);
+    if (rc)
+        return rc;
+    rk_pool_limit_key(a->hash_pool, SLOW_PER_KEY);
+    rk_pool_limit_key(a->call_pool, SLOW_PER_KEY);
+    return RK_OK;
+}
+
 static bool can_reach(struct rest_jobs *j, struct rk_str peer_id)
 {
     return rpc_can_reach(rk_container_of(j, struct mgmt_app, rest_jobs)->rpc, peer_id);
@@ -341,8 +362,7 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
                                    .log = o->log,
                                    .metrics = o->metrics};
     struct http_h1_opts h = {.trusted = d.trusted, .log = o->log, .metrics = o->metrics};
-    struct rk_pool_ops ops = mgmt_pool_ops(a->mgmt);
-    enum rk_code rc = rk_pool_new(&a->rest_pool, REST_THREADS, REST_QUEUE, &ops, err);
+    enum rk_code rc = open_rest_pools(a, err);
 
     a->rest_jobs.can_reach = can_reach;
     if (rc == RK_OK)
@@ -352,6 +372,8 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
     a->router = http_router_new();
     d.router = a->router;
     d.pool = a->rest_pool;
+    d.hash_pool = a->hash_pool;
+    d.call_pool = a->call_pool;
     rest_attach(a->rest, a->router, &d);
     if (a->idp)
         idp_attach(a->idp, a->router);
@@ -451,6 +473,8 @@ static void *stop_main(void *arg)
 
     http_h1_stop(a->h1, H1_GRACE_MS);
     rk_pool_stop(a->rest_pool);
+    rk_pool_stop(a->hash_pool);
+    rk_pool_stop(a->call_pool);
     rk_pool_stop(a->store);
     mgmt_drain(a->mgmt); /* logins that wait for their commit answer on loops that still turn */
     hub_stop(a->hub);
@@ -478,6 +502,8 @@ void mgmt_app_free(struct mgmt_app *a)
     http_dispatch_free(a->dispatch);
     http_router_free(a->router);
     rk_pool_free(a->rest_pool);
+    rk_pool_free(a->hash_pool);
+    rk_pool_free(a->call_pool);
     rest_free(a->rest);
     rk_pool_free(a->store);
     rk_pool_free(a->build);

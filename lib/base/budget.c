@@ -20,6 +20,9 @@ struct rk_budget_key {
 struct rk_budget {
     size_t max, max_key;
     _Atomic size_t used;
+    atomic_bool high; /* more than an eighth was held since the last fall */
+    void (*fell)(void *arg);
+    void *fell_arg;
     pthread_mutex_t lock; /* guards keys and their number of shares */
     struct rk_map keys;
 };
@@ -104,6 +107,22 @@ enum rk_budget_level rk_budget_level(const struct rk_budget_share *s)
     return all > mine ? all : mine;
 }
 
+void rk_budget_on_fall(struct rk_budget *b, void (*fell)(void *arg), void *arg)
+{
+    b->fell = fell;
+    b->fell_arg = arg;
+}
+
+static void tell_fall(struct rk_budget *b, size_t used)
+{
+    if (used > b->max / 8)
+        atomic_store_explicit(&b->high, true, memory_order_relaxed);
+    else if (used < b->max / 32 && b->fell &&
+             atomic_load_explicit(&b->high, memory_order_relaxed) &&
+             atomic_exchange(&b->high, false))
+        b->fell(b->fell_arg);
+}
+
 enum rk_budget_level rk_budget_hold(struct rk_budget_share *s, size_t n)
 {
     size_t more = n - s->held; /* wraps around when it is less, and so does the sum */
@@ -111,7 +130,7 @@ enum rk_budget_level rk_budget_hold(struct rk_budget_share *s, size_t n)
     if (!s->budget)
         return RK_BUDGET_ROOM;
     if (more) {
-        (void)atomic_fetch_add(&s->budget->used, more);
+        tell_fall(s->budget, atomic_fetch_add(&s->budget->used, more) + more);
         if (s->key)
             (void)atomic_fetch_add(&s->key->used, more);
         s->held = n;

@@ -47,6 +47,10 @@ enum rk_budget_level rk_budget_level(const struct rk_budget_share *s);
 bool rk_budget_short(const struct rk_budget_share *s);
 #define RK_BUDGET_MUCH ((size_t)64 * 1024)
 
+/** Tell fell(arg) when much has been held and most of it has been given back: the time to return
+ *  memory to the system. On whatever thread gave back; before the first share. */
+void rk_budget_on_fall(struct rk_budget *b, void (*fell)(void *arg), void *arg);
+
 /** Bytes held by all shares, for metrics and tests. */
 size_t rk_budget_used(const struct rk_budget *b);
 

@@ -53,15 +53,24 @@ static int trim_object(struct dl_phdr_info *o, size_t size, void *arg)
     return 0;
 }
 
-void rk_trim(void)
+void rk_trim_heap(void)
 {
     (void)malloc_trim(0);
+}
+
+void rk_trim(void)
+{
+    rk_trim_heap();
     (void)dl_iterate_phdr(trim_object, NULL);
 }
 
 #else
 
 void rk_trim(void)
+{
+}
+
+void rk_trim_heap(void)
 {
 }
 

@@ -13,4 +13,7 @@
  */
 void rk_trim(void);
 
+/** Return free heap only, all of it: after a burst. Takes milliseconds; not on a loop. */
+void rk_trim_heap(void);
+
 #endif

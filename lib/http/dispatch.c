@@ -171,6 +171,14 @@ bool http_call_body(struct http_call *c, struct rk_str in)
 
 /* ---- the answer ---- */
 
+bool http_req_move(struct http_req *req, unsigned to)
+{
+    if (!(req->pools & to))
+        return false;
+    req->move_to = to;
+    return true;
+}
+
 /* The guard and the handler; also what they cost, so on a pool thread if they may block. */
 static void serve(struct http_call *c, struct db *db, bool guarded, struct rk_err *err)
 {
@@ -181,6 +189,9 @@ static void serve(struct http_call *c, struct db *db, bool guarded, struct rk_er
         rc = o->guard(&c->req, &c->resp, db, err);
     if (!rc)
         rc = c->req.route->handler(&c->req, &c->resp, db, err);
+    if (!rc && c->req.move_to) /* not done yet: again in another pool */
+        return;
+    c->req.move_to = 0;
     if (rc) {
         err->code = rc;
         http_reply_log_failure(o->log, &c->req, err);
@@ -199,15 +210,54 @@ static void work_run(struct rk_work *w, struct db *db)
     struct http_call *c = rk_container_of(w, struct http_call, work);
     struct rk_err err = {0};
 
-    serve(c, db, false, &err);
+    serve(c, db, c->moved, &err);
+}
+
+static void work_done(struct rk_work *w, enum rk_code rc);
+
+static struct rk_pool *pool_of(const struct http_dispatch *d, unsigned flags)
+{
+    if (flags & HTTP_CALLS_OUT && d->o.call_pool)
+        return d->o.call_pool;
+    if (flags & HTTP_HASHES && d->o.hash_pool)
+        return d->o.hash_pool;
+    return d->o.pool;
+}
+
+/* To the pool for these flags; when its line is full the answer is 503. */
+static bool submit(struct http_call *c, unsigned flags)
+{
+    struct http_dispatch *d = c->d;
+    const struct rk_ip *ip = &c->req.peer.ip;
+
+    c->req.pools = 0;
+    for (unsigned f = HTTP_HASHES; f <= HTTP_CALLS_OUT; f <<= 1)
+        if (pool_of(d, f) != pool_of(d, flags))
+            c->req.pools |= f;
+    c->work = (struct rk_work){.run = work_run, .done = work_done, .loop = c->loop};
+    c->work.key = rk_work_key(rk_str_of(ip->b, ip->family == 6 ? 8 : 4)); /* a customer's /64 */
+    if (rk_pool_submit(pool_of(d, flags), &c->work) == RK_OK)
+        return true;
+    (void)refuse(c, RK_UNAVAILABLE, 0, "too many requests are waiting");
+    return false;
 }
 
 static void work_done(struct rk_work *w, enum rk_code rc)
 {
     struct http_call *c = rk_container_of(w, struct http_call, work);
+    unsigned to = c->req.move_to;
 
-    if (rc)
+    c->req.move_to = 0;
+    if (!rc && to) {
+        c->moved = true;
+        if (submit(c, to))
+            return;
+        rc = RK_LIMIT;
+    } else if (rc) {
         (void)refuse(c, RK_UNAVAILABLE, 0, "server is stopping");
+    }
+    if (rc && c->moved && c->d->o.finish && c->req.user)
+        c->d->o.finish(&c->req);
     c->state = HTTP_CALL_READY;
     c->ops->ready(c);
 }
@@ -225,7 +275,7 @@ static bool serve_inline(struct http_call *c)
         serve(c, NULL, false, &err);
         return true;
     }
-    if (!(c->req.route->flags & HTTP_INLINE))
+    if (!(c->req.route->flags & HTTP_INLINE) || (c->loop && c->gzip))
         return false;
     if (!public && (c->loop || !o->try_guard || !o->try_guard(&c->req, &rc, &err)))
         return false;
@@ -239,19 +289,9 @@ static bool serve_inline(struct http_call *c)
     return true;
 }
 
-static struct rk_pool *pool_of(const struct http_dispatch *d, unsigned flags)
-{
-    if (flags & HTTP_CALLS_OUT && d->o.call_pool)
-        return d->o.call_pool;
-    if (flags & HTTP_HASHES && d->o.hash_pool)
-        return d->o.hash_pool;
-    return d->o.pool;
-}
-
 bool http_call_end(struct http_call *c)
 {
     struct http_dispatch *d = c->d;
-    char key[RK_BUDGET_KEY_MAX];
 
     if (c->state == HTTP_CALL_DECIDED || c->state == HTTP_CALL_READY)
         c->state = HTTP_CALL_READY;
@@ -269,14 +309,10 @@ bool http_call_end(struct http_call *c)
         c->state = HTTP_CALL_READY;
         return true;
     }
-    c->work = (struct rk_work){.run = work_run, .done = work_done, .loop = c->loop};
-    c->work.key = rk_work_key(http_addr_key(&c->req.peer, key));
     if (c->ops->out)
         c->ops->out(c);
-    if (rk_pool_submit(pool_of(d, c->req.route->flags), &c->work)) {
-        (void)refuse(c, RK_UNAVAILABLE, 0, "too many requests are waiting");
+    if (!submit(c, c->req.route->flags))
         c->ops->ready(c);
-    }
     return false;
 }
 

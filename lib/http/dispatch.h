@@ -93,7 +93,7 @@ struct http_call { /* embedded by the adapter, in req.mem or around it */
     struct rk_buf body;
     size_t body_seen;
     bool no_room; /* for this body, among those of all requests */
-    bool gzip;
+    bool gzip, moved;
     struct rk_work work;
     int64_t start_ms;
 };

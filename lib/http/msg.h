@@ -55,9 +55,16 @@ struct http_req { /* open; everything is arena memory of `mem` or borrowed until
     struct rk_arena *mem;
     char id[RK_XID_LEN + 1]; /* also sent as X-Request-Id */
     const struct http_route *route;
-    void *app;        /* http_h1_opts.app */
-    const void *user; /* what http_h1_opts.guard found out about the caller; its own type */
+    void *app;        /* http_dispatch_opts.app */
+    const void *user; /* what http_dispatch_opts.guard found out about the caller; its own type */
+    unsigned pools;   /* private: those one could move to, of enum http_route_flags */
+    unsigned move_to; /* private */
 };
+
+/** For a handler that finds out late that it is about to hash a password (HTTP_HASHES) or to wait
+ *  for another server (HTTP_CALLS_OUT) and whose route does not say so: true: return RK_OK at once
+ *  with nothing done, the handler is called again where that is allowed; false: it is there. */
+bool http_req_move(struct http_req *req, unsigned to);
 
 /** First header of that name (any case), trimmed; false where absent. */
 bool http_req_header(const struct http_req *req, const char *name, struct rk_str *out);

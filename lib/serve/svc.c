@@ -15,6 +15,8 @@
 #include "lib/base/trim.h"
 #include "lib/serve/pages.h"
 
+enum { TRIM_BURST_MS = 500 };
+
 struct svc_priv {
     struct rk_proc *proc;
     struct rk_arena *mem;
@@ -369,6 +371,14 @@ static void end(struct svc *s, enum stage at, int64_t grace_ms)
     stop_loops(s);
 }
 
+/* What strangers made us keep is gone: give it back, a moment later. Any thread. */
+static void much_freed(void *arg)
+{
+    const struct svc *s = arg;
+
+    rk_proc_wake(s->priv->proc);
+}
+
 /* The end of the wait for the next event: what is due first, memory or the watchdog. */
 static int64_t wait_ms(int64_t trim_at_ms, int64_t dog_ms)
 {
@@ -382,14 +392,21 @@ static void serve(struct svc *s)
 {
     int64_t trim_at_ms = rk_mono_ms() + RK_TRIM_AFTER_MS, dog_ms = rk_notify_watchdog_ms();
     enum rk_proc_event e;
+    bool settled = false;
 
     while ((e = rk_proc_wait(s->priv->proc, wait_ms(trim_at_ms, dog_ms))) != RK_PROC_TERMINATE) {
         if (dog_ms)
             rk_notify("WATCHDOG=1");
         if (e == RK_PROC_RELOAD)
             reload(s);
-        if (e == RK_PROC_TIMEOUT && trim_at_ms && rk_mono_ms() >= trim_at_ms) {
-            rk_trim();
+        if (e == RK_PROC_WOKEN) /* by much_freed */
+            trim_at_ms = rk_mono_ms() + TRIM_BURST_MS;
+        if (trim_at_ms && rk_mono_ms() >= trim_at_ms) {
+            if (settled)
+                rk_trim_heap();
+            else
+                rk_trim();
+            settled = true;
             trim_at_ms = 0;
         }
     }
@@ -402,6 +419,7 @@ enum rk_code svc_run(struct svc *s, struct svc_user *user, int64_t grace_ms, str
     enum rk_code rc;
 
     p->user = user;
+    rk_budget_on_fall(edge_budget(s->edge), much_freed, s);
     rc = begin(s, &at, err);
     if (rc) {
         end(s, at, 0);

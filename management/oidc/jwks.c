@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "lib/base/arena.h"
 #include "lib/base/num.h"
@@ -126,8 +127,11 @@ struct jwks_remote {
     char *issuer, *keys_url, *ca_file;
     struct rk_log *log;
     int64_t (*now_ms)(void);
-    pthread_mutex_t fetching; /* one fetch at a time; taken before lock */
-    pthread_mutex_t lock;     /* guards what follows */
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t fetched;
+    pthread_t fetcher;       /* asks the issuer, so that no other thread has to wait for it */
+    bool fetching, joinable; /* it does so now; it has been started */
+    struct rk_err why;       /* the last fetch failed */
     struct jwks_set set;
     bool asked;             /* tried_ms is valid */
     int64_t tried_ms;       /* last fetch, successful or not */
@@ -197,59 +201,86 @@ static enum rk_code fetch(struct jwks_remote *r, struct jwks_set *set, int64_t *
     return RK_OK;
 }
 
-/* The cached keys, and whether asking the issuer is due and allowed. */
+/* Locked. The cached keys, and whether asking the issuer is due and allowed. */
 static bool look(struct jwks_remote *r, struct rk_str kid, enum jwk_alg alg, struct jwks_found *out,
                  bool *ask)
 {
     int64_t now = r->now_ms();
-    bool found;
+    bool found = jwks_set_find(&r->set, kid, alg, out);
 
-    (void)pthread_mutex_lock(&r->lock);
-    found = jwks_set_find(&r->set, kid, alg, out);
-    *ask = (!found || now >= r->fresh_until_ms) &&
+    *ask = !r->fetching && (!found || now >= r->fresh_until_ms) &&
            (!r->asked || now - r->tried_ms >= JWKS_REFRESH_MIN_MS);
-    (void)pthread_mutex_unlock(&r->lock);
     return found;
 }
 
-static enum rk_code refresh(struct jwks_remote *r, struct rk_err *err)
+static void *fetch_main(void *arg)
 {
+    struct jwks_remote *r = arg;
     struct jwks_set fresh = {0}, old = {0};
+    struct rk_err why = {0};
     int64_t age = 0;
-    enum rk_code rc = fetch(r, &fresh, &age, err);
 
+    if (fetch(r, &fresh, &age, &why))
+        rk_log(r->log, RK_WARN, "the old keys stay in use", KV_ERR(&why));
     (void)pthread_mutex_lock(&r->lock);
     r->asked = true;
     r->tried_ms = r->now_ms();
-    if (rc == RK_OK) {
+    r->why = why;
+    if (!why.code) {
         old = r->set;
         r->set = fresh;
         r->fresh_until_ms = r->tried_ms + age;
     }
+    r->fetching = false;
+    (void)pthread_cond_broadcast(&r->fetched);
     (void)pthread_mutex_unlock(&r->lock);
     jwks_set_done(&old);
-    return rc;
+    return NULL;
+}
+
+/* Locked. */
+static void start_fetch(struct jwks_remote *r)
+{
+    if (r->joinable)
+        (void)pthread_join(r->fetcher, NULL); /* it is at its end: it does not fetch any more */
+    r->fetching = r->joinable = pthread_create(&r->fetcher, NULL, fetch_main, r) == 0;
+    if (!r->fetching)
+        (void)rk_fail(&r->why, RK_UNAVAILABLE, "no thread to ask the token issuer");
+}
+
+/* Locked. Until the fetch under way is over, but not for long: the issuer may be slow, and who
+ * waits here may be a stranger with a token that he made up. */
+static void await_fetch(struct jwks_remote *r)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += JWKS_WAIT_S;
+    while (r->fetching && pthread_cond_timedwait(&r->fetched, &r->lock, &until) == 0)
+        ;
 }
 
 static enum rk_code remote_find(struct jwks_source *s, struct rk_str kid, enum jwk_alg alg,
                                 struct jwks_found *out, struct rk_err *err)
 {
     struct jwks_remote *r = rk_container_of(s, struct jwks_remote, source);
-    struct rk_err why = {0};
-    bool ask, found = look(r, kid, alg, out, &ask);
+    struct rk_err why;
+    bool ask, found;
 
-    if (ask) {
-        (void)pthread_mutex_lock(&r->fetching);
+    (void)pthread_mutex_lock(&r->lock);
+    found = look(r, kid, alg, out, &ask);
+    if (ask)
+        start_fetch(r);
+    /* one waits for what he has caused; all do at first, when nobody has a key */
+    if (ask || (!found && !r->asked)) {
         jwks_found_done(out);
-        found = look(r, kid, alg, out, &ask); /* somebody else may just have asked */
-        if (ask && refresh(r, &why))
-            rk_log(r->log, RK_WARN, "the old keys stay in use", KV_ERR(&why));
-        else if (ask) {
-            jwks_found_done(out);
-            found = look(r, kid, alg, out, &ask);
-        }
-        (void)pthread_mutex_unlock(&r->fetching);
+        await_fetch(r);
+        found = look(r, kid, alg, out, &ask);
     }
+    why = r->why;
+    if (r->fetching)
+        (void)rk_fail(&why, RK_UNAVAILABLE, "the keys of the token issuer are being fetched");
+    (void)pthread_mutex_unlock(&r->lock);
     if (found)
         return RK_OK;
     return why.code ? rk_fail(err, RK_UNAVAILABLE, "%s", why.msg)
@@ -266,7 +297,7 @@ struct jwks_remote *jwks_remote_new(const struct jwks_remote_opts *o)
     r->ca_file = o->ca_file ? rk_str_dupz(rk_str_z(o->ca_file)) : NULL;
     r->log = o->log;
     r->now_ms = o->now_ms ? o->now_ms : rk_mono_ms;
-    (void)pthread_mutex_init(&r->fetching, NULL);
+    (void)pthread_cond_init(&r->fetched, NULL);
     (void)pthread_mutex_init(&r->lock, NULL);
     return r;
 }
@@ -275,8 +306,10 @@ void jwks_remote_free(struct jwks_remote *r)
 {
     if (!r)
         return;
+    if (r->joinable)
+        (void)pthread_join(r->fetcher, NULL);
     jwks_set_done(&r->set);
-    (void)pthread_mutex_destroy(&r->fetching);
+    (void)pthread_cond_destroy(&r->fetched);
     (void)pthread_mutex_destroy(&r->lock);
     free(r->issuer);
     free(r->keys_url);

@@ -64,6 +64,7 @@ bool jwks_set_find(const struct jwks_set *s, struct rk_str kid, enum jwk_alg alg
 /* ---- the keys of an external issuer ---- */
 
 #define JWKS_REFRESH_MIN_MS 30000       /* an unknown key id makes us ask this often at most */
+#define JWKS_WAIT_S         2           /* for the issuer's answer; it goes on without us */
 #define JWKS_AGE_MIN_MS     (5 * 60000) /* whatever Cache-Control says */
 #define JWKS_AGE_MAX_MS     (24 * 3600000)
 

@@ -23,7 +23,7 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_GET,    "/api/openapi.json",                                       rest_openapi,               OPEN | HTTP_INLINE, NULL},
     {HTTP_GET,    "/api/instance",                                           rest_instance_get,          OPEN,  NULL},
     {HTTP_GET,    "/api/instance/version",                                   rest_instance_version,      READ,  NULL},
-    {HTTP_POST,   "/api/setup",                                              rest_setup,                 OPEN,  NULL},
+    {HTTP_POST,   "/api/setup",                                              rest_setup,                 OPEN | HTTP_HASHES, NULL},
 
     {HTTP_GET,    "/api/accounts",                                           rest_accounts_list,         READ,  NULL},
     {HTTP_PUT,    "/api/accounts/{accountId}",                               rest_accounts_update,       WRITE, NULL},
@@ -54,14 +54,14 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_DELETE, "/api/policies/{policyId}",                                rest_policies_delete,       WRITE, NULL},
 
     {HTTP_GET,    "/api/users",                                              rest_users_list,            READ,  NULL},
-    {HTTP_POST,   "/api/users",                                              rest_users_create,          WRITE, NULL},
+    {HTTP_POST,   "/api/users",                                              rest_users_create,          WRITE | HTTP_HASHES, NULL},
     {HTTP_GET,    "/api/users/current",                                      rest_users_current,         READ,  NULL},
     {HTTP_PUT,    "/api/users/{userId}",                                     rest_users_update,          WRITE, NULL},
     {HTTP_DELETE, "/api/users/{userId}",                                     rest_users_delete,          WRITE, NULL},
     {HTTP_POST,   "/api/users/{userId}/invite",                              rest_users_invite,          WRITE, NULL},
     {HTTP_POST,   "/api/users/{userId}/approve",                             rest_users_approve,         WRITE, NULL},
     {HTTP_DELETE, "/api/users/{userId}/reject",                              rest_users_reject,          WRITE, NULL},
-    {HTTP_PUT,    "/api/users/{userId}/password",                            rest_users_password,        WRITE, NULL},
+    {HTTP_PUT,    "/api/users/{userId}/password",                            rest_users_password,        WRITE | HTTP_HASHES, NULL},
 
     {HTTP_GET,    "/api/users/{userId}/tokens",                              rest_tokens_list,           READ,  NULL},
     {HTTP_POST,   "/api/users/{userId}/tokens",                              rest_tokens_create,         WRITE, NULL},
@@ -132,9 +132,9 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_GET,    "/api/events/audit",                                       rest_events_audit,          WRITE, NULL},
 
     {HTTP_GET,    "/api/identity-providers",                                 rest_connectors_list,       WRITE, NULL},
-    {HTTP_POST,   "/api/identity-providers",                                 rest_connectors_create,     WRITE, NULL},
+    {HTTP_POST,   "/api/identity-providers",                                 rest_connectors_create,     WRITE | HTTP_CALLS_OUT, NULL},
     {HTTP_GET,    "/api/identity-providers/{idpId}",                         rest_connectors_get,        WRITE, NULL},
-    {HTTP_PUT,    "/api/identity-providers/{idpId}",                         rest_connectors_update,     WRITE, NULL},
+    {HTTP_PUT,    "/api/identity-providers/{idpId}",                         rest_connectors_update,     WRITE | HTTP_CALLS_OUT, NULL},
     {HTTP_DELETE, "/api/identity-providers/{idpId}",                         rest_connectors_delete,     WRITE, NULL},
 
     {HTTP_GET,    "/api/users/invites",                                      rest_invites_list,          READ,  NULL},
@@ -142,7 +142,7 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_DELETE, "/api/users/invites/{inviteId}",                           rest_invites_delete,        WRITE, NULL},
     {HTTP_POST,   "/api/users/invites/{inviteId}/regenerate",                rest_invites_regenerate,    WRITE, NULL},
     {HTTP_GET,    "/api/users/invites/{token}",                              rest_invites_look,          OPEN,  NULL},
-    {HTTP_POST,   "/api/users/invites/{token}/accept",                       rest_invites_accept,        OPEN,  NULL},
+    {HTTP_POST,   "/api/users/invites/{token}/accept",                       rest_invites_accept,        OPEN | HTTP_HASHES, NULL},
 
     {HTTP_GET,    "/api/events/proxy",                                       rest_absent,                READ,  ABSENT(PAGE, SERVICES, READ, false, NULL)},
     {HTTP_GET,    "/api/reverse-proxies/services",                           rest_absent,                READ,  ABSENT(LIST, SERVICES, READ, false, NULL)},

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Strangers that take without giving: memory, places and threads of a running server.
+
+Each attack runs while an ordinary client goes on with its work; it must be served all the time, and
+what the attack took must be given back.
+
+Usage: edge_attack.py FOLDER_OF_PROGRAMS   (exit code 77: grpcio or PyNaCl is not installed)
+"""
+import os
+import resource
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+
+try:
+    import grpc
+    import nacl.public
+except ImportError as e:
+    print("SKIP: %s" % e)
+    sys.exit(77)
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from proc import *  # noqa: E402,F403
+from mgmt_peer import *  # noqa: E402,F403
+import h2_raw  # noqa: E402
+
+FOLDER = os.path.abspath(sys.argv[1])
+ASAN = "fsanitize=address" in os.environ.get("RK_SANITIZERS", "") or b"__asan_init" in open(
+    FOLDER + "/rookery", "rb").read()
+MORE = 3 if ASAN else 1  # shadow and red zones come on top of every byte
+
+
+class Bystander(threading.Thread):
+    """Asks for small things all the time, each time on a new connection."""
+
+    def __init__(self, srv):
+        super().__init__(daemon=True)
+        self.srv, self.over, self.slowest, self.failed, self.n = srv, False, 0, [], 0
+        self.peak = 0
+        self.start()
+
+    def run(self):
+        while not self.over:
+            t = time.time()
+            try:
+                code, body = self.srv.rest("GET", "/api/users")
+                if code != 200:
+                    self.failed.append(code)
+            except OSError as e:
+                self.failed.append(e)
+            self.slowest = max(self.slowest, time.time() - t)
+            self.peak = max(self.peak, self.srv.p.rss_kb())
+            self.n += 1
+            time.sleep(0.05)
+
+    def stop(self, name, within):
+        self.over = True
+        self.join(30)
+        check("%s: others are served" % name, not self.failed and self.n > 0,
+              (self.failed[:3], self.n))
+        check("%s: others do not wait" % name, self.slowest < within * MORE,
+              "%.1f s" % self.slowest)
+        return self.peak
+
+
+def settle(srv, limit_kb, seconds):
+    """Resident memory once it is below a limit, or at the end of the time."""
+    end = time.time() + seconds
+    while time.time() < end and srv.p.rss_kb() > limit_kb:
+        time.sleep(0.2)
+    return srv.p.rss_kb()
+
+
+def unread_answers(srv):
+    """40 connections that ask 250 times for 160 kB each and open no window for it."""
+    name = "answers nobody reads"
+    for i in range(400):
+        code, body = srv.rest("POST", "/api/groups", {"name": "%03d" % i + "x" * 240})
+        assert code == 200, (code, body)
+    size = len(json.dumps(srv.rest("GET", "/api/groups")[1]))
+    before = srv.p.rss_kb()
+    other = Bystander(srv)
+    conns = [h2_raw.Conn(srv.port, window=0) for _ in range(40)]
+    auth = [("authorization", "Token " + srv.token)]
+    for c in conns:
+        for _ in range(250):
+            c.request("/api/groups", more=auth)
+    time.sleep(5)
+    peak = other.stop(name, 2)
+    print("     %s: %d bytes each, resident %d -> %d kB" % (name, size, before, peak))
+    check("%s: memory stays" % name, peak < before + MORE * 150000, "%d -> %d kB" % (before, peak))
+    for c in conns:
+        c.close()
+    after = settle(srv, before + MORE * 30000, 15)
+    print("     %s: after the end %d kB" % (name, after))
+    check("%s: memory comes back" % name, after < before + MORE * 30000,
+          "%d -> %d kB" % (before, after))
+
+
+def late_readers(srv):
+    """All that was asked for comes, in order of asking, when the client reads in the end."""
+    name = "answers read late"
+    c = h2_raw.Conn(srv.port, window=0)
+    auth = [("authorization", "Token " + srv.token)]
+    want = {c.request("/api/groups", more=auth) for _ in range(60)}
+    time.sleep(1)
+    c.s.sendall(h2_raw.settings(window=(1 << 31) - 1))
+    c.window((1 << 31) - 1 - 65535)
+    done, got = set(), 0
+    while done != want:
+        f = c.read(20)
+        if not f:
+            break
+        if f[0] == h2_raw.DATA:
+            got += len(f[3])
+        if f[0] in (h2_raw.DATA, h2_raw.HEADERS) and f[1] & h2_raw.END_STREAM:
+            done.add(f[2])
+        if f[0] == h2_raw.RST:
+            check("%s: no reset" % name, int.from_bytes(f[3], "big") == 0, f)
+    check("%s: all of them" % name, done == want and got > 60 * 100000, (len(done), got))
+    c.close()
+
+
+def unfinished_messages(srv):
+    """Four gRPC messages of 4 MiB per connection that never end."""
+    name = "messages without end"
+    before = srv.p.rss_kb()
+    other = Bystander(srv)
+    conns, part = [], b"x" * 16384
+    for _ in range(40):
+        c = h2_raw.Conn(srv.port)
+        for _ in range(4):
+            sid = c.grpc(MGMT + "Login")
+            try:
+                c.data(sid, b"\0" + (4 << 20).to_bytes(4, "big"))
+                for _ in range((4 << 20) // len(part) - 1):
+                    c.data(sid, part)
+            except OSError:
+                break
+        conns.append(c)
+    ch = srv.channel()
+    check("%s: an agent gets in" % name, Agent(ch).pub)
+    ch.close()
+    peak = other.stop(name, 2)
+    print("     %s: resident %d -> %d kB" % (name, before, peak))
+    check("%s: memory stays" % name, peak < before + MORE * 250000, "%d -> %d kB" % (before, peak))
+    for c in conns:
+        c.close()
+    after = settle(srv, before + MORE * 40000, 15)
+    print("     %s: after the end %d kB" % (name, after))
+    check("%s: memory comes back" % name, after < before + MORE * 40000,
+          "%d -> %d kB" % (before, after))
+
+
+def idle_connections(srv):
+    """More idle HTTP/1.1 connections than there are places for."""
+    name = "idle connections"
+    conns = []
+    ask = b"GET /api/instance HTTP/1.1\r\nHost: x\r\n\r\n"
+    for _ in range(4200):
+        s = srv.connect()
+        s.sendall(ask)
+        conns.append(s)
+    for s in conns[-50:]:
+        s.recv(100)
+    for i in range(20):
+        code, _ = srv.rest("GET", "/api/users")
+        if code != 200:
+            break
+    check("%s: a new one gets a place" % name, code == 200, code)
+    for s in conns:
+        s.close()
+
+
+def registrations(folder):
+    """Made-up registrations at signal, many per connection; a peer comes with one."""
+    name = "registrations"
+    port = free_port()
+    p = Program([FOLDER + "/rookery-signal", "--port", str(port), "--max-peers", "1000",
+                 "--metrics-port", "0", "--health-listen-address", ""], port)
+    path, conns = "/signalexchange.SignalExchange/ConnectStream", []
+    for i in range(8):
+        c = h2_raw.Conn(port)
+        for k in range(200):
+            c.grpc(path, more=[("x-wiretrustee-peer-id", "%d-%d" % (i, k))])
+        conns.append(c)
+    for c in conns:  # all are taken in before the peer comes
+        c.s.sendall(h2_raw.frame(h2_raw.PING, 0, 0, b"12345678"))
+        while True:
+            f = c.read()
+            if f is None or (f[0] == h2_raw.PING and f[1] & h2_raw.ACK):
+                break
+    for i in range(20):
+        c = h2_raw.Conn(port)
+        c.grpc(path, more=[("x-wiretrustee-peer-id", "peer-%d" % i)])
+        f = c.read()
+        while f and f[0] != h2_raw.HEADERS:
+            f = c.read()
+        if not f or f[1] & h2_raw.END_STREAM or b"registered" not in f[3] + b"registered" * (
+                not f[1] & h2_raw.END_STREAM):
+            break
+        conns.append(c)
+    check("%s: peers with one each get places" % name, len(conns) == 28, len(conns))
+    for c in conns:
+        c.close()
+    p.stop()
+
+
+def main():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20000), hard))
+    folder = tempfile.mkdtemp()
+    srv = Server(FOLDER + "/rookery", folder)
+    try:
+        unread_answers(srv)
+        late_readers(srv)
+        unfinished_messages(srv)
+        idle_connections(srv)
+        registrations(folder)
+        srv.p.stop()
+    finally:
+        srv.p.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+    finish()
+
+
+main()
