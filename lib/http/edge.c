@@ -237,8 +237,8 @@ static void fill_limits(struct edge_limits *l)
     set_default_size(&l->max_header_bytes, 16 * 1024);
     set_default_size(&l->max_conn_recv_bytes, (size_t)16 << 20);
     set_default_size(&l->max_stream_queued_bytes, (size_t)64 << 20);
-    set_default_size(&l->max_held_bytes, (size_t)256 << 20);
-    set_default_size(&l->max_held_bytes_per_addr, (size_t)64 << 20);
+    set_default_size(&l->max_held_bytes, (size_t)128 << 20);
+    set_default_size(&l->max_held_bytes_per_addr, (size_t)32 << 20);
 }
 
 static void register_stats(struct edge_stats *s, struct rk_metrics *m)

@@ -57,8 +57,8 @@ struct edge_limits {            /* open; zero means the default in brackets */
     size_t max_header_bytes;    /* [16384] header list of one request */
     size_t max_conn_recv_bytes; /* [16 MiB] unfinished messages buffered per connection */
     size_t max_stream_queued_bytes; /* [64 MiB] unsent bytes of one stream; beyond: reset */
-    size_t max_held_bytes;          /* [256 MiB] unfinished requests and unsent answers of all */
-    size_t max_held_bytes_per_addr; /* [64 MiB] … of one IPv4 address or IPv6 /64; private ones are
+    size_t max_held_bytes;          /* [128 MiB] unfinished requests and unsent answers of all */
+    size_t max_held_bytes_per_addr; /* [32 MiB] … of one IPv4 address or IPv6 /64; private ones are
                                        not counted */
 };
 

@@ -149,6 +149,8 @@ struct edge_rest_conn {     /* embedded in the connection */
     struct rk_list waiting; /* complete requests that are not begun yet */
     size_t n_out;           /* requests with a pool */
     size_t held;            /* bytes of answers that have not left */
+    size_t expect;          /* bytes of the next answer, by experience */
+    bool learned;           /* … of which there is some */
     bool many;              /* behind this connection are many clients, as far as we know */
     struct rk_task next;
     struct rk_loop *loop;

@@ -17,9 +17,11 @@
 
 enum {
     AHEAD = 1024 * 1024,  /* bytes of answers that wait for a client before more are made … */
-    AHEAD_MANY = 8 << 20, /* … for an address behind which are many clients */
+    AHEAD_MANY = 2 << 20, /* … for an address behind which are many clients */
     OUT_MAX = 16,         /* requests of a connection that are with the pool at a time … */
-    OUT_MANY = 64,
+    OUT_FIRST = 4,        /* … before we know how large its answers are */
+    EXPECT = 16 * 1024,   /* size of an answer until then */
+    STREAM_BYTES = 2 << 10 /* what the HTTP/2 stream itself holds, more or less */,
     MAX_HEADERS = HTTP_RESP_MAX_HEADERS + 2,
 };
 
@@ -89,6 +91,15 @@ static size_t head_of(const struct http_call *c, struct h2_header v[MAX_HEADERS]
     return n;
 }
 
+/* How large an answer of this connection is to be expected. */
+static void learn(struct edge_rest_conn *rc, size_t size)
+{
+    size_t less = rc->expect - rc->expect / 4;
+
+    rc->expect = size > less ? size : less;
+    rc->learned = true;
+}
+
 /* The call is READY: send its answer. */
 static void respond(struct edge_rest *r)
 {
@@ -101,6 +112,7 @@ static void respond(struct edge_rest *r)
     count(r, 0);
     h2_stream_deadline(r->stream, 0);
     http_call_answer(c);
+    learn(r->conn, c->resp.body.n);
     n = head_of(c, v);
     if (c->resp.body.n && c->req.method != HTTP_HEAD)
         body = rk_bytes_dup(rk_buf_str(&c->resp.body));
@@ -125,10 +137,15 @@ static void refuse(struct edge_rest *r, unsigned status, const char *text)
 
 static bool may_begin(const struct edge_rest_conn *rc, const struct edge_rest *r)
 {
+    size_t ahead = rc->held + rc->n_out * rc->expect;
+
     if (rk_budget_level(&r->http.held) != RK_BUDGET_ROOM)
-        return !rc->n_out && !rc->held;
-    return rc->n_out < (rc->many ? OUT_MANY : OUT_MAX) &&
-           rc->held < (rc->many ? AHEAD_MANY : AHEAD);
+        return !ahead;
+    if (rc->n_out >= (rc->learned ? OUT_MAX : OUT_FIRST))
+        return false;
+    if (rc->many) /* one slow client must not hold up all behind the same proxy */
+        return ahead < AHEAD_MANY || !rc->n_out;
+    return ahead < AHEAD;
 }
 
 static void begin(struct edge_rest *r)
@@ -136,6 +153,8 @@ static void begin(struct edge_rest *r)
     r->out = true;
     r->conn->n_out++;
     r->el->n_open++;
+    r->http.head_bytes += r->conn->expect; /* the answer counts before it is there */
+    (void)rk_budget_hold(&r->http.held, r->http.held.held + r->conn->expect);
     if (!http_call_end(&r->http))
         return;
     r->http.ops->ready(&r->http);
@@ -271,7 +290,8 @@ static void copy_head(struct edge_rest *r)
 {
     struct http_req *req = &r->http.req;
     struct rk_arena *mem = req->mem;
-    struct http_header *v = rk_new_n(mem, struct http_header, HTTP_MAX_HEADERS);
+    size_t max = rk_min_size(h2_stream_n_headers(r->stream) + 1, HTTP_MAX_HEADERS);
+    struct http_header *v = rk_new_n(mem, struct http_header, max);
     struct rk_str authority = h2_stream_header(r->stream, ":authority");
 
     req->method = http_method_parse(h2_stream_header(r->stream, ":method"));
@@ -284,12 +304,12 @@ static void copy_head(struct edge_rest *r)
         struct h2_header h = h2_stream_header_at(r->stream, i);
 
         if (!h.name.n || h.name.p[0] == ':' || hop_by_hop(h.name) ||
-            (authority.n && rk_str_eqz(h.name, "host")) || req->n_headers == HTTP_MAX_HEADERS)
+            (authority.n && rk_str_eqz(h.name, "host")) || req->n_headers == max)
             continue;
         v[req->n_headers++] =
             (struct http_header){rk_arena_dup(mem, h.name), rk_arena_dup(mem, h.value)};
     }
-    r->http.head_bytes = rk_arena_used(mem);
+    r->http.head_bytes = rk_arena_used(mem) + STREAM_BYTES;
 }
 
 void edge_rest_start(struct edge_loop *el, struct edge_rest_conn *conn, const struct rk_addr *peer,
@@ -314,7 +334,8 @@ void edge_rest_start(struct edge_loop *el, struct edge_rest_conn *conn, const st
 
 void edge_rest_conn_init(struct edge_rest_conn *rc, struct rk_loop *loop, bool many)
 {
-    *rc = (struct edge_rest_conn){.next = {.run = next}, .loop = loop, .many = many};
+    *rc = (struct edge_rest_conn){
+        .next = {.run = next}, .loop = loop, .many = many, .expect = EXPECT};
     rk_list_init(&rc->waiting);
 }
 

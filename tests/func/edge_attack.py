@@ -147,7 +147,7 @@ def unfinished_messages(srv):
     ch.close()
     peak = other.stop(name, 2)
     print("     %s: resident %d -> %d kB" % (name, before, peak))
-    check("%s: memory stays" % name, peak < before + MORE * 250000, "%d -> %d kB" % (before, peak))
+    check("%s: memory stays" % name, peak < before + MORE * 150000, "%d -> %d kB" % (before, peak))
     for c in conns:
         c.close()
     after = settle(srv, before + MORE * 40000, 15)
