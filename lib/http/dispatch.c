@@ -9,6 +9,7 @@
 
 #include "lib/base/num.h"
 #include "lib/http/gzip.h"
+#include "lib/http/path.h"
 #include "lib/http/reply.h"
 
 #define MAX_RESPONSE   ((size_t)512 << 20) /* a list of every peer of the largest account */
@@ -112,6 +113,22 @@ static enum http_call_state decided(struct http_call *c, int64_t length)
     return c->state = huge ? HTTP_CALL_READY : HTTP_CALL_DECIDED;
 }
 
+static enum http_call_state moved(struct http_call *c, struct rk_str to)
+{
+    c->resp.status = 301;
+    c->resp.content_type = "";
+    http_resp_header(&c->resp, "Location", to);
+    return c->state = HTTP_CALL_DECIDED;
+}
+
+/* What balancers send to see whether somebody is there: "OPTIONS * HTTP/1.1", "OPTIONS / HTTP/1.0".
+ */
+static bool is_probe(const struct http_req *req)
+{
+    return req->method == HTTP_OPTIONS &&
+           (rk_str_eqz(req->path, "*") || rk_str_eqz(req->path, "/"));
+}
+
 enum http_call_state http_call_head(struct http_call *c)
 {
     const struct http_dispatch_opts *o = &c->d->o;
@@ -122,11 +139,24 @@ enum http_call_state http_call_head(struct http_call *c)
     char key[RK_BUDGET_KEY_MAX];
 
     forwarded(c);
+    switch (http_path_take(c->req.mem, &c->req.path, c->req.query, &text)) {
+    case HTTP_PATH_OK:
+        break;
+    case HTTP_PATH_MOVE:
+        return moved(c, text);
+    case HTTP_PATH_BAD:
+        return refuse(c, RK_BAD_REQUEST, 0, "malformed request target");
+    }
     rk_budget_join(o->budget, http_addr_key(&c->req.peer, key), &c->held);
     (void)rk_budget_hold(&c->held, c->head_bytes);
     c->gzip = http_req_header(&c->req, "Accept-Encoding", &text) && http_gzip_wanted(text);
     if (!content_length(&c->req, &length))
         return refuse(c, RK_BAD_REQUEST, 0, "Content-Length is no number");
+    if (is_probe(&c->req)) {
+        c->resp.status = 200;
+        c->resp.content_type = "";
+        return decided(c, length);
+    }
     m = http_router_find(o->router, &c->req, &allow);
     if (c->req.method == HTTP_OPTIONS && m != HTTP_MATCH && allow) {
         http_reply_options(o->router, &c->req, &c->resp, allow);

@@ -23,6 +23,7 @@ struct call { /* one request; con_cls of MHD; first in its own arena */
     struct http_h1 *h;
     struct h1_conn *conn;
     struct MHD_Connection *mhd;
+    const char *target_end; /* in MHD's buffer, until the head is read */
     bool head_done;
     bool busy; /* counted in n_busy */
 };
@@ -50,7 +51,7 @@ static void *on_uri(void *arg, const char *uri, struct MHD_Connection *mhd)
     struct call *c = rk_new(mem, struct call);
     struct rk_str text = rk_arena_dup(mem, rk_str_z(uri));
 
-    *c = (struct call){.h = h, .mhd = mhd};
+    *c = (struct call){.h = h, .mhd = mhd, .target_end = uri + strlen(uri)};
     c->conn = info ? info->socket_context : NULL;
     h1_conn_begun(c->conn, true);
     http_call_init(&c->http, h->o.dispatch, &call_ops, mem, NULL);
@@ -181,13 +182,17 @@ static enum MHD_Result upgrade(struct call *c)
 /* Head complete: what needs no body is decided here. */
 static enum MHD_Result on_head(struct call *c, const char *method, const char *version)
 {
+    const struct http_req *req = &c->http.req;
+    unsigned status;
     const char *why;
 
     c->head_done = true;
     read_head(c, method);
-    why = h1_strict_check(&c->http.req, version);
+    why = h1_strict_check(req, version, &status);
+    if (!why && h1_strict_hides(req->headers, req->n_headers, c->target_end, version))
+        why = "NUL or folded line in the request head";
     if (why) { /* where such a request ends is anybody's guess: nothing more from here */
-        http_call_refuse(&c->http, 400, why);
+        http_call_refuse(&c->http, status, why);
         return answer_and(c, true);
     }
     if (c->h->upgrade && c->conn && c->http.req.method == HTTP_GET &&
@@ -283,7 +288,6 @@ static enum rk_code start(struct http_h1 *h, struct rk_err *err)
     struct MHD_OptionItem items[] = {
         /* ours is the limit; those that we have shut take a while to go */
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(2 * h->o.max_connections + 64), NULL},
-        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)h->o.idle_timeout_s, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)h->o.max_header_bytes, NULL},
         {h->o.threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)h->o.threads,

@@ -43,12 +43,12 @@ struct http_header {
 
 struct http_req { /* open; everything is arena memory of `mem` or borrowed until the response */
     enum http_method method;
-    struct rk_str path;  /* raw, as sent, without the query */
+    struct rk_str path;  /* decoded and clean (path.h), without the query */
     struct rk_str query; /* raw, without the '?' */
     const struct http_header *headers;
     size_t n_headers;
     struct rk_str body;
-    struct rk_str params[HTTP_MAX_PARAMS]; /* {names} of the route in order, percent-decoded */
+    struct rk_str params[HTTP_MAX_PARAMS]; /* {names} of the route in order */
     size_t n_params;
     struct rk_addr peer; /* the client; behind trusted proxies the address they report */
     bool https;          /* the client's side of the connection is encrypted, as far as known */

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib/base/enc.h"
-
 #define N_METHODS (HTTP_OPTIONS + 1)
 
 struct node {
@@ -190,8 +188,7 @@ enum http_match http_router_find(const struct http_router *router, struct http_r
         return w.allow ? HTTP_NO_METHOD : HTTP_NO_PATH;
     req->n_params = 0;
     for (size_t i = 0; i < w.n_raw; i++)
-        if (rk_percent_decode(req->mem, w.raw[i], false, &req->params[req->n_params++], NULL))
-            return HTTP_NO_PATH;
+        req->params[req->n_params++] = w.raw[i];
     req->route = r;
     return HTTP_MATCH;
 }

@@ -34,9 +34,9 @@ void http_router_free(struct http_router *r); /* accepts NULL */
 enum http_match { HTTP_MATCH, HTTP_NO_PATH, HTTP_NO_METHOD };
 
 /**
- * Look up req->method and req->path; on HTTP_MATCH sets req->route and the decoded params (in
- * req->mem). GET routes also match HEAD. On HTTP_NO_METHOD *allow (may be NULL) has a bit 1 <<
- * method for each method the path knows.
+ * Look up req->method and req->path; on HTTP_MATCH sets req->route and the params, which
+ * point into the path. GET routes also match HEAD. On HTTP_NO_METHOD *allow (may be NULL) has a bit
+ * 1 << method for each method the path knows.
  */
 enum http_match http_router_find(const struct http_router *r, struct http_req *req,
                                  unsigned *allow);

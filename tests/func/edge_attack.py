@@ -176,6 +176,108 @@ def idle_connections(srv):
         s.close()
 
 
+# ---- requests that a proxy in front could read in another way, and paths as upstream takes them
+
+POST = b"POST /api/groups HTTP/1.1\r\nHost: x\r\n"
+GET = b"GET /api/groups HTTP/1.1\r\nHost: x\r\n"
+HEADS = [  # name, bytes without the last lines, status
+    ("an ordinary request", GET, 401),
+    ("two different Content-Length", POST + b"Content-Length: 5\r\nContent-Length: 6\r\n", 400),
+    ("a list as Content-Length", POST + b"Content-Length: 0, 0\r\n", 400),
+    ("a signed Content-Length", POST + b"Content-Length: +0\r\n", 400),
+    ("Content-Length and chunks",
+     POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400),
+    ("a coding that we do not know", POST + b"Transfer-Encoding: gzip, chunked\r\n", 501),
+    ("chunks hidden by a prefix", POST + b"Transfer-Encoding: xchunked\r\n", 501),
+    ("a blank before the colon", POST + b"Content-Length : 5\r\n", 400),
+    ("a tab before the colon", GET + b"Foo\t: 5\r\n", 400),
+    ("a bare CR in a header", GET + b"Foo: a\rBar: b\r\n", 400),
+    ("a bare CR in the target", b"GET /api/gro\rups HTTP/1.1\r\nHost: x\r\n", 400),
+    ("a NUL in a value", GET + b"Foo: a\0b\r\n", 400),
+    ("a NUL in the last value",
+     b"GET /api/groups HTTP/1.1\r\nConnection: close\r\nHost: x\0y\r\n", 400),
+    ("a NUL in a name", GET + b"Fo\0o: ab\r\n", 400),
+    ("a NUL in the target", b"GET /api/gro\0ups HTTP/1.1\r\nHost: x\r\n", 400),
+    ("a folded line", GET + b"Foo: a\r\n b\r\n", 400),
+    ("no Host", b"GET /api/groups HTTP/1.1\r\n", 400),
+    ("two Host", GET + b"Host: y\r\n", 400),
+    ("two equal Host", GET + b"Host: x\r\n", 400),
+    ("a blank in Host", b"GET /api/groups HTTP/1.1\r\nHost: x y\r\n", 400),
+    ("a line without colon", GET + b"Foo\r\n", 400),
+]
+PROBES = [  # what balancers send
+    ("HTTP/1.0 without Host", b"GET /oauth2/healthz HTTP/1.0\r\n\r\n", 200),
+    ("HTTP/1.0 HEAD", b"HEAD /oauth2/healthz HTTP/1.0\r\n\r\n", 200),
+    ("HTTP/1.1", b"GET /oauth2/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200),
+    ("OPTIONS / of HTTP/1.0", b"OPTIONS / HTTP/1.0\r\n\r\n", 200),
+    ("OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200),
+    ("HEAD /", b"HEAD / HTTP/1.0\r\n\r\n", 404),
+]
+PATHS = [  # target, status, Location
+    ("http://x/api/groups", 401, None), ("/api/%67roups", 401, None), ("/api%2Fgroups", 401, None),
+    ("//api/groups", 301, "/api/groups"), ("/api//groups?x=1&y=%20", 301, "/api/groups?x=1&y=%20"),
+    ("/api/./groups", 301, "/api/groups"), ("/api/x/../groups", 301, "/api/groups"),
+    ("/../api/groups", 301, "/api/groups"), ("/api/%2e/groups", 301, "/api/groups"),
+    ("/api/x/%2e%2e/groups", 301, "/api/groups"), ("//evil.example/..", 301, "/"),
+    ("///evil.example/%2f..%2f..", 301, "/"), ("/a//b%0d%0aX:%20y", 301, "/a/b%0D%0AX:%20y"),
+    ("/api/%zz", 400, None), ("/api/groups/", 404, None), ("/api/groups%00", 404, None),
+]
+
+
+def ask_raw(srv, data):
+    """Status and headers of the answer to these bytes."""
+    s = srv.connect()
+    got = b""
+    try:
+        s.sendall(data)
+        while b"\r\n\r\n" not in got:
+            more = s.recv(65536)
+            if not more:
+                break
+            got += more
+    except OSError:
+        pass
+    s.close()
+    lines = got.split(b"\r\n\r\n")[0].decode(errors="replace").split("\r\n")
+    status = lines[0].split()[1] if len(lines[0].split()) > 1 else "0"
+    return int(status), dict(l.split(": ", 1) for l in lines[1:] if ": " in l)
+
+
+def ask_h2(srv, path, method="GET"):
+    c = h2_raw.Conn(srv.port)
+    c.request(path, method)
+    f = c.read()
+    while f and f[0] != h2_raw.HEADERS:
+        f = c.read()
+    c.close()
+    return f[3] if f else b""
+
+
+# By the static table; 301 as a literal in Huffman's code.
+H2_STATUS = {200: b"\x88", 400: b"\x8c", 404: b"\x8d", 301: b"\x48\x82\x64\x01"}
+
+
+def request_heads(srv):
+    for name, head, want in HEADS:
+        tail = b"" if b"Connection" in head else b"Connection: close\r\n"
+        got, _ = ask_raw(srv, head + tail + b"\r\n")
+        check("%s: %d" % (name, want), got == want, got)
+    for name, data, want in PROBES:
+        got, _ = ask_raw(srv, data)
+        check("%s: %d" % (name, want), got == want, got)
+    for path, want, where in PATHS:
+        got, headers = ask_raw(srv, b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                               % path.encode())
+        check("%s: %d %s" % (path, want, where or ""),
+              (got, headers.get("Location")) == (want, where), (got, headers.get("Location")))
+    got = ask_h2(srv, "/oauth2/healthz")
+    check("HTTP/2: 200", got.startswith(H2_STATUS[200]), got)
+    check("HTTP/2 HEAD: 200", ask_h2(srv, "/oauth2/healthz", "HEAD").startswith(H2_STATUS[200]))
+    check("HTTP/2 OPTIONS *: 200", ask_h2(srv, "*", "OPTIONS").startswith(H2_STATUS[200]))
+    check("HTTP/2 //api: moved", ask_h2(srv, "//api/groups").startswith(H2_STATUS[301]))
+    check("HTTP/2 broken escape: 400", ask_h2(srv, "/api/%zz").startswith(H2_STATUS[400]))
+
+
 def registrations(folder):
     """Made-up registrations at signal, many per connection; a peer comes with one."""
     name = "registrations"
@@ -216,6 +318,7 @@ def main():
     folder = tempfile.mkdtemp()
     srv = Server(FOLDER + "/rookery", folder)
     try:
+        request_heads(srv)
         unread_answers(srv)
         late_readers(srv)
         unfinished_messages(srv)

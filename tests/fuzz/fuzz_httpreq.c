@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "lib/http/gzip.h"
+#include "lib/http/path.h"
 #include "lib/http/router.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -46,6 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)rk_str_cut(line, ':', &name, &value);
         headers[req.n_headers++] = (struct http_header){name, value};
     }
+    if (http_path_take(mem, &req.path, req.query, &value) == HTTP_PATH_MOVE)
+        FUZZ_CHECK(value.n && value.p[0] == '/' && (value.n == 1 || value.p[1] != '/'));
     if (http_router_find(router, &req, NULL) == HTTP_MATCH)
         FUZZ_CHECK(req.route && req.n_params <= HTTP_MAX_PARAMS);
     (void)http_router_any(router, &req);

@@ -64,8 +64,8 @@ START_TEST(routes_are_found)
         {HTTP_HEAD, "/api/users", "list", NULL},
         {HTTP_POST, "/api/users", "create", NULL},
         {HTTP_GET, "/api/users/current", "current", NULL},
-        {HTTP_PUT, "/api/users/current", "update", "current"}, /* literal has no PUT */
-        {HTTP_PUT, "/api/users/a%2Fb%20c+d", "update", "a/b c+d"},
+        {HTTP_PUT, "/api/users/current", "update", "current"},     /* literal has no PUT */
+        {HTTP_PUT, "/api/users/a b%2Fc+d", "update", "a b%2Fc+d"}, /* decoded already */
         {HTTP_GET, "/api/users/invites", "invites", NULL},
         {HTTP_DELETE, "/api/users/invites", "delete", "invites"},
         {HTTP_GET, "/api/users/invites/nbi_1", "invite", "nbi_1"},
@@ -100,14 +100,12 @@ START_TEST(misses_say_why)
                                        "/static",
                                        "/static/",
                                        "/api/peers",
-                                       "/api/users/x/approve/y",
-                                       "/api/users/%zz"};
+                                       "/api/users/x/approve/y"};
     struct http_req req;
     unsigned allow = 0;
 
     for (size_t i = 0; i < RK_ARRAY_LEN(none); i++)
-        ck_assert_msg(find(i == 12 ? HTTP_PUT : HTTP_GET, none[i], &req, NULL) == HTTP_NO_PATH,
-                      "%s", none[i]);
+        ck_assert_msg(find(HTTP_GET, none[i], &req, NULL) == HTTP_NO_PATH, "%s", none[i]);
     ck_assert_int_eq(find(HTTP_GET, "/api/users/x", &req, &allow), HTTP_NO_METHOD);
     ck_assert_uint_eq(allow, 1u << HTTP_PUT | 1u << HTTP_DELETE);
     ck_assert_int_eq(find(HTTP_OTHER, "/api/users", &req, &allow), HTTP_NO_METHOD);
