@@ -6,6 +6,7 @@
 
 #include "lib/base/num.h"
 #include "lib/crypto/keyfile.h"
+#include "lib/serve/svc.h"
 #include "management/engine/keys.h"
 #include "management/store/db_origin.h"
 
@@ -133,7 +134,7 @@ static enum rk_code derive_ops(struct rk_arena *mem, const struct server_config 
 {
     w->ops = rk_new_n(mem, struct rk_addr, 2);
     if (c->metrics_port)
-        w->ops[w->n_ops++] = (struct rk_addr){.port = (uint16_t)c->metrics_port};
+        w->ops[w->n_ops++] = svc_metrics_addr(&w->listen, c->metrics_port);
     if (!c->health_address.n)
         return RK_OK;
     return parse_listen("server.healthcheckAddress", c->health_address, &w->ops[w->n_ops++], err);

@@ -242,6 +242,11 @@ enum rk_code tls_ctx_reload(struct tls_ctx *ctx, struct rk_err *err)
     if (!ssl)
         return rk_fail(err, RK_INTERNAL, "TLS: %s", reason());
     (void)SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
+    /* of TLS 1.2 only what has forward secrecy and authenticated encryption (RFC 9325) */
+    if (SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK") != 1) {
+        SSL_CTX_free(ssl);
+        return rk_fail(err, RK_INTERNAL, "TLS: %s", reason());
+    }
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |

@@ -166,7 +166,17 @@ static enum rk_code open_edge(struct svc *s, const struct svc_common *c,
     return edge_new(&opts, &s->edge, err);
 }
 
-static enum rk_code open_pages(struct svc *s, const struct svc_common *c, struct rk_err *err)
+struct rk_addr svc_metrics_addr(const struct rk_addr *listener, int64_t port)
+{
+    struct rk_addr a = {.ip = listener->ip, .port = (uint16_t)port};
+
+    if (!a.ip.family || rk_ip_is_unspecified(&a.ip))
+        a.ip = rk_ip4(127, 0, 0, 1);
+    return a;
+}
+
+static enum rk_code open_pages(struct svc *s, const struct svc_common *c,
+                               const struct rk_addr *listener, struct rk_err *err)
 {
     struct svc_priv *p = s->priv;
 
@@ -177,7 +187,7 @@ static enum rk_code open_pages(struct svc *s, const struct svc_common *c, struct
         return RK_INVALID;
     }
     if (c->metrics_port)
-        p->pages_listen[p->n_pages++] = (struct rk_addr){.port = (uint16_t)c->metrics_port};
+        p->pages_listen[p->n_pages++] = svc_metrics_addr(listener, c->metrics_port);
     return RK_OK;
 }
 
@@ -202,7 +212,7 @@ enum rk_code svc_open(const char *name, const struct svc_common *common,
     if (rc == RK_OK)
         rc = open_edge(s, common, listen, n_listen, err);
     if (rc == RK_OK)
-        rc = open_pages(s, common, err);
+        rc = open_pages(s, common, &listen[0].addr, err);
     if (rc) {
         svc_close(s);
         return rc;

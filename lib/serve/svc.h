@@ -39,10 +39,11 @@ struct svc_common {
     {.flag = "metrics-port",                                                                       \
      .env = P "METRICS_PORT" N_METRICS,                                                            \
      .type = RK_OPT_I64,                                                                           \
-     .def = "9090",                                                                                \
+     .def = "0",                                                                                   \
      .max = 65535,                                                                                 \
      .at = offsetof(T, common.metrics_port),                                                       \
-     .help = "TCP port of /metrics on all addresses; 0 for none"},                                 \
+     .help = "TCP port of /metrics, on the address of the first listener, or loopback "            \
+             "where that is every address; 0 for none"},                                           \
         {.flag = "health-listen-address",                                                          \
          .letter = 'H',                                                                            \
          .env = P "HEALTH_LISTEN_ADDRESS" N_HEALTH,                                                \
@@ -189,6 +190,11 @@ struct svc_user { /* embedded in the program's struct */
 enum rk_code svc_run(struct svc *s, struct svc_user *user, int64_t grace_ms,
                      struct rk_err *err) RK_MUST;
 void svc_close(struct svc *s); /* accepts NULL */
+
+/** Where the metrics port is opened: where the first listener is; loopback where that takes every
+ *  address, for the figures are for operators (who may give health-listen-address, which has
+ *  /metrics too, any address). */
+struct rk_addr svc_metrics_addr(const struct rk_addr *listener, int64_t port);
 
 /** A listener from its text, ":8080" or "1.2.3.4:5"; TLS when a certificate is configured.
  *  RK_INVALID naming the flag. */
