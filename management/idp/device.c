@@ -26,6 +26,9 @@ static const char SQL_NEW[] =
     "INSERT INTO idp_device (hash, user_hash, client_id, scope, state, subject, auth_time, "
     "expires_at, last_poll, interval_s) VALUES ($1, $2, $3, $4, 0, '', 0, $5, 0, $6)";
 static const char SQL_COUNT[] = "SELECT count(*) FROM idp_device WHERE expires_at >= $1";
+static const char SQL_OLDEST[] =
+    "DELETE FROM idp_device WHERE hash IN (SELECT hash FROM idp_device WHERE state = 0 "
+    "ORDER BY expires_at LIMIT $1)";
 static const char SQL_BY_USER[] = "SELECT client_id FROM idp_device WHERE user_hash = $1 AND "
                                   "state = 0 AND expires_at >= $2";
 static const char SQL_ANSWER[] =
@@ -66,8 +69,10 @@ static enum rk_code make(struct http_req *req, struct db *db, const struct idp_c
 
     if (rc)
         return rc;
-    if (n >= IDP_DEVICES_MAX)
-        return rk_fail(err, RK_LIMIT, "too many devices wait");
+    if (n >= IDP_DEVICES_MAX) /* those that nobody has confirmed for longest give way */
+        rc = db_exec(db, err, NULL, SQL_OLDEST, DB_ARGS(db_i64(IDP_DEVICES_MAX / 100)));
+    if (rc)
+        return rc;
     for (int k = 0; k < MAKE_TRIES; k++) { /* the user code may be taken */
         *device = idp_secret(req->mem);
         *user = user_code(req->mem);

@@ -215,6 +215,13 @@ static enum rk_code use_code(struct use *u, struct db *db, struct rk_err *err)
     return db_tx(db, code_tx, u, err);
 }
 
+static bool from_elsewhere(struct rk_arena *mem, struct rk_str subject)
+{
+    struct rk_str id, connector;
+
+    return idp_subject_decode(mem, subject, &id, &connector) && !rk_str_eqz(connector, "local");
+}
+
 /* Before a refresh token of somebody from elsewhere is used up: does the provider still know them?
  * When it cannot be asked the token stays as it is. */
 static enum rk_code still_there(struct use *u, struct db *db, struct rk_err *err)
@@ -231,6 +238,8 @@ static enum rk_code still_there(struct use *u, struct db *db, struct rk_err *err
         rc = db_end(rows, err);
     if (rc || !subject.n)
         return rc;
+    if (from_elsewhere(u->req->mem, subject) && http_req_move(u->req, HTTP_CALLS_OUT))
+        return RK_OK;
     rc = idp_external_still(u->req, db, subject, &gone, err);
     return rc || !gone
                ? rc
@@ -248,7 +257,7 @@ static enum rk_code use_refresh(struct use *u, struct db *db, struct rk_err *err
         return deny(u, "invalid_request", "refresh_token is missing");
     u->hash = idp_hash(u->req->mem, token);
     rc = still_there(u, db, err);
-    return rc || u->grant.error ? rc : db_tx(db, refresh_tx, u, err);
+    return rc || u->grant.error || u->req->move_to ? rc : db_tx(db, refresh_tx, u, err);
 }
 
 static enum rk_code use_device(struct use *u, struct db *db, struct rk_err *err)
@@ -395,6 +404,8 @@ enum rk_code idp_token(struct http_req *req, struct http_resp *resp, struct db *
     else
         rc = deny(&u, kind.n ? "unsupported_grant_type" : "invalid_request",
                   "grant_type is not supported");
+    if (req->move_to) /* called again where one may wait for other servers */
+        return RK_OK;
     if (rc == RK_UNAVAILABLE ||
         rc == RK_TIMEOUT) { /* not final: the same request may be sent again */
         rk_log(idp_of(req)->log, RK_WARN, "no tokens now", kv_z("request", req->id), KV_ERR(err));

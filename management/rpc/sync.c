@@ -83,6 +83,7 @@ static void attach(struct grpc_call *c, const struct sync_start *st, const struc
     memcpy(sc->text, peer_id.p, peer_id.n);
     sc->peer_id = rk_str_of(sc->text, peer_id.n);
     grpc_call_set_data(c, sc);
+    grpc_call_set_known(c);
     sc->stream = hub_attach(r->o.hub, &(struct hub_attach){.snap = snap,
                                                            .index = index,
                                                            .shared = &st->peer.shared,
