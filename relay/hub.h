@@ -36,6 +36,8 @@ struct relay_metrics { /* lent by the registry of metrics; all may be NULL */
     struct rk_metric *dropped_full, *dropped_unknown, *auth_failures;
 };
 
+#define RELAY_LOG_EVERY_MS 60000 /* one line of a kind in this time, with an address */
+
 struct relay_lane {
     struct relay_hub *hub;
     struct rk_loop *loop;
@@ -49,6 +51,7 @@ struct relay_lane {
     /* below: loop thread only */
     bool *touched; /* per lane: marked since the last relay_lane_end */
     struct rk_list sessions;
+    struct rk_list waiting; /* for their authentication, oldest first */
     size_t n_sessions;
     struct rk_ratelimit *joins; /* per address: connections that may try to authenticate */
     struct rk_timer *tick;

@@ -64,6 +64,7 @@ void relay_lane_init(struct relay_lane *l, struct relay_hub *hub, size_t index,
     *l = (struct relay_lane){.hub = hub, .loop = loop, .index = index, .task = {.run = on_bell}};
     l->touched = rk_calloc(hub->n_lanes, sizeof *l->touched);
     rk_list_init(&l->sessions);
+    rk_list_init(&l->waiting);
     l->joins = rk_ratelimit_new(JOIN_ADDRESSES, JOIN_RATE_MILLI, JOIN_BURST);
 }
 

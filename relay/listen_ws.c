@@ -204,7 +204,8 @@ static const char *refusal(struct relay_lane *lane, const struct edge_ws_req *re
 {
     if (lane->stopping)
         return "shutting down";
-    if (atomic_load(&lane->hub->n_sessions) >= lane->hub->max_peers)
+    /* strangers that have only come give way to those that come; who has a token stays */
+    if (atomic_load(&lane->hub->n_sessions) >= lane->hub->max_peers && !relay_session_evict(lane))
         return "too many peers";
     if (!rk_ip_is_loopback(&req->client.ip) &&
         !rk_ratelimit_take(lane->joins, join_key(&req->client.ip), rk_loop_now_ms(lane->loop)))
@@ -223,8 +224,9 @@ void relay_ws_accept(void *app, const struct edge_ws_req *req)
     struct ws_link *l;
 
     if (why) {
-        rk_log_every(&hub->full_gate, 1000, hub->log, RK_WARN, "relay connection refused",
-                     kv_str("addr", rk_addr_format(&req->client, addr)), kv_z("reason", why));
+        rk_log_every(&hub->full_gate, RELAY_LOG_EVERY_MS, hub->log, RK_WARN,
+                     "relay connection refused", kv_str("addr", rk_addr_format(&req->client, addr)),
+                     kv_z("reason", why));
         net_conn_set_user(req->conn, &refused);
         net_conn_close(req->conn);
         return;

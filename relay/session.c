@@ -218,6 +218,7 @@ void relay_session_end(struct relay_session *s, const char *why)
     log_session(s, was_open ? RK_INFO : RK_DEBUG,
                 was_open ? "relay peer gone" : "relay peer refused", why);
     s->state = RELAY_ENDED;
+    rk_list_remove(&s->in_waiting);
     rk_timer_cancel(&s->timer);
     if (was_open) {
         (void)relay_registry_remove(s->hub->registry, s, s->lane);
@@ -256,6 +257,16 @@ void relay_session_gone(struct relay_session *s)
         lane->emptied(lane);
 }
 
+bool relay_session_evict(struct relay_lane *lane)
+{
+    struct rk_list *node = rk_list_pop_front(&lane->waiting);
+
+    if (node)
+        relay_session_end(rk_container_of(node, struct relay_session, in_waiting),
+                          "its place is needed");
+    return node != NULL;
+}
+
 static void on_auth_timeout(void *arg)
 {
     struct relay_session *s = arg;
@@ -279,6 +290,7 @@ struct relay_session *relay_session_new(struct relay_lane *lane, struct relay_tr
     (void)pthread_mutex_init(&s->lock, NULL);
     rk_map_init(&s->watches, true);
     rk_list_push_back(&lane->sessions, &s->in_lane);
+    rk_list_push_back(&lane->waiting, &s->in_waiting);
     lane->n_sessions++;
     (void)atomic_fetch_add(&s->hub->n_sessions, 1);
     rk_timer_start(lane->loop, &s->timer, s->hub->auth_timeout_ms, on_auth_timeout, s);
@@ -342,8 +354,9 @@ static void refuse(struct relay_session *s, struct rk_str msg, const struct rk_e
 
     if (!relay_auth_is_probe(s->hub, msg)) {
         rk_metric_add(s->hub->metrics.auth_failures, 1);
-        rk_log_every(&s->hub->auth_gate, 1000, s->hub->log, RK_WARN, "relay authentication failed",
-                     kv_str("addr", rk_addr_format(&s->peer, addr)), KV_ERR(err));
+        rk_log_every(&s->hub->auth_gate, RELAY_LOG_EVERY_MS, s->hub->log, RK_WARN,
+                     "relay authentication failed", kv_str("addr", rk_addr_format(&s->peer, addr)),
+                     KV_ERR(err));
     }
     relay_session_end(s, "authentication failed");
 }
@@ -359,6 +372,7 @@ static void authenticate(struct relay_session *s, struct rk_str msg)
         return;
     }
     s->state = RELAY_OPEN;
+    rk_list_remove(&s->in_waiting);
     /* first of all: once others find the session they may put datagrams behind it */
     send_auth_response(s);
     t1 = rk_unix_us();

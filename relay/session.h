@@ -76,7 +76,7 @@ struct relay_session { /* fields for relay/ only */
     enum relay_state state;
     struct relay_transport *link; /* NULL after relay_session_gone */
     struct rk_addr peer;
-    struct rk_list in_lane;
+    struct rk_list in_lane, in_waiting;
     struct rk_timer *timer; /* authentication, then health */
     int64_t began_ms, send_at_ms, window_at_ms, last_transport_ms;
     bool answered;         /* a health check came back in this window */
@@ -115,6 +115,10 @@ void relay_session_end(struct relay_session *s, const char *why);
 
 /** Say goodbye with a Close message, then end: the relay shuts down. */
 void relay_session_goodbye(struct relay_session *s, int64_t linger_ms);
+
+/** End the session of this lane that has waited longest for its authentication, to make room for
+ *  another one; false when none waits. Loop thread. */
+bool relay_session_evict(struct relay_lane *lane);
 
 /** The link is closed and forgets the session. */
 void relay_session_gone(struct relay_session *s);

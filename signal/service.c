@@ -26,8 +26,8 @@ static void refuse(struct grpc_call *c, struct rk_metric *counter, enum rk_code 
 static void displace(struct sig_hub *hub, struct sig_lane *lane, struct sig_stream *old)
 {
     /* two machines with one key displace each other for ever */
-    rk_log_every(&hub->displaced_gate, 1000, hub->log, RK_INFO, "signal peer registered again",
-                 kv_str("peer", sig_stream_key(old)));
+    rk_log_every(&hub->displaced_gate, SIG_LOG_EVERY_MS, hub->log, RK_INFO,
+                 "signal peer registered again", kv_str("peer", sig_stream_key(old)));
     sig_stream_displace(old, lane);
     sig_stream_unref(old);
 }

@@ -81,7 +81,7 @@ static void abort_stalled(struct sig_stream *s, struct rk_metric *counter, const
     struct sig_hub *hub = s->lane->hub;
 
     rk_metric_add(counter, 1);
-    rk_log_every(&hub->stalled_gate, 1000, hub->log, RK_WARN, "signal stream aborted",
+    rk_log_every(&hub->stalled_gate, SIG_LOG_EVERY_MS, hub->log, RK_WARN, "signal stream aborted",
                  kv_str("peer", s->key), kv_z("reason", why),
                  kv_i64("waiting_bytes", (int64_t)grpc_call_queued(s->call)));
     rk_timer_cancel(&s->stall);

@@ -31,6 +31,8 @@
 #define SIG_QUEUE_MAX ((size_t)16 << 20)
 /* Bytes that may wait in the inbox of one loop; a loop that far behind does not turn any more. */
 #define SIG_INBOX_MAX ((size_t)64 << 20)
+/* One line of a kind in this time. */
+#define SIG_LOG_EVERY_MS 60000
 /* Characters of a key; real ones have 44. */
 #define SIG_KEY_MAX 256
 

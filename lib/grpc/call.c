@@ -14,7 +14,7 @@ enum {
     DEFAULT_MAX_REQUEST = 4 * 1024 * 1024, /* gRPC's own default */
     STASH_MAX = 4 * 1024 * 1024,           /* above any window we grant */
     UNAVAILABLE_LOG_MS = 60000,
-    CLIENT_FAULT_LOG_MS = 200, /* one line per method in this time */
+    CLIENT_FAULT_LOG_MS = 60000, /* one line per method and kind in this time */
 };
 
 struct grpc_call {
@@ -126,8 +126,12 @@ void grpc_call_send_header(struct grpc_call *c, const char *name, const char *va
 
 static void over_queue_limit(struct grpc_call *c)
 {
-    rk_log(c->log, RK_WARN, "grpc call dropped", kv_z("path", grpc_call_path(c)),
-           kv_z("why", "the client does not take its messages"));
+    char peer[RK_ADDR_TEXT];
+
+    (void)rk_addr_format(&c->client, peer);
+    rk_log_every(&c->ep->dropped, CLIENT_FAULT_LOG_MS, c->log, RK_WARN, "grpc call dropped",
+                 kv_z("path", grpc_call_path(c)), kv_z("peer", peer),
+                 kv_z("why", "the client does not take its messages"));
     c->over = true;
     c->result = RK_LIMIT;
     h2_stream_reset(c->stream, H2_ENHANCE_YOUR_CALM);
@@ -214,8 +218,9 @@ static void log_failure(struct grpc_call *c, const struct rk_err *err)
         rk_log_every(&gate, UNAVAILABLE_LOG_MS, c->log, level, "grpc call failed",
                      kv_z("path", grpc_call_path(c)), kv_z("peer", peer), KV_ERR(err));
     } else if (level == RK_INFO) {
-        rk_log_every(&c->ep->gate, CLIENT_FAULT_LOG_MS, c->log, level, "grpc call refused",
-                     kv_z("path", grpc_call_path(c)), kv_z("peer", peer), KV_ERR(err));
+        rk_log_every(&c->ep->gates[err->code], CLIENT_FAULT_LOG_MS, c->log, level,
+                     "grpc call refused", kv_z("path", grpc_call_path(c)), kv_z("peer", peer),
+                     KV_ERR(err));
     } else {
         rk_log(c->log, level, "grpc call failed", kv_z("path", grpc_call_path(c)),
                kv_z("peer", peer), KV_ERR(err));
@@ -244,7 +249,7 @@ static void fail_status(struct grpc_call *c, enum rk_code result, enum grpc_stat
     if (c->over)
         return;
     (void)rk_addr_format(&c->client, peer);
-    rk_log_every(&c->ep->gate, CLIENT_FAULT_LOG_MS, c->log, RK_INFO, "grpc call refused",
+    rk_log_every(&c->ep->gates[result], CLIENT_FAULT_LOG_MS, c->log, RK_INFO, "grpc call refused",
                  kv_z("path", grpc_call_path(c)), kv_z("peer", peer),
                  kv_z("status", grpc_status_name((int)status)), kv_str("error", text));
     end(c, result, (int)status, text, false);

@@ -14,7 +14,8 @@ struct grpc_endpoint { /* one registered method, or the answer to unknown paths 
     struct edge_rpc rpc;
     const struct grpc_method *method; /* borrowed */
     void *app;
-    struct rk_log_gate gate; /* failed calls that are the client's fault */
+    struct rk_log_gate gates[RK_CODE_COUNT]; /* failed calls that are the client's fault */
+    struct rk_log_gate dropped;
 };
 
 /** Take over a stream whose request line and content type are fine. */

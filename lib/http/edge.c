@@ -15,6 +15,11 @@
 #include "lib/http/edge_priv.h"
 #include "lib/http/h1.h"
 
+struct rk_log_gate *edge_log_gate(struct edge *e, const char *kind)
+{
+    return &e->log_gates[rk_str_hash(rk_str_z(kind)) % EDGE_LOG_KINDS];
+}
+
 static void tell_done(struct rk_task *t)
 {
     const struct edge *e = rk_container_of(t, struct edge_loop, stop_task)->edge;

@@ -33,8 +33,9 @@ static void log_drop(struct edge_conn *c, const char *why)
     char peer[RK_ADDR_TEXT];
 
     (void)rk_addr_format(&c->peer, peer);
-    rk_log_every(&e->log_gate, EDGE_LOG_EVERY_MS, e->log, RK_INFO, "edge connection dropped",
-                 kv_z("peer", peer), kv_i64("port", c->conf->addr.port), kv_z("why", why));
+    rk_log_every(edge_log_gate(e, why), EDGE_LOG_EVERY_MS, e->log, RK_INFO,
+                 "edge connection dropped", kv_z("peer", peer), kv_i64("port", c->conf->addr.port),
+                 kv_z("why", why));
 }
 
 void edge_conn_gone(struct edge_conn *c)
@@ -394,6 +395,7 @@ static struct edge_conn *conn_new(struct edge_loop *el, int fd, const struct rk_
     c->el = el;
     c->conf = conf;
     c->peer = *peer;
+    c->began_ms = rk_loop_now_ms(el->loop);
     if (!edge_count_add(c, &why)) {
         rk_metric_add(el->edge->stats.over_limit, 1);
         log_drop(c, why);

@@ -27,6 +27,7 @@ struct edge_h2_conn {
     bool ws;     /* inside WebSocket messages */
     bool ending; /* over() was told */
     struct ws_rx rx;
+    size_t rx_held;    /* of info.held */
     struct rk_buf out; /* HTTP/2 bytes that are to become messages */
     struct rk_task pack;
 };
@@ -165,8 +166,8 @@ static void session_over(struct h2_session_user *u, const struct rk_err *why)
 
     if (why->code) {
         (void)rk_addr_format(&h->info.peer, peer);
-        rk_log_every(&e->log_gate, EDGE_LOG_EVERY_MS, e->log, RK_INFO, "http2 connection ended",
-                     kv_z("peer", peer), KV_ERR(why));
+        rk_log_every(edge_log_gate(e, why->msg), EDGE_LOG_EVERY_MS, e->log, RK_INFO,
+                     "http2 connection ended", kv_z("peer", peer), KV_ERR(why));
     }
     if (h->ending)
         return;
@@ -238,13 +239,17 @@ static void ws_feed(struct edge_h2_conn *h, struct rk_str in)
     while (!h->ending) {
         switch (ws_rx_next(&h->rx, &in, &msg)) {
         case WS_MORE:
+            (void)edge_h2_hold(&h->info, h->rx_held, h->rx.msg_cap);
+            h->rx_held = h->rx.msg_cap;
+            if (h->rx_held && rk_budget_level(&h->info.held) == RK_BUDGET_FULL)
+                ws_finish(h, WS_CLOSE_TOO_BIG);
             return;
         case WS_BINARY:
             rk_metric_add(e->stats.proxy_in, (int64_t)msg.n);
             h2_session_feed(h->session, rk_str_of(msg.p, msg.n));
             break;
         case WS_TEXT:
-            rk_log_every(&e->log_gate, EDGE_LOG_EVERY_MS, e->log, RK_WARN,
+            rk_log_every(edge_log_gate(e, "text"), EDGE_LOG_EVERY_MS, e->log, RK_WARN,
                          "ws-proxy text message ignored");
             break;
         case WS_PING:
@@ -358,6 +363,14 @@ void edge_ws_proxy_start(struct edge_conn *c, const struct rk_addr *client, stru
     ws_rx_init(&h->rx, WS_SERVER, WS_MESSAGE_MAX);
     rk_timer_start(c->el->loop, &c->timer, e->limits.header_timeout_ms, edge_conn_timeout, c);
     ws_feed(h, in);
+}
+
+bool edge_h2_idle(const struct edge_conn *c, int64_t ms)
+{
+    const struct edge_h2_conn *h = c->h2;
+
+    return h && !h->info.known && !h2_session_streams(h->session) &&
+           rk_loop_now_ms(c->el->loop) - net_conn_last_rx_ms(c->conn) >= ms;
 }
 
 void edge_h2_shutdown(struct edge_conn *c)

@@ -60,7 +60,7 @@ static void accept_and_refuse(struct edge_listener *l)
     struct rk_addr peer;
     int fd;
 
-    rk_log_every(&e->log_gate, EDGE_LOG_EVERY_MS, e->log, RK_ERROR,
+    rk_log_every(edge_log_gate(e, "descriptors"), EDGE_LOG_EVERY_MS, e->log, RK_ERROR,
                  "edge out of file descriptors: connections are refused");
     if (l->el->spare_fd >= 0)
         (void)close(l->el->spare_fd);

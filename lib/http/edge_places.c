@@ -7,6 +7,11 @@
 
 #include "lib/http/edge_priv.h"
 
+enum {
+    LOOK_AT = 64,   /* connections, for one to evict */
+    IDLE_MS = 2000, /* after which it may go */
+};
+
 struct edge_count {
     size_t n;
 };
@@ -16,13 +21,35 @@ bool edge_trusts(const struct edge *e, const struct rk_addr *peer)
     return http_proxies_trust(&(struct http_proxies){e->trusted, e->n_trusted}, &peer->ip);
 }
 
+/* When all places are taken a new connection gets that of one which has not said what it wants, or
+ * of a stranger's without requests. Looks at a few of its own loop, oldest first; those that stay
+ * go to the end of the line. */
+static bool evict(struct edge_loop *el)
+{
+    int64_t now = rk_loop_now_ms(el->loop);
+
+    for (int i = 0; i < LOOK_AT && !rk_list_empty(&el->conns); i++) {
+        struct edge_conn *c = rk_container_of(el->conns.next, struct edge_conn, link);
+        bool idle = c->state == EC_H2 ? edge_h2_idle(c, IDLE_MS)
+                                      : c->state < EC_H2 && now - c->began_ms >= IDLE_MS;
+
+        rk_list_remove(&c->link);
+        rk_list_push_back(&el->conns, &c->link);
+        if (!idle)
+            continue;
+        edge_conn_drop(c, "its place is needed");
+        return true;
+    }
+    return false;
+}
+
 bool edge_count_add(struct edge_conn *c, const char **why)
 {
     struct edge *e = c->el->edge;
     struct edge_count *n;
     bool ok = true;
 
-    if (atomic_load(&e->n_conns) >= e->limits.max_conns) {
+    if (atomic_load(&e->n_conns) >= e->limits.max_conns && !evict(c->el)) {
         *why = "too many connections";
         return false;
     }

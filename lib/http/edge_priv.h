@@ -22,8 +22,9 @@ enum {
     EDGE_MAX_WS = 16, /* registered WebSocket paths */
     EDGE_MAX_LISTEN = 8,
     EDGE_MAX_LOOPS = 64,
-    EDGE_FINISH_MS = 5000, /* for the last bytes of an answer */
-    EDGE_LOG_EVERY_MS = 1000,
+    EDGE_FINISH_MS = 5000,     /* for the last bytes of an answer */
+    EDGE_LOG_EVERY_MS = 60000, /* one line per kind in this time, with an address */
+    EDGE_LOG_KINDS = 64,
 };
 
 struct edge_loop;
@@ -82,7 +83,7 @@ struct edge {
     struct http_h1 *h1;
     edge_take_fd_fn *take;
     struct http_h1_upgrade upgrade;
-    struct rk_log_gate log_gate;
+    struct rk_log_gate log_gates[EDGE_LOG_KINDS];
     _Atomic size_t n_conns;
     pthread_mutex_t lock;   /* guards per_addr */
     struct rk_map per_addr; /* address or /64 → struct edge_count */
@@ -105,6 +106,7 @@ enum edge_state {
 
 struct edge_conn {
     struct rk_list link; /* edge_loop.conns */
+    int64_t began_ms;
     struct edge_loop *el;
     const struct edge_listen *conf;
     enum edge_state state;
@@ -141,6 +143,8 @@ void edge_conn_gone(struct edge_conn *c);
 /** edge_h2.c. `in`: what has been read already. */
 void edge_h2_start(struct edge_conn *c, struct rk_str in);
 void edge_h2_shutdown(struct edge_conn *c);
+/** Nobody known is behind it, and it has done nothing for ms. */
+bool edge_h2_idle(const struct edge_conn *c, int64_t ms);
 /** A conn whose WebSocket head was answered with 101. */
 void edge_ws_proxy_start(struct edge_conn *c, const struct rk_addr *client, struct rk_str in);
 
@@ -169,5 +173,7 @@ void edge_loop_less(struct edge_loop *el);
 bool edge_count_add(struct edge_conn *c, const char **why);
 void edge_count_del(struct edge_conn *c);
 bool edge_trusts(const struct edge *e, const struct rk_addr *peer);
+/** The gate of what is said about this kind of trouble, by its text. */
+struct rk_log_gate *edge_log_gate(struct edge *e, const char *kind);
 
 #endif

@@ -109,6 +109,8 @@ static void respond(struct edge_rest *r)
     size_t n;
 
     r->answered = true;
+    if (r->http.req.user)
+        edge_h2_known(edge_h2_info(r->stream));
     count(r, 0);
     h2_stream_deadline(r->stream, 0);
     http_call_answer(c);

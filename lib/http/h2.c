@@ -283,7 +283,10 @@ static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int
     struct h2_session *s = arg;
 
     (void)ng;
-    (void)frame;
+    /* Go's gRPC client says goodbye with the highest stream id there is, which nghttp2 does not
+     * take from a client: all the same an orderly end */
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_NO_ERROR)
+        return 0;
     if (!s->why.code)
         (void)rk_fail(&s->why, RK_BAD_REQUEST, "HTTP/2: %s", nghttp2_strerror(code));
     return 0;

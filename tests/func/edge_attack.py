@@ -7,10 +7,14 @@ what the attack took must be given back.
 
 Usage: edge_attack.py FOLDER_OF_PROGRAMS   (exit code 77: grpcio or PyNaCl is not installed)
 """
+import http.server
+import json
 import os
 import resource
 import shutil
 import socket
+import ssl
+import subprocess
 import sys
 import tempfile
 import threading
@@ -312,6 +316,148 @@ def registrations(folder):
     p.stop()
 
 
+class SlowIssuer(threading.Thread):
+    """An identity provider that takes two seconds to answer."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        issuer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                time.sleep(2)
+                body = json.dumps({"issuer": issuer.url}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        self.httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.httpd.server_port
+        self.start()
+
+    def run(self):
+        self.httpd.serve_forever()
+
+
+def at_once(n, call):
+    """n calls in parallel, their results."""
+    out = []
+
+    def one():
+        try:
+            out.append(call())
+        except OSError:  # it had to wait too long
+            out.append(0)
+
+    threads = [threading.Thread(target=one) for _ in range(n)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    return out
+
+
+def slow_provider(srv):
+    """Calls to a provider that takes its time; all others go on."""
+    name = "a slow provider"
+    issuer = SlowIssuer()
+    other = Bystander(srv)
+    got = at_once(40, lambda: srv.rest("POST", "/api/identity-providers", {
+        "type": "oidc", "name": "slow", "issuer": issuer.url, "client_id": "a",
+        "client_secret": "b"})[0])
+    other.stop(name, 1)
+    check("%s: answers or Retry-After" % name, set(got) <= {0, 200, 409, 422, 503} and 200 in got,
+          sorted(set(got)))
+    issuer.httpd.shutdown()
+
+
+def many_passwords(srv):
+    """Parallel password changes, each of which hashes."""
+    name = "password changes"
+    me = srv.rest("GET", "/api/users/current")[1]["id"]
+    other = Bystander(srv)
+    got = at_once(60, lambda: srv.rest("PUT", "/api/users/%s/password" % me, {
+        "old_password": "wrong-One-1!", "new_password": "other-One-1!"})[0])
+    other.stop(name, 1)
+    check("%s: refused, or told to come again" % name, not set(got) & {200, 500} and got,
+          sorted(set(got)))
+
+
+def secrets_in_paths(srv):
+    token = "nbi_" + "SeCrEt" * 6
+    for path in ("/api/users/invites/" + token, "//api/users/invites/" + token,
+                 "/api/users/invites/%s/accept" % token, "/invite/" + token):
+        ask_raw(srv, b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path.encode())
+        ask_h2(srv, path)
+    check("no invitation in the log", token not in srv.p.text())
+
+
+def floods_in_the_log(folder):
+    """At level info: one line per minute and kind, with an address; a farewell is no trouble."""
+    port, metrics = free_port(), free_port()
+    p = Program([FOLDER + "/rookery-signal", "--port", str(port), "--metrics-port", str(metrics),
+                 "--health-listen-address", ""], port)
+    check("metrics only where asked for: loopback", get(metrics, "/metrics")[0] == 200)
+    with open("/proc/net/tcp") as f:
+        everywhere = ":%04X 00000000:0000 0A" % metrics
+        check("metrics not on all addresses", "00000000" + everywhere not in f.read())
+    for _ in range(200):
+        s = socket.create_connection(("127.0.0.1", port))
+        s.sendall(b"\x16\x03\x01\x02")
+        s.close()
+        c = h2_raw.Conn(port)
+        c.data(c.grpc("/signalexchange.SignalExchange/Send"), b"\0\0\0\0\1\xff", True)
+        c.read()
+        c.close()
+    c = h2_raw.Conn(port)
+    c.grpc("/signalexchange.SignalExchange/ConnectStream", more=[("x-wiretrustee-peer-id", "a")])
+    while (c.read() or (h2_raw.HEADERS,))[0] != h2_raw.HEADERS:
+        pass
+    c.s.sendall(h2_raw.frame(h2_raw.GOAWAY, 0, 0, b"\x7f\xff\xff\xff" + bytes(4)))
+    while c.read():
+        pass
+    c.close()
+    log = p.stop()
+    for event in ("edge connection dropped", "grpc call refused"):
+        lines = [l for l in log.splitlines() if event in l]
+        check("%s: one line in a flood" % event, len(lines) == 1 and "127.0.0.1" in lines[0], lines[:3])
+    check("a farewell is not logged", "http2 connection ended" not in log, log[-500:])
+
+
+def old_ciphers(folder):
+    """TLS 1.2 without forward secrecy or with CBC is refused, with both kinds of key."""
+    for key in ("rsa:2048", "ec"):
+        cert, file = os.path.join(folder, "c.pem"), os.path.join(folder, "c.key")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", key, "-nodes", "-days", "2", "-subj",
+                        "/CN=localhost", "-keyout", file, "-out", cert] +
+                       (["-pkeyopt", "ec_paramgen_curve:prime256v1"] if key == "ec" else []),
+                       check=True, capture_output=True)
+        port = free_port()
+        p = Program([FOLDER + "/rookery-signal", "--port", str(port), "--legacy-port", "0",
+                     "--health-listen-address", "", "--cert-file", cert, "--cert-key", file], port)
+        auth = "RSA" if key == "rsa:2048" else "ECDSA"
+        for suite, want in (("ECDHE-%s-AES128-GCM-SHA256" % auth, True),
+                            ("ECDHE-%s-CHACHA20-POLY1305" % auth, True),
+                            ("ECDHE-%s-AES128-SHA256" % auth, False),
+                            ("ECDHE-%s-AES128-SHA" % auth, False),
+                            ("AES128-GCM-SHA256", False), ("AES128-SHA", False)):
+            ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
+            ctx.maximum_version = ssl.TLSVersion.TLSv1_2
+            ctx.set_ciphers(suite + ":@SECLEVEL=0")
+            try:
+                with ctx.wrap_socket(socket.create_connection(("127.0.0.1", port))) as s:
+                    got = s.cipher()[0] == suite
+            except OSError:
+                got = False
+            check("%s key, %s: %s" % (key, suite, "taken" if want else "refused"), got == want)
+        p.stop()
+
+
 def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20000), hard))
@@ -323,7 +469,12 @@ def main():
         late_readers(srv)
         unfinished_messages(srv)
         idle_connections(srv)
+        slow_provider(srv)
+        many_passwords(srv)
+        secrets_in_paths(srv)
         registrations(folder)
+        floods_in_the_log(folder)
+        old_ciphers(folder)
         srv.p.stop()
     finally:
         srv.p.kill()
