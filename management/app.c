@@ -4,6 +4,7 @@
 
 #include "management/app.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "lib/http/h1.h"
 #include "lib/json/json.h"
 #include "management/engine/keys.h"
+#include "management/engine/places.h"
 #include "management/ops/peer_ephemeral.h"
 #include "management/ops/peer_expiry.h"
 #include "management/rest/rest.h"
@@ -35,10 +37,11 @@
 
 struct mgmt_app {
     struct rk_arena *mem; /* wiping; what the options lent: texts */
-    const char *account_domain, *setup_token, *geo_path, *geo_names_path;
+    const char *account_domain, *setup_token, *geo_names_path;
     struct rk_log *log;
     struct vault *vault;
     struct probe *probe;
+    struct places *places; /* NULL: no location database */
     struct mgmt *mgmt;
     struct rk_pool *store, *rest_pool, *hash_pool, *call_pool, *build;
     struct envelope *envelope;
@@ -123,6 +126,24 @@ static enum rk_code open_vault(struct mgmt_app *a, struct rk_str text, struct rk
     return rc;
 }
 
+/* Files that are named must be there: without them posture checks by country refuse everybody. */
+static enum rk_code open_places(struct mgmt_app *a, const struct mgmt_app_opts *o,
+                                struct rk_err *err)
+{
+    if (o->geo_names_path && access(o->geo_names_path, R_OK))
+        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "names of locations %s",
+                             o->geo_names_path);
+    return o->geo_path ? places_open(o->geo_path, &a->places, err) : RK_OK;
+}
+
+enum rk_code mgmt_app_reload(struct mgmt_app *a, struct rk_err *err)
+{
+    enum rk_code rc = a->places ? places_reload(a->places, err) : RK_OK;
+
+    rest_reload(a->rest);
+    return rc;
+}
+
 static enum rk_code open_engine(struct mgmt_app *a, const struct mgmt_app_opts *o,
                                 struct rk_err *err)
 {
@@ -137,6 +158,10 @@ static enum rk_code open_engine(struct mgmt_app *a, const struct mgmt_app_opts *
     struct rk_pool_ops ops;
     enum rk_code rc;
 
+    rc = open_places(a, o, err);
+    if (rc)
+        return rc;
+    m.places = a->places;
     m.probe = a->probe = probe_new(&look);
     rc = mgmt_open(&a->mgmt, &m, err);
     if (rc == RK_OK)
@@ -354,7 +379,6 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
                           .setup_pat = o->setup_pat,
                           .embedded_idp = o->embedded_idp,
                           .local_auth_disabled = o->local_auth_disabled,
-                          .geo_path = a->geo_path,
                           .geo_names_path = a->geo_names_path,
                           .pat_limits = o->pat_limits};
     struct http_dispatch_opts d = {.budget = edge_budget(o->edge),
@@ -404,7 +428,6 @@ enum rk_code mgmt_app_new(const struct mgmt_app_opts *o, struct mgmt_app **out, 
     a->log = o->log;
     a->account_domain = keep_text(a, o->account_domain);
     a->setup_token = keep_text(a, o->setup_token);
-    a->geo_path = keep_text(a, o->geo_path);
     a->geo_names_path = keep_text(a, o->geo_names_path);
     rc = open_vault(a, o->vault_key, err);
     if (rc == RK_OK)
@@ -508,6 +531,7 @@ void mgmt_app_free(struct mgmt_app *a)
     rk_pool_free(a->store);
     rk_pool_free(a->build);
     mgmt_close(a->mgmt);
+    places_free(a->places);
     probe_free(a->probe);
     bearer_free(a->bearer);
     for (size_t i = 0; i < a->n_remotes; i++)

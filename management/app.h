@@ -106,6 +106,10 @@ void mgmt_app_stop(struct mgmt_app *a, void (*done)(void *arg), void *arg);
  *  never started. Accepts NULL. */
 void mgmt_app_free(struct mgmt_app *a);
 
+/** SIGHUP: open the location database and the names of places again; bad files leave the old ones
+ * in force. Main thread. Errors: those of places_reload. */
+enum rk_code mgmt_app_reload(struct mgmt_app *a, struct rk_err *err) RK_MUST;
+
 /** Whether changes can be stored now; why names what is missing. Any thread, does not block. */
 bool mgmt_app_ready(struct mgmt_app *a, char why[240]);
 /** The body of /health and /readyz: state, reason, the store, what goes on although the store is

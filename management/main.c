@@ -42,8 +42,13 @@ static void describe(struct svc_user *u, bool is_ready, const char *why, struct 
     mgmt_app_describe(p->app, is_ready, why, "", edge_cert_not_after_ms(p->svc->edge), out);
 }
 
+static enum rk_code reload(struct svc_user *u, struct rk_err *err)
+{
+    return mgmt_app_reload(rk_container_of(u, struct program, user)->app, err);
+}
+
 static const struct svc_user_ops USER_OPS = {
-    .start = start, .finish = finish, .ready = ready, .describe = describe};
+    .start = start, .finish = finish, .ready = ready, .describe = describe, .reload = reload};
 
 static enum rk_code serve(struct rk_arena *mem, struct mgmt_options *o, struct rk_err *err)
 {

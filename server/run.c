@@ -135,8 +135,17 @@ static void describe(struct svc_user *u, bool is_ready, const char *why, struct 
     mgmt_app_describe(s->mgmt, is_ready, why, others, edge_cert_not_after_ms(s->svc->edge), out);
 }
 
-static const struct svc_user_ops USER_OPS = {
-    .start = start, .stop = stop, .finish = finish, .ready = ready, .describe = describe};
+static enum rk_code reload(struct svc_user *u, struct rk_err *err)
+{
+    return mgmt_app_reload(rk_container_of(u, struct server, user)->mgmt, err);
+}
+
+static const struct svc_user_ops USER_OPS = {.start = start,
+                                             .stop = stop,
+                                             .finish = finish,
+                                             .ready = ready,
+                                             .describe = describe,
+                                             .reload = reload};
 
 static enum rk_code open_frame(struct server *s, struct rk_err *err)
 {

@@ -14,6 +14,12 @@
 bool rk_bucket_take(struct rk_bucket *b, int64_t now_mono_ms, int64_t rate_milli_per_s,
                     int64_t burst)
 {
+    return rk_bucket_take_n(b, now_mono_ms, rate_milli_per_s, burst, 1);
+}
+
+bool rk_bucket_take_n(struct rk_bucket *b, int64_t now_mono_ms, int64_t rate_milli_per_s,
+                      int64_t burst, int64_t n)
+{
     int64_t gone = now_mono_ms - b->at_mono_ms, back;
 
     /* milli-tokens per second times milliseconds is micro-tokens; capped against overflow */
@@ -24,9 +30,9 @@ bool rk_bucket_take(struct rk_bucket *b, int64_t now_mono_ms, int64_t rate_milli
                : gone * rate_milli_per_s;
     b->level_micro -= back;
     b->at_mono_ms = now_mono_ms;
-    if (b->level_micro > (burst - 1) * MICRO)
+    if (b->level_micro > (burst - n) * MICRO)
         return false;
-    b->level_micro += MICRO;
+    b->level_micro += n * MICRO;
     return true;
 }
 
@@ -75,6 +81,11 @@ void rk_ratelimit_free(struct rk_ratelimit *r)
 
 bool rk_ratelimit_take(struct rk_ratelimit *r, struct rk_str key, int64_t now_mono_ms)
 {
+    return rk_ratelimit_take_n(r, key, now_mono_ms, 1);
+}
+
+bool rk_ratelimit_take_n(struct rk_ratelimit *r, struct rk_str key, int64_t now_mono_ms, int64_t n)
+{
     struct entry *e = rk_map_get(&r->by_key, key);
 
     if (e) {
@@ -87,7 +98,7 @@ bool rk_ratelimit_take(struct rk_ratelimit *r, struct rk_str key, int64_t now_mo
         (void)rk_map_put(&r->by_key, e->key, e);
     }
     rk_list_push_back(&r->lru, &e->lru);
-    return rk_bucket_take(&e->bucket, now_mono_ms, r->rate, r->burst);
+    return rk_bucket_take_n(&e->bucket, now_mono_ms, r->rate, r->burst, n);
 }
 
 void rk_ratelimit_give(struct rk_ratelimit *r, struct rk_str key)

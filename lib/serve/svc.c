@@ -307,6 +307,10 @@ static void reload(struct svc *s)
     if (rk_proc_log_reopen(s->priv->log_file, s->priv->log_fd, &err))
         rk_log(s->log, RK_ERROR, "reload log file", KV_ERR(&err));
     err = (struct rk_err){0};
+    if (s->priv->user && s->priv->user->ops->reload &&
+        s->priv->user->ops->reload(s->priv->user, &err))
+        rk_log(s->log, RK_ERROR, "reload", KV_ERR(&err));
+    err = (struct rk_err){0};
     if (edge_reload_tls(s->edge, &err))
         rk_log(s->log, RK_ERROR, "reload certificate", KV_ERR(&err));
     else

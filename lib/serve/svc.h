@@ -176,6 +176,9 @@ struct svc_user_ops { /* all but start may be NULL */
     bool (*ready)(struct svc_user *u, const char **why);
     /** The JSON body of /health in place of the plain one. Any thread. */
     void (*describe)(struct svc_user *u, bool ready, const char *why, struct rk_buf *out);
+    /** SIGHUP: read again what the service reads from files; what is bad stays as it was. Main
+     *  thread. */
+    enum rk_code (*reload)(struct svc_user *u, struct rk_err *err);
 };
 
 struct svc_user { /* embedded in the program's struct */

@@ -54,6 +54,11 @@ struct rk_log *mgmt_log(const struct mgmt *m)
     return m->opts.log;
 }
 
+struct places *mgmt_places(const struct mgmt *m)
+{
+    return m->opts.places;
+}
+
 const struct vault *mgmt_vault(const struct mgmt *m)
 {
     return m->opts.vault;

@@ -40,6 +40,7 @@ struct mgmt;
 struct snapshot; /* management/snapshot/snapshot.h */
 struct vault;    /* lib/crypto/vault.h */
 struct probe;    /* management/store/probe.h */
+struct places;   /* management/engine/places.h */
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -53,6 +54,7 @@ struct mgmt_opts {
     int64_t journal_keep_us;   /* journal rows that are older are dropped; 0: kept for ever */
     int64_t event_keep_us;     /* the same for activity events */
     struct probe *probe;       /* told of writes that failed; lent until mgmt_close; may be NULL */
+    struct places *places;     /* where addresses are; lent until mgmt_close; NULL: not known */
     size_t lanes;              /* PostgreSQL: parallel writers; 0: 2. SQLite always has one */
 };
 
@@ -76,6 +78,7 @@ int64_t mgmt_now_us(const struct mgmt *m);
 const char *mgmt_dns_domain(const struct mgmt *m);
 struct rk_log *mgmt_log(const struct mgmt *m);
 const struct vault *mgmt_vault(const struct mgmt *m);
+struct places *mgmt_places(const struct mgmt *m); /* NULL: none */
 bool mgmt_no_default_policy(const struct mgmt *m);
 
 /* ---- reading ------------------------------------------------------------------------------- */

@@ -428,6 +428,20 @@ static enum rk_code state_json(struct store *s, const struct change *c, const vo
     return RK_OK;
 }
 
+/* What a machine reports can be long, and stands in the row before this one already: it is not
+ * written a second time. */
+static const void *before_of(struct store *s, const struct change *c)
+{
+    struct peer *p;
+
+    if (c->kind != ENT_PEER || !c->before || !c->after)
+        return c->before;
+    p = rk_new(s->mem, struct peer);
+    *p = *(const struct peer *)c->before;
+    p->meta.n_files = p->meta.n_addresses = 0;
+    return p;
+}
+
 enum rk_code run_journal(struct run *r, struct rk_err *err)
 {
     struct store s = store_of(r);
@@ -445,7 +459,7 @@ enum rk_code run_journal(struct run *r, struct rk_err *err)
                                                     : JOURNAL_UPDATE,
                                   .kind = rk_str_z(entity_kind_text(c->kind)),
                                   .entity_id = c->id};
-        enum rk_code rc = state_json(&s, c, c->before, &row.before, err);
+        enum rk_code rc = state_json(&s, c, before_of(&s, c), &row.before, err);
 
         if (rc == RK_OK)
             rc = state_json(&s, c, c->after, &row.after, err);

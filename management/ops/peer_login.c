@@ -11,6 +11,7 @@
 
 #include "management/ops/peer_login_impl.h"
 #include "management/ops/peers.h"
+#include "management/ops/report_gate.h"
 
 #define SESSION_US(s) ((s)->peer_login_expiration_s * 1000000)
 
@@ -140,6 +141,9 @@ static enum rk_code login_known(struct mgmt *m, const struct snapshot *snap,
         *out = res;
         return RK_OK;
     }
+    if (rc == RK_OK && ssh_key_changes(res.peer, req) &&
+        !report_gate_take(req->gate, req->key, report_bytes(&res.peer->meta) + req->ssh_key.n))
+        rc = rk_fail(err, RK_LIMIT, "this machine changes its SSH key too often: try again later");
     relogin.peer_id = res.peer->id;
     if (req->user_id.n)
         actor.id = req->user_id;

@@ -7,6 +7,7 @@
 #define MGMT_OPS_PEER_LOGIN_H
 
 #include "management/engine/engine.h"
+#include "management/ops/report_gate.h"
 #include "management/snapshot/snapshot.h"
 
 struct peer_login_req {           /* open; borrowed for the call */
@@ -17,6 +18,7 @@ struct peer_login_req {           /* open; borrowed for the call */
     struct rk_str ssh_key;        /* empty: keeps the stored one */
     struct str_list extra_dns_labels;
     struct peer_location location;
+    struct report_gate *gate; /* the machine's budget of changes; NULL: none */
 };
 
 struct peer_login_res {          /* open; release with peer_login_done */

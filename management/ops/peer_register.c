@@ -10,6 +10,7 @@
 #include "lib/base/num.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/token.h"
+#include "management/engine/places.h"
 #include "management/ops/addresses.h"
 #include "management/ops/peer_insert.h"
 #include "management/ops/peer_login_impl.h"
@@ -152,7 +153,9 @@ static struct peer peer_make(struct tx *tx, const struct peer_login_job *e, cons
         .allow_extra_dns_labels = g->key && g->key->allow_extra_dns_labels,
         .meta = *req->meta,
         .location = req->location,
-        .status.last_seen_us = tx->now_us,
+        .status = {.last_seen_us = tx->now_us,
+                   /* those that were there when it was switched on stay */
+                   .requires_approval = snap_settings(tx->snap)->peer_approval_enabled},
     };
 }
 
@@ -221,13 +224,18 @@ static enum rk_code key_use(struct tx *tx, const struct setup_key *key, struct r
 static enum rk_code enrol_event(struct tx *tx, const struct grant *g, const struct peer *p,
                                 struct rk_err *err)
 {
-    struct op_kv name = {"setup_key_name", g->key ? g->key->name : rk_str_of(NULL, 0)};
+    struct op_kv more[2];
+    size_t n = 0;
 
-    if (rk_str_eqz(p->meta.goos, "js"))
+    if (g->key)
+        more[n++] = (struct op_kv){"setup_key_name", g->key->name};
+    if (!peer_is_validated(p)) /* an administrator has to do something */
+        more[n++] = (struct op_kv){"pending_approval", op_bool(true)};
+    else if (rk_str_eqz(p->meta.goos, "js"))
         return RK_OK;
     return tx_event_by(tx, g->user ? g->user->id : g->key->id,
                        g->user ? ACT_PEER_USER_ADD : ACT_PEER_SETUPKEY_ADD, p->id,
-                       peer_event_meta(tx->mem, tx->snap, p, &name, g->user ? 0 : 1), err);
+                       peer_event_meta(tx->mem, tx->snap, p, more, n), err);
 }
 
 static enum rk_code enrol_tx(struct tx *tx, void *arg, struct rk_err *err)
@@ -241,6 +249,7 @@ static enum rk_code enrol_tx(struct tx *tx, void *arg, struct rk_err *err)
     if (rc)
         return rc;
     p = peer_make(tx, e, &g);
+    places_fill(mgmt_places(tx->m), tx->mem, &p.location);
     groups = groups_of(tx, &g);
     rc = peer_insert(tx, &p, &groups, err);
     for (size_t i = 0; rc == RK_OK && i < groups.n; i++)

@@ -4,6 +4,9 @@
 
 #include "management/ops/peer_sync.h"
 
+#include "management/engine/places.h"
+#include "management/ops/report_gate.h"
+
 /* Lists up to this length are compared without their order; longer ones as they stand, and are then
  * sometimes stored again for nothing. */
 #define UNORDERED_MAX 256
@@ -110,7 +113,7 @@ bool peer_merge_report(const struct peer *p, const struct peer_report *r, struct
         out->location = (struct peer_location){.connection_ip = r->connection_ip};
         changed = true;
     }
-    return changed;
+    return changed || places_wants(r->places, &out->location);
 }
 
 /* ---- storing
@@ -125,13 +128,20 @@ static enum rk_code sync_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
     const struct sync_tx *x = arg;
     const struct peer *p = tx_get(tx, ENT_PEER, x->peer_id);
+    struct peer_report r = *x->r;
+    struct places *places = mgmt_places(tx->m);
     struct peer after;
+    bool changed;
 
     if (!p)
         return rk_fail(err, RK_NOT_FOUND, "peer is not registered");
-    if (!peer_merge_report(p, x->r, &after))
-        return RK_OK;
-    return tx_put(tx, ENT_PEER, &after, err);
+    r.places = NULL; /* the database is asked below: it may know nothing */
+    changed = peer_merge_report(p, &r, &after);
+    if (places_wants(places, &after.location)) {
+        places_fill(places, tx->mem, &after.location);
+        changed |= after.location.country_code.n > 0;
+    }
+    return changed ? tx_put(tx, ENT_PEER, &after, err) : RK_OK;
 }
 
 static void sync_done(struct mgmt_mutation *mut)
@@ -183,7 +193,10 @@ enum rk_code peer_sync(struct mgmt *m, struct db *db, const struct peer_report *
         return rk_fail(err, RK_NOT_FOUND, "peer is not registered");
     }
     rc = peer_may_sync(snap, p, mgmt_now_us(m), err);
-    if (rc == RK_OK && peer_merge_report(p, r, &after)) {
+    if (rc == RK_OK && peer_merge_report(p, r, &after) &&
+        !report_gate_take(r->gate, r->key, report_bytes(&after.meta)))
+        rc = rk_fail(err, RK_LIMIT, "this machine reports too much about itself: try again later");
+    else if (rc == RK_OK && peer_merge_report(p, r, &after)) {
         struct sync_tx x = {.r = r, .peer_id = p->id};
         struct actor actor = {.id = p->id};
 

@@ -10,10 +10,15 @@
 #include "management/engine/engine.h"
 #include "management/snapshot/snapshot.h"
 
+struct places;      /* management/engine/places.h */
+struct report_gate; /* management/ops/report_gate.h */
+
 struct peer_report {              /* open; borrowed for the call */
     struct rk_str key;            /* WireGuard key, canonical text */
     const struct peer_meta *meta; /* NULL or an empty record: not sent, nothing changes */
     struct rk_ip connection_ip;   /* family 0: unknown, keeps the stored one */
+    const struct places *places;  /* a known address without a place is news, too; NULL: not */
+    struct report_gate *gate;     /* the machine's budget; NULL: none */
 };
 
 /** May this peer hold a stream? Errors: RK_FORBIDDEN with the text that agents know (blocked owner,
@@ -48,7 +53,8 @@ enum rk_code peer_sync_begin(struct mgmt *m, const struct snapshot *s, const str
 
 /** Store the report if it says anything new. The serial stays: who sees the change in a map gets it
  *  by the push of the commit. Store thread.
- *  Errors: RK_NOT_FOUND (no such peer), those of peer_may_sync, RK_UNAVAILABLE. */
+ *  Errors: RK_NOT_FOUND (no such peer), those of peer_may_sync, RK_UNAVAILABLE; RK_LIMIT when it is
+ *  news that the machine's budget does not allow: nothing is stored. */
 enum rk_code peer_sync(struct mgmt *m, struct db *db, const struct peer_report *r,
                        struct rk_err *err) RK_MUST;
 

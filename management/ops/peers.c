@@ -223,6 +223,9 @@ static enum rk_code update_events(struct tx *tx, struct rk_arena *mem, const str
     if (!rc)
         rc = switch_event(tx, mem, p, old->ssh_enabled, p->ssh_enabled, ACT_PEER_SSH_ENABLE,
                           ACT_PEER_SSH_DISABLE, err);
+    if (!rc && peer_is_validated(old) != peer_is_validated(p))
+        rc = tx_event(tx, peer_is_validated(p) ? ACT_PEER_APPROVE : ACT_PEER_APPROVAL_REVOKE, p->id,
+                      peer_event_meta(mem, tx->snap, p, NULL, 0), err);
     if (!rc && !rk_str_eq(old->name, p->name))
         rc = tx_event(tx, ACT_PEER_RENAME, p->id, peer_event_meta(mem, tx->snap, p, NULL, 0), err);
     if (!rc)
@@ -257,6 +260,8 @@ static enum rk_code update_tx(struct tx *tx, void *arg, struct rk_err *err)
     p->ssh_enabled = s->in->ssh_enabled;
     p->login_expiration_enabled = s->in->login_expiration_enabled;
     p->inactivity_expiration_enabled = s->in->inactivity_expiration_enabled;
+    if (s->in->approval_required != TRI_UNSET)
+        p->status.requires_approval = s->in->approval_required == TRI_TRUE;
     rc = tx_put(tx, ENT_PEER, p, err);
     return rc ? rc : update_events(tx, s->mem, old, p, err);
 }

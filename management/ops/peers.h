@@ -3,6 +3,7 @@
 #ifndef MGMT_OPS_PEERS_H
 #define MGMT_OPS_PEERS_H
 
+#include "management/domain/settings.h"
 #include "management/ops/op.h"
 
 struct peer_update { /* open; replaces all of it */
@@ -12,6 +13,8 @@ struct peer_update { /* open; replaces all of it */
     bool inactivity_expiration_enabled;
     struct rk_str ip;  /* p NULL: stays */
     struct rk_str ip6; /* p NULL: stays */
+    enum tristate
+        approval_required; /* TRI_UNSET: stays; false lets a waiting peer in, true shuts it out */
 };
 
 /** All or nothing. Errors: RK_FORBIDDEN, RK_NOT_FOUND, RK_INVALID (address, name),

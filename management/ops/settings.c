@@ -10,6 +10,7 @@
 #include "management/identity/logins.h"
 #include "management/ops/addresses.h"
 #include "management/ops/domains.h"
+#include "management/ops/peers.h"
 #include "management/ops/users.h"
 
 #define IPV4_BITS_MAX 28
@@ -156,6 +157,8 @@ static enum rk_code switch_events(struct tx *tx, const struct settings *a, const
          ACT_ACCOUNT_SETTING_METRICS_PUSH_DISABLE},
         {embedded_idp && a->local_mfa, embedded_idp && b->local_mfa,
          ACT_ACCOUNT_SETTING_LOCAL_MFA_ENABLE, ACT_ACCOUNT_SETTING_LOCAL_MFA_DISABLE},
+        {a->peer_approval_enabled, b->peer_approval_enabled,
+         ACT_ACCOUNT_SETTING_PEER_APPROVAL_ENABLE, ACT_ACCOUNT_SETTING_PEER_APPROVAL_DISABLE},
         {a->ipv6_groups.n > 0, b->ipv6_groups.n > 0, ACT_ACCOUNT_SETTING_IPV6_ENABLE,
          ACT_ACCOUNT_SETTING_IPV6_DISABLE},
     };
@@ -259,6 +262,9 @@ static enum rk_code approve_all(struct tx *tx, struct save *s, struct rk_err *er
         *now = *p;
         now->status.requires_approval = false;
         rc = tx_put(tx, ENT_PEER, now, err);
+        if (!rc)
+            rc = tx_event(tx, ACT_PEER_APPROVE, now->id,
+                          peer_event_meta(s->mem, tx->snap, now, NULL, 0), err);
         if (rc)
             break;
     }

@@ -122,6 +122,8 @@ enum rk_code rest_accounts_list(struct http_req *req, struct http_resp *resp, st
 
 struct extra_in {
     bool peer_approval_enabled, user_approval_required;
+    bool network_traffic_logs_enabled, network_traffic_packet_counter_enabled;
+    struct str_list network_traffic_logs_groups;
 };
 
 struct features_in {
@@ -147,6 +149,9 @@ struct account_in {
 static const struct jr_field EXTRA[] = {
     JR(struct extra_in, peer_approval_enabled, JR_BOOL),
     JR(struct extra_in, user_approval_required, JR_BOOL),
+    JR(struct extra_in, network_traffic_logs_enabled, JR_BOOL),
+    JR(struct extra_in, network_traffic_logs_groups, JR_STRS),
+    JR(struct extra_in, network_traffic_packet_counter_enabled, JR_BOOL),
 };
 static const struct jr_field FEATURES[] = {JR(struct features_in, agent_network, JR_OPT_BOOL)};
 static const struct jr_field SETTINGS[] = {
@@ -189,6 +194,23 @@ static const struct jr_field ACCOUNT[] = {
            ONBOARDING),
 };
 
+/* What nothing here would read is refused, not dropped. */
+static enum rk_code check_extra(const struct extra_in *e, struct rk_err *err)
+{
+    const char *what = NULL;
+
+    if (e && e->network_traffic_logs_enabled)
+        what = "network_traffic_logs_enabled";
+    else if (e && e->network_traffic_logs_groups.n)
+        what = "network_traffic_logs_groups";
+    else if (e && e->network_traffic_packet_counter_enabled)
+        what = "network_traffic_packet_counter_enabled";
+    return what
+               ? rk_fail(err, RK_INVALID,
+                         "extra.%s: this server keeps no traffic logs; leave it off or empty", what)
+               : RK_OK;
+}
+
 static struct settings_input to_input(const struct account_in *in, bool embedded_idp)
 {
     const struct settings_in *from = in->settings;
@@ -230,6 +252,9 @@ enum rk_code rest_accounts_update(struct http_req *req, struct http_resp *resp, 
         return rc;
     if (!in.settings) /* an update replaces them all; "all off" must be said */
         return rk_fail(err, RK_INVALID, "settings are missing");
+    rc = check_extra(in.settings->extra, err);
+    if (rc)
+        return rc;
     input = to_input(&in, rest_of(req)->o.embedded_idp);
     rc = settings_update(op_of(req), param(req, 0), &input, &s, err);
     if (rc)

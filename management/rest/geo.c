@@ -10,26 +10,35 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/num.h"
+#include "management/engine/places.h"
 
 #define FILE_MAX   ((size_t)256 << 20) /* ten times the largest one published */
 #define FIELDS_MAX 32
 #define CITIES_MAX 2000000
 
-struct geo {
-    char *path;
-    pthread_mutex_t lock; /* everything below; what is loaded does not change any more */
-    struct rk_arena *mem; /* NULL: not loaded */
-    struct geo_country *countries;
-    size_t n_countries;
+struct lists {                     /* does not change once it is made */
+    struct rk_arena *mem;          /* NULL: not loaded */
+    struct geo_country *countries; /* by name */
+    size_t n_countries, cap_countries;
     struct geo_city *cities; /* by country, then name */
-    size_t n_cities;
+    size_t n_cities, cap_cities;
 };
 
-struct geo *geo_new(const char *path)
+struct geo {
+    char *path;            /* NULL: places */
+    struct places *places; /* borrowed */
+    pthread_mutex_t lock;  /* everything below */
+    struct lists now;
+    struct lists before; /* kept for answers that were under way at a reload */
+    bool stale;
+};
+
+struct geo *geo_new(const char *path, struct places *places)
 {
     struct geo *g = rk_calloc(1, sizeof *g);
 
-    g->path = rk_str_dupz(rk_str_z(path));
+    g->path = path ? rk_str_dupz(rk_str_z(path)) : NULL;
+    g->places = places;
     pthread_mutex_init(&g->lock, NULL);
     return g;
 }
@@ -38,10 +47,18 @@ void geo_free(struct geo *g)
 {
     if (!g)
         return;
-    rk_arena_free(g->mem);
+    rk_arena_free(g->now.mem);
+    rk_arena_free(g->before.mem);
     pthread_mutex_destroy(&g->lock);
     free(g->path);
     free(g);
+}
+
+void geo_stale(struct geo *g)
+{
+    pthread_mutex_lock(&g->lock);
+    g->stale = true;
+    pthread_mutex_unlock(&g->lock);
 }
 
 /* One field of a CSV line (RFC 4180); *s is what stands behind it. Quotes are taken off in place:
@@ -91,8 +108,17 @@ static bool find_columns(struct rk_str head, size_t at[COLUMNS])
 static int by_code(const void *a, const void *b)
 {
     const struct geo_country *x = a, *y = b;
+    int c = rk_str_cmp(x->code, y->code);
 
-    return rk_str_cmp(x->code, y->code);
+    return c ? c : x->of_city - y->of_city; /* its own entry first */
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct geo_country *x = a, *y = b;
+    int c = rk_str_cmp(x->name, y->name);
+
+    return c ? c : rk_str_cmp(x->code, y->code);
 }
 
 static int by_city(const void *a, const void *b)
@@ -103,27 +129,44 @@ static int by_city(const void *a, const void *b)
     return c ? c : rk_str_cmp(x->name, y->name);
 }
 
-static void sort_all(struct geo *g)
+/* Each country and each city of a country once; countries in the order of their names. */
+static void sort_all(struct lists *l)
 {
     size_t n = 0;
 
-    if (g->n_countries)
-        qsort(g->countries, g->n_countries, sizeof *g->countries, by_code);
-    for (size_t i = 0; i < g->n_countries; i++)
-        if (!n || by_code(&g->countries[n - 1], &g->countries[i]))
-            g->countries[n++] = g->countries[i];
-    g->n_countries = n;
-    if (g->n_cities)
-        qsort(g->cities, g->n_cities, sizeof *g->cities, by_city);
+    if (l->n_countries)
+        qsort(l->countries, l->n_countries, sizeof *l->countries, by_code);
+    for (size_t i = 0; i < l->n_countries; i++)
+        if (!n || !rk_str_eq(l->countries[n - 1].code, l->countries[i].code))
+            l->countries[n++] = l->countries[i];
+    l->n_countries = n;
+    if (n)
+        qsort(l->countries, n, sizeof *l->countries, by_name);
+    if (l->n_cities)
+        qsort(l->cities, l->n_cities, sizeof *l->cities, by_city);
     n = 0;
-    for (size_t i = 0; i < g->n_cities; i++)
-        if (!n || by_city(&g->cities[n - 1], &g->cities[i]))
-            g->cities[n++] = g->cities[i];
-    g->n_cities = n;
+    for (size_t i = 0; i < l->n_cities; i++)
+        if (!n || by_city(&l->cities[n - 1], &l->cities[i]))
+            l->cities[n++] = l->cities[i];
+    l->n_cities = n;
 }
 
-static void take_line(struct geo *g, struct rk_str line, const size_t at[COLUMNS],
-                      size_t *cap_countries, size_t *cap_cities)
+static void add_country(struct lists *l, struct rk_str code, struct rk_str name, bool of_city)
+{
+    l->countries = rk_arena_grow(l->mem, l->countries, l->n_countries, &l->cap_countries,
+                                 sizeof *l->countries);
+    l->countries[l->n_countries++] = (struct geo_country){code, name.n ? name : code, of_city};
+}
+
+static void add_city(struct lists *l, struct rk_str country, struct rk_str name, int64_t id)
+{
+    if (l->n_cities >= CITIES_MAX)
+        return;
+    l->cities = rk_arena_grow(l->mem, l->cities, l->n_cities, &l->cap_cities, sizeof *l->cities);
+    l->cities[l->n_cities++] = (struct geo_city){country, name, id};
+}
+
+static void take_line(struct lists *l, struct rk_str line, const size_t at[COLUMNS])
 {
     struct rk_str f[FIELDS_MAX] = {0};
     int64_t id;
@@ -132,75 +175,96 @@ static void take_line(struct geo *g, struct rk_str line, const size_t at[COLUMNS
         f[i] = field(&line);
     if (!f[at[COL_COUNTRY]].n || rk_parse_i64(f[at[COL_ID]], 1, INT64_MAX, &id, NULL))
         return;
-    if (!f[at[COL_CITY]].n) {
-        g->countries = rk_arena_grow(g->mem, g->countries, g->n_countries, cap_countries,
-                                     sizeof *g->countries);
-        g->countries[g->n_countries++] =
-            (struct geo_country){f[at[COL_COUNTRY]], f[at[COL_COUNTRY_NAME]]};
-        return;
-    }
-    if (g->n_cities >= CITIES_MAX)
-        return;
-    g->cities = rk_arena_grow(g->mem, g->cities, g->n_cities, cap_cities, sizeof *g->cities);
-    g->cities[g->n_cities++] = (struct geo_city){f[at[COL_COUNTRY]], f[at[COL_CITY]], id};
+    if (f[at[COL_COUNTRY_NAME]].n || !f[at[COL_CITY]].n)
+        add_country(l, f[at[COL_COUNTRY]], f[at[COL_COUNTRY_NAME]], f[at[COL_CITY]].n > 0);
+    if (f[at[COL_CITY]].n)
+        add_city(l, f[at[COL_COUNTRY]], f[at[COL_CITY]], id);
 }
 
-static enum rk_code read_file(struct geo *g, struct rk_str *out, struct rk_err *err)
+static void take_place(const struct place *e, void *arg)
 {
-    FILE *f = fopen(g->path, "re");
+    struct lists *l = arg;
+    struct rk_str code = rk_arena_dup(l->mem, e->country);
+
+    if (!code.n)
+        return;
+    add_country(l, code, rk_arena_dup(l->mem, e->country_name), e->city.n > 0);
+    if (e->city.n)
+        add_city(l, code, rk_arena_dup(l->mem, e->city), (int64_t)e->geoname_id);
+}
+
+static enum rk_code read_file(const char *path, struct rk_arena *mem, struct rk_str *out,
+                              struct rk_err *err)
+{
+    FILE *f = fopen(path, "re");
     char *text;
     size_t n;
     long size;
 
     if (!f)
-        return rk_fail(err, RK_UNAVAILABLE, "%s cannot be opened", g->path);
+        return rk_fail(err, RK_UNAVAILABLE, "%s cannot be opened", path);
     if (fseek(f, 0, SEEK_END) || (size = ftell(f)) < 0 || (size_t)size > FILE_MAX ||
         fseek(f, 0, SEEK_SET)) {
         (void)fclose(f);
-        return rk_fail(err, RK_UNAVAILABLE, "%s cannot be read, or is too large", g->path);
+        return rk_fail(err, RK_UNAVAILABLE, "%s cannot be read, or is too large", path);
     }
-    text = rk_arena_alloc(g->mem, (size_t)size + 1);
+    text = rk_arena_alloc(mem, (size_t)size + 1);
     n = fread(text, 1, (size_t)size, f);
     (void)fclose(f);
     *out = rk_str_of(text, n);
     return RK_OK;
 }
 
-/* Lock held. */
-static enum rk_code load(struct geo *g, struct rk_err *err)
+static enum rk_code load_csv(const char *path, struct lists *l, struct rk_err *err)
 {
-    size_t at[COLUMNS], cap_countries = 0, cap_cities = 0;
+    size_t at[COLUMNS];
     struct rk_str text, line;
-    enum rk_code rc;
+    enum rk_code rc = read_file(path, l->mem, &text, err);
 
-    if (g->mem)
-        return RK_OK;
-    g->mem = rk_arena_new(0);
-    rc = read_file(g, &text, err);
-    if (!rc) {
-        (void)rk_str_cut(text, '\n', &line, &text);
-        if (!find_columns(rk_str_trim(line), at))
-            rc = rk_fail(err, RK_INVALID, "%s is no list of locations", g->path);
-    }
-    if (rc) {
-        rk_arena_free(g->mem);
-        g->mem = NULL;
+    if (rc)
         return rc;
-    }
+    (void)rk_str_cut(text, '\n', &line, &text);
+    if (!find_columns(rk_str_trim(line), at))
+        return rk_fail(err, RK_INVALID, "%s is no list of locations", path);
     while (text.n) {
         (void)rk_str_cut(text, '\n', &line, &text);
-        take_line(g, rk_str_trim(line), at, &cap_countries, &cap_cities);
+        take_line(l, rk_str_trim(line), at);
     }
-    sort_all(g);
     return RK_OK;
 }
 
-static enum rk_code ready(struct geo *g, struct rk_err *err)
+/* Lock held. */
+static enum rk_code load(struct geo *g, struct rk_err *err)
+{
+    struct lists l = {0};
+    enum rk_code rc = RK_OK;
+
+    if (g->now.mem && !g->stale)
+        return RK_OK;
+    l.mem = rk_arena_new(0);
+    if (g->path)
+        rc = load_csv(g->path, &l, err);
+    else
+        places_each(g->places, take_place, &l);
+    if (rc) {
+        rk_arena_free(l.mem);
+        return g->now.mem ? RK_OK : rc; /* a bad file leaves the old list in force */
+    }
+    sort_all(&l);
+    rk_arena_free(g->before.mem);
+    g->before = g->now;
+    g->now = l;
+    g->stale = false;
+    return RK_OK;
+}
+
+static enum rk_code ready(struct geo *g, struct lists *out, struct rk_err *err)
 {
     enum rk_code rc;
 
     pthread_mutex_lock(&g->lock);
     rc = load(g, err);
+    *out = g->now;
     pthread_mutex_unlock(&g->lock);
     return rc;
 }
@@ -208,35 +272,37 @@ static enum rk_code ready(struct geo *g, struct rk_err *err)
 enum rk_code geo_countries(struct geo *g, const struct geo_country **out, size_t *n,
                            struct rk_err *err)
 {
-    enum rk_code rc = ready(g, err);
+    struct lists l;
+    enum rk_code rc = ready(g, &l, err);
 
     if (rc)
         return rc;
-    *out = g->countries;
-    *n = g->n_countries;
+    *out = l.countries;
+    *n = l.n_countries;
     return RK_OK;
 }
 
 enum rk_code geo_cities(struct geo *g, struct rk_str country, const struct geo_city **out,
                         size_t *n, struct rk_err *err)
 {
+    struct lists l;
     size_t lo = 0, hi;
-    enum rk_code rc = ready(g, err);
+    enum rk_code rc = ready(g, &l, err);
 
     if (rc)
         return rc;
-    hi = g->n_cities;
+    hi = l.n_cities;
     while (lo < hi) { /* first city of the country */
         size_t mid = lo + (hi - lo) / 2;
 
-        if (rk_str_cmp(g->cities[mid].country, country) < 0)
+        if (rk_str_cmp(l.cities[mid].country, country) < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
-    for (hi = lo; hi < g->n_cities && rk_str_eq(g->cities[hi].country, country);)
+    for (hi = lo; hi < l.n_cities && rk_str_eq(l.cities[hi].country, country);)
         hi++;
-    *out = g->cities ? g->cities + lo : NULL;
+    *out = l.cities ? l.cities + lo : NULL;
     *n = hi - lo;
     return RK_OK;
 }

@@ -9,7 +9,7 @@
 
 bool rest_has_geo(const struct rest *r)
 {
-    return r->geo || (r->o.geo_path && *r->o.geo_path);
+    return r->geo != NULL;
 }
 
 static enum rk_code no_database(struct rk_err *err)

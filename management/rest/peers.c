@@ -253,25 +253,34 @@ enum rk_code rest_peers_get(struct http_req *req, struct http_resp *resp, struct
     return rc ? rc : answer_peer(req, resp, p);
 }
 
+struct update_in {
+    struct peer_update u;
+    struct jr_opt_bool approval_required;
+};
+
 static const struct jr_field UPDATE[] = {
-    JR(struct peer_update, name, JR_STR),
-    JR(struct peer_update, ssh_enabled, JR_BOOL),
-    JR(struct peer_update, login_expiration_enabled, JR_BOOL),
-    JR(struct peer_update, inactivity_expiration_enabled, JR_BOOL),
-    JR(struct peer_update, ip, JR_STR),
-    JR_AS(struct peer_update, ip6, "ipv6", JR_STR),
+    JR_AS(struct update_in, u.name, "name", JR_STR),
+    JR_AS(struct update_in, u.ssh_enabled, "ssh_enabled", JR_BOOL),
+    JR_AS(struct update_in, u.login_expiration_enabled, "login_expiration_enabled", JR_BOOL),
+    JR_AS(struct update_in, u.inactivity_expiration_enabled, "inactivity_expiration_enabled",
+          JR_BOOL),
+    JR(struct update_in, approval_required, JR_OPT_BOOL),
+    JR_AS(struct update_in, u.ip, "ip", JR_STR),
+    JR_AS(struct update_in, u.ip6, "ipv6", JR_STR),
 };
 
 enum rk_code rest_peers_update(struct http_req *req, struct http_resp *resp, struct db *db,
                                struct rk_err *err)
 {
-    struct peer_update in = {0};
+    struct update_in in = {0};
     const struct peer *p;
     enum rk_code rc = BODY(req, UPDATE, &in, err);
 
     (void)db;
+    if (in.approval_required.set)
+        in.u.approval_required = in.approval_required.v ? TRI_TRUE : TRI_FALSE;
     if (!rc)
-        rc = peer_update(op_of(req), param(req, 0), &in, err);
+        rc = peer_update(op_of(req), param(req, 0), &in.u, err);
     if (rc)
         return rc;
     p = snap_peer(op_of(req)->snap, param(req, 0));

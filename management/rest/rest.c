@@ -143,8 +143,8 @@ enum rk_code rest_new(const struct rest_opts *opts, struct rest **out, struct rk
     r->public_limit =
         rk_ratelimit_new(PUBLIC_KEYS_MAX, PUBLIC_PER_MINUTE * 1000 / 60, PUBLIC_BURST);
     r->pats = pat_auth_new(r->o.m, &opts->pat_limits);
-    if (opts->geo_names_path && *opts->geo_names_path)
-        r->geo = geo_new(opts->geo_names_path);
+    if (opts->geo_names_path || mgmt_places(r->o.m))
+        r->geo = geo_new(opts->geo_names_path, mgmt_places(r->o.m));
     rc = find_setup_state(r, err);
     if (rc) {
         rest_free(r);
@@ -152,6 +152,12 @@ enum rk_code rest_new(const struct rest_opts *opts, struct rest **out, struct rk
     }
     *out = r;
     return RK_OK;
+}
+
+void rest_reload(struct rest *r)
+{
+    if (r->geo)
+        geo_stale(r->geo);
 }
 
 void rest_free(struct rest *r)

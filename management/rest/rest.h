@@ -32,13 +32,16 @@ struct rest_opts { /* open; copied, what it points to is borrowed until rest_fre
     bool setup_pat;             /* POST /api/setup may return a token */
     bool embedded_idp;          /* local users exist */
     bool local_auth_disabled;   /* … but may not log in */
-    const char *geo_path;       /* MaxMind city database; NULL: none */
-    const char *geo_names_path; /* CSV of MaxMind city names, for pickers; NULL: none */
+    const char *geo_names_path; /* CSV of MaxMind city names, for pickers; NULL: the engine's
+                                   location database, if it has one */
     struct pat_auth_opts pat_limits;
 };
 
 /** Owned: rest_free, after the HTTP server has stopped. Errors: RK_UNAVAILABLE (store). */
 enum rk_code rest_new(const struct rest_opts *opts, struct rest **out, struct rk_err *err) RK_MUST;
+/** Files that were read may have changed. Any thread. */
+void rest_reload(struct rest *r);
+
 void rest_free(struct rest *r); /* accepts NULL */
 
 /** Add all routes, and fill what the HTTP server needs to call us: app, guard, try_guard, finish

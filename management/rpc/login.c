@@ -142,6 +142,8 @@ static struct str_list labels_of(struct rk_arena *mem, const Management__LoginRe
     return l;
 }
 
+#define SSH_KEY_MAX 8192 /* bytes; RSA of 16384 bits has 2,800 */
+
 void rpc_login(struct grpc_call *c, struct rk_str body)
 {
     struct rk_arena *mem = grpc_call_arena(c);
@@ -160,6 +162,11 @@ void rpc_login(struct grpc_call *c, struct rk_str body)
         rpc_fail(c, &l->job.err);
         return;
     }
+    if (req->peerkeys && req->peerkeys->sshpubkey.len > SSH_KEY_MAX) {
+        (void)rk_fail(&l->job.err, RK_INVALID, "the SSH key is longer than %d bytes", SSH_KEY_MAX);
+        rpc_fail(c, &l->job.err);
+        return;
+    }
     l->jwt = rk_str_z(req->jwttoken);
     l->login.req = (struct peer_login_req){
         .key = rk_str_z(l->job.peer.text),
@@ -168,6 +175,7 @@ void rpc_login(struct grpc_call *c, struct rk_str body)
         .ssh_key = req->peerkeys ? pb_bytes(req->peerkeys->sshpubkey) : (struct rk_str){0},
         .extra_dns_labels = labels_of(mem, req),
         .location = {.connection_ip = grpc_call_peer(c)->ip},
+        .gate = rpc_of(c)->gate,
     };
     l->job.run = login_run;
     l->job.reply = login_reply;

@@ -52,6 +52,8 @@ static void addresses_of(struct rk_arena *mem, const Management__PeerSystemMeta 
     size_t n =
         m->n_networkaddresses < META_ADDRESSES_MAX ? m->n_networkaddresses : META_ADDRESSES_MAX;
 
+    size_t bytes = 0;
+
     out->addresses = rk_new_n(mem, struct peer_address, n);
     for (size_t i = 0; i < n; i++) {
         const Management__NetworkAddress *a = m->networkaddresses[i];
@@ -60,6 +62,9 @@ static void addresses_of(struct rk_arena *mem, const Management__PeerSystemMeta 
         if (rk_prefix_parse(rk_str_z(a->netip), &to->prefix, NULL))
             continue;
         to->mac = text(a->mac, "networkAddresses.mac", bad);
+        bytes += RK_ADDR_TEXT + to->mac.n;
+        if (bytes > META_ADDRESSES_BYTES)
+            break;
         out->n_addresses++;
     }
 }
@@ -67,14 +72,21 @@ static void addresses_of(struct rk_arena *mem, const Management__PeerSystemMeta 
 static void files_of(struct rk_arena *mem, const Management__PeerSystemMeta *m,
                      struct peer_meta *out, const char **bad)
 {
-    out->n_files = m->n_files < META_FILES_MAX ? m->n_files : META_FILES_MAX;
-    out->files = rk_new_n(mem, struct peer_file, out->n_files);
-    for (size_t i = 0; i < out->n_files; i++)
-        out->files[i] = (struct peer_file){
-            .path = text(m->files[i]->path, "files.path", bad),
+    size_t n = m->n_files < META_FILES_MAX ? m->n_files : META_FILES_MAX, bytes = 0;
+
+    out->files = rk_new_n(mem, struct peer_file, n);
+    for (size_t i = 0; i < n; i++) {
+        struct rk_str path = text(m->files[i]->path, "files.path", bad);
+
+        bytes += path.n;
+        if (bytes > META_FILES_BYTES)
+            break;
+        out->files[out->n_files++] = (struct peer_file){
+            .path = path,
             .exist = m->files[i]->exist,
             .running = m->files[i]->processisrunning,
         };
+    }
 }
 
 enum rk_code rpc_meta(struct rk_arena *mem, const Management__PeerSystemMeta *m,

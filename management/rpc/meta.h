@@ -10,9 +10,11 @@
 
 /* Limits of one record. Real agents stay far below: they are there so that one cannot make every
  * other one's maps, and our memory, large. */
-#define META_TEXT_MAX      1024 /* bytes of one text */
-#define META_ADDRESSES_MAX 1024 /* interface addresses that are kept; a host of many containers */
-#define META_FILES_MAX     4096 /* reported files that are kept */
+#define META_TEXT_MAX        1024 /* bytes of one text */
+#define META_ADDRESSES_MAX   1024 /* interface addresses that are kept; a host of many containers */
+#define META_FILES_MAX       4096 /* reported files that are kept */
+#define META_ADDRESSES_BYTES 65536 /* of them together; those behind are not kept */
+#define META_FILES_BYTES     32768 /* bytes of their paths together; those behind are not kept */
 
 /**
  * NULL m gives a record without anything in it (agents before 0.28.0), which means "not sent".

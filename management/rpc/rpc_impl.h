@@ -20,6 +20,7 @@ struct rpc {
     struct rk_str server_key;   /* bytes of ServerKeyResponse */
     struct rk_str device, pkce; /* bytes of the flow answers; empty: not configured */
     struct jobs *jobs;
+    struct report_gate *gate;
     struct rk_metric *logins, *logins_failed, *syncs, *syncs_failed;
 };
 

@@ -2,6 +2,7 @@
 /* The table of methods and the life of the service; see service.h. */
 #include "config.h"
 
+#include "management/ops/report_gate.h"
 #include "management/rpc/service.h"
 
 #include <stdlib.h>
@@ -85,6 +86,7 @@ enum rk_code rpc_new(const struct rpc_opts *o, struct rpc **out, struct rk_err *
     }
     rpc_flows_init(r);
     r->jobs = jobs_new(o->mgmt, o->envelope, o->log);
+    r->gate = report_gate_new();
     make_metrics(r);
     *out = r;
     return RK_OK;
@@ -110,6 +112,7 @@ void rpc_free(struct rpc *r)
     if (!r)
         return;
     jobs_free(r->jobs);
+    report_gate_free(r->gate);
     rk_arena_free(r->mem);
     free(r);
 }

@@ -13,6 +13,7 @@
 #include "lib/base/num.h"
 #include "management/engine/presence.h"
 #include "management/ops/peer_sync.h"
+#include "management/ops/report_gate.h"
 #include "management/rpc/meta.h"
 #include "management/rpc/rpc_impl.h"
 
@@ -100,6 +101,18 @@ enum next {               /* of a Sync */
 
 static void start_saved(struct peer_sync_job *job);
 
+/* Beyond the machine's budget the stream begins with what is known of it: it must not be refused
+ * for a report. */
+static bool may_store(const struct sync_start *st, const struct peer *after)
+{
+    bool ok = report_gate_take(st->report.gate, st->report.key, report_bytes(&after->meta));
+
+    if (!ok)
+        rk_log(st->rpc->o.log, RK_WARN, "report not stored: the machine reports too much",
+               kv_str("peer", after->id));
+    return ok;
+}
+
 /* What can be done with what is loaded. stored: the report has been stored already. */
 static enum next try_now(struct grpc_call *c, struct sync_start *st, bool stored)
 {
@@ -116,7 +129,7 @@ static enum next try_now(struct grpc_call *c, struct sync_start *st, bool stored
         (void)rk_fail(&st->err, RK_NOT_FOUND, "peer is not registered");
     } else if (peer_may_sync(snap, p, mgmt_now_us(m), &st->err)) {
         /* refused below */
-    } else if (!stored && peer_merge_report(p, &st->report, &after)) {
+    } else if (!stored && peer_merge_report(p, &st->report, &after) && may_store(st, &after)) {
         st->save = (struct peer_sync_job){.report = &st->report, .done = start_saved};
         if (!peer_sync_begin(m, snap, p, &st->save, &st->err))
             next = NEXT_SAVED;
@@ -174,6 +187,8 @@ static void start_run(struct rk_work *w, struct db *db)
     struct sync_start *st = rk_container_of(w, struct sync_start, work);
 
     st->err.code = peer_sync(st->rpc->o.mgmt, db, &st->report, &st->err);
+    if (st->err.code == RK_LIMIT)
+        st->err = (struct rk_err){0}; /* as in may_store() */
 }
 
 static void start_done(struct rk_work *w, enum rk_code rc)
@@ -196,8 +211,11 @@ static bool sync_decode(struct grpc_call *c, struct sync_start *st, struct rk_st
         refuse(c, &st->err);
         return false;
     }
-    st->report = (struct peer_report){
-        .key = rk_str_z(st->peer.text), .meta = &st->meta, .connection_ip = grpc_call_peer(c)->ip};
+    st->report = (struct peer_report){.key = rk_str_z(st->peer.text),
+                                      .meta = &st->meta,
+                                      .connection_ip = grpc_call_peer(c)->ip,
+                                      .places = mgmt_places(rpc_of(c)->o.mgmt),
+                                      .gate = rpc_of(c)->gate};
     return true;
 }
 
@@ -313,7 +331,9 @@ void rpc_sync_meta(struct grpc_call *c, struct rk_str body)
     }
     s->report = (struct peer_report){.key = rk_str_z(s->job.peer.text),
                                      .meta = &s->meta,
-                                     .connection_ip = grpc_call_peer(c)->ip};
+                                     .connection_ip = grpc_call_peer(c)->ip,
+                                     .places = mgmt_places(rpc_of(c)->o.mgmt),
+                                     .gate = rpc_of(c)->gate};
     s->job.run = sync_meta_run;
     s->job.reply = sync_meta_reply;
     rpc_job_submit(&s->job, c);

@@ -130,7 +130,7 @@ def expect(name, call, code, text=None):
 class Server:
     """`rookery run` on loopback with an owner."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, more=""):
         self.folder = folder
         self.port, self.stun = free_port(), free_port(socket.SOCK_DGRAM)
         self.config = os.path.join(folder, "config.yaml")
@@ -138,8 +138,8 @@ class Server:
         with open(self.config, "w") as f:
             f.write("server:\n  listenAddress: \"127.0.0.1:%d\"\n  exposedAddress: "
                     "\"http://127.0.0.1:%d\"\n  stunPorts: [%d]\n  dataDir: \"%s/data\"\n"
-                    "  authSecret: \"%s\"\n  logLevel: debug\n"
-                    % (self.port, self.port, self.stun, folder, self.secret))
+                    "  authSecret: \"%s\"\n  logLevel: debug\n%s"
+                    % (self.port, self.port, self.stun, folder, self.secret, more))
         os.mkdir(folder + "/data", 0o700)
         # What is given back must leave the process, or memory could not be judged: ASan holds it
         # in quarantine, and glibc keeps the largest message that each thread has seen.

@@ -20,7 +20,7 @@ static struct geo *with(const char *text)
     ck_assert_ptr_nonnull(f);
     (void)fputs(text, f);
     (void)fclose(f);
-    return geo_new(path);
+    return geo_new(path, NULL);
 }
 
 static void setup(void)
@@ -74,7 +74,7 @@ START_TEST(wrong_files_are_refused)
     g = with("");
     ck_assert_int_eq(geo_countries(g, &c, &n, NULL), RK_INVALID);
     geo_free(g);
-    g = geo_new("/nowhere/at/all.csv");
+    g = geo_new("/nowhere/at/all.csv", NULL);
     ck_assert_int_eq(geo_countries(g, &c, &n, NULL), RK_UNAVAILABLE);
     geo_free(g);
 }
