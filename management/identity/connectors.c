@@ -34,7 +34,7 @@ bool idp_connector_type_ok(struct rk_str type)
 
 bool idp_connector_type_fixed(struct rk_str type)
 {
-    return rk_str_eqz(type, "google") || rk_str_eqz(type, "microsoft");
+    return rk_str_eqz(type, "google");
 }
 
 struct rk_str idp_connector_issuer(const struct idp_connector *c)

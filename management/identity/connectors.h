@@ -42,7 +42,8 @@ struct idp_connectors { /* open; what each call needs */
 };
 
 bool idp_connector_type_ok(struct rk_str type);
-/** The type has an issuer of its own (google, microsoft). */
+/** The type has an issuer of its own (google). Microsoft's tokens name the tenant as their issuer.
+ */
 bool idp_connector_type_fixed(struct rk_str type);
 /** Where the provider is: its issuer, or that of the type. */
 struct rk_str idp_connector_issuer(const struct idp_connector *c);

@@ -39,6 +39,10 @@ static enum rk_code check_new(const struct idp_connector *in, struct rk_err *err
         return rk_fail(err, RK_INVALID,
                        in->type.n ? "unsupported identity provider type"
                                   : "identity provider type is required");
+    if (!in->issuer.n && rk_str_eqz(in->type, "microsoft"))
+        return rk_fail(err, RK_INVALID,
+                       "identity provider issuer is required: for microsoft it is "
+                       "https://login.microsoftonline.com/TENANT-ID/v2.0");
     if (!in->issuer.n && !idp_connector_type_fixed(in->type))
         return rk_fail(err, RK_INVALID, "identity provider issuer is required");
     if (rk_str_eqz(in->type, "google") && in->issuer.n &&
