@@ -16,6 +16,7 @@
 #include "lib/base/loop.h"
 #include "lib/base/str.h"
 #include "lib/net/addr.h"
+#include "lib/net/udp.h"
 
 struct relay_client;
 struct relay_client_stream;
@@ -93,8 +94,9 @@ enum rk_code relay_client_stream_open(struct relay_client *c, struct rk_str url,
                                       struct relay_client_stream **out, struct rk_err *err) RK_MUST;
 void relay_client_stream_close(struct relay_client_stream *s); /* accepts NULL; no callback */
 
-/** Queue one WireGuard datagram; dropped while the connection is congested or not ready. */
-void relay_client_stream_send(struct relay_client_stream *s, struct rk_str datagram);
+/** Queue WireGuard datagrams, copied once; dropped while the connection is congested or not ready.
+ */
+void relay_client_stream_send(struct relay_client_stream *s, const struct udp_in *v, size_t n);
 
 /** Instance URL of the relay the stream uses. Lent. */
 struct rk_str relay_client_stream_url(const struct relay_client_stream *s);

@@ -51,6 +51,9 @@ struct relay_link {
 
 /** Send one relay message; false when it was dropped. */
 bool relay_link_send_message(struct relay_link *l, struct rk_str message);
+/** Datagrams for a peer as transport messages, in one piece for the connection. */
+void relay_link_send_batch(struct relay_link *l, const struct rly_peer_id *peer,
+                           const struct udp_in *v, size_t n);
 
 void relay_link_streams_up(struct relay_link *l);
 void relay_link_streams_data(struct relay_link *l, struct rk_str peer, struct rk_str payload);

@@ -100,18 +100,10 @@ void relay_client_stream_close(struct relay_client_stream *s)
     stream_drop(s);
 }
 
-void relay_client_stream_send(struct relay_client_stream *s, struct rk_str datagram)
+void relay_client_stream_send(struct relay_client_stream *s, const struct udp_in *v, size_t n)
 {
-    uint8_t buf[RLY_MAX_MESSAGE];
-    struct rk_wr w = rk_wr_of(buf, sizeof buf);
-    struct rk_str message;
-
-    if (!s->ready)
-        return;
-    rly_put_transport(&w, &s->peer, datagram);
-    message = rk_wr_done(&w);
-    if (message.n)
-        (void)relay_link_send_message(s->link, message);
+    if (s->ready)
+        relay_link_send_batch(s->link, &s->peer, v, n);
 }
 
 struct rk_str relay_client_stream_url(const struct relay_client_stream *s)

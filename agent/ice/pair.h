@@ -35,7 +35,8 @@ struct ice_pair {
     bool nominate_when_valid; /* controlled: USE-CANDIDATE came before our check succeeded */
     unsigned checks;          /* requests sent since the pair was (re)started */
     int64_t next_check_us;
-    int64_t last_rx_us; /* authenticated STUN from it */
+    unsigned unanswered; /* checks since the last answer, while it is selected */
+    int64_t last_rx_us;  /* authenticated STUN from it */
     int64_t rtt_us;
     struct ice_request open[ICE_MAX_OPEN];
     unsigned open_at; /* ring position for the next request */

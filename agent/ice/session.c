@@ -13,6 +13,9 @@
 
 #define KEEPALIVE_MS    2000
 #define DISCONNECTED_MS 6000
+#define LOST_MS         3000 /* of silence; official agents take 6 s */
+#define RETRY_MS        250  /* after a check that nobody has answered yet */
+#define LOST_CHECKS     4    /* so many must have gone unanswered: not while we slept */
 #define FAILED_MS       6000
 #define MIN_UFRAG       4  /* RFC 8839 section 5.4 */
 #define MIN_PWD         22 /* likewise */
@@ -49,8 +52,9 @@ enum rk_code ice_session_new(const struct ice_opts *opts, struct ice_user *user,
     a->state = ICE_CHECKING;
     a->start_us = now_us;
     a->keepalive_us = timer_us(opts->keepalive_ms, KEEPALIVE_MS);
-    a->lost_us = timer_us(opts->disconnected_ms, DISCONNECTED_MS);
-    a->checking_us = a->lost_us + timer_us(opts->failed_ms, FAILED_MS);
+    a->lost_us = timer_us(opts->disconnected_ms, LOST_MS);
+    a->checking_us =
+        timer_us(opts->disconnected_ms, DISCONNECTED_MS) + timer_us(opts->failed_ms, FAILED_MS);
     rk_secret_random(&a->tie_breaker, sizeof a->tie_breaker);
     *out = a;
     return RK_OK;
@@ -222,17 +226,33 @@ static void tick_checking(struct ice_session *a, int64_t now_us)
     }
 }
 
+/* When the selected pair is lost if nothing comes; far lines get their round trips on top. */
+static int64_t lost_at(const struct ice_session *a)
+{
+    const struct ice_pair *p = a->selected;
+
+    if (p->unanswered < LOST_CHECKS)
+        return INT64_MAX;
+    return p->last_rx_us + a->lost_us + 2 * p->rtt_us;
+}
+
+static int64_t retry_us(const struct ice_session *a, const struct ice_pair *p)
+{
+    return rk_min_i64(a->keepalive_us, RETRY_MS * ICE_US_PER_MS + p->rtt_us);
+}
+
 static void tick_connected(struct ice_session *a, int64_t now_us)
 {
     struct ice_pair *p = a->selected;
 
-    if (now_us - p->last_rx_us >= a->lost_us) {
+    if (now_us >= lost_at(a)) {
         a->state = ICE_FAILED;
         a->changed = true;
         return;
     }
-    if (p->next_check_us <= now_us) {
-        p->next_check_us = now_us + a->keepalive_us;
+    if (p->next_check_us <= now_us) { /* the answer moves the next one on: see check.c */
+        p->next_check_us = now_us + retry_us(a, p);
+        p->unanswered++;
         ice_check_send(a, p, false, now_us);
     }
     for (size_t i = 0; i < a->n_pairs; i++) { /* triggered checks of late nominations */
@@ -276,7 +296,7 @@ static int64_t deadline_checking(const struct ice_session *a)
 
 static int64_t deadline_connected(const struct ice_session *a)
 {
-    int64_t at = rk_min_i64(a->selected->next_check_us, a->selected->last_rx_us + a->lost_us);
+    int64_t at = rk_min_i64(a->selected->next_check_us, lost_at(a));
 
     for (size_t i = 0; i < a->n_pairs; i++) {
         const struct ice_pair *p = a->pairs[i];

@@ -48,7 +48,7 @@ struct ice_opts { /* copied; views borrowed for the call */
                           a shared socket finds the agent that a response is for */
     /* timers; 0 means the default in brackets */
     int64_t keepalive_ms;    /* 2000 */
-    int64_t disconnected_ms; /* 6000 */
+    int64_t disconnected_ms; /* 3000 when connected, 6000 before */
     int64_t failed_ms;       /* 6000 */
 };
 

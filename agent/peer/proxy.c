@@ -64,12 +64,11 @@ static void from_wireguard(struct peer_proxy *p, const struct udp_in *v, size_t 
         return;
     }
     for (size_t i = 0; i < n; i++)
-        for (size_t k = 0, m = udp_in_count(&v[i]); k < m; k++) {
+        for (size_t k = 0, m = udp_in_count(&v[i]); k < m; k++)
             hold(p, udp_in_at(&v[i], k));
-            if (p->relay)
-                relay_client_stream_send(p->relay, udp_in_at(&v[i], k));
-        }
-    if (!p->relay)
+    if (p->relay)
+        relay_client_stream_send(p->relay, v, n);
+    else
         p->user->stuck(p->user);
 }
 
@@ -97,7 +96,7 @@ static void release_held(struct peer_proxy *p)
     if (p->direct_on)
         send_direct(p, &in, 1);
     else
-        relay_client_stream_send(p->relay, in.bytes);
+        relay_client_stream_send(p->relay, &in, 1);
     p->released_ms = rk_mono_ms();
 }
 

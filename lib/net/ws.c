@@ -527,6 +527,21 @@ void ws_put(struct rk_buf *out, enum ws_role role, enum ws_op op, struct rk_str 
     rk_buf_added(out, n + payload.n);
 }
 
+size_t ws_client_frame(uint8_t *out, enum ws_op op, const uint8_t mask[4], struct rk_str a,
+                       struct rk_str b)
+{
+    size_t n = ws_frame_head(out, op, a.n + b.n);
+
+    out[1] |= 0x80;
+    memcpy(out + n, mask, 4);
+    n += 4;
+    if (a.n)
+        xor_copy(out + n, (const uint8_t *)a.p, a.n, mask, 0);
+    if (b.n)
+        xor_copy(out + n + a.n, (const uint8_t *)b.p, b.n, mask, a.n & 3);
+    return n + a.n + b.n;
+}
+
 void ws_put_pong(struct rk_buf *out, enum ws_role role, struct rk_str payload)
 {
     ws_put(out, role, WS_OP_PONG, rk_str_sub(payload, 0, WS_CONTROL_MAX));

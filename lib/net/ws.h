@@ -144,6 +144,11 @@ size_t ws_frame_head(uint8_t out[WS_FRAME_HEAD], enum ws_op op, size_t payload_b
 /** Append one frame with FIN set: unmasked as a server, masked with fresh random bytes as a client.
  *  Sticky: look at out->full. */
 void ws_put(struct rk_buf *out, enum ws_role role, enum ws_op op, struct rk_str payload);
+/** One client frame with FIN set, in memory of the caller (WS_FRAME_HEAD + a.n + b.n bytes of
+ * room): the payload is a followed by b, copied once, masked on the way with mask (fresh random
+ * bytes). Returns the length of the frame. */
+size_t ws_client_frame(uint8_t *out, enum ws_op op, const uint8_t mask[4], struct rk_str a,
+                       struct rk_str b);
 /** A pong; payload is cut at WS_CONTROL_MAX. */
 void ws_put_pong(struct rk_buf *out, enum ws_role role, struct rk_str payload);
 /** A close frame; code WS_CLOSE_NONE sends an empty one. */

@@ -210,8 +210,8 @@ static void exchange(struct stream *a, struct stream *b)
              i++, sent++) {
             struct rk_str d = rk_str_of(data, 1 + (size_t)(sent * 37) % SIZE);
 
-            relay_client_stream_send(a->stream, d);
-            relay_client_stream_send(b->stream, d);
+            relay_client_stream_send(a->stream, &(struct udp_in){.bytes = d}, 1);
+            relay_client_stream_send(b->stream, &(struct udp_in){.bytes = d}, 1);
         }
         (void)uv_run(rk_loop_uv(loop), UV_RUN_NOWAIT);
     }

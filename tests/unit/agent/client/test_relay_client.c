@@ -128,7 +128,7 @@ static void expect_data(struct side *from, struct side *to, const char *text)
     unsigned had = to->data;
     bool never = false;
 
-    relay_client_stream_send(from->stream, rk_str_z(text));
+    relay_client_stream_send(from->stream, &(struct udp_in){.bytes = rk_str_z(text)}, 1);
     while (to->data == had && rk_mono_ms() < until)
         (void)servers_turn(mine, &never, 1);
     ck_assert_str_eq(to->last, text);
@@ -165,8 +165,8 @@ START_TEST(the_first_datagram_waits_for_its_stream)
     both_home();
     ck_assert_int_eq(open_stream(&a, servers[0].url, &b), RK_OK);
     ck_assert(servers_turn(mine, &a.ready, WAIT_MS));
-    relay_client_stream_send(a.stream, RK_STR("old"));
-    relay_client_stream_send(a.stream, RK_STR("new"));
+    relay_client_stream_send(a.stream, &(struct udp_in){.bytes = RK_STR("old")}, 1);
+    relay_client_stream_send(a.stream, &(struct udp_in){.bytes = RK_STR("new")}, 1);
     (void)servers_turn(mine, &never, 200);
     ck_assert_int_eq(open_stream(&b, servers[0].url, &a), RK_OK);
     ck_assert(servers_turn(mine, &b.ready, WAIT_MS));

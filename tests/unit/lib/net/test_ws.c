@@ -199,6 +199,34 @@ START_TEST(rfc_examples_are_read)
 }
 END_TEST
 
+START_TEST(a_frame_of_two_pieces)
+{
+    static const size_t SIZES[][2] = {{0, 0}, {38, 1312}, {1, 124}, {3, 123}, {126, 0}, {7, 66000}};
+    static const uint8_t MASK[4] = {0x12, 0x34, 0x56, 0x78};
+    static uint8_t a[200], b[70000], out[71000];
+
+    for (size_t i = 0; i < sizeof b; i++)
+        b[i] = (uint8_t)(i * 3 + 1);
+    memset(a, 0x5a, sizeof a);
+    for (size_t i = 0; i < RK_ARRAY_LEN(SIZES); i++) {
+        size_t na = SIZES[i][0], nb = SIZES[i][1];
+        size_t n = ws_client_frame(out, WS_OP_BINARY, MASK, rk_str_of(a, na), rk_str_of(b, nb));
+        struct rk_str in = rk_str_of(out, n);
+        struct ws_rx rx;
+        struct ws_msg m;
+
+        ck_assert_uint_le(n, WS_FRAME_HEAD + na + nb);
+        ws_rx_init(&rx, WS_SERVER, 100000);
+        ck_assert_int_eq(ws_rx_next(&rx, &in, &m), WS_BINARY);
+        ck_assert_uint_eq(in.n, 0);
+        ck_assert_uint_eq(m.n, na + nb);
+        ck_assert(rk_str_eq(rk_str_of(m.p, na), rk_str_of(a, na)));
+        ck_assert(rk_str_eq(rk_str_of(m.p + na, nb), rk_str_of(b, nb)));
+        ws_rx_done(&rx);
+    }
+}
+END_TEST
+
 START_TEST(broken_frames_fail_for_ever)
 {
     static const struct {
@@ -386,6 +414,7 @@ int main(void)
     tcase_add_test(t, client_and_server_agree);
     tcase_add_test(t, client_maps_refusals);
     tcase_add_test(t, rfc_examples_are_read);
+    tcase_add_test(t, a_frame_of_two_pieces);
     tcase_add_test(t, broken_frames_fail_for_ever);
     tcase_add_test(t, nothing_follows_a_close);
     tcase_add_test(t, fragments_above_the_limit_fail);
