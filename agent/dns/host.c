@@ -6,6 +6,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "agent/dns/host_priv.h"
 #include "lib/base/file.h"
@@ -26,6 +29,54 @@ const char *dns_host_kind_name(enum dns_host_kind kind)
     return names[kind];
 }
 
+#ifdef HAVE_SYSTEMD_SD_BUS_H
+/* Its own socket takes connections while it runs. */
+static bool resolved_runs(void)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX,
+                             .sun_path = "/run/systemd/resolve/io.systemd.Resolve"};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool ok = fd >= 0 && connect(fd, (const struct sockaddr *)&sa, sizeof sa) == 0;
+
+    if (fd >= 0)
+        (void)close(fd);
+    return ok;
+}
+#else
+static bool resolved_runs(void)
+{
+    return false;
+}
+#endif
+
+static bool has_stub(const struct resolvconf *c)
+{
+    struct rk_ip stub = rk_ip4(127, 0, 0, 53);
+
+    for (size_t i = 0; i < c->n_servers; i++)
+        if (rk_ip_eq(&c->servers[i], &stub))
+            return true;
+    return false;
+}
+
+/* The hosts line of nsswitch.conf names resolve before dns: the C library asks it first. */
+static bool nss_prefers_resolve(void)
+{
+    struct rk_str rest, line;
+    struct rk_buf text;
+    bool yes = false;
+
+    rk_buf_init(&text, FILE_MAX);
+    if (rk_file_read("/etc/nsswitch.conf", 0, &text, NULL) == RK_OK)
+        for (rest = rk_buf_str(&text); rest.n && !yes;) {
+            (void)rk_str_cut(rest, '\n', &line, &rest);
+            if (rk_str_starts(line, RK_STR("hosts:")))
+                yes = rk_str_find(line, RK_STR(" resolve")) < rk_str_find(line, RK_STR(" dns"));
+        }
+    rk_buf_done(&text);
+    return yes;
+}
+
 enum dns_host_kind dns_host_detect(struct dns_resolver *r, const char **why)
 {
     struct resolvconf c = {0};
@@ -35,6 +86,10 @@ enum dns_host_kind dns_host_detect(struct dns_resolver *r, const char **why)
     if (rk_file_read(dns_resolver_file(r), 0, &text, NULL) == RK_OK)
         resolvconf_parse(rk_buf_str(&text), &c);
     rk_buf_done(&text);
+    if (resolved_runs() && (has_stub(&c) || nss_prefers_resolve())) {
+        *why = "programs of this host ask systemd-resolved";
+        return DNS_HOST_RESOLVED;
+    }
     if (c.resolvconf && !c.ours && dns_host_resolvconf_usable()) {
         *why = "resolv.conf is made by resolvconf";
         return DNS_HOST_RESOLVCONF;
@@ -52,6 +107,10 @@ struct dns_host *dns_host_new(const struct dns_host_opts *opts)
     h->kind = dns_host_detect(opts->resolver, &why);
     if (h->kind == DNS_HOST_RESOLVCONF)
         h->way = dns_host_resolvconf_new(opts);
+#ifdef HAVE_SYSTEMD_SD_BUS_H
+    else if (h->kind == DNS_HOST_RESOLVED)
+        h->way = dns_host_resolved_new(opts);
+#endif
     else
         h->way = dns_host_file_new(opts);
     rk_log(opts->log, RK_INFO, "names of this host are managed by",

@@ -9,8 +9,7 @@
 
 /* One way to configure a host. Embedded in the kind's own struct. */
 struct dns_host_way {
-    bool any_port;   /* it can name a server on a port other than 53 */
-    bool match_only; /* it can send some domains to us and the rest elsewhere */
+    bool any_port; /* it can name a server on a port other than 53 */
     enum rk_code (*apply)(struct dns_host_way *w, const struct dns_host_config *c,
                           struct rk_err *err);
     void (*end)(struct dns_host_way *w); /* give back, free */
@@ -18,6 +17,7 @@ struct dns_host_way {
 
 /* Each returns an owned way, or NULL with the reason in err. */
 struct dns_host_way *dns_host_file_new(const struct dns_host_opts *o);
+struct dns_host_way *dns_host_resolved_new(const struct dns_host_opts *o);
 struct dns_host_way *dns_host_resolvconf_new(const struct dns_host_opts *o);
 
 /* Undoing what a killed agent left. */
