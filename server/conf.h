@@ -43,11 +43,12 @@ struct server_config {             /* open, all text arena; defaults filled in *
     struct rk_str geo_database, geo_names;       /* MaxMind city database and its CSV of names */
     int64_t api_rate_per_minute, api_rate_burst; /* of one API token */
     bool api_rate_limit;
-    int64_t login_tries; /* a minute, per address and per user name */
-    int64_t loops;       /* event loop threads; 0: one per core */
-    bool setup_open;     /* first visitor may become the owner without the token */
-    bool setup_pat;      /* /api/setup may return a token */
-    bool default_policy; /* new accounts get the allow-all policy */
+    int64_t login_tries; /* that fail, a minute, per address and user name together */
+    struct rk_str server_name, help_text; /* on the sign-in pages */
+    int64_t loops;                        /* event loop threads; 0: one per core */
+    bool setup_open;                      /* first visitor may become the owner without the token */
+    bool setup_pat;                       /* /api/setup may return a token */
+    bool default_policy;                  /* new accounts get the allow-all policy */
     bool local_auth_disabled;
     bool component_maps;            /* offer the component form of maps to clients that know it */
     bool geo_off;                   /* geo_database is not opened */

@@ -132,6 +132,8 @@ const struct rk_opt SERVER_KEYS[] = {
     BOOL("x.componentMaps", "COMPONENT_MAPS", component_maps, "false"),
     INT("x.eventRetentionDays", "EVENT_RETENTION_DAYS", event_retention_days, "180", 0, 36500),
     INT("x.loginTries", "LOGIN_TRIES", login_tries, "10", 1, 10000),
+    TEXT("x.serverName", "SERVER_NAME", server_name, "Rookery"),
+    TEXT("x.helpText", "HELP_TEXT", help_text, ""),
     INT("x.journalRetentionDays", "JOURNAL_RETENTION_DAYS", journal_retention_days, "0", 0, 36500),
     TEXT("x.oidcIssuer", "OIDC_ISSUER", oidc_issuer, ""),
     LIST("x.oidcAudiences[]", "OIDC_AUDIENCES", oidc_audiences, NULL, NULL),

@@ -41,6 +41,10 @@ enum perm_op { PERM_CREATE = 1, PERM_READ = 2, PERM_UPDATE = 4, PERM_DELETE = 8 
 /** Name as clients see it: "setup_keys", "agent_network.logs". */
 const char *perm_module_name(enum perm_module m);
 
+/** Does this server have what the module is about? Clients are told of all modules, for the
+ * dashboard looks at each, but nobody may do anything in those that are not offered. */
+bool perm_is_offered(enum perm_module m);
+
 /** False for roles that have no definition (billing_admin): they may do nothing. */
 bool perm_role_known(enum user_role role);
 

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 
+#include "lib/crypto/vault.h"
 #include "management/engine/engine_impl.h"
 
 static const char SQL_EVENT[] = "INSERT INTO event (at, activity, initiator, target, account_id, "
@@ -397,13 +398,50 @@ uint64_t tx_serial(const struct tx *tx)
     return run_serial(rk_container_of((struct tx *)(uintptr_t)tx, struct run, tx));
 }
 
+static struct rk_str event_context(struct rk_arena *mem, struct rk_str account_id)
+{
+    return rk_arena_printf(mem, "event.meta/%.*s", RK_STR_ARG(account_id));
+}
+
+/* Names and addresses of people stand under these keys. */
+static bool names_people(struct rk_str meta)
+{
+    static const char *const KEYS[] = {"\"email\":", "\"user_name\":", "\"username\":"};
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(KEYS); i++)
+        if (rk_str_find(meta, rk_str_z(KEYS[i])) < meta.n)
+            return true;
+    return false;
+}
+
+static enum rk_code event_seal(struct tx *tx, struct rk_str *meta, struct rk_err *err)
+{
+    const struct vault *v = mgmt_vault(tx->m);
+
+    if (!v || !names_people(*meta))
+        return RK_OK;
+    return vault_seal(v, tx->mem, event_context(tx->mem, tx->account_id), *meta, meta, err);
+}
+
 enum rk_code tx_event_by(struct tx *tx, struct rk_str initiator, int activity, struct rk_str target,
                          struct rk_str meta, struct rk_err *err)
 {
+    enum rk_code rc = event_seal(tx, &meta, err);
+
+    if (rc)
+        return rc;
     run_of(tx)->events = true;
     return db_exec(tx->db, err, NULL, SQL_EVENT,
                    DB_ARGS(db_i64(tx->now_us), db_i64(activity), db_text(initiator),
                            db_text(target), db_text(tx->account_id), db_text(meta)));
+}
+
+enum rk_code event_meta_open(const struct vault *v, struct rk_arena *mem, struct rk_str account_id,
+                             struct rk_str *meta, struct rk_err *err)
+{
+    if (!meta->n || meta->p[0] == '{') /* nobody in it, or older than the seals */
+        return RK_OK;
+    return vault_open(v, mem, event_context(mem, account_id), *meta, meta, err);
 }
 
 enum rk_code tx_event(struct tx *tx, int activity, struct rk_str target, struct rk_str meta,

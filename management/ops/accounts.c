@@ -93,6 +93,7 @@ static void build(struct mgmt *m, struct rk_arena *mem, const struct account_new
                                 .role = ROLE_OWNER,
                                 .issued = ISSUED_API,
                                 .created_at_us = now,
+                                .last_login_us = in->owner_is_here ? now : 0,
                                 .name = in->owner_name,
                                 .email = in->owner_email};
     if (in->pat) {
@@ -115,6 +116,8 @@ static enum rk_code created_tx(struct tx *tx, void *arg, struct rk_err *err)
     const struct created *c = arg;
     enum rk_code rc = tx_event(tx, ACT_ACCOUNT_CREATE, tx->account_id, RK_STR(""), err);
 
+    if (!rc)
+        rc = tx_event(tx, ACT_USER_JOIN, c->in->owner_id, RK_STR(""), err);
     if (!rc && c->in->pat)
         rc = tx_event(tx, ACT_PERSONAL_ACCESS_TOKEN_CREATE, c->in->owner_id,
                       META(c->mem, {"name", c->in->pat->name}, {"is_service_user", op_bool(false)},

@@ -11,6 +11,7 @@ struct account_new { /* open; borrowed for the call */
     bool primary;           /* new users of the domain join this account */
     struct rk_str owner_id; /* becomes owner */
     struct rk_str owner_name, owner_email;
+    bool owner_is_here;    /* it is the owner who asks: that is a login */
     const struct pat *pat; /* a token of the owner, or NULL */
 };
 

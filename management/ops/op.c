@@ -136,16 +136,12 @@ struct rk_str op_list_text(struct rk_arena *mem, const struct str_list *l)
     struct rk_str text;
     struct rk_buf b;
 
-    if (!l->v)
-        return RK_STR("<nil>");
     rk_buf_init(&b, META_MAX / 2);
-    rk_buf_addc(&b, '[');
     for (size_t i = 0; i < l->n; i++) {
         if (i)
-            rk_buf_addc(&b, ' ');
+            rk_buf_addz(&b, ", ");
         rk_buf_add(&b, l->v[i]);
     }
-    rk_buf_addc(&b, ']');
     text = rk_arena_dup(mem, rk_buf_str(&b));
     rk_buf_done(&b);
     return text;

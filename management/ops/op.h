@@ -76,7 +76,7 @@ static inline struct rk_str op_bool(bool b)
 /** A time as metas have it: RFC 3339. arena */
 struct rk_str op_time(struct rk_arena *mem, int64_t unix_us);
 
-/** Texts as Go prints a list: "[a b]", or "<nil>" for one that was never given. arena */
+/** Texts as people read a list: "a, b". arena */
 struct rk_str op_list_text(struct rk_arena *mem, const struct str_list *l);
 
 /** New list with one more text; without all texts equal to s. Shared texts. arena */

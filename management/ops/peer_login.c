@@ -82,7 +82,7 @@ struct relogin {
     struct rk_str peer_id;
 };
 
-static enum rk_code user_seen(struct tx *tx, const struct user *owner, struct rk_err *err)
+enum rk_code peer_user_seen(struct tx *tx, const struct user *owner, struct rk_err *err)
 {
     struct user u;
 
@@ -111,13 +111,13 @@ static enum rk_code relogin_tx(struct tx *tx, void *arg, struct rk_err *err)
     next = *p;
     if (ssh_key_changes(p, l->req))
         next.ssh_key = rk_arena_dup(tx->mem, l->req->ssh_key);
-    if (expired && l->req->user_id.n) {
+    if (l->req->user_id.n) /* a person has signed in for it */
+        rc = peer_user_seen(tx, owner, err);
+    if (rc == RK_OK && expired && l->req->user_id.n) {
         next.last_login_us = tx->now_us;
         next.status.login_expired = false;
-        rc = user_seen(tx, owner, err);
-        if (rc == RK_OK)
-            rc = tx_event_by(tx, l->req->user_id, ACT_USER_PEER_LOGIN, p->id,
-                             peer_event_meta(tx->mem, tx->snap, &next, NULL, 0), err);
+        rc = tx_event_by(tx, l->req->user_id, ACT_USER_PEER_LOGIN, p->id,
+                         peer_event_meta(tx->mem, tx->snap, &next, NULL, 0), err);
     }
     return rc ? rc : tx_put(tx, ENT_PEER, &next, err);
 }
@@ -137,7 +137,7 @@ static enum rk_code login_known(struct mgmt *m, const struct snapshot *snap,
     res.peer = snap_peer_at(snap, res.index);
     rc = check_known(res.peer, snap_settings(snap), snap_user(snap, res.peer->user_id), req,
                      mgmt_now_us(m), &expired, err);
-    if (rc == RK_OK && !expired && !ssh_key_changes(res.peer, req)) {
+    if (rc == RK_OK && !expired && !req->user_id.n && !ssh_key_changes(res.peer, req)) {
         *out = res;
         return RK_OK;
     }

@@ -10,6 +10,9 @@
 enum rk_code peer_register_prepare(struct mgmt *m, struct db *db, struct peer_login_job *j,
                                    struct rk_err *err) RK_MUST;
 
+/** Inside a mutation: a person has signed in for a machine now. user may be NULL. */
+enum rk_code peer_user_seen(struct tx *tx, const struct user *user, struct rk_err *err) RK_MUST;
+
 /** The peer with this key in the account's current snapshot. */
 enum rk_code peer_login_result(struct mgmt *m, struct rk_str account_id, struct rk_str key,
                                bool registered, struct peer_login_res *out,

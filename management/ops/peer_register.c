@@ -103,8 +103,6 @@ static enum rk_code grant_find(struct tx *tx, const struct peer_login_job *e, st
         g->user = tx_get(tx, ENT_USER, e->req.user_id);
         if (!g->user)
             return rk_fail(err, RK_NOT_FOUND, "failed adding new peer: user not found");
-        if (g->user->blocked && !g->user->pending_approval)
-            return rk_fail(err, RK_FORBIDDEN, "user is blocked");
         if (g->user->pending_approval)
             return rk_fail(err, RK_FORBIDDEN, "user pending approval cannot add peers");
         g->auto_groups = &g->user->auto_groups;
@@ -154,6 +152,7 @@ static struct peer peer_make(struct tx *tx, const struct peer_login_job *e, cons
         .meta = *req->meta,
         .location = req->location,
         .status = {.last_seen_us = tx->now_us,
+                   .owner_blocked = g->user && g->user->blocked,
                    /* those that were there when it was switched on stay */
                    .requires_approval = snap_settings(tx->snap)->peer_approval_enabled},
     };
@@ -256,6 +255,8 @@ static enum rk_code enrol_tx(struct tx *tx, void *arg, struct rk_err *err)
         rc = tx_group_add_peer(tx, groups.v[i], p.id, err);
     if (rc == RK_OK)
         rc = key_use(tx, g.key, err);
+    if (rc == RK_OK)
+        rc = peer_user_seen(tx, g.user, err);
     return rc ? rc : enrol_event(tx, &g, &p, err);
 }
 

@@ -29,7 +29,7 @@ struct rk_str peer_event_meta(struct rk_arena *mem, const struct snapshot *s, co
          rk_arena_printf(mem, "%llu", (unsigned long long)p->location.geoname_id)},
         {"location_connection_ip", p->location.connection_ip.family
                                        ? rk_ip_format(&p->location.connection_ip, from)
-                                       : RK_STR("<nil>")},
+                                       : RK_STR("")},
     };
     size_t n = 8;
 

@@ -441,7 +441,7 @@ static enum rk_code delete_human(struct tx *tx, struct rk_arena *mem, const stru
     if (!rc)
         rc = local_user_delete(&l, u->id, err);
     if (!rc)
-        rc = keep_name(tx, mem, u, err);
+        rc = logins_end(tx->db, u->id, err);
     return rc ? rc
               : tx_event(tx, ACT_USER_DELETE, u->id,
                          META(mem, {"created_at", op_time(mem, u->created_at_us)},
@@ -454,6 +454,8 @@ static enum rk_code remove_user(struct tx *tx, struct rk_arena *mem, const struc
 {
     enum rk_code rc = check_delete(tx->actor->user, u, err);
 
+    if (!rc)
+        rc = keep_name(tx, mem, u, err);
     if (rc)
         return rc;
     if (u->is_service)

@@ -67,6 +67,7 @@ static enum rk_code find_deleted(struct list *l, struct rk_str id, struct person
     if (!rc && db_next(rows)) {
         p->email = unseal(l, "email", id, db_col_text(rows, 0, l->req->mem));
         p->name = unseal(l, "name", id, db_col_text(rows, 1, l->req->mem));
+        p->is_user = true;
     }
     return rc ? rc : db_end(rows, err);
 }
@@ -145,7 +146,7 @@ static void put_value(struct list *l, struct rk_buf *b, const json_t *v)
     case JSON_OBJECT:
     case JSON_REAL:
     case JSON_NULL:
-        jw_str(b, RK_STR("<nil>"));
+        jw_str(b, RK_STR(""));
         break;
     }
 }
@@ -187,6 +188,16 @@ static bool seen_join(struct list *l, int64_t activity, struct rk_str target,
     return rk_map_put(&l->joins, key, l) != NULL;
 }
 
+/* A lost key loses the details, not the event. */
+static struct rk_str meta_of(struct list *l, struct db_rows *rows)
+{
+    const struct op *op = op_of(l->req);
+    struct rk_str meta = db_col_text(rows, 5, l->req->mem);
+
+    return event_meta_open(mgmt_vault(op->m), l->req->mem, op_account(op), &meta, NULL) ? RK_STR("")
+                                                                                        : meta;
+}
+
 static enum rk_code put_event(struct list *l, struct rk_buf *b, struct db_rows *rows,
                               struct rk_err *err)
 {
@@ -209,7 +220,7 @@ static enum rk_code put_event(struct list *l, struct rk_buf *b, struct db_rows *
     jw_kstr(b, "initiator_name", who->name);
     jw_kstr(b, "initiator_email", who->email);
     jw_kstr(b, "target_id", target);
-    put_meta(l, b, db_col_text_peek(rows, 5), whom, who->external);
+    put_meta(l, b, meta_of(l, rows), whom, who->external);
     jw_obj_end(b);
     return RK_OK;
 }

@@ -91,7 +91,8 @@ static enum rk_code check_token(struct http_req *req, struct rk_err *err)
         return RK_OK;
     if (!http_req_header(req, "X-Setup-Token", &got))
         return rk_fail(err, RK_UNAUTHENTICATED,
-                       "the setup token is needed: send it as header X-Setup-Token");
+                       "the first owner is made with the setup token: run \"rookery setup\" on "
+                       "the server, or send the token as header X-Setup-Token");
     if (!rest_public_limit(req))
         return rk_fail(err, RK_LIMIT, "rate limit exceeded, please try again later");
     if (!rk_secret_str_eq(got, rk_str_z(want)))
@@ -145,7 +146,8 @@ static enum rk_code make_account(struct http_req *req, const struct setup *in,
                             .primary = true,
                             .owner_id = user_id,
                             .owner_name = in->name,
-                            .owner_email = in->email};
+                            .owner_email = in->email,
+                            .owner_is_here = true};
     struct pat pat;
     struct rk_str id;
 

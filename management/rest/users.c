@@ -23,7 +23,8 @@ static void put_permissions(const struct op *op, struct rk_buf *b)
              perm_is_restricted(u, snap_settings(op->snap)->regular_users_view_blocked));
     jw_kobj(b, "modules");
     for (unsigned m = 0; m < PERM_MODULES && perm_role_known(u->role); m++) {
-        unsigned may = perm_of_user(u, (enum perm_module)m);
+        unsigned may =
+            perm_is_offered((enum perm_module)m) ? perm_of_user(u, (enum perm_module)m) : 0;
 
         jw_key_str(b, rk_str_z(perm_module_name((enum perm_module)m)));
         jw_obj(b);

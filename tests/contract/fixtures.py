@@ -352,7 +352,8 @@ def events(fx):
         fx.fail.check(all(e["initiator_name"] == "Olive Owner" for e in value
                           if e["initiator_id"] == fx.ids["owner"]), "initiator names")
         gone = [e for e in value if e["activity_code"] == "user.delete"]
-        fx.fail.check(gone and set(gone[0]["meta"]) == {"created_at", "issued"}, f"{gone}")
+        fx.fail.check(gone and set(gone[0]["meta"]) == {"created_at", "issued", "email", "username"} and
+                      gone[0]["meta"]["email"] == "hugo@example.com", f"{gone}")
     yield ("GET", "/api/events/audit"), {"then": seen}
     yield ("GET", "/api/events"), {}
     yield ("GET", "/api/events/proxy"), {"query": "?page=1&page_size=10"}

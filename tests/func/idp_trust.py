@@ -455,6 +455,39 @@ def as_they_are(here):
         "somebody", "expected \\\"rookery\\\"", "https://x.example", "exp is 1")), log[-3000:])
 
 
+# ---- what is written down ----
+
+def written(here):
+    users = here.rest("GET", "/users").json()
+    owner = [u for u in users if u["id"] == here.owner_id][0]
+    check("the owner has a last login", owner["last_login"][:4] == time.strftime("%Y"), owner)
+    uid, email, password = here.user("written")
+    seen = lambda: [u for u in here.rest("GET", "/users").json() if u["id"] == uid][0]["last_login"]
+    check("a new user has none", seen()[:4] == "0001", seen())
+    me(here, here.sign_in(email, password))
+    check("a sign-in sets it", seen()[:4] == time.strftime("%Y"), seen())
+    a = here.rest("POST", "/users/invites", {"email": "sealed@example.com", "name": "Sealed Person",
+                                             "role": "user", "auto_groups": []})
+    check("invited", a.status == 200, a.body)
+    check("deleted", here.rest("DELETE", "/users/" + quote(uid, safe="")).status == 200)
+    events = here.rest("GET", "/events/audit").json()
+    gone = [e for e in events if e["target_id"] == uid]
+    check("the log remembers whom it was about", gone and all(
+        e["meta"].get("email") == email and e["meta"].get("username") == "written" for e in gone), gone)
+    check("the first owner has joined", any(e["activity_code"] == "user.join" and
+                                            e["target_id"] == here.owner_id for e in events))
+    check("invites are in the log", any(e["meta"].get("email") == "sealed@example.com"
+                                        for e in events))
+    db = sqlite3.connect(here.s.dir + "/" + [f for f in os.listdir(here.s.dir)
+                                             if f.endswith(".db")][0], timeout=20)
+    metas = "\n".join(str(r[0]) for r in db.execute("SELECT meta FROM event"))
+    db.close()
+    check("but not readable in the store", "example.com" not in metas and "written" not in metas)
+    modules = me(here, here.h).json()["permissions"]["modules"]
+    check("what is not there is not offered", not any(modules["services"].values()) and
+          all(modules["users"].values()), modules)
+
+
 # ---- pages ----
 
 def pages(here):
@@ -491,7 +524,7 @@ def main():
     program = os.path.abspath(sys.argv[1])
     here = Here(program)
     for part in (mix_up, once, deleted_provider, dismissed, takeover, blocked, rules, as_they_are,
-                 pages, refresh_ends):
+                 written, pages, refresh_ends):
         part(here)
     here.s.p.stop()
     two_hand_overs(program)
