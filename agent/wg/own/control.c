@@ -36,7 +36,8 @@ void wgo_handshake_put(struct wgo *d, const struct wgc_endpoint *from, struct rk
 
 static void wait_until(struct wgo *d, int64_t until)
 {
-    struct timespec t = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
+    int64_t at = until == INT64_MAX ? 0 : rk_mono_ms() + (until - wgo_now_ms());
+    struct timespec t = {.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000};
 
     if (until == INT64_MAX)
         pthread_cond_wait(&d->control_bell, &d->queue_lock);
@@ -51,7 +52,7 @@ static bool next(struct wgo *d, int64_t until, struct wgo_handshake *out, size_t
     bool got;
 
     pthread_mutex_lock(&d->queue_lock);
-    while (!d->ring_n && !d->poked && !atomic_load(&d->stop) && rk_mono_ms() < until)
+    while (!d->ring_n && !d->poked && !atomic_load(&d->stop) && wgo_now_ms() < until)
         wait_until(d, until);
     d->poked = false;
     got = d->ring_n != 0;
@@ -72,7 +73,7 @@ void *wgo_control_run(void *arg)
     int64_t loaded_until = 0;
 
     while (!atomic_load(&d->stop)) {
-        int64_t now = rk_mono_ms(), until;
+        int64_t now = wgo_now_ms(), until;
         size_t waiting;
 
         wgo_lock(d);
@@ -82,7 +83,7 @@ void *wgo_control_run(void *arg)
         wgo_unlock(d);
         if (!next(d, until, &h, &waiting))
             continue;
-        now = rk_mono_ms();
+        now = wgo_now_ms();
         if (waiting >= WGO_LOAD_AT)
             loaded_until = now + WGO_LOAD_MS;
         wgo_lock(d);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/wg/own/own_priv.h"
@@ -18,6 +19,14 @@
 #define LOOP_BATCH  64 /* datagrams told to a way at once */
 
 /* ---- the core and its lock ---- */
+
+int64_t wgo_now_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_BOOTTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
 
 void wgo_lock(struct wgo *d)
 {
@@ -121,9 +130,13 @@ static void start_threads(struct wgo *d)
     atomic_store(&d->stop, false);
     d->running = true;
     failed = pthread_create(&d->control, &attr, wgo_control_run, d);
+    if (!failed)
+        (void)pthread_setname_np(d->control, "wg-control");
     for (size_t i = 0; i < d->n_workers && !failed; i++) {
         d->worker[i].udp = &d->udp[i];
         failed = pthread_create(&d->worker[i].thread, &attr, wgo_worker_run, &d->worker[i]);
+        if (!failed)
+            (void)pthread_setname_np(d->worker[i].thread, "wg-data");
     }
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)pthread_attr_destroy(&attr);
@@ -165,7 +178,7 @@ enum rk_code wgo_apply(struct wgo *d, const struct wg_change *c, struct rk_err *
     if (rc)
         return rc;
     wgo_lock(d);
-    rc = wgc_apply(d->core, c, rk_mono_ms(), err);
+    rc = wgc_apply(d->core, c, wgo_now_ms(), err);
     wgo_unlock(d);
     return rc;
 }

@@ -142,6 +142,8 @@ void wgo_other_to_loop(struct wgo *d, const struct wgc_endpoint *from, struct rk
 void wgo_list_free(struct rk_list *notes);
 
 /* own.c */
+/** The clock of the core: it goes on while the machine sleeps, as the remote's does. */
+int64_t wgo_now_ms(void);
 void wgo_lock(struct wgo *d);
 /** Unlock the core, then send what it wanted sent, and wake control if a timer comes earlier. Not
  *  for hot paths' lookups only: it costs no more there. */

@@ -7,6 +7,7 @@
 
 #include "agent/wg/own/own_priv.h"
 #include "lib/base/num.h"
+#include "lib/net/stun.h"
 
 #define RUN_MAX  128
 #define IOVS_MAX 66 /* header and 64 packets and one to spare */
@@ -44,7 +45,7 @@ static void finish_run(struct wgo_worker *w, struct run *r, const struct wgc_end
     if (!r->n)
         return;
     wgo_lock(d);
-    h = wgc_rx_begin(d->core, r->index, rk_mono_ms());
+    h = wgc_rx_begin(d->core, r->index, wgo_now_ms());
     wgo_unlock(d);
     if (h.session) {
         for (size_t i = 0; i < r->n; i++)
@@ -52,7 +53,7 @@ static void finish_run(struct wgo_worker *w, struct run *r, const struct wgc_end
                 r->v[authentic++] = r->v[i];
         r->n = authentic;
         wgo_lock(d);
-        deliverable = wgc_rx_end(d->core, &h, r->v, r->n, from, rk_mono_ms());
+        deliverable = wgc_rx_end(d->core, &h, r->v, r->n, from, wgo_now_ms());
         wgo_unlock(d);
         if (deliverable)
             deliver(w, r);
@@ -74,7 +75,7 @@ void wgo_receive(struct wgo_worker *w, uint8_t *p, size_t n, size_t seg,
         if (type != WGC_DATA) {
             if (type)
                 wgo_handshake_put(w->d, from, d);
-            else if (!from->way)
+            else if (!from->way && stun_is(d)) /* nothing else is for anybody here */
                 wgo_other_to_loop(w->d, from, d);
             continue;
         }

@@ -98,7 +98,7 @@ static void stage(struct wgo *d, struct wgc_peer *p, struct wgo_split *s, size_t
     size_t n;
 
     while ((n = wgo_split_next(s, one)))
-        wgc_stage(d->core, p, rk_str_of(one, n), rk_mono_ms());
+        wgc_stage(d->core, p, rk_str_of(one, n), wgo_now_ms());
     free(one);
 }
 
@@ -120,7 +120,7 @@ static void send_large(struct wgo_worker *w, const struct virtio_net_hdr *h, uin
     wgc_unref(d->core, &w->held);
     p = wgc_route(d->core, rk_str_of(packet, n));
     if (p) {
-        hold = wgc_tx_begin(d->core, p, count, wire, rk_mono_ms());
+        hold = wgc_tx_begin(d->core, p, count, wire, wgo_now_ms());
         if (!hold.session)
             stage(d, p, &s, bytes);
     }
