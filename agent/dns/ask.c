@@ -14,6 +14,7 @@
 #include "lib/crypto/secret.h"
 #include "lib/net/tcp.h"
 #include "lib/net/transport.h"
+#include "lib/net/way.h"
 
 #define REPEAT_MS 1000 /* UDP loses packets: again after 1 s, then after 2 s more */
 
@@ -177,7 +178,11 @@ static enum rk_code udp_socket(const struct dns_ask *a, const struct rk_addr *to
 {
     struct sockaddr_storage sa;
     socklen_t len = rk_addr_to_sa(to, &sa);
-    int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd;
+
+    if (a->o.around)
+        net_way(&to->ip, true);
+    fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return rk_fail_errno(err, RK_UNAVAILABLE, errno, "socket");

@@ -40,6 +40,7 @@ struct dns_ask_opts { /* open; borrowed for the call */
     const struct rk_addr *servers; /* at most DNS_ASK_SERVERS_MAX are used */
     size_t n;
     uint32_t fwmark;   /* SO_MARK of the sockets; 0: none */
+    bool around;       /* around the overlay, also where sockets cannot be marked */
     uint16_t udp_size; /* what we take over UDP */
     bool tcp;          /* no UDP */
     int64_t each_ms;   /* for one server */

@@ -201,6 +201,7 @@ static struct job *job_get(struct dns_resolver *r, const struct dns_name *name, 
                              .query = &query,
                              .servers = servers,
                              .fwmark = r->fwmark,
+                             .around = true,
                              .udp_size = UDP_SIZE,
                              .each_ms = EACH_MS,
                              .total_ms = TOTAL_MS};
