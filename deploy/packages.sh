@@ -7,13 +7,13 @@ protobuf-compiler libjansson-dev libyaml-dev libmicrohttpd-dev libqrencode-dev l
 libcurl4-openssl-dev libmnl-dev libnftables-dev libmaxminddb-dev libidn2-dev
 libcrypt-dev libsystemd-dev zlib1g-dev check"
 
-PACKAGES_RUN="ca-certificates curl jq openssl iproute2"
+PACKAGES_RUN="uacme ca-certificates curl jq openssl iproute2"
 
 PACKAGES_DEMO="nftables iperf3 iputils-ping procps util-linux"
 
 PACKAGES_TEST="clang libclang-rt-14-dev clang-format clang-tidy valgrind pmccabe gcovr ccache python3
 python3-grpcio python3-grpc-tools python3-nacl python3-protobuf python3-jsonschema postgresql sqlite3
-wireguard-go wireguard-tools bind9-dnsutils nghttp2-client socat git xz-utils chromium chromium-driver systemd prometheus"
+wireguard-go wireguard-tools bind9-dnsutils nghttp2-client socat git xz-utils chromium chromium-driver systemd prometheus pebble"
 
 PACKAGES_CONTAINER="docker.io docker-compose debootstrap"
 

@@ -116,6 +116,12 @@ static const struct rk_opt OPTS[] = {
      .type = RK_OPT_SECRET,
      OPT(dsn),
      .help = "PostgreSQL database to move to; better by --dsn-file"},
+    {.flag = "data",
+     .type = RK_OPT_TEXT,
+     OPT(data),
+     .arg = "DIR",
+     .help = "data folder of the old server (store.db, idp.db, events.db)"},
+    {.flag = "dry-run", .type = RK_OPT_BOOL, OPT(dry_run), .help = "only say what would be done"},
     {.flag = "file",
      .type = RK_OPT_TEXT,
      OPT(file),
@@ -168,6 +174,9 @@ static const struct admin_command {
      admin_export},
     {"db migrate", NULL, "to dsn file ", NULL,
      "copy the store to another engine and compare; server stopped", admin_db_migrate},
+    {"import", NULL, "data dry-run ", "from",
+     "import netbird: take over a stopped official server; --config names its configuration",
+     admin_import},
     {"db version", NULL, "", NULL, "schema of the store and of this program", admin_db_version},
     {"db check", NULL, "", NULL, "are the pages and references of the store whole?",
      admin_db_check},
@@ -192,10 +201,11 @@ static void help(void)
         char left[64];
 
         (void)snprintf(left, sizeof left, "%s%s%s", k->name, k->word ? " " : "",
-                       !k->word                     ? ""
-                       : strcmp(k->word, "id") == 0 ? "ID"
-                       : k->word[0] == 'f'          ? "FILE"
-                                                    : "LEVEL");
+                       !k->word                       ? ""
+                       : strcmp(k->word, "id") == 0   ? "ID"
+                       : strcmp(k->word, "from") == 0 ? "netbird"
+                       : k->word[0] == 'f'            ? "FILE"
+                                                      : "LEVEL");
         printf("  %-22s %s\n", left, k->help);
         for (const char *f = k->flags; *f;) {
             size_t n = strcspn(f, " ");
@@ -479,6 +489,12 @@ int server_admin_main(int argc, char **argv)
     if (rc) {
         (void)fprintf(stderr, "rookery admin: %s\n", err.msg);
         return 2;
+    }
+    if (k->local == admin_import && rk_opt_source_of(&opts, "config") == RK_OPT_ARGV) {
+        const char *ours = getenv("ROOKERY_CONFIG");
+
+        a.o.old_config = a.o.config; /* here --config is the old server's, as it was run */
+        a.o.config = rk_str_z(ours ? ours : "");
     }
     rc = load(&a, &err);
     if (rc == RK_OK)

@@ -79,8 +79,7 @@ static enum rk_code open_store(struct admin *a, struct db **out, struct rk_err *
     return db_open(out, &o, err);
 }
 
-/* What root makes in the data folder belongs to whom the folder belongs. */
-static void give_to_owner(struct admin *a, const char *path)
+void admin_give_to_owner(struct admin *a, const char *path)
 {
     struct stat st;
 
@@ -187,7 +186,7 @@ static void note_time(struct admin *a)
         return;
     (void)futimens(fd, NULL);
     (void)close(fd);
-    give_to_owner(a, path);
+    admin_give_to_owner(a, path);
 }
 
 static void print_info(const struct admin *a, const char *what, const char *path,
@@ -300,8 +299,8 @@ static enum rk_code secrets_restore(struct admin *a, const struct dump_info *inf
             continue; /* what is there stays; the check of its id follows */
         rc = keyfile_write(a->c.data_dir, SECRETS[i],
                            rk_str_of(json_string_value(v), json_string_length(v)), err);
-        give_to_owner(a,
-                      rk_arena_printf(a->mem, "%.*s/%s", RK_STR_ARG(a->c.data_dir), SECRETS[i]).p);
+        admin_give_to_owner(
+            a, rk_arena_printf(a->mem, "%.*s/%s", RK_STR_ARG(a->c.data_dir), SECRETS[i]).p);
     }
     json_decref(o);
     return rc;
@@ -385,7 +384,7 @@ static enum rk_code sqlite_restore(struct admin *a, FILE *f, const struct dump_i
     remove_sqlite(a, path);
     if (rename(tmp, path))
         return rk_fail_errno(err, RK_UNAVAILABLE, errno, "make %s", path);
-    give_to_owner(a, path);
+    admin_give_to_owner(a, path);
     return RK_OK;
 }
 
@@ -547,7 +546,7 @@ enum rk_code admin_db_migrate(struct admin *a, bool *failed, struct rk_err *err)
     if (rc)
         return rc;
     if (!db_url_is_pg(to))
-        give_to_owner(a, probe_sqlite_path(to));
+        admin_give_to_owner(a, probe_sqlite_path(to));
     printf("copied and compared: %lld rows of %zu tables. Now set server.store to it (%s); the old "
            "store was left as it is.\n",
            (long long)info->rows, info->n_tables,

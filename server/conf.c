@@ -266,6 +266,36 @@ static enum rk_code check_ports(struct load *l)
     return RK_OK;
 }
 
+/* Paths of the certificate that ACME keeps; the files are made at the start. */
+static enum rk_code check_acme(struct load *l)
+{
+    struct server_config *c = &l->c;
+
+    if (!c->acme_enabled)
+        return RK_OK;
+    if (c->tls_cert.n || c->tls_key.n)
+        return rk_fail(l->err, RK_INVALID,
+                       "server.tls: letsencrypt and certFile exclude each other");
+    if (!c->acme_domains.n)
+        return rk_fail(l->err, RK_INVALID,
+                       "server.tls.letsencrypt.domains: at least one is needed");
+    for (size_t i = 0; i < c->acme_domains.n; i++)
+        if (rk_str_find_c(c->acme_domains.items[i], '*') < c->acme_domains.items[i].n ||
+            rk_str_find_c(c->acme_domains.items[i], '/') < c->acme_domains.items[i].n ||
+            c->acme_domains.items[i].p[0] == '-')
+            return rk_fail(l->err, RK_INVALID,
+                           "server.tls.letsencrypt.domains: \"%.*s\" is no name that can be had "
+                           "without DNS-01",
+                           RK_STR_ARG(c->acme_domains.items[i]));
+    if (rk_str_eqz(c->acme_challenge, "http-01") && !c->http_address.n)
+        c->http_address = RK_STR(":80");
+    if (!c->acme_dir.n)
+        c->acme_dir = rk_arena_printf(l->mem, "%.*s/acme", RK_STR_ARG(c->data_dir));
+    c->tls_cert = rk_arena_printf(l->mem, "%.*s/current/cert.pem", RK_STR_ARG(c->acme_dir));
+    c->tls_key = rk_arena_printf(l->mem, "%.*s/current/key.pem", RK_STR_ARG(c->acme_dir));
+    return RK_OK;
+}
+
 static enum rk_code check_rest(struct load *l)
 {
     struct server_config *c = &l->c;
@@ -300,6 +330,8 @@ static enum rk_code check_all(struct load *l)
         rc = check_store(l);
     if (rc == RK_OK)
         rc = check_ports(l);
+    if (rc == RK_OK)
+        rc = check_acme(l);
     if (rc == RK_OK)
         rc = check_rest(l);
     if (rc == RK_OK)

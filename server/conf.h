@@ -26,10 +26,15 @@ struct server_config {             /* open, all text arena; defaults filled in *
     struct rk_str log_format;      /* text json */
     struct rk_str data_dir;
     struct rk_str auth_secret;       /* relay token secret; created in data_dir when empty */
-    struct rk_str tls_cert, tls_key; /* file paths; both or none */
-    struct rk_str signal_uri;        /* external signal with scheme and port, or "" for our own */
-    struct rk_str relay_secret;      /* of external relays */
-    struct rk_str store_engine;      /* "sqlite" or "postgres" */
+    struct rk_str tls_cert, tls_key; /* file paths; both or none; with ACME ours */
+    bool acme_enabled;               /* certificates by themselves: server/acme.h */
+    struct rk_strs acme_domains;     /* names and addresses; at least one with acme_enabled */
+    struct rk_str acme_email, acme_dir, acme_directory, acme_challenge;
+    int64_t acme_retry_ms;
+    struct rk_str http_address; /* of the redirect and of HTTP-01; empty: none */
+    struct rk_str signal_uri;   /* external signal with scheme and port, or "" for our own */
+    struct rk_str relay_secret; /* of external relays */
+    struct rk_str store_engine; /* "sqlite" or "postgres" */
     struct rk_str store_dsn;
     struct rk_str store_file;  /* relative to data_dir */
     struct rk_str store_key;   /* base64 of 32 bytes; created in data_dir when empty */

@@ -45,7 +45,7 @@ static enum rk_code check_tls(struct rk_arena *mem, const struct server_config *
     struct tls_ctx *ctx = NULL;
     enum rk_code rc;
 
-    if (!c->tls_cert.n)
+    if (!c->tls_cert.n || c->acme_enabled) /* ACME's are made at the start */
         return RK_OK;
     o.cert_file = rk_arena_dupz(mem, c->tls_cert);
     o.key_file = rk_arena_dupz(mem, c->tls_key);

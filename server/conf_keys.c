@@ -58,7 +58,6 @@
 #define LEVELS       "trace|debug|info|warn|warning|error|fatal|panic"
 #define HOUR_MS      ((int64_t)3600 * 1000)
 #define NO_SESSIONS  "sign-in sessions have fixed lives here"
-#define NO_ACME      "tls.letsencrypt.enabled is not true"
 #define OWNER        "the first owner is made by rookery setup, or in the browser with the setup token"
 #define BY_ITS_URI   "the scheme and transport= of the URI decide"
 #define NO_SUCH_STUN "STUN servers ask for no credentials"
@@ -89,6 +88,16 @@ const struct rk_opt SERVER_KEYS[] = {
     TEXT("healthcheckAddress", "HEALTHCHECK_ADDRESS", health_address, ""),
     CHOICE("logLevel", "LOG_LEVEL NB_LOG_LEVEL", log_level, "info", LEVELS),
     TEXT("logFile", "LOG_FILE NB_LOG_FILE", log_file, "console"),
+    BOOL("tls.letsencrypt.enabled", "TLS_LETSENCRYPT_ENABLED", acme_enabled, "false"),
+    LIST("tls.letsencrypt.domains[]", "TLS_LETSENCRYPT_DOMAINS", acme_domains, NULL, NULL),
+    TEXT("tls.letsencrypt.email", "TLS_LETSENCRYPT_EMAIL", acme_email, ""),
+    TEXT("tls.letsencrypt.dataDir", "TLS_LETSENCRYPT_DATA_DIR", acme_dir, ""),
+    TEXT("x.acmeDirectory", "ACME_DIRECTORY", acme_directory,
+         "https://acme-v02.api.letsencrypt.org/directory"),
+    CHOICE("x.acmeChallenge", "ACME_CHALLENGE", acme_challenge, "tls-alpn-01",
+           "tls-alpn-01|http-01"),
+    TIME("x.acmeRetry", "ACME_RETRY", acme_retry_ms, "1m", 1000, 24 * HOUR_MS),
+    TEXT("x.httpAddress", "HTTP_ADDRESS", http_address, ""),
     TEXT("tls.certFile", "TLS_CERT_FILE", tls_cert, ""),
     TEXT("tls.keyFile", "TLS_KEY_FILE", tls_key, ""),
     LIST("stunPorts[]", "STUN_PORTS", stun_ports, "3478", port_check),
@@ -146,13 +155,9 @@ const struct rk_opt SERVER_KEYS[] = {
     INT("x.relayHealthMisses", "RELAY_HEALTH_MISSES NB_RELAY_HC_ATTEMPT_THRESHOLD",
         relay_health_misses, "1", 1, 100),
     /* Upstream's, without effect here. */
-    REFUSED("tls.letsencrypt.enabled", "false|0|no|off",
-            "certificates by ACME are not supported; use tls.certFile and tls.keyFile, or a proxy "
-            "in front"),
-    IDLE("tls.letsencrypt.dataDir", NULL, NO_ACME),
-    IDLE("tls.letsencrypt.domains[]", NULL, NO_ACME),
-    IDLE("tls.letsencrypt.email", NULL, NO_ACME),
-    IDLE("tls.letsencrypt.awsRoute53", "false|0|no|off", NO_ACME),
+    REFUSED(
+        "tls.letsencrypt.awsRoute53", "false|0|no|off",
+        "DNS-01 is not offered: the port that is open anyway, or port 80, answers the authority"),
     IDLE("disableAnonymousMetrics", "true|1|yes|on", "nothing is ever reported to anybody"),
     IDLE("disableGeoliteUpdate", "true|1|yes|on",
          "no database is downloaded; x.geoDatabase names one that you keep"),

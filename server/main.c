@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/err.h"
+#include "server/acme.h"
 #include "server/admin.h"
 #include "server/conf_cmd.h"
 #include "server/run.h"
@@ -44,6 +45,9 @@ static void usage(FILE *out)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
+
+    if (getenv("ROOKERY_ACME_HOOK") && argc == 6) /* started by uacme, which we started */
+        return server_acme_hook_main(argc - 1, argv + 1);
 
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
         return version_main(0, NULL);

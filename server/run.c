@@ -14,6 +14,7 @@
 #include "lib/serve/svc.h"
 #include "management/app.h"
 #include "relay/app.h"
+#include "server/acme.h"
 #include "server/console/socket.h"
 #include "server/options.h"
 #include "server/wiring.h"
@@ -36,6 +37,7 @@ struct server {
     struct svc *svc;
     struct mgmt_app *mgmt;
     const char *backup_mark;
+    struct acme *acme; /* NULL: certificates come from elsewhere */
     struct console console;
     struct console_socket *admin;
     struct sig_app *sig;   /* NULL with an external signal server */
@@ -80,6 +82,15 @@ static void backup_metric(void *arg, struct rk_buf *out)
                       (long long)st.st_mtime);
 }
 
+static void certificate_came(void *arg)
+{
+    const struct server *s = arg;
+    struct rk_err err = {0};
+
+    if (edge_reload_tls(s->svc->edge, &err))
+        rk_log(s->svc->log, RK_ERROR, "reload certificate", KV_ERR(&err));
+}
+
 static enum rk_code start(struct svc_user *u, struct rk_err *err)
 {
     struct server *s = rk_container_of(u, struct server, user);
@@ -91,6 +102,13 @@ static enum rk_code start(struct svc_user *u, struct rk_err *err)
                                   .version = PACKAGE_VERSION};
     s->backup_mark = rk_arena_printf(s->mem, "%.*s/last-backup", RK_STR_ARG(s->c.data_dir)).p;
     rk_metrics_collect(s->svc->metrics, backup_metric, s);
+    if (rc == RK_OK && s->c.acme_enabled)
+        rc = acme_new(&(struct acme_opts){.c = &s->c,
+                                          .log = s->svc->log,
+                                          .metrics = s->svc->metrics,
+                                          .reload = certificate_came,
+                                          .arg = s},
+                      &s->acme, err);
     if (rc == RK_OK)
         rc = console_socket_open(wiring_admin_socket(s->mem, &s->c), &s->console, &s->admin, err);
     if (rc == RK_OK)
@@ -114,6 +132,8 @@ static void finish(struct svc_user *u, void (*done)(void *arg), void *arg)
 
     console_socket_close(s->admin);
     s->admin = NULL;
+    acme_free(s->acme);
+    s->acme = NULL;
     mgmt_app_stop(s->mgmt, done, arg);
 }
 
@@ -133,6 +153,12 @@ static void describe(struct svc_user *u, bool is_ready, const char *why, struct 
     (void)snprintf(others, sizeof others, "%s%s%s", s->sig ? "\"signal\"," : "",
                    s->w.own_relay ? "\"relay\"," : "", s->w.n_stun ? "\"stun\"," : "");
     mgmt_app_describe(s->mgmt, is_ready, why, others, edge_cert_not_after_ms(s->svc->edge), out);
+    if (s->acme && out->n > 2) { /* one more member before the end of the object */
+        out->n -= 2;
+        rk_buf_addz(out, ",\"acme\":");
+        acme_json(s->acme, out);
+        rk_buf_addz(out, "}\n");
+    }
 }
 
 static enum rk_code reload(struct svc_user *u, struct rk_err *err)
@@ -297,6 +323,8 @@ static enum rk_code load(struct server *s, const struct run_opts *o, struct rk_e
     if (rc == RK_OK && warnings.n)
         (void)fwrite(warnings.p, 1, warnings.n, stderr);
     rk_buf_done(&warnings);
+    if (rc == RK_OK && s->c.acme_enabled)
+        rc = acme_prepare(s->mem, &s->c, err);
     return rc ? rc : wiring_make(s->mem, &s->c, &s->w, err);
 }
 

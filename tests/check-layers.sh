@@ -49,7 +49,7 @@ BEGIN {
 
     may["signal"] = lib "schema"
     may["relay"] = lib
-    may["server"] = lib "schema management management/domain management/store management/engine management/identity management/ops signal relay server/console"
+    may["server"] = lib "schema management management/domain management/store management/snapshot management/engine management/identity management/ops signal relay server/console"
     may["server/console"] = lib " management/domain management/store management/snapshot management/engine management/identity management/ops"
 
     may["agent/os"] = base                                              # the kernel, nothing of ours

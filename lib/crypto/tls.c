@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include "lib/crypto/acme_cert.h"
 #include "lib/crypto/tls.h"
 
 #include <arpa/inet.h>
@@ -142,6 +143,30 @@ static const unsigned char *alpn_find(const unsigned char *list, unsigned n, str
     return NULL;
 }
 
+#define ACME_ONLY "\012" ACME_ALPN /* the whole list of an ACME authority that asks */
+
+/* An ACME authority asks (RFC 8737): it offers nothing but acme-tls/1, and names whom it means. */
+static int hello(SSL *ssl, int *alert, void *arg)
+{
+    static const unsigned char want[] = "\0\013" ACME_ONLY;
+    const unsigned char *ext;
+    size_t n;
+
+    (void)arg;
+    if (!acme_answers() ||
+        SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &ext,
+                                  &n) != 1 ||
+        n != sizeof want - 1 || memcmp(ext, want, n) != 0)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    /* server_name: length of the list, type 0, length, name (RFC 6066 3) */
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &n) == 1 && n > 5 &&
+        ext[2] == 0 && (size_t)ext[3] * 256 + ext[4] == n - 5 &&
+        acme_answer_use(ssl, rk_str_of(ext + 5, n - 5)))
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
 static int alpn_select(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                        const unsigned char *in, unsigned in_n, void *arg)
 {
@@ -151,6 +176,11 @@ static int alpn_select(SSL *ssl, const unsigned char **out, unsigned char *out_n
     unsigned order_n = ctx->edge_alpn ? sizeof edge_order - 1 : ctx->alpn_n;
 
     (void)ssl;
+    if (acme_answers() && in_n == sizeof ACME_ONLY - 1 && memcmp(in, ACME_ONLY, in_n) == 0) {
+        *out = in + 1;
+        *out_n = *in;
+        return SSL_TLSEXT_ERR_OK;
+    }
     for (unsigned i = 0; i < order_n; i += order[i] + 1U) {
         const unsigned char *hit = alpn_find(in, in_n, rk_str_of(order + i + 1, order[i]));
 
@@ -193,6 +223,7 @@ static enum rk_code load_server(struct tls_ctx *ctx, SSL_CTX *ssl, struct rk_err
         return rk_fail(err, RK_INVALID, "key %s: %s", ctx->key_file, reason());
     if (ctx->edge_alpn || ctx->alpn_n)
         SSL_CTX_set_alpn_select_cb(ssl, alpn_select, ctx);
+    SSL_CTX_set_client_hello_cb(ssl, hello, NULL);
     (void)SSL_CTX_set_num_tickets(ssl, 1);
     return RK_OK;
 }

@@ -98,7 +98,7 @@ static void add_escaped(struct rk_buf *b, struct rk_str s)
 
         if (c != '\t' && c != '\n' && c != '\\')
             continue;
-        rk_buf_add(b, rk_str_sub(s, from, i));
+        rk_buf_add(b, rk_str_sub(s, from, i - from));
         rk_buf_addc(b, '\\');
         rk_buf_addc(b, c == '\t' ? 't' : c == '\n' ? 'n' : '\\');
         from = i + 1;

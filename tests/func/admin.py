@@ -125,6 +125,9 @@ def under_load(s):
             if s.api("POST", "/api/groups", {"name": name})[0] == 200:
                 done.append(name)
 
+    odd = "tab\\t one\\\\ two\t three\n four\\ five\r six\\n"
+    s.api("POST", "/api/policies", {"name": odd, "enabled": False, "description": odd * 3,
+                                    "rules": []})
     t = threading.Thread(target=write)
     t.start()
     while len(done) < 20:
@@ -183,6 +186,7 @@ def restore(s, path, names):
     have = {g["name"] for g in json.loads(groups)} if code == 200 else set()
     check("the token works there, and everything acknowledged is there", code == 200 and
           set(names) <= have, (code, len(names), len(have)))
+    check("texts are the same to the byte", table(other.db, "policy") == table(s.db, "policy"))
     check("the journal is whole there", other.command("admin", "journal", "verify").returncode == 0)
     check("the same keys", open(other.dir + "/store.key").read().strip() ==
           open(s.dir + "/store.key").read().strip())
@@ -199,6 +203,11 @@ def restore(s, path, names):
                                                          ok=False))
     shutil.copy(WORK + "/key", other.dir + "/store.key")
     return other
+
+
+def table(path, name):
+    with sqlite3.connect("file:%s?mode=ro" % path, uri=True) as db:
+        return sorted(db.execute("SELECT * FROM %s" % name).fetchall())
 
 
 def box_key(path):

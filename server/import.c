@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * `rookery admin import netbird`: a stopped official server's data becomes ours. Everything is
+ * built in a store beside the real one and put into place at the end, so nothing is ever half
+ * imported.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/num.h"
+#include "lib/crypto/keyfile.h"
+#include "lib/crypto/vault.h"
+#include "management/engine/engine.h"
+#include "management/engine/keys.h"
+#include "management/identity/local_users.h"
+#include "management/snapshot/snapshot.h"
+#include "management/store/db_lock.h"
+#include "management/store/dump.h"
+#include "management/store/probe.h"
+#include "server/admin.h"
+#include "server/import_map.h"
+#include "server/wiring.h"
+#include "server/yaml.h"
+
+#define CONFIG_MAX ((size_t)1 << 20)
+
+struct import {
+    struct admin *a;
+    struct imp im;
+    struct imp_tables t;
+    struct foreign *store, *idp, *events;
+    struct account_data *accounts;
+    size_t n_accounts, n_local, n_events;
+    const char *url; /* of the new store while it is made */
+};
+
+/* ---- the old configuration
+ * ----------------------------------------------------------------------- */
+
+static enum rk_code read_whole(struct rk_arena *mem, const char *path, struct rk_str *out,
+                               struct rk_err *err)
+{
+    char *buf = rk_arena_alloc(mem, CONFIG_MAX);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, buf, CONFIG_MAX) : -1;
+
+    if (n < 0)
+        (void)rk_fail_errno(err, RK_NOT_FOUND, errno, "%s", path);
+    if (fd >= 0)
+        (void)close(fd);
+    *out = rk_str_of(buf, n > 0 ? (size_t)n : 0);
+    return n < 0 ? RK_NOT_FOUND : RK_OK;
+}
+
+/* encryptionKey of config.yaml, or DataStoreEncryptionKey of management.json. */
+static enum rk_code old_key(struct import *x, const char *path, struct rk_str *out,
+                            struct rk_err *err)
+{
+    struct yaml_list list = {0};
+    struct rk_str text;
+    json_t *j;
+    enum rk_code rc = read_whole(x->a->mem, path, &text, err);
+
+    if (rc)
+        return rc;
+    j = json_loadb(text.p, text.n, 0, NULL);
+    if (j) {
+        *out = imp_str_of(&x->im, j, "DataStoreEncryptionKey");
+        json_decref(j);
+        return RK_OK;
+    }
+    if (yaml_parse(x->a->mem, text, &list, err))
+        return rk_wrap(err, "%s", path);
+    for (size_t i = 0; i < list.n; i++)
+        if (rk_str_eqz(list.items[i].path, "server.store.encryptionKey"))
+            *out = list.items[i].value;
+    return RK_OK;
+}
+
+/* ---- reading
+ * --------------------------------------------------------------------------------------- */
+
+static const char *in_folder(struct import *x, const char *name)
+{
+    return rk_arena_printf(x->a->mem, "%.*s/%s", RK_STR_ARG(x->a->o.data), name).p;
+}
+
+static enum rk_code open_old(struct import *x, struct rk_err *err)
+{
+    enum rk_code rc = foreign_open(in_folder(x, "store.db"), &x->store, err);
+
+    if (rc == RK_OK && foreign_open(in_folder(x, "idp.db"), &x->idp, err) == RK_NOT_FOUND) {
+        *err = (struct rk_err){0};
+        imp_note(&x->im, "no idp.db: nobody has a password here; users sign in where they did, at "
+                         "the provider that is configured");
+    } else if (rc == RK_OK && !x->idp) {
+        rc = err->code;
+    }
+    if (rc == RK_OK && foreign_open(in_folder(x, "events.db"), &x->events, err) == RK_NOT_FOUND) {
+        *err = (struct rk_err){0};
+        imp_note(&x->im, "no events.db: the activity log begins now");
+    } else if (rc == RK_OK && !x->events) {
+        rc = err->code;
+    }
+    return rc;
+}
+
+/* What agents were told as DNS domain must stay: the combined server took the account's domain. */
+static void keep_dns_domain(struct import *x, struct account_data *d)
+{
+    struct rk_str ours = x->a->c.dns_domain;
+
+    if (d->settings.dns_domain.n || !d->account.domain.n || rk_str_eq(d->account.domain, ours))
+        return;
+    d->settings.dns_domain = d->account.domain;
+    imp_note(&x->im, "names of machines end in \"%.*s\", the account's domain, as before",
+             RK_STR_ARG(d->account.domain));
+}
+
+static void note_skipped(struct import *x)
+{
+    static const struct {
+        const char *table, *what;
+    } SKIPPED[] = {{"services", "services of the reverse proxy"},
+                   {"domains", "domains of the reverse proxy"},
+                   {"proxy_access_tokens", "tokens of the reverse proxy"},
+                   {"access_log_entries", "entries of the reverse proxy's access log"},
+                   {"agent_network_providers", "providers of the agent network"},
+                   {"agent_network_policies", "policies of the agent network"},
+                   {"jobs", "finished jobs"}};
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(SKIPPED); i++) {
+        struct foreign_table t = {0};
+
+        if (foreign_read(x->store, SKIPPED[i].table, x->a->mem, &t, NULL) == RK_OK && t.n)
+            imp_note(&x->im, "%zu %s were left out: not part of this server", t.n, SKIPPED[i].what);
+    }
+}
+
+static enum rk_code read_all(struct import *x, struct rk_err *err)
+{
+    enum rk_code rc = imp_tables_read(&x->im, x->store, &x->t, err);
+
+    if (rc)
+        return rc;
+    x->accounts = rk_new_n(x->a->mem, struct account_data, x->t.accounts.n + 1);
+    for (size_t i = 0; i < x->t.accounts.n && x->im.err.code == RK_OK; i++) {
+        imp_account(&x->im, &x->t, &x->t.accounts.rows[i], &x->accounts[i]);
+        keep_dns_domain(x, &x->accounts[i]);
+        x->n_accounts++;
+    }
+    if (x->im.err.code)
+        return rk_fail(err, x->im.err.code, "%s", x->im.err.msg);
+    if (!x->n_accounts)
+        return rk_fail(err, RK_PRECONDITION, "the old store has no account: nothing to take over");
+    note_skipped(x);
+    return RK_OK;
+}
+
+/* ---- writing
+ * ---------------------------------------------------------------------------------------- */
+
+struct local_job {
+    struct import *x;
+    struct foreign_table passwords;
+};
+
+static enum rk_code local_one(struct local_job *j, struct tx *tx, imp_row r, struct rk_err *err)
+{
+    struct local_users l = {.db = tx->db, .vault = mgmt_vault(tx->m), .mem = tx->mem};
+    struct imp *im = &j->x->im;
+    struct rk_str id = imp_text(im, r, "user_id");
+    struct local_user u = {.id = id,
+                           .subject = idp_subject_encode(im->mem, id, RK_STR(IDP_LOCAL_CONNECTOR)),
+                           .email = imp_text(im, r, "email"),
+                           .name = imp_text(im, r, "username"),
+                           .pw_hash = imp_text(im, r, "hash"),
+                           .created_at_us = tx->now_us};
+    enum rk_code rc;
+
+    if (!snap_user(tx->snap, u.subject))
+        return RK_OK; /* of another account, or one that the store does not know */
+    rc = local_user_insert(&l, &u, err);
+    if (rc == RK_OK)
+        j->x->n_local++;
+    return rc;
+}
+
+static enum rk_code local_tx(struct tx *tx, void *arg, struct rk_err *err)
+{
+    struct local_job *j = arg;
+    enum rk_code rc = RK_OK;
+
+    for (size_t i = 0; rc == RK_OK && i < j->passwords.n; i++)
+        rc = local_one(j, tx, &j->passwords.rows[i], err);
+    tx_raise_serial(tx); /* makes it a change that is committed */
+    return rc;
+}
+
+static enum rk_code write_accounts(struct import *x, struct mgmt *m, struct rk_err *err)
+{
+    struct actor actor = ACTOR_SYSTEM;
+    struct local_job job = {.x = x};
+    enum rk_code rc = RK_OK;
+
+    if (x->idp)
+        rc = foreign_read(x->idp, "password", x->a->mem, &job.passwords, err);
+    for (size_t i = 0; rc == RK_OK && i < x->n_accounts; i++) {
+        rc = mgmt_account_insert(m, &actor, &x->accounts[i], err);
+        if (rc == RK_OK && job.passwords.n)
+            rc = mgmt_mutate(m, x->accounts[i].account.id, &actor, 0, local_tx, &job, err);
+    }
+    return rc;
+}
+
+static const char SQL_EVENT[] =
+    "INSERT INTO event (at, activity, initiator, target, account_id, meta) "
+    "VALUES ($1, $2, $3, $4, $5, $6)";
+static const char SQL_SERIAL[] = "UPDATE account_head SET serial = $2 WHERE account_id = $1";
+
+/* Events as they were; and serials above the old ones, or agents would take our maps for old. */
+static enum rk_code rest_tx(struct db *db, void *arg, struct rk_err *err)
+{
+    struct import *x = arg;
+    struct foreign_table t = {0};
+    enum rk_code rc = RK_OK;
+
+    if (x->events)
+        rc = foreign_read(x->events, "events", x->a->mem, &t, err);
+    x->im.table = "events";
+    x->n_events = t.n;
+    for (size_t i = 0; rc == RK_OK && i < t.n; i++) {
+        imp_row r = &t.rows[i];
+        struct rk_str meta = imp_text(&x->im, r, "meta");
+
+        rc = db_exec(db, err, NULL, SQL_EVENT,
+                     DB_ARGS(db_i64(imp_time_us(&x->im, r, "timestamp")),
+                             db_i64(imp_i64(&x->im, r, "activity")),
+                             db_text(imp_text(&x->im, r, "initiator_id")),
+                             db_text(imp_text(&x->im, r, "target_id")),
+                             db_text(imp_text(&x->im, r, "account_id")), db_text(meta)));
+    }
+    for (size_t i = 0; rc == RK_OK && i < x->n_accounts; i++)
+        rc = db_exec(db, err, NULL, SQL_SERIAL,
+                     DB_ARGS(db_text(x->accounts[i].account.id),
+                             db_i64((int64_t)x->accounts[i].account.serial + 1)));
+    return rc;
+}
+
+static enum rk_code write_store(struct import *x, const struct vault *vault, struct rk_err *err)
+{
+    struct mgmt_opts o = {.store_url = x->url,
+                          .vault = vault,
+                          .dns_domain = rk_arena_dupz(x->a->mem, x->a->c.dns_domain),
+                          .no_default_policy = true};
+    struct db_opts d = {.url = x->url, .writer = true};
+    RK_CLEANUP(db_closep) struct db *db = NULL;
+    struct mgmt *m = NULL;
+    enum rk_code rc = mgmt_open(&m, &o, err);
+
+    if (rc == RK_OK)
+        rc = write_accounts(x, m, err);
+    mgmt_close(m);
+    if (rc == RK_OK)
+        rc = db_open(&db, &d, err);
+    if (rc == RK_OK)
+        rc = db_tx(db, rest_tx, x, err);
+    return rc;
+}
+
+/* ---- the whole
+ * ---------------------------------------------------------------------------------------- */
+
+static void remove_store(struct import *x)
+{
+    static const char *const TAILS[] = {"", "-wal", "-shm", ".lock"};
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(TAILS); i++)
+        (void)unlink(rk_arena_printf(x->a->mem, "%s%s", probe_sqlite_path(x->url), TAILS[i]).p);
+}
+
+static enum rk_code put_into_place(struct import *x, struct rk_err *err)
+{
+    const char *from = probe_sqlite_path(x->url), *to = probe_sqlite_path(x->a->store_url);
+    RK_CLEANUP(db_closep) struct db *db = NULL;
+    struct db_opts o = {.url = x->url};
+    struct dump_info *info = rk_new(x->a->mem, struct dump_info);
+    struct dump_opts none = {0};
+    FILE *f;
+    enum rk_code rc;
+
+    if (!db_url_is_pg(x->a->store_url)) {
+        if (rename(from, to))
+            return rk_fail_errno(err, RK_UNAVAILABLE, errno, "make %s", to);
+        admin_give_to_owner(x->a, to);
+        return RK_OK;
+    }
+    f = tmpfile();
+    if (!f)
+        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "a temporary file");
+    rc = db_open(&db, &o, err);
+    if (rc == RK_OK)
+        rc = dump_write(db, f, &none, x->a->mem, info, err);
+    if (rc == RK_OK) {
+        RK_CLEANUP(db_closep) struct db *pg = NULL;
+        struct db_opts to_pg = {.url = x->a->store_url, .writer = true};
+
+        rc = db_open(&pg, &to_pg, err);
+        if (rc == RK_OK)
+            rc = dump_load(f, info, pg, err);
+    }
+    (void)fclose(f);
+    return rc;
+}
+
+static void report(const struct import *x)
+{
+    const struct account_data *d = x->accounts;
+    const char *what = x->a->o.dry_run ? "would take over" : "took over";
+    json_t *v, *o;
+    size_t i;
+
+    if (x->a->o.json) {
+        o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "dry_run", x->a->o.dry_run,
+                      "accounts", (json_int_t)x->n_accounts, "users", (json_int_t)d->n_users,
+                      "passwords", (json_int_t)x->n_local, "machines", (json_int_t)d->n_peers,
+                      "policies", (json_int_t)d->n_policies, "events", (json_int_t)x->n_events,
+                      "notes", x->im.notes);
+        (void)json_dumpf(o, stdout, JSON_INDENT(2));
+        (void)putchar('\n');
+        json_decref(o);
+        return;
+    }
+    for (size_t k = 0; k < x->n_accounts; k++, d++)
+        printf("%s account %.*s: %zu users, %zu tokens, %zu setup keys, %zu machines, %zu groups, "
+               "%zu policies, %zu posture checks, %zu routes, %zu networks, %zu nameserver groups, "
+               "%zu zones, %zu invitations\n",
+               what, RK_STR_ARG(d->account.id), d->n_users, d->n_pats, d->n_setup_keys, d->n_peers,
+               d->n_groups, d->n_policies, d->n_postures, d->n_routes, d->n_networks,
+               d->n_ns_groups, d->n_zones, d->n_invites);
+    printf("%s %zu passwords and %zu events\n", what, x->n_local, x->n_events);
+    json_array_foreach(x->im.notes, i, v) printf("note: %s\n", json_string_value(v));
+    printf("Second factors are set up anew at the next login; browsers sign in again; agents, API\n"
+           "tokens and setup keys go on when the server has the same name and port as before.\n");
+}
+
+static enum rk_code check_target(struct import *x, struct db_lock **lock, struct rk_err *err)
+{
+    struct admin *a = x->a;
+    RK_CLEANUP(db_closep) struct db *db = NULL;
+    struct db_opts o = {.url = a->store_url};
+    bool empty = true;
+    enum rk_code rc = keyfile_dir(a->c.data_dir, err);
+
+    if (rc == RK_OK)
+        rc = db_lock_take(a->store_url, lock, err);
+    if (rc == RK_OK &&
+        (db_url_is_pg(a->store_url) || access(probe_sqlite_path(a->store_url), F_OK) == 0)) {
+        rc = db_open(&db, &o, err);
+        if (rc == RK_OK)
+            rc = dump_is_empty(db, &empty, err);
+    }
+    if (rc == RK_OK && !empty)
+        rc = rk_fail(err, RK_EXISTS,
+                     "the store here is not empty: import into a server that was never started");
+    return rc;
+}
+
+static enum rk_code vault_for(struct import *x, struct vault **out, struct rk_err *err)
+{
+    struct rk_str key = x->a->c.store_key;
+    struct rk_key made;
+    enum rk_code rc = RK_OK;
+
+    if (x->a->o.dry_run && !key.n) { /* leaves no key behind */
+        rk_secret_random(made.b, sizeof made.b);
+        key = rk_key_text(x->a->mem, &made);
+    }
+    if (!key.n)
+        rc = keys_store_key(x->a->mem, x->a->c.data_dir, x->a->store_url, &key, err);
+    if (rc == RK_OK && !x->a->o.dry_run)
+        admin_give_to_owner(
+            x->a, rk_arena_printf(x->a->mem, "%.*s/store.key", RK_STR_ARG(x->a->c.data_dir)).p);
+    return rc ? rc : keys_vault_of_text(key, out, err);
+}
+
+static enum rk_code run(struct import *x, struct rk_err *err)
+{
+    RK_CLEANUP(vault_freep) struct vault *vault = NULL;
+    struct rk_str key = {0};
+    enum rk_code rc = x->a->o.old_config.n
+                          ? old_key(x, rk_arena_dupz(x->a->mem, x->a->o.old_config), &key, err)
+                          : RK_OK;
+
+    if (rc == RK_OK && key.n)
+        rc = imp_key(&x->im, key, err);
+    if (rc == RK_OK)
+        rc = open_old(x, err);
+    if (rc == RK_OK)
+        rc = read_all(x, err);
+    if (rc == RK_OK)
+        rc = vault_for(x, &vault, err);
+    if (rc)
+        return rc;
+    x->url = rk_arena_printf(x->a->mem, "sqlite:%.*s/import.%ld.db", RK_STR_ARG(x->a->c.data_dir),
+                             (long)getpid())
+                 .p;
+    remove_store(x);
+    rc = write_store(x, vault, err);
+    if (rc == RK_OK && x->im.err.code)
+        rc = rk_fail(err, x->im.err.code, "%s", x->im.err.msg);
+    if (rc == RK_OK && !x->a->o.dry_run)
+        rc = put_into_place(x, err);
+    remove_store(x);
+    return rc;
+}
+
+enum rk_code admin_import(struct admin *a, bool *failed, struct rk_err *err)
+{
+    struct import x = {.a = a, .im = {.mem = a->mem, .notes = json_array()}};
+    struct db_lock *lock = NULL;
+    enum rk_code rc = RK_OK;
+
+    (void)failed;
+    if (!a->word || strcmp(a->word, "netbird") != 0)
+        rc = rk_fail(err, RK_INVALID, "only \"import netbird\" is known");
+    else if (!a->o.data.n)
+        rc = rk_fail(err, RK_INVALID, "--data: the data folder of the old server is needed");
+    if (rc == RK_OK)
+        rc = check_target(&x, &lock, err);
+    if (rc == RK_OK)
+        rc = run(&x, err);
+    db_lock_free(lock);
+    foreign_close(x.store);
+    foreign_close(x.idp);
+    foreign_close(x.events);
+    if (rc == RK_OK)
+        report(&x);
+    json_decref(x.im.notes);
+    return rc;
+}
