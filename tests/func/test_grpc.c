@@ -14,6 +14,7 @@
 #include "lib/grpc/client.h"
 #include "lib/grpc/server.h"
 #include "lib/http/dispatch.h"
+#include "lib/http/h2.h"
 #include "lib/net/tcp.h"
 #include "tests/unit/cert.h"
 
@@ -738,6 +739,85 @@ START_TEST(unfinished_bodies_have_a_budget)
 }
 END_TEST
 
+static enum rk_code large(struct http_req *req, struct http_resp *resp, struct db *db,
+                          struct rk_err *err)
+{
+    (void)req;
+    (void)db;
+    (void)err;
+    for (int i = 0; i < 10000; i++)
+        rk_buf_addz(&resp->body, "0123456789");
+    return RK_OK;
+}
+
+/* The next frame of this type that is not an acknowledgement; its payload. */
+static size_t await_frame(int fd, unsigned type, char payload[16384])
+{
+    for (;;) {
+        char head[9];
+        size_t n;
+
+        read_all(fd, head, sizeof head);
+        n = (size_t)(uint8_t)head[1] << 8 | (uint8_t)head[2];
+        ck_assert_uint_le(n, 16384);
+        read_all(fd, payload, n);
+        if ((uint8_t)head[3] == type && head[8])
+            return n;
+    }
+}
+
+#define UNARY_PATH "/t.S/Unary"
+
+/* Who asks and does not take, and who begins and does not end, is not waited for. */
+START_TEST(nobody_is_waited_for)
+{
+    static const char post[] = {'\x83', '\x86', '\x84', 'A', 1, 'x'};
+    static const char get[] = {'\x82', '\x86', '\x84', 'A', 1, 'x'};
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    static const char no_window[] = {0, 4, 0, 0, 0, 0};
+    static const struct http_route routes[] = {
+        {.method = HTTP_POST, .path = "/", .handler = never_called, .flags = HTTP_PUBLIC},
+        {.method = HTTP_GET, .path = "/", .handler = large, .flags = HTTP_PUBLIC}};
+    struct edge_limits limits = {.request_timeout_ms = 300, .stall_timeout_ms = 700};
+    struct http_router *router = http_router_new();
+    struct http_dispatch_opts d = {.router = router};
+    struct http_dispatch *dispatch;
+    static const char part[] = {0, 0, 0, 1, 0, 'x'};
+    static char payload[16384];
+    char call[200];
+    size_t call_n;
+    int fd;
+
+    http_router_add(router, routes, RK_ARRAY_LEN(routes));
+    dispatch = http_dispatch_new(&d);
+    server_start(&limits);
+    edge_set_http(srv.edge, dispatch, NULL, NULL);
+    fd = dial_raw();
+    ck_assert_int_eq(write(fd, preface, sizeof preface - 1), sizeof preface - 1);
+    send_frame(fd, 4, 0, 0, no_window, sizeof no_window);
+    send_frame(fd, 1, 4, 1, post, sizeof post); /* and no body */
+    ck_assert_uint_gt(await_frame(fd, 1, payload), 4);
+    ck_assert_mem_eq(payload, "\x48\x03\x34\x30\x38", 5); /* 408 */
+    call_n = (size_t)snprintf(call, sizeof call, "\x83\x86\x44%c%sA\1x\x5f\x10%s",
+                              (int)strlen(UNARY_PATH), UNARY_PATH, "application/grpc");
+    send_frame(fd, 1, 4, 5, call, call_n);
+    send_frame(fd, 0, 0, 5, part, sizeof part); /* of a message of 256 bytes */
+    ck_assert_uint_gt(await_frame(fd, 1, payload), 20);
+    send_frame(fd, 1, 5, 7, get, sizeof get);
+    ck_assert_uint_gt(await_frame(fd, 1, payload), 1);
+    ck_assert_int_eq(payload[0], '\x88'); /* 200 */
+    do                                    /* 1 ends with NO_ERROR, since its request never did */
+        ck_assert_uint_eq(await_frame(fd, 3, payload), 4);
+    while (!payload[3]);
+    ck_assert_int_eq(payload[3], H2_ENHANCE_YOUR_CALM);
+    ck_assert_uint_eq(rk_budget_used(edge_budget(srv.edge)), 0);
+    (void)close(fd);
+    server_stop();
+    http_dispatch_free(dispatch);
+    http_router_free(router);
+}
+END_TEST
+
 START_TEST(live_peers_answer_pings)
 {
     struct edge_limits limits = {.ping_after_ms = 50, .ping_timeout_ms = 2000};
@@ -927,6 +1007,7 @@ int main(void)
     tcase_add_loop_test(t, messages_without_an_end_have_a_budget, 0, 2);
     tcase_add_test(t, unfinished_heads_that_end_are_dropped);
     tcase_add_test(t, unfinished_bodies_have_a_budget);
+    tcase_add_test(t, nobody_is_waited_for);
     tcase_add_loop_test(t, live_peers_answer_pings, 0, 2);
     tcase_add_loop_test(t, dead_peers_are_noticed, 0, 2);
     tcase_add_loop_test(t, idle_connections_are_sent_away, 0, 2);
