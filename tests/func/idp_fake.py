@@ -56,7 +56,7 @@ class Provider:
     def get(self, path, headers):
         if self.down:
             return 503, {}
-        if path == "/.well-known/openid-configuration":
+        if path.endswith("/.well-known/openid-configuration"):
             return 200, {"issuer": self.issuer, "authorization_endpoint": self.issuer + "/auth",
                          "token_endpoint": self.issuer + "/token", "jwks_uri": self.issuer + "/keys",
                          "userinfo_endpoint": self.issuer + "/me", **self.discovery}

@@ -11,10 +11,13 @@ import sys
 import threading
 import time
 
+import grpc
+
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from idp import EMAIL, O, PASSWORD, Server, log_in, totp  # noqa: E402
 from idp_client import Answer, Browser, Flow, claims, unb64  # noqa: E402
 from idp_fake import Provider  # noqa: E402
+from mgmt_peer import Agent, Code, fields, status  # noqa: E402
 from proc import check, finish  # noqa: E402
 from urllib.parse import quote, urlencode, urlsplit  # noqa: E402
 
@@ -379,6 +382,49 @@ def blocked(here):
     check("a new sign-in works", me(here, here.sign_in(email, password)).status == 200)
 
 
+def machines(here):
+    """The machines of a blocked user are in nobody's map, and get none themselves."""
+    uid, email, password = here.user("machines")
+    a = here.rest("POST", "/setup-keys", {"name": "k", "type": "reusable", "expires_in": 86400,
+                                          "auto_groups": [], "usage_limit": 0})
+    port = here.s.port
+    ch = grpc.insecure_channel("127.0.0.1:%d" % port)
+    mine, theirs = Agent(ch), Agent(ch)
+    mine.login(key=a.json()["key"])
+    t = here.tokens(here.browser(), email, password)
+    theirs.login(jwt=t["access_token"])
+    again = status(lambda: Agent(ch).login(jwt=t["access_token"]))
+    check("a token logs one machine in", again[0] == Code.UNAUTHENTICATED, again)
+    again = status(lambda: Agent(ch).login(jwt=t["id_token"]))
+    check("and so do both tokens of one sign-in", again[0] == Code.UNAUTHENTICATED, again)
+    for n in (1, 2):
+        again = status(lambda: Agent(ch).login(jwt=t["access_token"] + "=" * n))
+        check("padding makes no other token", again[0] == Code.INVALID_ARGUMENT, again)
+
+    def keys_in(answer):
+        out = set()
+        for peer in fields(answer[5][0]).get(3, []):
+            out.add(fields(peer)[1][0].decode())
+        return out
+
+    stream = mine.sync(timeout=60)
+    check("the machines know each other", theirs.pub in keys_in(mine.open(next(stream))) and
+          mine.pub in keys_in(theirs.first_map()))
+    put = lambda yes: here.rest("PUT", "/users/" + quote(uid, safe=""), {
+        "role": "user", "auto_groups": [], "is_blocked": yes}).status
+    check("their user is blocked", put(True) == 200)
+    pushed = keys_in(mine.open(next(stream)))  # comes by itself
+    check("a blocked user's machine leaves the others' maps at once", theirs.pub not in pushed, pushed)
+    stream.cancel()
+    got = status(lambda: Agent(ch, theirs.key).login())
+    check("and cannot come back", got[0] == Code.PERMISSION_DENIED, got)
+    check("unblocked", put(False) == 200)
+    t = here.tokens(here.browser(), email, password)
+    Agent(ch, theirs.key).login(jwt=t["access_token"])
+    check("a new sign-in brings it back", theirs.pub in keys_in(mine.first_map()))
+    ch.close()
+
+
 # ---- rules that are the same everywhere ----
 
 def rules(here):
@@ -450,9 +496,36 @@ def as_they_are(here):
         p.claims = {"sub": "real", **more}
         q = start(b, f, c)
         check("refused: wrong " + name, back(b, q, p.code(q)).status == 502)
+    tenants(here)
     log = here.s.p.text()
     check("the log says what was found and expected", all(x in log for x in (
         "somebody", "expected \\\"rookery\\\"", "https://x.example", "exp is 1")), log[-3000:])
+
+
+def tenants(here):
+    """One discovery document for many tenants, as Microsoft has it."""
+    p = Provider()
+    p.discovery = {"issuer": p.issuer + "/{tenantid}/v2.0"}
+    a = here.rest("POST", "/identity-providers", {
+        "type": "microsoft", "name": "MS", "issuer": p.issuer + "/common/v2.0", "client_id": "rookery",
+        "client_secret": p.secret})
+    check("a provider for all tenants", a.status == 200, a.body)
+    c, subs = a.json()["id"], set()
+    for tenant in ("t1", "t2"):
+        p.claims = {"iss": p.issuer + "/" + tenant + "/v2.0", "tid": tenant, "oid": "same",
+                    "preferred_username": "x@example.com"}
+        t = claims(external_tokens(here.browser(), p, c)["access_token"])
+        check("the address is where Microsoft has it", t["email"] == "x@example.com", t)
+        subs.add(t["sub"])
+    check("the same id of two tenants is two people", len(subs) == 2)
+    p.claims = {"iss": p.issuer + "/t1/v2.0", "tid": "t2", "oid": "same"}
+    b = here.browser()
+    q = start(b, Flow(), c)
+    check("a tenant cannot speak for another", back(b, q, p.code(q)).status == 502)
+    for issuer in (p.issuer + "/other/v2.0", p.issuer + "/common/v1"):
+        a = here.rest("POST", "/identity-providers", {
+            "type": "microsoft", "name": "MS", "issuer": issuer, "client_id": "rookery"})
+        check("not for what the document does not say", a.status == 422, a.body)
 
 
 # ---- what is written down ----
@@ -523,7 +596,7 @@ def pages(here):
 def main():
     program = os.path.abspath(sys.argv[1])
     here = Here(program)
-    for part in (mix_up, once, deleted_provider, dismissed, takeover, blocked, rules, as_they_are,
+    for part in (mix_up, once, deleted_provider, dismissed, takeover, blocked, machines, rules, as_they_are,
                  written, pages, refresh_ends):
         part(here)
     here.s.p.stop()

@@ -327,6 +327,12 @@ START_TEST(buckets_refill_and_the_table_is_bounded)
     ck_assert(rk_ratelimit_take(r, RK_STR("b"), 1));
     ck_assert(rk_ratelimit_take(r, RK_STR("c"), 1)); /* forgets a */
     ck_assert(rk_ratelimit_take(r, RK_STR("a"), 1));
+    ck_assert(!rk_ratelimit_take(r, RK_STR("a"), 1));
+    rk_ratelimit_give(r, RK_STR("a")); /* what was right does not count … */
+    rk_ratelimit_give(r, RK_STR("a")); /* … and makes no room beyond the burst */
+    rk_ratelimit_give(r, RK_STR("unknown"));
+    ck_assert(rk_ratelimit_take(r, RK_STR("a"), 1));
+    ck_assert(!rk_ratelimit_take(r, RK_STR("a"), 1));
     rk_ratelimit_free(r);
 }
 END_TEST
