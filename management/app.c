@@ -545,3 +545,12 @@ void mgmt_app_free(struct mgmt_app *a)
     rk_arena_free(a->mem);
     free(a);
 }
+
+enum rk_code mgmt_app_servers_check(const struct servers_opts *o, struct rk_err *err)
+{
+    struct servers *s = NULL;
+    enum rk_code rc = servers_new(o, &s, err);
+
+    servers_free(s);
+    return rc;
+}

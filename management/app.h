@@ -122,4 +122,7 @@ void mgmt_app_describe(struct mgmt_app *a, bool ready, const char *why, const ch
 struct mgmt *mgmt_app_engine(struct mgmt_app *a);
 struct hub *mgmt_app_hub(struct mgmt_app *a);
 
+/** Whether agents can be told these servers; nothing is kept. Errors: RK_INVALID naming one. */
+enum rk_code mgmt_app_servers_check(const struct servers_opts *o, struct rk_err *err) RK_MUST;
+
 #endif

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/crypto/tls.h"
 #include "server/conf_keys.h"
 #include "server/options.h"
+#include "server/verify.h"
 
 struct config_opts {
     struct rk_str config;
@@ -37,36 +37,35 @@ static const struct server_command CMD = {
     .n = RK_ARRAY_LEN(OPTS),
 };
 
-/* What `run` would read at once. As the user that runs the server, or it says little. */
-static enum rk_code check_tls(struct rk_arena *mem, const struct server_config *c,
-                              struct rk_err *err)
+static void say(const char *what, const struct rk_strs *lines)
 {
-    struct tls_server_opts o = {0};
-    struct tls_ctx *ctx = NULL;
-    enum rk_code rc;
-
-    if (!c->tls_cert.n || c->acme_enabled) /* ACME's are made at the start */
-        return RK_OK;
-    o.cert_file = rk_arena_dupz(mem, c->tls_cert);
-    o.key_file = rk_arena_dupz(mem, c->tls_key);
-    rc = tls_server_new(&o, &ctx, err);
-    tls_ctx_free(ctx);
-    return rc ? rk_wrap(err, "server.tls") : RK_OK;
+    for (size_t i = 0; i < lines->n; i++)
+        (void)fprintf(stderr, "rookery config: %s%.*s\n", what, RK_STR_ARG(lines->items[i]));
 }
 
+/* As the user that runs the server, or it says little. */
 static enum rk_code check(struct rk_arena *mem, const char *path, struct rk_err *err)
 {
     struct server_config c;
+    struct rk_strs problems = {0}, ports = {0};
     struct rk_buf warnings;
     enum rk_code rc;
 
     rk_buf_init(&warnings, 1 << 16);
     rc = server_config_load(mem, path, &c, &warnings, err);
-    if (rc == RK_OK)
-        rc = check_tls(mem, &c, err);
-    if (rc == RK_OK)
-        printf("%.*sthe configuration is usable\n", (int)warnings.n, warnings.n ? warnings.p : "");
+    if (rc == RK_OK) {
+        problems = server_verify(mem, &c);
+        ports = server_verify_ports(mem, &c);
+        say("", &problems);
+        say("warning: ", &ports);
+        printf("%.*s", (int)warnings.n, warnings.n ? warnings.p : "");
+    }
     rk_buf_done(&warnings);
+    if (rc == RK_OK && problems.n)
+        rc = rk_fail(err, RK_INVALID, "%zu problem%s: \"rookery run\" would refuse to start",
+                     problems.n, problems.n == 1 ? "" : "s");
+    if (rc == RK_OK)
+        puts("the configuration is usable");
     return rc;
 }
 

@@ -17,6 +17,7 @@
 #include "server/acme.h"
 #include "server/console/socket.h"
 #include "server/options.h"
+#include "server/verify.h"
 #include "server/wiring.h"
 #include "signal/app.h"
 
@@ -315,6 +316,7 @@ static enum rk_code serve(struct server *s, struct rk_err *err)
 static enum rk_code load(struct server *s, const struct run_opts *o, struct rk_err *err)
 {
     struct rk_buf warnings;
+    struct rk_strs problems;
     enum rk_code rc;
 
     rk_buf_init(&warnings, 1 << 16);
@@ -323,7 +325,14 @@ static enum rk_code load(struct server *s, const struct run_opts *o, struct rk_e
     if (rc == RK_OK && warnings.n)
         (void)fwrite(warnings.p, 1, warnings.n, stderr);
     rk_buf_done(&warnings);
-    if (rc == RK_OK && s->c.acme_enabled)
+    if (rc)
+        return rc;
+    problems = server_verify(s->mem, &s->c);
+    for (size_t i = 0; i + 1 < problems.n; i++)
+        (void)fprintf(stderr, "rookery run: %.*s\n", RK_STR_ARG(problems.items[i]));
+    if (problems.n)
+        return rk_fail(err, RK_INVALID, "%.*s", RK_STR_ARG(problems.items[problems.n - 1]));
+    if (s->c.acme_enabled)
         rc = acme_prepare(s->mem, &s->c, err);
     return rc ? rc : wiring_make(s->mem, &s->c, &s->w, err);
 }

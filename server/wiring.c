@@ -15,7 +15,9 @@ enum { RELAY_SECRET_BYTES = 32, SETUP_TOKEN_BYTES = 24 };
 static enum rk_code parse_listen(const char *key, struct rk_str s, struct rk_addr *out,
                                  struct rk_err *err)
 {
-    return rk_addr_parse_listen(s, out, err) ? rk_wrap(err, "%s", key) : RK_OK;
+    if (rk_addr_parse_listen(s, out, err))
+        return err ? rk_wrap(err, "%s", key) : RK_INVALID;
+    return RK_OK;
 }
 
 static enum rk_code parse_trusted(struct rk_arena *mem, const struct rk_strs *in, struct wiring *w,
@@ -140,8 +142,8 @@ static enum rk_code derive_ops(struct rk_arena *mem, const struct server_config 
     return parse_listen("server.healthcheckAddress", c->health_address, &w->ops[w->n_ops++], err);
 }
 
-enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, struct wiring *out,
-                         struct rk_err *err)
+enum rk_code wiring_derive(struct rk_arena *mem, const struct server_config *c, struct wiring *out,
+                           struct rk_err *err)
 {
     struct wiring w = {0};
     enum rk_code rc = parse_listen("server.listenAddress", c->listen_address, &w.listen, err);
@@ -156,6 +158,17 @@ enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, st
     rc = wiring_store_url(mem, c, &w.store_url, err);
     if (rc == RK_OK) /* before anything is written into it */
         rc = db_origin_check_folder(c->data_dir, w.store_url, err);
+    if (rc == RK_OK)
+        *out = w;
+    return rc;
+}
+
+enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, struct wiring *out,
+                         struct rk_err *err)
+{
+    struct wiring w;
+    enum rk_code rc = wiring_derive(mem, c, &w, err);
+
     if (rc == RK_OK)
         rc = derive_secrets(mem, c, &w, err);
     if (rc == RK_OK)

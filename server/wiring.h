@@ -26,6 +26,11 @@ struct wiring { /* open, arena */
     struct rk_str setup_token; /* of the first owner */
 };
 
+/** Addresses, URLs and the store's place; secrets stay empty and nothing is made. Errors:
+ * RK_INVALID naming the key; RK_PRECONDITION (see wiring_make). arena */
+enum rk_code wiring_derive(struct rk_arena *mem, const struct server_config *c, struct wiring *out,
+                           struct rk_err *err) RK_MUST;
+
 /** Makes the data folder and its secrets where they are missing. Errors: RK_INVALID, RK_FORBIDDEN,
  *  RK_UNAVAILABLE, each naming key or file; RK_PRECONDITION (the folder or the database is another
  *  product's: nothing is written). */

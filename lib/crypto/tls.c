@@ -16,6 +16,7 @@
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,13 +215,45 @@ static int64_t leaf_end_ms(SSL_CTX *ssl)
     return (int64_t)timegm(&tm) * 1000;
 }
 
+/* Whether a PEM file has a label in it ("PRIVATE KEY"). */
+static bool pem_has(const char *path, const char *label)
+{
+    FILE *f = fopen(path, "re");
+    char line[200];
+    bool has = false;
+
+    while (f && !has && fgets(line, sizeof line, f))
+        has = strncmp(line, "-----BEGIN ", 11) == 0 && strstr(line, label);
+    explicit_bzero(line, sizeof line);
+    if (f)
+        (void)fclose(f);
+    return has;
+}
+
+/* What people do with these two files, in words; OpenSSL's where that is something else. */
 static enum rk_code load_server(struct tls_ctx *ctx, SSL_CTX *ssl, struct rk_err *err)
 {
     if (SSL_CTX_use_certificate_chain_file(ssl, ctx->cert_file) != 1)
-        return rk_fail(err, RK_INVALID, "certificate %s: %s", ctx->cert_file, reason());
+        return rk_fail(err, RK_INVALID, "certificate %s: %s", ctx->cert_file,
+                       pem_has(ctx->cert_file, "PRIVATE KEY") &&
+                               !pem_has(ctx->cert_file, "CERTIFICATE")
+                           ? "a key stands in it: are certificate and key exchanged?"
+                           : reason());
     if (SSL_CTX_use_PrivateKey_file(ssl, ctx->key_file, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(ssl) != 1)
-        return rk_fail(err, RK_INVALID, "key %s: %s", ctx->key_file, reason());
+        SSL_CTX_check_private_key(ssl) != 1) {
+        const char *why = reason();
+
+        if (strstr(why, "mismatch"))
+            return rk_fail(err, RK_INVALID,
+                           "key %s: it does not belong to the first certificate of %s; the "
+                           "server's own stands before those of its issuers",
+                           ctx->key_file, ctx->cert_file);
+        if (pem_has(ctx->key_file, "ENCRYPTED") || strstr(why, "password"))
+            why = "it is encrypted; a server needs it without a passphrase";
+        else if (!pem_has(ctx->key_file, "PRIVATE KEY") && pem_has(ctx->key_file, "CERTIFICATE"))
+            why = "a certificate stands in it: are certificate and key exchanged?";
+        return rk_fail(err, RK_INVALID, "key %s: %s", ctx->key_file, why);
+    }
     if (ctx->edge_alpn || ctx->alpn_n)
         SSL_CTX_set_alpn_select_cb(ssl, alpn_select, ctx);
     SSL_CTX_set_client_hello_cb(ssl, hello, NULL);

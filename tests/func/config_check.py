@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`rookery config check` finds what `rookery run` refuses, in the same words; what it takes, runs.
+Usage: config_check.py ./rookery"""
+import base64
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from proc import Program, certificate, check, clean_env, finish, free_port, get  # noqa: E402
+
+ROOKERY = os.path.abspath(sys.argv[1])
+DIR = tempfile.mkdtemp(prefix="rookery-check-")
+DATA = os.path.join(DIR, "data")
+
+
+def run(args, text, env=None):
+    path = os.path.join(DIR, "c.yaml")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    r = subprocess.run([ROOKERY, *args, "--config", path], env=clean_env(**(env or {})),
+                       capture_output=True, timeout=60, text=True)
+    return r.returncode, r.stdout + r.stderr
+
+
+def refused(name, text, *wants):
+    text = "server:\n  dataDir: %s\n  listenAddress: '127.0.0.1:%d'\n%s" % (DATA, free_port(), text)
+    for command in (["config", "check"], ["run"]):
+        code, out = run(command, text)
+        check("%s: %s" % (" ".join(command), name), code not in (0, 1) or command != ["run"] and code,
+              (code, out))
+        for want in wants:
+            check("%s says %s" % (" ".join(command), want), want in out, out)
+    check(name + " made nothing", not os.path.exists(DATA))
+
+
+def files():
+    ours, key = certificate(DIR, "ours")
+    other, other_key = certificate(DIR, "other")
+    chain, locked = os.path.join(DIR, "chain.pem"), os.path.join(DIR, "locked.key")
+    with open(chain, "w", encoding="ascii") as f:
+        f.write(open(other).read() + open(ours).read())
+    subprocess.run(["openssl", "pkcs8", "-topk8", "-in", key, "-out", locked, "-passout", "pass:x"],
+                   check=True, capture_output=True)
+    tls = "  tls: {certFile: %s, keyFile: %s}\n"
+    refused("a key of another certificate", tls % (ours, other_key), "does not belong")
+    refused("a chain that begins with the issuer", tls % (chain, key), "stands before those")
+    refused("an encrypted key", tls % (ours, locked), "without a passphrase")
+    refused("both exchanged", tls % (key, ours), "exchanged")
+    refused("a certificate twice", tls % (ours, ours), "exchanged")
+    refused("a missing certificate", tls % (ours + "x", key), "No such file", ours + "x")
+    refused("a log in no folder", "  logFile: %s/no/such.log\n" % DIR, "logFile", "/no")
+    refused("a database in no folder", "  store: {file: %s/no/a.db}\n" % DIR, "store.file")
+    refused("no geo database", "  x: {geoDatabase: %s/no.mmdb}\n" % DIR, "geoDatabase", "no.mmdb")
+
+
+def values():
+    short = base64.b64encode(b"x" * 31).decode()
+    refused("a short store key", "  store: {encryptionKey: %s}\n" % short, "encryptionKey",
+            "32 bytes")
+    refused("a store key that is no base64", "  store: {encryptionKey: '***'}\n", "encryptionKey")
+    refused("a relay without a scheme",
+            "  relays: {addresses: ['relay.example.com:443'], secret: s}\n",
+            "server.relays.addresses", "rels://")
+    refused("a relay without a secret", "  relays: {addresses: ['rels://r.example.com']}\n",
+            "server.relays.secret")
+    refused("a STUN server without a scheme", "  stuns: [{uri: 'stun.example.com:3478'}]\n",
+            "server.stuns", "stun:host:port")
+    refused("a redirect without a scheme",
+            "  auth: {dashboardRedirectURIs: [app.example.com/nb-auth]}\n",
+            "server.auth.dashboardRedirectURIs", "no scheme")
+    refused("an issuer without a scheme", "  auth: {issuer: vpn.example.com/oauth2}\n",
+            "server.auth.issuer")
+    refused("an unknown scheme", "  exposedAddress: ftp://vpn.example.com\n", "exposedAddress")
+    refused("a DSN that is none", "  store: {engine: postgres, dsn: nonsense}\n", "DSN")
+    refused("two things at once",
+            "  stuns: [{uri: x}]\n  store: {encryptionKey: %s}\n" % short, "server.stuns",
+            "encryptionKey")
+    cert, key = certificate(DIR, "tls")
+    refused("TLS below an http address",
+            "  exposedAddress: http://a:80\n  tls: {certFile: %s, keyFile: %s}\n" % (cert, key),
+            "exposedAddress")
+
+
+def folders():
+    global DATA
+    kept, DATA = DATA, os.path.join(DIR, "no", "such", "folder")
+    refused("a data folder in no folder", "", "server.dataDir", "No such file")
+    DATA = kept
+
+
+OFFICIAL = """# what the official example sets, value by value
+server:
+  listenAddress: ":443"
+  exposedAddress: "https://server.mycompany.com:443"
+  metricsPort: 9090
+  healthcheckAddress: ":9000"
+  logLevel: "info"
+  logFile: "console"
+  tls:
+    certFile: ""
+    keyFile: ""
+    letsencrypt:
+      enabled: false
+      dataDir: ""
+      domains: []
+      email: ""
+      awsRoute53: false
+  authSecret: "your-secret-key-here"
+  dataDir: "/var/lib/netbird/"
+  disableAnonymousMetrics: false
+  disableGeoliteUpdate: false
+  auth:
+    issuer: "https://example.com/oauth2"
+    localAuthDisabled: false
+    signKeyRefreshEnabled: false
+    dashboardRedirectURIs:
+      - "https://app.example.com/nb-auth"
+      - "https://app.example.com/nb-silent-auth"
+    cliRedirectURIs:
+      - "http://localhost:53000/"
+  store:
+    engine: "sqlite"
+    dsn: ""
+    encryptionKey: ""
+"""
+
+
+def official():
+    """Only places and ports are moved, by the environment: the test has neither root nor the ports."""
+    port, health = free_port(), free_port()
+    env = {"ROOKERY_DATA_DIR": DATA, "ROOKERY_LISTEN_ADDRESS": "127.0.0.1:%d" % port,
+           "ROOKERY_METRICS_PORT": str(free_port()), "ROOKERY_STUN_PORTS": str(free_port()),
+           "ROOKERY_HEALTHCHECK_ADDRESS": "127.0.0.1:%d" % health,
+           # what Kubernetes would add for services of these names
+           "ROOKERY_PORT": "tcp://10.43.0.1:80", "ROOKERY_STORE_PORT": "tcp://10.43.0.2:5432"}
+    code, out = run(["config", "check"], OFFICIAL, env)
+    check("the official example is usable", code == 0 and "is usable" in out, (code, out))
+    for key in ("disableAnonymousMetrics", "disableGeoliteUpdate", "signKeyRefreshEnabled"):
+        check("%s is said to have no effect" % key, key + " has no effect" in out, out)
+    # as the official image calls it: no command
+    p = Program([ROOKERY, "--config", os.path.join(DIR, "c.yaml")], port, clean_env(**env))
+    check("and serves", get(port, "/api/instance")[0] == 200)
+    check("with its health page", get(health, "/health")[0] == 200)
+    code, out = run(["config", "check"], OFFICIAL, env)
+    check("a port in use is a warning", code == 0 and "warning: TCP port %d" % port in out,
+          (code, out))
+    p.stop()
+
+
+try:
+    files()
+    values()
+    folders()
+    official()
+finally:
+    shutil.rmtree(DIR, True)
+finish()
