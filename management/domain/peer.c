@@ -5,6 +5,7 @@
 #include "management/domain/peer.h"
 
 #include "lib/base/buf.h"
+#include "lib/base/num.h"
 
 #define US_PER_S 1000000
 
@@ -119,6 +120,8 @@ static bool is_label_char(char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
 }
 
+#define HOST_READ_MAX 255 /* bytes of a host name that are looked at */
+
 enum rk_code peer_dns_label(struct rk_arena *mem, struct rk_str hostname,
                             const struct rk_ip *suffix_ip, struct rk_str *out, struct rk_err *err)
 {
@@ -129,8 +132,13 @@ enum rk_code peer_dns_label(struct rk_arena *mem, struct rk_str hostname,
 
     if (first.n == 0)
         return rk_fail(err, RK_INVALID, "failed to get free DNS label");
-    if (first.n > 255 || !rk_str_utf8_ok(first))
+    if (!rk_str_utf8_ok(first))
         return rk_fail(err, RK_INVALID, "host name has no DNS label");
+    if (first.n > HOST_READ_MAX) { /* more than a label holds, so what is cut off would not show */
+        first.n = HOST_READ_MAX;
+        while (((unsigned char)first.p[first.n] & 0xc0) == 0x80)
+            first.n--;
+    }
     rk_buf_init(&puny, sizeof text);
     if (!is_ascii(first)) {
         rk_buf_addz(&puny, "xn--");
@@ -149,7 +157,8 @@ enum rk_code peer_dns_label(struct rk_arena *mem, struct rk_str hostname,
     if (n > PEER_LABEL_MAX)
         n = PEER_LABEL_MAX;
     if (suffix_ip)
-        *out = rk_arena_printf(mem, "%.*s-%u-%u", (int)n, text, suffix_ip->b[2], suffix_ip->b[3]);
+        *out = rk_arena_printf(mem, "%.*s-%u-%u", (int)rk_min_size(n, PEER_LABEL_WITH_IP), text,
+                               suffix_ip->b[2], suffix_ip->b[3]);
     else
         *out = rk_arena_dup(mem, rk_str_of(text, n));
     return RK_OK;

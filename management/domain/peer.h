@@ -131,7 +131,8 @@ static inline bool peer_is_validated(const struct peer *p)
     return !p->status.requires_approval && !p->status.owner_blocked;
 }
 
-#define PEER_LABEL_MAX 59 /* characters that are kept of a host name */
+#define PEER_LABEL_MAX     59 /* characters that are kept of a host name */
+#define PEER_LABEL_WITH_IP 55 /* the same before "-255-255": a DNS label has 63 at most */
 
 /**
  * DNS label of a host name: first label, punycoded, runs of other characters as one '-', lower

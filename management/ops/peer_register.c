@@ -18,7 +18,6 @@
 
 #define TRIES            10 /* with another address and label each */
 #define EXTRA_LABELS_MAX 32
-#define LABEL_WITH_IP    55 /* characters of the host name's label before "-255-255" */
 
 static const char SQL_KEY[] = "SELECT account_id, id FROM setup_key WHERE hash = $1";
 static const char SQL_PEER[] = "SELECT 1 FROM peer WHERE wg_key = $1";
@@ -50,16 +49,12 @@ static enum rk_code pick_label(struct tx *tx, const struct peer *p, int attempt,
                                struct rk_err *err)
 {
     enum rk_code rc = peer_dns_label(tx->mem, p->name, NULL, out, err);
-    struct rk_str base = *out;
 
     if (rc)
         return rc;
     if (attempt == 0 && !p->ephemeral && snap_index_by_label(tx->snap, *out) == SNAP_NO_PEER)
         return RK_OK;
-    /* 63 characters is what a DNS label can have */
-    base = rk_str_sub(base, 0, LABEL_WITH_IP);
-    *out = rk_arena_printf(tx->mem, "%.*s-%u-%u", RK_STR_ARG(base), p->ip.b[2], p->ip.b[3]);
-    return RK_OK;
+    return peer_dns_label(tx->mem, p->name, &p->ip, out, err);
 }
 
 static bool label_ok(struct rk_str s)

@@ -77,6 +77,21 @@ START_TEST(labels_of_odd_names)
         ck_assert_int_eq(peer_dns_label(mem, rk_str_z(CASES[i].in), NULL, &out, NULL), RK_OK);
         ck_assert_msg(rk_str_eqz(out, CASES[i].out), "%.*s", RK_STR_ARG(out));
     }
+    /* long names are shortened, and a second machine of the same name still has a label */
+    for (size_t n = 50; n <= 700; n += n < 70 ? 1 : 105) {
+        const struct rk_ip ip = rk_ip4(100, 64, 255, 255);
+        char name[1024];
+
+        memset(name, 'x', n);
+        if (n > 100) /* a character of two bytes where the name is cut, and nothing but such */
+            for (size_t i = n & 1; i + 1 < n; i += 2)
+                memcpy(name + i, "\xc3\xa4", 2);
+        ck_assert_int_eq(peer_dns_label(mem, rk_str_of(name, n), NULL, &out, NULL), RK_OK);
+        ck_assert_uint_le(out.n, 63);
+        ck_assert_int_eq(peer_dns_label(mem, rk_str_of(name, n), &ip, &out, NULL), RK_OK);
+        ck_assert_uint_le(out.n, 63);
+        ck_assert(rk_str_ends(out, RK_STR("-255-255")));
+    }
     ck_assert_int_eq(peer_dns_label(mem, RK_STR("\xff"), NULL, &out, NULL), RK_INVALID);
     ck_assert_int_eq(peer_dns_label(mem, RK_STR(".x"), NULL, &out, NULL), RK_INVALID);
     rk_arena_free(mem);
