@@ -7,6 +7,7 @@
 
 #include "management/store/db.h"
 #include "management/store/db_impl.h"
+#include "management/store/pg_dsn.h"
 #include "management/store/pq_dl.h"
 
 #define PG_PREFIX "postgres:"
@@ -67,7 +68,8 @@ static bool uri_is_ambiguous(struct rk_str dsn)
 
 static enum rk_code dsn_check(struct rk_str dsn, struct rk_err *err)
 {
-    RK_CLEANUP(rk_freep) char *z = rk_str_dupz(dsn);
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
+    const char *z = rk_arena_dupz(mem, pg_dsn_for_libpq(mem, dsn));
     PQconninfoOption *options;
     char *why = NULL;
     enum rk_code rc = pq_dl_load(err);
@@ -115,7 +117,8 @@ enum rk_code db_url_make(struct rk_arena *mem, struct rk_str engine, struct rk_s
     if (rk_str_ieq(engine, RK_STR("postgres")) || rk_str_ieq(engine, RK_STR("postgresql"))) {
         if (!dsn.n)
             return rk_fail(err, RK_INVALID, "engine postgres needs a DSN");
-        url = rk_arena_dupz(mem, RK_CAT(mem, RK_STR(PG_PREFIX), rk_str_trim(dsn)));
+        url = rk_arena_dupz(
+            mem, RK_CAT(mem, RK_STR(PG_PREFIX), pg_dsn_for_libpq(mem, rk_str_trim(dsn))));
     } else if (engine.n == 0 || rk_str_ieq(engine, RK_STR("sqlite"))) {
         url = rk_arena_dupz(mem, RK_CAT(mem, RK_STR("sqlite:"), path));
     } else if (rk_str_ieq(engine, RK_STR("mysql"))) {

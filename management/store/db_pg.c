@@ -15,6 +15,7 @@
 
 #include "lib/base/num.h"
 #include "management/store/db_impl.h"
+#include "management/store/pg_dsn.h"
 #include "management/store/pq_dl.h"
 
 #define BUSY_MS_DEFAULT   5000
@@ -463,7 +464,8 @@ enum rk_code db_pg_open(struct db **out, const struct db_opts *opts, struct rk_e
 {
     /* expand_dbname: the first dbname is a whole URL or "key=value" list and may override */
     static const char *const keys[] = {"connect_timeout", "application_name", "dbname", NULL};
-    RK_CLEANUP(rk_freep) char *dsn = rk_str_dupz(db_pg_dsn(opts->url));
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
+    const char *dsn = rk_arena_dupz(mem, pg_dsn_for_libpq(mem, db_pg_dsn(opts->url)));
     const char *values[] = {CONNECT_TIMEOUT_S, "rookery", dsn, NULL};
     RK_CLEANUP(db_closep) struct db *db = NULL;
     struct pg *p;

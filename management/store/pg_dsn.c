@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See pg_dsn.h. Forms: PostgreSQL manual, "Connection Strings". */
+#include "config.h"
+
+#include "management/store/pg_dsn.h"
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+
+#define DSN_MAX 8192
+
+/* Connection options of libpq 13 to 18; all others are settings of the server. */
+static const char *const OPTIONS[] = {
+    "application_name",
+    "authtype",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "dbname",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "max_protocol_version",
+    "min_protocol_version",
+    "oauth_client_id",
+    "oauth_client_secret",
+    "oauth_issuer",
+    "oauth_scope",
+    "options",
+    "passfile",
+    "password",
+    "port",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "requiressl",
+    "scram_client_key",
+    "scram_server_key",
+    "service",
+    "servicefile",
+    "ssl",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcert",
+    "sslcertmode",
+    "sslcompression",
+    "sslcrl",
+    "sslcrldir",
+    "sslkey",
+    "sslkeylogfile",
+    "sslmode",
+    "sslnegotiation",
+    "sslpassword",
+    "sslrootcert",
+    "sslsni",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "tty",
+    "user",
+};
+
+struct dsn {
+    struct rk_buf kept;     /* the DSN without what is moved and without options */
+    struct rk_buf settings; /* "-c name=value ..." as the server reads it */
+    bool bad;
+};
+
+static bool is_option(struct rk_str key)
+{
+    for (size_t i = 0; i < RK_ARRAY_LEN(OPTIONS); i++)
+        if (rk_str_eqz(key, OPTIONS[i]))
+            return true;
+    return false;
+}
+
+/* Names of settings: anything else is left to libpq, which refuses it. */
+static bool is_setting(struct rk_str key)
+{
+    for (size_t i = 0; i < key.n; i++) {
+        char c = key.p[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+            c != '_' && c != '.')
+            return false;
+    }
+    return key.n > 0 && !is_option(key);
+}
+
+static void add_setting(struct dsn *d, struct rk_str key, struct rk_str value)
+{
+    rk_buf_addz(&d->settings, d->settings.n ? " -c " : "-c ");
+    rk_buf_add(&d->settings, key);
+    rk_buf_addc(&d->settings, '=');
+    for (size_t i = 0; i < value.n; i++) { /* the server splits at blanks */
+        if (value.p[i] == ' ' || value.p[i] == '\\')
+            rk_buf_addc(&d->settings, '\\');
+        rk_buf_addc(&d->settings, value.p[i]);
+    }
+}
+
+static void add_options(struct dsn *d, struct rk_str given)
+{
+    if (d->settings.n && given.n)
+        rk_buf_addc(&d->settings, ' ');
+    rk_buf_add(&d->settings, given);
+}
+
+/* ---- key = value ---- */
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+}
+
+static void skip_blanks(struct rk_str *in)
+{
+    while (in->n && is_blank(in->p[0]))
+        *in = rk_str_sub(*in, 1, in->n);
+}
+
+static char take(struct rk_str *in)
+{
+    char c = in->p[0];
+
+    *in = rk_str_sub(*in, 1, in->n);
+    return c;
+}
+
+/* 'quoted \' value' or bare\ value. */
+static void take_value(struct dsn *d, struct rk_str *in, struct rk_buf *out)
+{
+    bool quoted = in->n && in->p[0] == '\'';
+
+    if (quoted)
+        (void)take(in);
+    while (in->n && (quoted ? in->p[0] != '\'' : !is_blank(in->p[0]))) {
+        char c = take(in);
+
+        if (c == '\\' && in->n)
+            c = take(in);
+        rk_buf_addc(out, c);
+    }
+    if (quoted && !in->n)
+        d->bad = true;
+    else if (quoted)
+        (void)take(in);
+}
+
+static void add_quoted(struct rk_buf *out, struct rk_str key, struct rk_str value)
+{
+    if (out->n)
+        rk_buf_addc(out, ' ');
+    rk_buf_add(out, key);
+    rk_buf_addz(out, "='");
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '\'' || value.p[i] == '\\')
+            rk_buf_addc(out, '\\');
+        rk_buf_addc(out, value.p[i]);
+    }
+    rk_buf_addc(out, '\'');
+}
+
+static void read_pair(struct dsn *d, struct rk_str *in)
+{
+    struct rk_str key = {in->p, 0};
+    struct rk_buf value;
+
+    while (key.n < in->n && in->p[key.n] != '=' && !is_blank(in->p[key.n]))
+        key.n++;
+    *in = rk_str_sub(*in, key.n, in->n);
+    skip_blanks(in);
+    if (!in->n || take(in) != '=') {
+        d->bad = true;
+        return;
+    }
+    skip_blanks(in);
+    rk_buf_init(&value, DSN_MAX);
+    take_value(d, in, &value);
+    if (is_setting(key))
+        add_setting(d, key, rk_buf_str(&value));
+    else if (rk_str_eqz(key, "options"))
+        add_options(d, rk_buf_str(&value));
+    else
+        add_quoted(&d->kept, key, rk_buf_str(&value));
+    rk_buf_done(&value);
+}
+
+static void read_keywords(struct dsn *d, struct rk_str in)
+{
+    for (skip_blanks(&in); in.n && !d->bad; skip_blanks(&in))
+        read_pair(d, &in);
+    if (!d->bad && d->settings.n)
+        add_quoted(&d->kept, RK_STR("options"), rk_buf_str(&d->settings));
+}
+
+/* ---- URI ---- */
+
+static int hex_of(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+static void percent_decode(struct dsn *d, struct rk_str in, struct rk_buf *out)
+{
+    for (size_t i = 0; i < in.n; i++) {
+        if (in.p[i] != '%') {
+            rk_buf_addc(out, in.p[i]);
+        } else if (i + 2 < in.n && hex_of(in.p[i + 1]) >= 0 && hex_of(in.p[i + 2]) >= 0) {
+            rk_buf_addc(out, (char)(hex_of(in.p[i + 1]) * 16 + hex_of(in.p[i + 2])));
+            i += 2;
+        } else {
+            d->bad = true;
+        }
+    }
+}
+
+static void percent_encode(struct rk_buf *out, struct rk_str in)
+{
+    static const char hex[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < in.n; i++) {
+        unsigned char c = (unsigned char)in.p[i];
+
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+            c == '-' || c == '_' || c == '.') {
+            rk_buf_addc(out, (char)c);
+        } else {
+            rk_buf_addc(out, '%');
+            rk_buf_addc(out, hex[c >> 4]);
+            rk_buf_addc(out, hex[c & 15]);
+        }
+    }
+}
+
+static void read_uri(struct dsn *d, struct rk_str in)
+{
+    struct rk_str head, query, pair, key, value;
+    bool more = rk_str_cut(in, '?', &head, &query), first = true;
+
+    rk_buf_add(&d->kept, head);
+    while (more && !d->bad) {
+        struct rk_buf plain;
+
+        more = rk_str_cut(query, '&', &pair, &query);
+        (void)rk_str_cut(pair, '=', &key, &value);
+        rk_buf_init(&plain, DSN_MAX);
+        percent_decode(d, value, &plain);
+        if (is_setting(key)) {
+            add_setting(d, key, rk_buf_str(&plain));
+        } else if (rk_str_eqz(key, "options")) {
+            add_options(d, rk_buf_str(&plain));
+        } else {
+            rk_buf_addc(&d->kept, first ? '?' : '&');
+            rk_buf_add(&d->kept, pair);
+            first = false;
+        }
+        rk_buf_done(&plain);
+    }
+    if (d->settings.n) {
+        rk_buf_addz(&d->kept, first ? "?options=" : "&options=");
+        percent_encode(&d->kept, rk_buf_str(&d->settings));
+    }
+}
+
+struct rk_str pg_dsn_for_libpq(struct rk_arena *mem, struct rk_str dsn)
+{
+    struct dsn d = {.bad = false};
+    struct rk_str out = dsn;
+
+    rk_buf_init(&d.kept, DSN_MAX);
+    rk_buf_init(&d.settings, DSN_MAX);
+    if (rk_str_starts(dsn, RK_STR("postgres://")) || rk_str_starts(dsn, RK_STR("postgresql://")))
+        read_uri(&d, dsn);
+    else
+        read_keywords(&d, dsn);
+    if (!d.bad && !d.kept.full && !d.settings.full && d.settings.n)
+        out = rk_arena_dup(mem, rk_buf_str(&d.kept));
+    rk_buf_done(&d.kept);
+    rk_buf_done(&d.settings);
+    return out;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests management/store/pg_dsn: run-time parameters, and that they hold on a real PostgreSQL. */
+#include "config.h"
+
+#include "management/store/pg_dsn.h"
+
+#include "tests/unit/management/store_env.h"
+
+static const struct {
+    const char *in, *out;
+} FORMS[] = {
+    /* without one nothing changes, not even a blank */
+    {"host=db  user = 'a b' password=x", "host=db  user = 'a b' password=x"},
+    {"postgres://u:p%40@h:5432/db?sslmode=disable", "postgres://u:p%40@h:5432/db?sslmode=disable"},
+    {"host=db options='-c a=b'", "host='db' options='-c a=b'"},
+    /* the form that everybody copies */
+    {"host=localhost user=nb password=p dbname=nb port=5432 sslmode=disable TimeZone=Europe/Berlin",
+     "host='localhost' user='nb' password='p' dbname='nb' port='5432' sslmode='disable' "
+     "options='-c TimeZone=Europe/Berlin'"},
+    {"host = db search_path = 'a b, c\\'d' password='it\\\\s'",
+     "host='db' password='it\\\\s' options='-c search_path=a\\\\ b,\\\\ c\\'d'"},
+    {"dbname=x statement_timeout=5000 options='-c geqo=off' lock_timeout=1",
+     "dbname='x' options='-c statement_timeout=5000 -c geqo=off -c lock_timeout=1'"},
+    {"postgres://u@h/db?TimeZone=Europe%2FBerlin",
+     "postgres://u@h/db?options=-c%20TimeZone%3DEurope%2FBerlin"},
+    {"postgresql://u@h/db?sslmode=disable&search_path=app&connect_timeout=3",
+     "postgresql://u@h/db?sslmode=disable&connect_timeout=3&options=-c%20search_path%3Dapp"},
+    {"postgres://h/db?options=-c%20geqo%3Doff&a.b=1",
+     "postgres://h/db?options=-c%20geqo%3Doff%20-c%20a.b%3D1"},
+    /* for libpq to judge */
+    {"nonsense", "nonsense"},
+    {"host='db TimeZone=UTC", "host='db TimeZone=UTC"},
+    {"host=db TimeZone", "host=db TimeZone"},
+    {"host=db no-name=1 a=b", "host='db' no-name='1' options='-c a=b'"},
+    {"postgres://h/db?a=%zz", "postgres://h/db?a=%zz"},
+    {"", ""},
+};
+
+START_TEST(parameters_become_options)
+{
+    struct rk_arena *mem = rk_arena_new(0);
+    struct rk_str out = pg_dsn_for_libpq(mem, rk_str_z(FORMS[_i].in));
+
+    ck_assert_msg(rk_str_eqz(out, FORMS[_i].out), "%s\n  -> %.*s\n not %s", FORMS[_i].in,
+                  RK_STR_ARG(out), FORMS[_i].out);
+    rk_arena_free(mem);
+}
+END_TEST
+
+START_TEST(the_session_has_them)
+{
+    struct rk_arena *mem = rk_arena_new(0);
+    struct db_opts o = {0};
+    struct db *db = NULL;
+    struct db_rows *rows = NULL;
+    struct env e;
+
+    if (_i == 0)
+        return;
+    env_open(&e, _i);
+    o.url = rk_arena_printf(mem,
+                            "%s TimeZone=Asia/Tokyo application_name='a b' "
+                            "search_path='\"x y\", public'",
+                            e.url)
+                .p;
+    ck_ok(db_url_check(o.url, err));
+    ck_ok(db_open(&db, &o, err));
+    ck_ok(db_query(db, &rows, err,
+                   "SELECT current_setting('TimeZone'), current_setting('search_path')",
+                   DB_NOARGS));
+    ck_assert(db_next(rows));
+    ck_assert(rk_str_eqz(db_col_text(rows, 0, mem), "Asia/Tokyo"));
+    ck_assert(rk_str_eqz(db_col_text(rows, 1, mem), "\"x y\", public"));
+    db_rows_free(rows);
+    db_close(db);
+    env_close(&e);
+    rk_arena_free(mem);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("pg_dsn");
+    TCase *t = tcase_create("pg_dsn");
+    SRunner *r;
+    int failed;
+
+    tcase_add_loop_test(t, parameters_become_options, 0, RK_ARRAY_LEN(FORMS));
+    tcase_add_loop_test(t, the_session_has_them, 0, env_engines());
+    suite_add_tcase(s, t);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
