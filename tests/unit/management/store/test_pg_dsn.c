@@ -49,7 +49,7 @@ END_TEST
 
 START_TEST(the_session_has_them)
 {
-    struct rk_arena *mem = rk_arena_new(0);
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
     struct db_opts o = {0};
     struct db *db = NULL;
     struct db_rows *rows = NULL;
@@ -74,7 +74,6 @@ START_TEST(the_session_has_them)
     db_rows_free(rows);
     db_close(db);
     env_close(&e);
-    rk_arena_free(mem);
 }
 END_TEST
 
