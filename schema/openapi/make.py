@@ -222,9 +222,17 @@ def operation(op, body, answer):
         good["content"] = {response["content_type"].split(";")[0]: {"schema": answer}}
     out["responses"] = {str(response["status"]): good,
                         "default": {"$ref": "#/components/responses/Error"}}
+    if key in TEXT_REFUSALS:
+        out["responses"][TEXT_REFUSALS[key]] = {"description": "refused, for a browser",
+                                                "content": {"text/plain": {
+                                                    "schema": {"type": "string"}}}}
     if op["auth"] == "none":
         out["security"] = []
     return out
+
+
+# What browsers are sent to and refused in plain text.
+TEXT_REFUSALS = {("GET", "/api/reverse-proxy/callback"): "400"}
 
 
 def main():

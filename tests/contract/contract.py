@@ -184,6 +184,41 @@ def call_bad(server, op, call, fx, fail):
         is_error(answer, call.get("unknown", 404), name + " with an unknown id", fail)
 
 
+class Seen:
+    """A server that remembers which content types came with which status, for each operation."""
+
+    def __init__(self, server):
+        self.server, self.types, self.key = server, {}, None
+
+    def request(self, method, path, *args, **named):
+        answer = self.server.request(method, path, *args, **named)
+        if self.key and self.key[0] == method and answer.body:
+            kind = answer.headers.get("content-type", "").split(";")[0].strip()
+            self.types.setdefault(self.key, set()).add((answer.status, kind))
+        return answer
+
+    def __getattr__(self, name):
+        return getattr(self.server, name)
+
+
+def declared(document, method, path, status):
+    """Content types that openapi.json gives for an answer."""
+    answers = document["paths"][path][method.lower()]["responses"]
+    answer = answers.get(str(status), answers.get("default", {}))
+    if "$ref" in answer:
+        answer = document["components"]["responses"][answer["$ref"].split("/")[-1]]
+    return set(answer.get("content", {}))
+
+
+def check_types(server, document, fail):
+    """Every answer came as the content type that the document declares for it."""
+    for (method, path), seen in sorted(server.types.items()):
+        for status, kind in sorted(seen):
+            want = declared(document, method, path, status)
+            fail.check(kind in want, f"{method} {path}: {status} came as {kind}, openapi.json says "
+                       f"{sorted(want)}")
+
+
 def check_document(server, by_key, fail):
     """/api/openapi.json names every operation, and nothing else but itself."""
     answer = server.request("GET", "/api/openapi.json")
@@ -197,6 +232,7 @@ def check_document(server, by_key, fail):
         fail.check(ref[1] in document["components"].get(ref[0], {}), f"openapi.json: {ref}")
     for name, schema in document["components"]["schemas"].items():
         jsonschema.Draft202012Validator.check_schema(schema)
+    check_types(server, document, fail)
 
 
 def main():
@@ -205,11 +241,13 @@ def main():
         operations = json.load(f)
     by_key = {(o["method"], o["path"]): o for o in operations}
     fail, done = Failures(), collections.Counter()
-    with Server(restd, SETUP_TOKEN, {"RESTD_GEO": fx_geo()}) as server:
+    with Server(restd, SETUP_TOKEN, {"RESTD_GEO": fx_geo()}) as real:
+        server = Seen(real)
         fx = Fixtures(server, SETUP_TOKEN, fail)
         for scenario in SCENARIOS:
             for key, call in scenario(fx):
                 op = by_key[key]
+                server.key = key
                 call.setdefault("params", {})
                 if not call.get("again"):
                     call_bad(server, op, call, fx, fail)
@@ -217,6 +255,7 @@ def main():
                 if "then" in call and value is not None:
                     call["then"](value)
                 done[key] += 1
+                server.key = None
         check_document(server, by_key, fail)
     missing = sorted(set(by_key) - set(done))
     for key in missing:
