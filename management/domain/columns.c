@@ -399,6 +399,7 @@ static const struct col RESOURCE[] = {
     COL(resource, "prefix", C_PREFIX, prefix),
     COL(resource, "domain", C_TEXT, domain),
     COL(resource, "enabled", C_BOOL, enabled),
+    COL(resource, "address_given", C_TEXT, address_given),
 };
 
 static const struct col ROUTER[] = {

@@ -22,9 +22,10 @@ struct resource {
     struct rk_str public_id;
     struct rk_str name;
     struct rk_str description;
-    enum resource_type type; /* host, subnet or domain */
-    struct rk_prefix prefix; /* host and subnet; host bits as given */
-    struct rk_str domain;    /* domain; may start with "*." */
+    enum resource_type type;     /* host, subnet or domain */
+    struct rk_prefix prefix;     /* host and subnet; host bits as given */
+    struct rk_str domain;        /* domain; may start with "*."; lower case, punycode */
+    struct rk_str address_given; /* the domain as it was written; empty: the same text */
     bool enabled;
 };
 

@@ -225,6 +225,8 @@ static enum rk_code read_address(struct rk_arena *mem, struct rk_str text, struc
     r->type = RESOURCE_DOMAIN;
     if (dns_name_to_ascii(mem, text, true, &r->domain, NULL))
         return rk_fail(err, RK_INVALID, "invalid address: not a valid host, subnet, or domain");
+    if (!rk_str_eq(r->domain, text))
+        r->address_given = text;
     return RK_OK;
 }
 

@@ -218,7 +218,7 @@ static void put_resource(struct http_req *req, struct rk_buf *b, const void *row
     jw_kstr(b, "description", r->description);
     jw_key(b, "address");
     if (r->type == RESOURCE_DOMAIN)
-        jw_str(b, r->domain);
+        jw_str(b, r->address_given.n ? r->address_given : r->domain);
     else
         put_prefix(b, &r->prefix);
     jw_kbool(b, "enabled", r->enabled);
