@@ -39,15 +39,14 @@ class Caller:
         return 0, "the connection was closed"
 
 
-def api_of(port, token):
-    return fields.Api(Caller(port, token))
 
 
 def restd_api(server):
     answer = server.request("POST", "/api/setup", {
         "email": "owner@example.com", "password": "Correct-horse-1", "name": "O",
         "create_pat": True}, None, {"X-Setup-Token": TOKEN})
-    return api_of(server.port, answer.json()["personal_access_token"])
+    return fields.Api(Caller(server.port, answer.json()["personal_access_token"]),
+                      lambda key: server.command("enrol %s 1" % key))
 
 
 def main():

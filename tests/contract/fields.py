@@ -14,8 +14,8 @@ ABSENT = "<absent>"
 class Api:
     """One server. `send(method, path, body) -> (status, JSON or text)`."""
 
-    def __init__(self, send):
-        self.send = send
+    def __init__(self, send, enrol):
+        self.send, self.enrol = send, enrol  # enrol(setup key): one machine
         self.names = {}  # ids as they differ between servers -> names that do not
         self.serial = 0
 
@@ -49,6 +49,10 @@ def prepare(api):
         "distribution_groups": [ids["group"]]})["id"])
     ids["robot"] = api.know("robot", api.must("POST", "/api/users", {
         "name": "robot", "role": "user", "auto_groups": [], "is_service_user": True})["id"])
+    api.enrol(api.must("POST", "/api/setup-keys", {
+        "name": "fx", "type": "reusable", "expires_in": 86400, "auto_groups": [],
+        "usage_limit": 0})["key"])
+    ids["peer"] = api.know("peer", api.must("GET", "/api/peers")[0]["id"])
     account = api.must("GET", "/api/accounts")[0]
     ids["account"] = api.know("account", account["id"])
     ids["settings"] = {k: v for k, v in account["settings"].items()
@@ -105,6 +109,18 @@ def resources(ids):
         Resource("router by groups", net + "/routers", {
             "peer_groups": [g], "metric": 9, "masquerade": True, "enabled": True},
                  ["peer", "peer_groups", "metric", "masquerade", "enabled"]),
+        Resource("router by peer", net + "/routers", {
+            "peer": ids["peer"], "metric": 9, "masquerade": True, "enabled": True},
+                 ["peer", "peer_groups", "metric"]),
+        Resource("route by peer", "/api/routes", {
+            "description": "d", "network_id": "n", "enabled": True, "peer": ids["peer"],
+            "network": "10.7.0.0/16", "metric": 9, "masquerade": True, "groups": [g],
+            "keep_route": False}, ["peer", "peer_groups", "domains", "access_control_groups"]),
+        Resource("peer", f"/api/peers/{ids['peer']}", {
+            "name": "n", "ssh_enabled": False, "login_expiration_enabled": False,
+            "inactivity_expiration_enabled": False}, [
+                "name", "ssh_enabled", "login_expiration_enabled", "inactivity_expiration_enabled",
+                "approval_required", "ip", "ipv6"], one=True),
         Resource("route", "/api/routes", {
             "description": "d", "network_id": "n", "enabled": True, "peer_groups": [g],
             "network": "10.8.0.0/16", "metric": 9, "masquerade": True, "groups": [g],
@@ -130,11 +146,16 @@ def resources(ids):
             "name": "n", "type": "reusable", "expires_in": 86400, "auto_groups": [g],
             "usage_limit": 0, "ephemeral": False, "allow_extra_dns_labels": False}, [
                 "name", "type", "expires_in", "auto_groups", "usage_limit", "ephemeral",
-                "allow_extra_dns_labels"], change={"auto_groups": [g], "revoked": False}),
+                "allow_extra_dns_labels", "revoked"], change={"auto_groups": [g], "revoked": False}),
         Resource("service user", "/api/users", {
             "name": "n", "role": "user", "auto_groups": [g], "is_service_user": True},
-                 ["name", "role", "auto_groups", "is_service_user", "email"], list_only=True,
+                 ["name", "role", "auto_groups", "is_service_user", "email", "is_blocked"],
+                 list_only=True,
                  change={"role": "user", "auto_groups": [g], "is_blocked": False}),
+        Resource("invite", "/api/users/invites", {
+            "email": "i@example.com", "name": "n", "role": "user", "auto_groups": [g],
+            "expires_in": 86400}, ["email", "name", "role", "auto_groups", "expires_in"],
+                 list_only=True, put=False),
         Resource("token", f"/api/users/{ids['robot']}/tokens", {"name": "n", "expires_in": 30},
                  ["name", "expires_in"], put=False,
                  pick=lambda v: v.get("personal_access_token", v)),
@@ -264,6 +285,8 @@ def probe_all(api, texts=True, only=None):
 # reason). What it does then is still checked to be consistent.
 OTHERWISE = [
     ("", ['"a\\u0000b"'], "a zero byte cannot be stored in PostgreSQL, so no store takes it"),
+    ("peer: ip", ['"<absent>"', "null"], "addresses are random"),
+    ("invite: role", None, "an invitation for a role that does not exist makes no user"),
     ("account: settings.network_range", None, "the ranges of a new account are random"),
     ("account: settings.extra.network_traffic_logs_groups", ["[]"],
      "there are no traffic logs: the official server echoes the list and forgets it"),

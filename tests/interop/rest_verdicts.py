@@ -17,8 +17,11 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "contract"), os.path.join(HERE, "..", "func")]
+import grpc  # noqa: E402
+
 import absent  # noqa: E402
 import fields  # noqa: E402
+from mgmt_peer import Agent  # noqa: E402
 from proc import free_port  # noqa: E402
 from server import Server  # noqa: E402
 
@@ -72,6 +75,10 @@ class Official:
                     raise
                 time.sleep(0.2)
 
+    def enrol(self, key):
+        with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
+            Agent(channel).login(key)
+
     def __exit__(self, *exc):
         self.process.kill()
         self.process.wait()
@@ -90,8 +97,8 @@ def main():
     found = {}
     with Official(program) as official, Server(args[0], absent.TOKEN) as server:
         def ask():
-            found["theirs"] = fields.probe_all(absent.api_of(official.port, official.token),
-                                               texts=not record, only=only)
+            api = fields.Api(absent.Caller(official.port, official.token), official.enrol)
+            found["theirs"] = fields.probe_all(api, texts=not record, only=only)
         other = threading.Thread(target=ask)
         other.start()
         ours = fields.probe_all(absent.restd_api(server), texts=not record, only=only)
