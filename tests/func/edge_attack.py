@@ -316,6 +316,55 @@ def registrations(folder):
     p.stop()
 
 
+def open_now(s):
+    """Whether the other end has not closed yet."""
+    s.settimeout(0.2)
+    try:
+        return s.recv(1) != b""
+    except socket.timeout:
+        return True
+    except OSError:
+        return False
+
+
+def relay_places():
+    """Who only comes and says nothing gives way to who comes later."""
+    name, port = "relay places", free_port()
+    p = Program([FOLDER + "/rookery-relay", "-l", "127.0.0.1:%d" % port, "-e",
+                 "rel://127.0.0.1:%d" % port, "-s", "secret", "--max-peers", "4", "--loops", "1",
+                 "-H", ""], port)
+    conns = []
+    for _ in range(10):
+        s = socket.create_connection(("127.0.0.1", port), timeout=5)
+        s.sendall(b"GET /relay HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        got = s.recv(4096)
+        conns.append((s, got))
+    check("%s: all get in" % name, all(b" 101 " in got for _, got in conns))
+    check("%s: the last ones stay" % name, all(open_now(s) for s, _ in conns[-3:]))
+    check("%s: the first ones went" % name, not any(open_now(s) for s, _ in conns[:3]))
+    for s, _ in conns:
+        s.close()
+    p.stop()
+
+
+def edge_places():
+    """Connections that say nothing give way when all places are taken."""
+    name, port = "edge places", free_port()
+    p = Program([FOLDER + "/rookery-signal", "--port", str(port), "--max-connections", "20",
+                 "--loops", "1", "--health-listen-address", ""], port)
+    conns = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    end, served = time.time() + 6, False
+    while not served and time.time() < end:  # a moment of grace is theirs
+        c = h2_raw.Conn(port)
+        served = c.read(1) is not None
+        c.close()
+    check("%s: a new one is served" % name, served)
+    for s in conns:
+        s.close()
+    p.stop()
+
+
 class SlowIssuer(threading.Thread):
     """An identity provider that takes two seconds to answer."""
 
@@ -473,6 +522,8 @@ def main():
         many_passwords(srv)
         secrets_in_paths(srv)
         registrations(folder)
+        relay_places()
+        edge_places()
         floods_in_the_log(folder)
         old_ciphers(folder)
         srv.p.stop()
