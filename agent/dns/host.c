@@ -24,7 +24,7 @@ struct dns_host {
 
 const char *dns_host_kind_name(enum dns_host_kind kind)
 {
-    static const char *const names[] = {"file", "resolvconf", "systemd-resolved", "networkmanager"};
+    static const char *const names[] = {"file", "resolvconf", "systemd-resolved"};
 
     return names[kind];
 }
@@ -90,7 +90,7 @@ enum dns_host_kind dns_host_detect(struct dns_resolver *r, const char **why)
         *why = "programs of this host ask systemd-resolved";
         return DNS_HOST_RESOLVED;
     }
-    if (c.resolvconf && !c.ours && dns_host_resolvconf_usable()) {
+    if (c.resolvconf && !c.ours && dns_resolver_resolvconf(r)) {
         *why = "resolv.conf is made by resolvconf";
         return DNS_HOST_RESOLVCONF;
     }
@@ -180,10 +180,11 @@ enum rk_code dns_host_recover(const json_t *v, struct rk_err *err)
 {
     const char *kind = json_string_value(json_object_get(v, "ManagerType"));
     const char *iface = json_string_value(json_object_get(v, "WgIface"));
+    const char *path = json_string_value(json_object_get(v, "Program"));
 
     if (kind && strcmp(kind, dns_host_kind_name(DNS_HOST_FILE)) == 0)
         return dns_host_file_recover(v, err);
-    if (kind && iface && strcmp(kind, dns_host_kind_name(DNS_HOST_RESOLVCONF)) == 0)
-        return dns_host_resolvconf_recover(iface, err);
+    if (kind && iface && path && strcmp(kind, dns_host_kind_name(DNS_HOST_RESOLVCONF)) == 0)
+        return dns_host_resolvconf_recover(path, iface, err);
     return RK_OK; /* the others forget our interface when it goes */
 }

@@ -3,7 +3,7 @@
  * struct dns_host: telling this host to ask our name server, by whatever manages its names, and
  * giving back what was there. What is changed is in the state file before it is changed.
  *
- *   systemd-resolved (D-Bus, per link) · NetworkManager (D-Bus) · resolvconf (program) · the file
+ *   systemd-resolved (D-Bus, per link) · resolvconf (program) · the file, whoever else writes it
  *
  * Loop thread. Small files are read and written at once; D-Bus and programs never hold the loop.
  */
@@ -23,7 +23,6 @@ enum dns_host_kind {
     DNS_HOST_FILE,
     DNS_HOST_RESOLVCONF,
     DNS_HOST_RESOLVED,
-    DNS_HOST_NETWORKMANAGER,
 };
 
 struct dns_host_opts { /* open; texts borrowed for life */

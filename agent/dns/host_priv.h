@@ -22,10 +22,7 @@ struct dns_host_way *dns_host_resolvconf_new(const struct dns_host_opts *o);
 
 /* Undoing what a killed agent left. */
 enum rk_code dns_host_file_recover(const json_t *v, struct rk_err *err);
-enum rk_code dns_host_resolvconf_recover(const char *iface, struct rk_err *err);
-
-/** Is the resolvconf program there? */
-bool dns_host_resolvconf_usable(void);
+enum rk_code dns_host_resolvconf_recover(const char *path, const char *iface, struct rk_err *err);
 
 /** Search domains of a configuration, for files. Returns how many. */
 size_t dns_host_search(const struct dns_host_config *c, struct rk_str *out, size_t max);

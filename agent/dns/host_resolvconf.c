@@ -17,11 +17,9 @@
 #include "lib/base/buf.h"
 #include "lib/base/num.h"
 
-#define LIMIT_MS 5000
-#define POLL_MS  20
-
-static const char *const PLACES[] = {"/sbin/resolvconf", "/usr/sbin/resolvconf",
-                                     "/usr/bin/resolvconf"};
+#define LIMIT_MS  5000
+#define POLL_MS   20
+#define SETTLE_MS 1000 /* for a run that is overtaken by the end */
 
 struct rconf {
     struct dns_host_way way;
@@ -33,19 +31,6 @@ struct rconf {
     struct rk_buf next; /* to be set when the present run is over */
     bool has_next;
 };
-
-static const char *program(void)
-{
-    for (size_t i = 0; i < RK_ARRAY_LEN(PLACES); i++)
-        if (access(PLACES[i], X_OK) == 0)
-            return PLACES[i];
-    return NULL;
-}
-
-bool dns_host_resolvconf_usable(void)
-{
-    return program() != NULL;
-}
 
 /* openresolv knows -x (our servers alone) and -f (no error when there is none). */
 static bool is_openresolv(const char *path)
@@ -114,12 +99,12 @@ static bool reap(pid_t pid, bool *ok)
 }
 
 /* On the way out the loop may wait: names must be given back before the interface goes. */
-static bool wait_for(pid_t pid)
+static bool wait_for(pid_t pid, int64_t limit_ms)
 {
     struct timespec nap = {.tv_nsec = POLL_MS * 1000000L};
     bool ok = false;
 
-    for (int64_t end = rk_mono_ms() + LIMIT_MS; rk_mono_ms() < end;) {
+    for (int64_t end = rk_mono_ms() + limit_ms; rk_mono_ms() < end;) {
         if (reap(pid, &ok))
             return ok;
         (void)nanosleep(&nap, NULL);
@@ -176,8 +161,8 @@ static enum rk_code apply(struct dns_host_way *w, const struct dns_host_config *
 
     (void)rk_ip_format(&c->server.ip, text);
     state_set(r->o.state, STATE_DNS,
-              json_pack("{s:s,s:s,s:s}", "ManagerType", dns_host_kind_name(DNS_HOST_RESOLVCONF),
-                        "DNSAddress", text, "WgIface", r->o.iface));
+              json_pack("{s:s,s:s,s:s,s:s}", "ManagerType", dns_host_kind_name(DNS_HOST_RESOLVCONF),
+                        "DNSAddress", text, "WgIface", r->o.iface, "Program", r->program));
     rk_buf_clear(&r->next);
     resolvconf_write(&c->server.ip, search, n, (struct rk_str){0}, (struct rk_str){0}, &r->next);
     r->has_next = true;
@@ -193,9 +178,9 @@ static void end(struct dns_host_way *w)
 
     rk_timer_cancel(&r->timer);
     if (r->pid)
-        (void)wait_for(r->pid);
+        (void)wait_for(r->pid, SETTLE_MS);
     if (state_get(r->o.state, STATE_DNS)) {
-        if (dns_host_resolvconf_recover(r->o.iface, &err))
+        if (dns_host_resolvconf_recover(r->program, r->o.iface, &err))
             rk_log(r->o.log, RK_WARN, "name servers of this host are not given back", KV_ERR(&err));
         else
             state_set(r->o.state, STATE_DNS, NULL);
@@ -210,20 +195,20 @@ struct dns_host_way *dns_host_resolvconf_new(const struct dns_host_opts *o)
 
     r->way = (struct dns_host_way){.apply = apply, .end = end};
     r->o = *o;
-    r->program = program();
+    r->program = dns_resolver_resolvconf(o->resolver);
     rk_buf_init(&r->next, 65536);
     return &r->way;
 }
 
-enum rk_code dns_host_resolvconf_recover(const char *iface, struct rk_err *err)
+enum rk_code dns_host_resolvconf_recover(const char *path, const char *iface, struct rk_err *err)
 {
-    const char *path = program();
     pid_t pid;
 
-    if (!path)
+    if (access(path, X_OK) != 0)
         return RK_OK; /* its record went with it */
     pid = start(path, iface, false, (struct rk_str){0}, err);
     if (pid < 0)
         return RK_UNAVAILABLE;
-    return wait_for(pid) ? RK_OK : rk_fail(err, RK_UNAVAILABLE, "%s -d %s failed", path, iface);
+    return wait_for(pid, LIMIT_MS) ? RK_OK
+                                   : rk_fail(err, RK_UNAVAILABLE, "%s -d %s failed", path, iface);
 }

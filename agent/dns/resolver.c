@@ -5,6 +5,7 @@
 #include "agent/dns/resolver.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "agent/dns/ask.h"
 #include "agent/dns/resolver_priv.h"
@@ -140,6 +141,17 @@ const char *dns_resolver_file(const struct dns_resolver *r)
 const char *dns_resolver_backup(const struct dns_resolver *r)
 {
     return r->backup;
+}
+
+const char *dns_resolver_resolvconf(const struct dns_resolver *r)
+{
+    static const char *const places[] = {"/sbin/resolvconf", "/usr/sbin/resolvconf",
+                                         "/usr/bin/resolvconf"};
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(places) && !r->resolvconf; i++)
+        if (access(places[i], X_OK) == 0)
+            return places[i];
+    return r->resolvconf;
 }
 
 const char *dns_resolver_hosts(const struct dns_resolver *r)
@@ -312,6 +324,7 @@ struct dns_resolver *dns_resolver_new(const struct dns_resolver_opts *opts)
     r->log = opts->log;
     r->resolv_conf = opts->resolv_conf ? opts->resolv_conf : "/etc/resolv.conf";
     r->backup = opts->backup ? opts->backup : "/var/lib/rook/resolv.conf.original";
+    r->resolvconf = opts->resolvconf;
     r->hosts = opts->hosts ? opts->hosts : "/etc/hosts";
     r->local = opts->local ? opts->local : LOCAL;
     r->names = dns_names_new(opts->ttl_ms);

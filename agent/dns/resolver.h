@@ -32,6 +32,7 @@ struct dns_resolver_opts { /* open; texts borrowed for life; NULL: the usual pla
     const char *resolv_conf;  /* /etc/resolv.conf */
     const char *backup;       /* of that file while ours is in its place */
     const char *hosts;        /* /etc/hosts */
+    const char *resolvconf;   /* the program; NULL: looked for */
     const char *const *local; /* lists of servers that a local daemon keeps, ends in NULL */
     int64_t ttl_ms;           /* of remembered names; 0: 5 minutes */
 };
@@ -66,6 +67,8 @@ size_t dns_resolver_search(struct dns_resolver *r, struct rk_arena *mem, struct 
 /** The file that the host's own configuration is read from, and where it is kept while ours is in
  *  its place; see host.h. */
 const char *dns_resolver_file(const struct dns_resolver *r);
+/** resolvconf(8); NULL: not on this host. */
+const char *dns_resolver_resolvconf(const struct dns_resolver *r);
 const char *dns_resolver_backup(const struct dns_resolver *r);
 
 /** The hosts file. */

@@ -10,7 +10,7 @@
 struct dns_resolver {
     struct rk_loop *loop;
     struct rk_log *log;
-    const char *resolv_conf, *backup, *hosts;
+    const char *resolv_conf, *backup, *hosts, *resolvconf;
     const char *const *local;
     struct dns_names *names;
     bool overlay;

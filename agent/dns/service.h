@@ -3,7 +3,7 @@
  * struct dns_service: the name server of one engine, and what belongs to it on this host.
  *
  *   map ─► dns_service_apply ─► zones, groups ─► handlers ─► chain ◄── listener ◄── this host
- *                              └► host integration (resolved, NetworkManager, resolvconf, file)
+ *                              └► host integration (resolved, resolvconf, file)
  *   routes ─► dns_service_routes ─► names behind routing peers ─► resolved() ─► engine: routes
  *   own routes ─► dns_service_forward ─► forwarder for other peers ─► forwarded() ─► firewall
  *
