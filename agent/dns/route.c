@@ -243,12 +243,16 @@ bool dns_routes_set(struct dns_routes *r, const struct dns_route *v, size_t n,
                     const struct dns_routes_opts *o)
 {
     struct rk_arena *mem = rk_arena_new(0);
-    struct domain *list = rk_new_n(mem, struct domain, DNS_ROUTES_MAX);
-    size_t count = 0;
+    struct domain *list;
+    size_t count = 0, most = 0;
     bool same;
 
     for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < v[i].n_domains && count < DNS_ROUTES_MAX; j++)
+        most += v[i].n_domains;
+    most = rk_min_size(most, DNS_ROUTES_MAX);
+    list = rk_new_n(mem, struct domain, most + 1);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < v[i].n_domains && count < most; j++)
             count += read_domain(r, &v[i], v[i].domains[j], &list[count]);
     same = same_list(r, list, count) && o->by_peer == r->o.by_peer;
     r->o = *o;

@@ -154,14 +154,14 @@ void dns_service_names_changed(struct dns_service *s)
 struct domains {
     struct rk_arena *mem;
     struct dns_host_domain *v;
-    size_t n;
+    size_t n, max;
 };
 
 static void add_domain(struct domains *d, const struct dns_name *name, bool search)
 {
     char text[DNS_NAME_TEXT];
 
-    if (d->n < DNS_HOST_DOMAINS_MAX)
+    if (d->n < d->max)
         d->v[d->n++] = (struct dns_host_domain){
             .name = rk_arena_dup(d->mem, dns_name_format(name, text)), .search = search};
 }
@@ -171,8 +171,16 @@ static void host_domains(const struct dns_service *s, struct domains *d)
     const struct dns_domain *domain;
     const struct dns_zone *zone;
     const struct dns_name *name;
+    size_t n = 0;
 
-    d->v = rk_new_n(d->mem, struct dns_host_domain, DNS_HOST_DOMAINS_MAX);
+    for (size_t i = 0; dns_zones_at(dns_local_zones_get(s->local), i); i++)
+        n++;
+    for (size_t i = 0; dns_upstreams_domain(s->upstreams, i); i++)
+        n++;
+    for (size_t i = 0; dns_routes_domain(s->routes, i); i++)
+        n++;
+    d->max = rk_min_size(n, DNS_HOST_DOMAINS_MAX);
+    d->v = rk_new_n(d->mem, struct dns_host_domain, d->max + 1);
     for (size_t i = 0; (zone = dns_zones_at(dns_local_zones_get(s->local), i)); i++)
         add_domain(d, &zone->apex, zone->search && !zone->reverse);
     for (size_t i = 0; (domain = dns_upstreams_domain(s->upstreams, i)); i++)

@@ -35,7 +35,7 @@ struct health {             /* of one server */
 struct upstream {
     struct dns_handler h;
     struct dns_upstreams *all;
-    size_t groups[DNS_GROUPS_MAX];
+    uint16_t *groups; /* room for all that there are */
     size_t n;
 };
 
@@ -48,6 +48,7 @@ struct dns_upstreams {
     size_t n;
     struct dns_domain *domains;
     size_t n_domains;
+    size_t max_groups, max_domains; /* of this configuration */
     struct upstream last_resort;
     struct rk_map health; /* address bytes → struct health */
 };
@@ -289,9 +290,10 @@ static struct upstream *upstream_of(struct dns_upstreams *u, const struct dns_na
     for (size_t i = 0; i < u->n; i++)
         if (dns_name_eq(&u->v[i]->h.pattern, name))
             return u->v[i];
-    if (u->n == DNS_GROUP_DOMAINS_MAX)
+    if (u->n == u->max_domains)
         return NULL;
     up = rk_new(u->mem, struct upstream);
+    up->groups = rk_new_n(u->mem, uint16_t, u->max_groups);
     up->all = u;
     up->h = (struct dns_handler){
         .priority = priority, .pattern = *name, .subdomains = true, .ask = ask_groups};
@@ -311,14 +313,14 @@ static void add_domain(struct dns_upstreams *u, size_t group, struct rk_str text
         return;
     }
     up = upstream_of(u, &name, DNS_PRIO_MATCH);
-    if (!up || up->n == DNS_GROUPS_MAX)
+    if (!up || up->n == u->max_groups)
         return;
     if (!up->n)
         u->domains[u->n_domains++] = (struct dns_domain){.name = name};
     for (size_t i = 0; search && i < u->n_domains; i++)
         if (dns_name_eq(&u->domains[i].name, &name))
             u->domains[i].search = true;
-    up->groups[up->n++] = group;
+    up->groups[up->n++] = (uint16_t)group;
 }
 
 static void add_group(struct dns_upstreams *u, const Management__NameServerGroup *m,
@@ -329,7 +331,7 @@ static void add_group(struct dns_upstreams *u, const Management__NameServerGroup
     struct upstream *up;
 
     read_servers(&g, m, own, n_own);
-    if (!g.n || u->n_groups == DNS_GROUPS_MAX) {
+    if (!g.n || u->n_groups == u->max_groups) {
         rk_log(u->o.log, RK_WARN, "name server group without a usable server is left out");
         return;
     }
@@ -339,8 +341,8 @@ static void add_group(struct dns_upstreams *u, const Management__NameServerGroup
     u->groups[u->n_groups] = g;
     if (m->primary) {
         up = upstream_of(u, &root, DNS_PRIO_PRIMARY);
-        if (up && up->n < DNS_GROUPS_MAX)
-            up->groups[up->n++] = u->n_groups;
+        if (up && up->n < u->max_groups)
+            up->groups[up->n++] = (uint16_t)u->n_groups;
     }
     for (size_t i = 0; i < m->n_domains && !m->primary; i++)
         add_domain(u, u->n_groups, g.domains[i], m->searchdomainsenabled);
@@ -358,9 +360,14 @@ enum rk_code dns_upstreams_set(struct dns_upstreams *u, const Management__DNSCon
                            "name server group %zu is for no domain and not primary", i + 1);
     rk_arena_reset(u->mem);
     u->n_groups = u->n = u->n_domains = 0;
-    u->groups = rk_new_n(u->mem, struct group, rk_min_size(n, DNS_GROUPS_MAX) + 1);
-    u->v = rk_new_n(u->mem, struct upstream *, DNS_GROUP_DOMAINS_MAX);
-    u->domains = rk_new_n(u->mem, struct dns_domain, DNS_GROUP_DOMAINS_MAX);
+    u->max_groups = rk_min_size(n, DNS_GROUPS_MAX);
+    u->max_domains = 1; /* the root */
+    for (size_t i = 0; i < n; i++)
+        u->max_domains += config->nameservergroups[i]->n_domains;
+    u->max_domains = rk_min_size(u->max_domains, DNS_GROUP_DOMAINS_MAX);
+    u->groups = rk_new_n(u->mem, struct group, u->max_groups + 1);
+    u->v = rk_new_n(u->mem, struct upstream *, u->max_domains);
+    u->domains = rk_new_n(u->mem, struct dns_domain, u->max_domains);
     for (size_t i = 0; i < n; i++)
         add_group(u, config->nameservergroups[i], own, n_own);
     return RK_OK;

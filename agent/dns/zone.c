@@ -242,7 +242,9 @@ struct dns_zones *dns_zones_new(const Management__DNSConfig *config, const struc
 
     *skipped = 0;
     z->mem = rk_arena_new(0);
-    z->zones = rk_new_n(z->mem, struct dns_zone, DNS_ZONES_MAX);
+    /* two more for the reverse zones */
+    z->zones =
+        rk_new_n(z->mem, struct dns_zone, rk_min_size(config->n_customzones + 2, DNS_ZONES_MAX));
     for (size_t i = 0; i < config->n_customzones; i++) {
         const Management__CustomZone *m = config->customzones[i];
 

@@ -108,12 +108,15 @@ void engine_names_carried(struct engine *e)
     struct dns_routes_opts o = {.by_peer = e->names_by_peer,
                                 .port = e->names_port,
                                 .interval_ms = e->o.profile->settings.dns_route_interval_ms};
-    struct dns_route *v = rk_new_n(mem, struct dns_route, NETWORKS_MAX);
+    struct dns_route *v;
     struct routed_names net;
     struct rk_err err = {0};
-    size_t n = 0;
+    size_t n = 0, most = 0;
 
-    for (; e->names && n < NETWORKS_MAX && host_names(e->host, n, &net); n++) {
+    while (e->names && most < NETWORKS_MAX && host_names(e->host, most, &net))
+        most++;
+    v = rk_new_n(mem, struct dns_route, most + 1);
+    for (; n < most && host_names(e->host, n, &net); n++) {
         struct epeer *p = net.has_peer ? engine_peer(e, &net.peer) : NULL;
 
         v[n] = (struct dns_route){.id = net.id, .domains = net.domains, .n_domains = net.n_domains};
