@@ -266,13 +266,26 @@ static enum rk_code check_ports(struct load *l)
     return RK_OK;
 }
 
+static void note_idle_acme(struct load *l, const char *key, bool given)
+{
+    if (given)
+        rk_opts_note(&l->o, rk_arena_printf(l->mem,
+                                            "server.tls.letsencrypt.%s has no effect: "
+                                            "tls.letsencrypt.enabled is not true",
+                                            key));
+}
+
 /* Paths of the certificate that ACME keeps; the files are made at the start. */
 static enum rk_code check_acme(struct load *l)
 {
     struct server_config *c = &l->c;
 
-    if (!c->acme_enabled)
+    if (!c->acme_enabled) {
+        note_idle_acme(l, "dataDir", c->acme_dir.n > 0);
+        note_idle_acme(l, "domains[]", c->acme_domains.n > 0);
+        note_idle_acme(l, "email", c->acme_email.n > 0);
         return RK_OK;
+    }
     if (c->tls_cert.n || c->tls_key.n)
         return rk_fail(l->err, RK_INVALID,
                        "server.tls: letsencrypt and certFile exclude each other");

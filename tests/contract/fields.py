@@ -286,6 +286,7 @@ def probe_all(api, texts=True, only=None):
 OTHERWISE = [
     ("", ['"a\\u0000b"'], "a zero byte cannot be stored in PostgreSQL, so no store takes it"),
     ("peer: ip", ['"<absent>"', "null"], "addresses are random"),
+    ("invite: email", None, "it is the name that somebody signs in with: an e-mail address"),
     ("invite: role", None, "an invitation for a role that does not exist makes no user"),
     ("account: settings.network_range", None, "the ranges of a new account are random"),
     ("account: settings.extra.network_traffic_logs_groups", ["[]"],
