@@ -8,7 +8,7 @@
 #include "agent/engine/engine_priv.h"
 #include "lib/base/num.h"
 
-#define STATS_MAX_AGE_MS 1000
+#define STATS_MAX_AGE_MS 250
 
 static struct rk_str key_str(const struct rk_key *k)
 {

@@ -241,18 +241,28 @@ static int64_t retry_us(const struct ice_session *a, const struct ice_pair *p)
     return rk_min_i64(a->keepalive_us, RETRY_MS * ICE_US_PER_MS + p->rtt_us);
 }
 
+static bool alive(struct ice_session *a, bool begin)
+{
+    return a->user->ops->alive && a->user->ops->alive(a->user, begin);
+}
+
 static void tick_connected(struct ice_session *a, int64_t now_us)
 {
     struct ice_pair *p = a->selected;
 
     if (now_us >= lost_at(a)) {
-        a->state = ICE_FAILED;
-        a->changed = true;
-        return;
+        if (!alive(a, false)) {
+            a->state = ICE_FAILED;
+            a->changed = true;
+            return;
+        }
+        p->last_rx_us = now_us;
+        p->unanswered = 0;
     }
     if (p->next_check_us <= now_us) { /* the answer moves the next one on: see check.c */
         p->next_check_us = now_us + retry_us(a, p);
-        p->unanswered++;
+        if (++p->unanswered == 2)
+            (void)alive(a, true);
         ice_check_send(a, p, false, now_us);
     }
     for (size_t i = 0; i < a->n_pairs; i++) { /* triggered checks of late nominations */

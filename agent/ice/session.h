@@ -35,9 +35,13 @@ struct ice_user_ops {
      *  request came in), family 0: any. */
     void (*send)(struct ice_user *u, const struct rk_ip *src, const struct rk_addr *to,
                  struct rk_str datagram);
-    /** State or selected pair changed. ICE_FAILED covers "never connected" (12 s) and "lost" (6 s);
+    /** State or selected pair changed. ICE_FAILED covers "never connected" (12 s) and "lost" (3 s);
      *  the agent does nothing any more then. The agent must not be freed from inside. */
     void (*changed)(struct ice_user *u);
+    /** Checks have no answer, perhaps since a full line drops them. begin: note what has come over
+     *  the selected path by other means; else: has anything authentic come since? Then the path is
+     *  not given up. Optional. */
+    bool (*alive)(struct ice_user *u, bool begin);
 };
 
 struct ice_opts { /* copied; views borrowed for the call */

@@ -89,7 +89,8 @@ struct peer_conn {
     struct rk_timer *ice_timer, *punch_timer, *probe_timer, *repeat_timer;
     unsigned repeats; /* of our candidates in this session */
     bool ice_up;
-    struct rk_addr probe_to; /* where the lost direct path went; family 0: nowhere */
+    uint64_t alive_all, alive_relayed; /* bytes received when a check had no answer */
+    struct rk_addr probe_to;           /* where the lost direct path went; family 0: nowhere */
     struct stun_txid probe_txid;
     int64_t probe_event_ms;
     struct ice_cand *early; /* PEER_CONN_MAX_EARLY of them once needed; owned */

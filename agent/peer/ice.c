@@ -25,6 +25,7 @@
 #define REPEATS         3
 #define PUNCH_MS        1000
 #define DEFAULT_WG_PORT 51820
+#define ALIVE_BYTES     500 /* direct data that shows that a path without answers works */
 #define PROBE_MS        5000
 #define PROBE_QUIET_MS  15000 /* between two events that probes cause: a session's life */
 
@@ -231,7 +232,28 @@ static void on_changed(struct ice_user *u)
     /* a failure is handled by on_ice_timer, which arm() makes fire at once */
 }
 
-static const struct ice_user_ops ICE_OPS = {.send = on_send, .changed = on_changed};
+/* Data that the device got without us, so not by the relay. What passed the relay meanwhile may be
+ * counted a little later there than here. */
+static bool on_alive(struct ice_user *u, bool begin)
+{
+    struct peer_conn *p = rk_container_of(u, struct peer_conn, ice_user);
+    struct peer_conn_wg_stats stats = {0};
+    uint64_t all, relayed;
+
+    if (!p->env->shared || !p->user->ops->wg_stats(p->user, &stats))
+        return false;
+    all = stats.rx_bytes - p->alive_all;
+    relayed = p->proxy.rx_bytes - p->alive_relayed;
+    if (begin) {
+        p->alive_all = stats.rx_bytes;
+        p->alive_relayed = p->proxy.rx_bytes;
+        return false;
+    }
+    return all > 2 * relayed && all - relayed > ALIVE_BYTES;
+}
+
+static const struct ice_user_ops ICE_OPS = {
+    .send = on_send, .changed = on_changed, .alive = on_alive};
 
 /* --- sessions --- */
 

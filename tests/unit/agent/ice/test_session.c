@@ -40,6 +40,7 @@ struct node {
     } pinholes[512];
     size_t n_pinholes;
     unsigned sent, changes;
+    bool data, began; /* data goes by without us; it was noted in time */
     char ufrag[17], pwd[33];
 };
 
@@ -151,7 +152,15 @@ static void on_changed(struct ice_user *u)
     rk_container_of(u, struct node, user)->changes++;
 }
 
-static const struct ice_user_ops OPS = {.send = on_send, .changed = on_changed};
+static bool on_alive(struct ice_user *u, bool begin)
+{
+    struct node *n = rk_container_of(u, struct node, user);
+
+    n->began = n->began || begin;
+    return !begin && n->began && n->data;
+}
+
+static const struct ice_user_ops OPS = {.send = on_send, .changed = on_changed, .alive = on_alive};
 
 static void deliver(struct sim *s, struct packet *p)
 {
@@ -427,6 +436,26 @@ START_TEST(keepalives_hold_the_pair_and_silence_ends_it_after_three_seconds)
 }
 END_TEST
 
+/* A full line drops checks; what else comes over it shows that it works. */
+START_TEST(data_keeps_a_path_without_answers)
+{
+    struct sim *s = sim_new(NAT_CONE, NAT_CONE);
+
+    start_both(s);
+    sim_run(s, s->now + 3 * S);
+    (void)selected(s, 0);
+    s->cut = true;
+    s->node[0].data = true;
+    sim_run(s, s->now + 20 * S);
+    ck_assert_int_eq(ice_session_state(s->node[0].agent), ICE_CONNECTED);
+    ck_assert_int_eq(ice_session_state(s->node[1].agent), ICE_FAILED);
+    s->node[0].data = false;
+    sim_run(s, s->now + 4 * S);
+    ck_assert_int_eq(ice_session_state(s->node[0].agent), ICE_FAILED);
+    sim_free(s);
+}
+END_TEST
+
 /* A machine that slept asks before it believes that a path is lost. */
 START_TEST(a_jump_of_the_clock_is_no_loss)
 {
@@ -615,6 +644,7 @@ int main(void)
     tcase_add_test(t, loss_delays_but_does_not_prevent);
     tcase_add_test(t, a_peer_that_starts_five_seconds_later_is_still_met);
     tcase_add_test(t, keepalives_hold_the_pair_and_silence_ends_it_after_three_seconds);
+    tcase_add_test(t, data_keeps_a_path_without_answers);
     tcase_add_test(t, a_jump_of_the_clock_is_no_loss);
     tcase_add_test(t, equal_roles_are_settled_by_the_tie_breaker);
     tcase_add_test(t, candidates_may_come_late_and_in_any_order);
