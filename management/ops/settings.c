@@ -295,8 +295,7 @@ static bool seen_by_agents(const struct settings *a, const struct settings *b)
            a->metrics_push != b->metrics_push || !str_list_eq(&a->ipv6_groups, &b->ipv6_groups);
 }
 
-/* A second factor is demanded from now on: who came in without one comes in again. */
-static enum rk_code end_local_logins(struct tx *tx, struct rk_arena *mem, struct rk_err *err)
+enum rk_code settings_second_factor_on(struct tx *tx, struct rk_arena *mem, struct rk_err *err)
 {
     struct snap_iter it = snap_iter(tx->snap, ENT_USER);
     struct rk_str id, realm;
@@ -333,7 +332,7 @@ static enum rk_code update_tx(struct tx *tx, void *arg, struct rk_err *err)
     if (!rc && !old->groups_propagation_enabled && now->groups_propagation_enabled)
         rc = propagate_all(tx, s, err);
     if (!rc && !old->local_mfa && now->local_mfa)
-        rc = end_local_logins(tx, s->mem, err);
+        rc = settings_second_factor_on(tx, s->mem, err);
     if (!rc)
         rc = switch_events(tx, old, now, s->in->embedded_idp, err);
     if (!rc)

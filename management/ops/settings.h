@@ -22,4 +22,9 @@ enum rk_code settings_update(struct op *op, struct rk_str account_id,
                              const struct settings_input *in, const struct settings **out,
                              struct rk_err *err) RK_MUST;
 
+/** Inside the mutation that switches local_mfa on: who came in without a second factor comes in
+ *  again. */
+enum rk_code settings_second_factor_on(struct tx *tx, struct rk_arena *mem,
+                                       struct rk_err *err) RK_MUST;
+
 #endif

@@ -211,6 +211,8 @@ static enum rk_code mfa_tx(struct tx *tx, void *arg, struct rk_err *err)
         return RK_OK;
     s.local_mfa = on;
     rc = tx_put(tx, ENT_SETTINGS, &s, err);
+    if (rc == RK_OK && on)
+        rc = settings_second_factor_on(tx, tx->mem, err);
     return rc ? rc
               : tx_event(tx,
                          on ? ACT_ACCOUNT_SETTING_LOCAL_MFA_ENABLE

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from idp import EMAIL, O, PASSWORD, Server, log_in, totp  # noqa: E402
 from idp_client import Answer, Browser, Flow, claims, unb64  # noqa: E402
 from idp_fake import Provider  # noqa: E402
 from mgmt_peer import Agent, Code, fields, status  # noqa: E402
-from proc import check, finish  # noqa: E402
+from proc import check, clean_env, finish  # noqa: E402
 from urllib.parse import quote, urlencode, urlsplit  # noqa: E402
 
 
@@ -330,9 +331,10 @@ def lock_outs(program):
 
 def second_factor_ends(program):
     here = Here(program)
-    account = here.rest("GET", "/accounts").json()[0]
-    here.rest("PUT", "/accounts/" + account["id"],
-              {"settings": dict(account["settings"], local_mfa_enabled=True)})
+    r = subprocess.run([program, "admin", "mfa", "enable"], capture_output=True, text=True,
+                       env=clean_env(ROOKERY_DATA_DIR=here.s.dir))
+    check("an admin switches the second factor on", r.returncode == 0, r.stdout + r.stderr)
+    check("and what came in without one is out", me(here, here.h).status == 401)
     b, f = here.browser(), Flow()
     page = log_in(b, f, prompt="login")
     secret = re.search('id="secret">([A-Z2-7 ]{39})<', page.body).group(1).replace(" ", "")
