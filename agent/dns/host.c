@@ -125,7 +125,6 @@ enum dns_host_kind dns_host_kind_of(const struct dns_host *h)
 
 static uint64_t hash_of(const struct dns_host_config *c)
 {
-    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
     char text[RK_ADDR_TEXT];
     struct rk_buf b;
     uint64_t h;

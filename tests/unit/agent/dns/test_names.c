@@ -4,6 +4,8 @@
 
 #include "agent/dns/names.h"
 
+#include <stdio.h>
+
 #include "tests/unit/vec.h"
 
 static struct dns_names *n;
