@@ -7,7 +7,7 @@
 need_root
 need_program ROOKERY
 need_program ROOK
-DEVICE_A=${DEVICE_A:-own} DEVICE_B=${DEVICE_B:-daemon}
+DEVICE_A=${DEVICE_A:-own} DEVICE_B=${DEVICE_B:-daemon} MEGABYTES=${MEGABYTES:-16}
 [ "$DEVICE_B" != daemon ] || command -v wireguard-go >/dev/null || skip "needs wireguard-go"
 command -v iperf3 >/dev/null || skip "needs iperf3"
 
@@ -24,8 +24,8 @@ wakeups() { # of agent b's rook, all threads
 lo_bytes() {
     topo_in lb ip -s -j link show lo | jq '.[0].stats64.tx.bytes'
 }
-move() { # [-R]: 16 MB from a to b; print how many bytes arrived
-    topo_in la iperf3 -c "$b" -n 16M -J "$@" | jq '.end.sum_received.bytes // 0'
+move() { # [-R]: MEGABYTES from a to b; print how many bytes arrived
+    topo_in la iperf3 -c "$b" -n "${MEGABYTES}M" -J "$@" | jq '.end.sum_received.bytes // 0'
 }
 
 topo_up
@@ -38,7 +38,7 @@ w0=$(wakeups) l0=$(lo_bytes)
 for how in "" -R; do
     # shellcheck disable=SC2086
     bytes=$(move $how)
-    [ "$bytes" -ge 8000000 ] || fail "iperf3 $how moved $bytes bytes"
+    [ "$bytes" -ge $((MEGABYTES * 500000)) ] || fail "iperf3 $how moved $bytes bytes"
 done
 w1=$(wakeups) l1=$(lo_bytes)
 [ "$DEVICE_B" = own ] || [ $((w1 - w0)) -lt 600 ] || fail "b's rook was woken $((w1 - w0)) times"
