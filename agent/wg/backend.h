@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What device.c and its two back-ends share; nobody else includes it. */
+/* What device.c shares with two of its back-ends, kernel and daemon; nobody else includes it. Our
+ * own is agent/wg/own/own.h. */
 #ifndef RK_AGENT_WG_BACKEND_H
 #define RK_AGENT_WG_BACKEND_H
 

@@ -2,7 +2,7 @@
 # Machines of the demo and of the tests: a server in the middle network and agents in the LANs of
 # topology.sh, ours or the official ones. Sourced after topology.sh.
 #
-# Needs: NODES_DIR, a private work folder. Programs: ROOK, WIREGUARD_GO, ROOKERY, and for the
+# Needs: NODES_DIR, a private work folder. Programs: ROOK, ROOKERY, and for the
 # official ones NETBIRD_BIN (client) and NETBIRD_SERVER_BIN (combined server).
 
 nodes_log() { # print a step with the seconds since the start
