@@ -187,7 +187,10 @@ enum rk_code pat_auth_check(struct pat_auth *a, struct db *db, struct rk_arena *
         return rc;
     if (!id.n)
         return refuse(err);
-    rc = mgmt_snapshot(a->m, account_id, &snap, err);
+    rc = mgmt_refresh(a->m, db, account_id, NULL,
+                      err); /* the token may be new, and made elsewhere */
+    if (!rc)
+        rc = mgmt_snapshot(a->m, account_id, &snap, err);
     if (rc == RK_NOT_FOUND)
         return refuse(err);
     if (rc)

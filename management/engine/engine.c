@@ -13,6 +13,9 @@
 
 /* Look-ups by key ask this many loaded accounts before they ask the database. */
 #define SEARCH_MAX 16
+/* Looks at picture and database until they agree; each refresh makes them, short of a write
+ * between. */
+#define AGREE_TRIES 3
 
 static const char SQL_ACCOUNT_OF_PEER[] = "SELECT account_id FROM peer WHERE wg_key = $1";
 static const char SQL_ACCOUNT_OF_USER[] = "SELECT account_id FROM usr WHERE id = $1";
@@ -205,13 +208,63 @@ const struct snapshot *mgmt_snapshot_of_peer_try(struct mgmt *m, struct rk_str p
     return search(m, has_peer, peer_key);
 }
 
-/* The database knows of accounts that are not loaded, and of what other processes wrote. */
-static enum rk_code search_db(struct mgmt *m, struct db *db, const char *sql, const char *what,
-                              struct rk_str key, const struct snapshot **out, struct rk_err *err)
+static const char SQL_VERSION[] = "SELECT version FROM account_head WHERE account_id = $1";
+
+bool mgmt_is_shared(const struct mgmt *m)
+{
+    return m->shared;
+}
+
+static int64_t loaded_version(struct mgmt *m, struct rk_str account_id)
+{
+    struct acct *a;
+    int64_t version;
+
+    (void)pthread_rwlock_rdlock(&m->lock);
+    a = rk_map_get(&m->accounts, account_id);
+    version = a && a->snap ? a->version : -1;
+    (void)pthread_rwlock_unlock(&m->lock);
+    return version;
+}
+
+bool mgmt_is_behind(struct mgmt *m, struct rk_str account_id, int64_t version)
+{
+    int64_t have = loaded_version(m, account_id);
+
+    return have >= 0 && have < version;
+}
+
+enum rk_code mgmt_refresh(struct mgmt *m, struct db *db, struct rk_str account_id, bool *renewed,
+                          struct rk_err *err)
+{
+    struct actor actor = ACTOR_SYSTEM;
+    struct mgmt_mutation load = {.account_id = account_id, .actor = &actor};
+    int64_t version = 0;
+    enum rk_code rc;
+
+    if (renewed)
+        *renewed = false;
+    if (!m->shared)
+        return RK_OK;
+    rc = db_get_i64(db, &version, err, SQL_VERSION, DB_ARGS(db_text(account_id)));
+    if (rc == RK_NOT_FOUND)
+        version = INT64_MAX; /* deleted there: the load below finds that out */
+    else if (rc)
+        return rc;
+    if (!mgmt_is_behind(m, account_id, version))
+        return RK_OK;
+    rc = mgmt_run(m, &load, err);
+    if (renewed)
+        *renewed = rc == RK_OK || rc == RK_NOT_FOUND;
+    return rc == RK_NOT_FOUND ? RK_OK : rc;
+}
+
+/* The database knows of accounts that are not loaded, and of what other processes wrote. arena */
+static enum rk_code account_of(struct db *db, struct rk_arena *mem, const char *sql,
+                               const char *what, struct rk_str key, struct rk_str *out,
+                               struct rk_err *err)
 {
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
-    struct rk_str account;
-    char id[128];
     enum rk_code rc = db_query(db, &rows, err, sql, DB_ARGS(db_text(key)));
 
     if (rc)
@@ -220,59 +273,61 @@ static enum rk_code search_db(struct mgmt *m, struct db *db, const char *sql, co
         rc = db_end(rows, err);
         return rc ? rc : rk_fail(err, RK_NOT_FOUND, "%s not found", what);
     }
-    account = db_col_text_peek(rows, 0);
-    if (account.n >= sizeof id)
-        return rk_fail(err, RK_INTERNAL, "account id is too long");
-    memcpy(id, account.p, account.n);
-    account = rk_str_of(id, account.n);
-    db_rows_free(rows);
-    rows = NULL;
-    return mgmt_snapshot(m, account, out, err);
+    *out = db_col_text(rows, 0, mem);
+    return db_end(rows, err);
 }
 
-static enum rk_code check_found(snap_has *has, struct rk_str key, const char *what,
-                                const struct snapshot **out, struct rk_err *err)
+/* Until picture and database agree: "no" is an answer that agents take for good, so it is given
+ * only when the database says it. */
+static enum rk_code search_db(struct mgmt *m, struct db *db, const char *sql, const char *what,
+                              snap_has *has, struct rk_str key, const struct snapshot **out,
+                              struct rk_err *err)
 {
-    if (has(*out, key))
-        return RK_OK;
-    /* deleted since, or added by another process whose news has not arrived yet */
-    snap_unref(*out);
-    *out = NULL;
-    return rk_fail(err, RK_NOT_FOUND, "%s not found", what);
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct rk_str account;
+
+    for (int i = 0; i < AGREE_TRIES; i++) {
+        const struct snapshot *s;
+        enum rk_code rc = account_of(db, mem, sql, what, key, &account, err);
+
+        if (rc == RK_OK)
+            rc = mgmt_snapshot(m, account, &s, err);
+        if (rc)
+            return rc;
+        if (has(s, key)) {
+            *out = s;
+            return RK_OK;
+        }
+        snap_unref(s); /* added or deleted by another process, whose news has not arrived */
+        rc = mgmt_refresh(m, db, account, NULL, err);
+        if (rc)
+            return rc;
+    }
+    return rk_fail(err, RK_UNAVAILABLE, "%s is not known yet: try again", what);
+}
+
+static enum rk_code find(struct mgmt *m, struct db *db, const char *sql, const char *what,
+                         snap_has *has, struct rk_str key, const struct snapshot **out,
+                         struct rk_err *err)
+{
+    const struct snapshot *s = search(m, has, key);
+
+    if (!s)
+        return search_db(m, db, sql, what, has, key, out, err);
+    *out = s;
+    return RK_OK;
 }
 
 enum rk_code mgmt_snapshot_of_peer(struct mgmt *m, struct db *db, struct rk_str peer_key,
                                    const struct snapshot **out, struct rk_err *err)
 {
-    const struct snapshot *s = search(m, has_peer, peer_key);
-    enum rk_code rc;
-
-    if (!s) {
-        rc = search_db(m, db, SQL_ACCOUNT_OF_PEER, "peer", peer_key, &s, err);
-        if (rc == RK_OK)
-            rc = check_found(has_peer, peer_key, "peer", &s, err);
-        if (rc)
-            return rc;
-    }
-    *out = s;
-    return RK_OK;
+    return find(m, db, SQL_ACCOUNT_OF_PEER, "peer", has_peer, peer_key, out, err);
 }
 
 enum rk_code mgmt_snapshot_of_user(struct mgmt *m, struct db *db, struct rk_str user_id,
                                    const struct snapshot **out, struct rk_err *err)
 {
-    const struct snapshot *s = search(m, has_user, user_id);
-    enum rk_code rc;
-
-    if (!s) {
-        rc = search_db(m, db, SQL_ACCOUNT_OF_USER, "user", user_id, &s, err);
-        if (rc == RK_OK)
-            rc = check_found(has_user, user_id, "user", &s, err);
-        if (rc)
-            return rc;
-    }
-    *out = s;
-    return RK_OK;
+    return find(m, db, SQL_ACCOUNT_OF_USER, "user", has_user, user_id, out, err);
 }
 
 enum rk_code mgmt_account_ids(struct mgmt *m, struct db *db, struct rk_arena *mem,

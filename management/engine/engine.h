@@ -92,7 +92,8 @@ enum rk_code mgmt_snapshot(struct mgmt *m, struct rk_str account_id, const struc
 const struct snapshot *mgmt_snapshot_try(struct mgmt *m, struct rk_str account_id);
 
 /** Snapshot of the account that has a peer with this WireGuard key (44 characters), referenced.
- *  Looks in loaded accounts first, then asks the store. Store thread. RK_NOT_FOUND. */
+ *  Looks in loaded accounts first, then asks the store, which knows what other processes did.
+ *  Store thread. RK_NOT_FOUND; RK_UNAVAILABLE while it cannot be told. */
 enum rk_code mgmt_snapshot_of_peer(struct mgmt *m, struct db *db, struct rk_str peer_key,
                                    const struct snapshot **out, struct rk_err *err) RK_MUST;
 /** Loaded accounts only; NULL otherwise. Any thread. */
@@ -101,6 +102,15 @@ const struct snapshot *mgmt_snapshot_of_peer_try(struct mgmt *m, struct rk_str p
 /** The same by user id. Store thread. RK_NOT_FOUND. */
 enum rk_code mgmt_snapshot_of_user(struct mgmt *m, struct db *db, struct rk_str user_id,
                                    const struct snapshot **out, struct rk_err *err) RK_MUST;
+
+/** Bring a loaded account up to what the database has now, when another process may have written
+ *  (PostgreSQL): one small query, a load only if it is behind. *renewed (may be NULL): it was.
+ *  Store thread. Errors: RK_UNAVAILABLE: the loaded state stays. */
+enum rk_code mgmt_refresh(struct mgmt *m, struct db *db, struct rk_str account_id, bool *renewed,
+                          struct rk_err *err) RK_MUST;
+
+/** Other processes may write to the same store. */
+bool mgmt_is_shared(const struct mgmt *m);
 
 /** Call fn with the snapshot of every loaded account; it may mutate. Store or keeper thread. */
 void mgmt_each_loaded(struct mgmt *m, void (*fn)(const struct snapshot *s, void *arg), void *arg);

@@ -35,7 +35,7 @@ struct acct {
     struct rk_str id;            /* owned */
     const struct snapshot *snap; /* m->lock; NULL: not loaded, or deleted */
     bool loaded;
-    int64_t version; /* as of snap */
+    _Atomic int64_t version; /* as of snap, or older; others may read it */
     struct journal_head head;
 };
 
@@ -75,6 +75,7 @@ struct lane {
 
 struct mgmt {
     struct mgmt_opts opts;  /* texts owned */
+    bool shared;            /* other processes may write, too: PostgreSQL */
     struct db_lock *file;   /* no second server on this SQLite file; NULL: PostgreSQL */
     pthread_rwlock_t lock;  /* guards accounts, each account's snap, and observers */
     struct rk_map accounts; /* id -> struct acct */
@@ -141,5 +142,8 @@ void work_record(struct work *w, struct rk_arena *mem, enum entity_kind kind, st
 void work_truncate(struct work *w, struct rk_arena *mem, size_t n);
 
 #define KEEPER_CHANNEL "rookery_commit"
+
+/* The account is loaded, and older than that version of it. Any thread. */
+bool mgmt_is_behind(struct mgmt *m, struct rk_str account_id, int64_t version);
 
 #endif

@@ -17,11 +17,12 @@
 
 #define TICK_MS        1000
 #define LOOK_EVERY_MS  3000
-#define NODE_EVERY_MS  10000
+#define NODE_EVERY_MS  5000
 #define NODE_DEAD_US   ((int64_t)30 * 1000000)
 #define PRUNE_EVERY_MS 3600000
 #define LOG_EVERY_MS   60000
 
+static const char SQL_NODE_STILL[] = "UPDATE node SET seen_at = $2 WHERE id = $1";
 static const char SQL_NODE_SEEN[] = "INSERT INTO node (id, seen_at) VALUES ($1, $2) "
                                     "ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at";
 static const char SQL_NODES_DEAD[] = "DELETE FROM node WHERE seen_at < $1 AND id <> $2";
@@ -50,15 +51,21 @@ static void complain(struct keeper *k, const char *what, const struct rk_err *er
 struct alive {
     const char *node;
     int64_t dead_before_us; /* others that were last seen before */
+    bool lost;              /* out: we were declared dead meanwhile */
 };
 
 static enum rk_code alive_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
-    const struct alive *a = arg;
+    struct alive *a = arg;
+    int64_t mine = 0;
     enum rk_code rc = db_exec(tx->db, err, NULL, SQL_NODES_DEAD,
                               DB_ARGS(db_i64(a->dead_before_us), db_textz(a->node)));
 
     if (rc == RK_OK)
+        rc = db_exec(tx->db, err, &mine, SQL_NODE_STILL,
+                     DB_ARGS(db_textz(a->node), db_i64(tx->now_us)));
+    a->lost = mine == 0;
+    if (rc == RK_OK && a->lost)
         rc = db_exec(tx->db, err, NULL, SQL_NODE_SEEN,
                      DB_ARGS(db_textz(a->node), db_i64(tx->now_us)));
     if (rc == RK_OK)
@@ -91,12 +98,23 @@ static enum rk_code alive_say(struct keeper *k, bool first, struct rk_err *err)
                                         : first ? INT64_MAX
                                                 : 0};
 
+    enum rk_code rc;
+
     if (!shared && !first)
         return RK_OK;
-    return plain(k->m, alive_tx, &a, err);
+    rc = plain(k->m, alive_tx, &a, err);
+    if (rc == RK_OK && a.lost && !first) {
+        /* A pause of this process, or of the database: others took our streams for gone. */
+        rk_log(k->m->opts.log, RK_WARN, "was taken for dead by another process: says who is here");
+        presence_again(k->m);
+        rc = presence_flush(k->m, err);
+    }
+    return rc;
 }
 
 /* ---- commits of other processes ---------------------------------------------------------- */
+
+static const char SQL_VERSIONS[] = "SELECT account_id, version FROM account_head";
 
 /* "<node> <account>": load what changed, if we have the account. */
 static void news_read(struct keeper *k, struct rk_str news)
@@ -116,6 +134,28 @@ static void news_read(struct keeper *k, struct rk_str news)
     load.account_id = account;
     if (mgmt_run(k->m, &load, &err) && err.code != RK_NOT_FOUND)
         complain(k, "changes of another process were not read", &err);
+}
+
+/* News can be lost with a connection, and a load can fail: what the database has decides. */
+static enum rk_code versions_look(struct keeper *k, struct rk_err *err)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    struct str_list behind = {0};
+    size_t cap = 0;
+    enum rk_code rc = db_query(k->db, &rows, err, SQL_VERSIONS, DB_NOARGS);
+
+    while (rc == RK_OK && db_next(rows)) {
+        if (!mgmt_is_behind(k->m, db_col_text_peek(rows, 0), db_col_i64(rows, 1)))
+            continue;
+        behind.v = rk_arena_grow(mem, behind.v, behind.n, &cap, sizeof *behind.v);
+        behind.v[behind.n++] = db_col_text(rows, 0, mem);
+    }
+    if (rc == RK_OK)
+        rc = db_end(rows, err);
+    for (size_t i = 0; rc == RK_OK && i < behind.n; i++)
+        news_read(k, RK_CAT(mem, RK_STR("? "), behind.v[i]));
+    return rc;
 }
 
 static void reload_one(const struct snapshot *s, void *arg)
@@ -203,8 +243,8 @@ static void tick(struct keeper *k)
         complain(k, "presence was not stored", &err);
     if (db_engine_of(k->db) == DB_PG && now >= k->look_next_ms) {
         k->look_next_ms = now + LOOK_EVERY_MS;
-        if (presence_look(k->m, k->db, &err))
-            complain(k, "presence of other processes was not read", &err);
+        if (presence_look(k->m, k->db, &err) || versions_look(k, &err))
+            complain(k, "what other processes did was not read", &err);
     }
     if (now >= k->node_next_ms) {
         k->node_next_ms = now + NODE_EVERY_MS;

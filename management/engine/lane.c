@@ -322,17 +322,19 @@ static void work_publish(struct lane *l, struct work *w)
 {
     if (w->deleted && !w->dirty)
         return;
-    w->a->version = w->version;
     w->a->head = w->head;
     if (w->deleted) {
         publish(l, w, NULL);
+        w->a->version = w->version;
         observers_call(l, w->old, NULL, w->changes, w->n);
         return;
     }
     work_apply(l, w, w->n);
+    if (w->cur != w->old)
+        publish(l, w, w->cur);
+    w->a->version = w->version; /* behind the snapshot: who reads it finds that one or a later */
     if (w->cur == w->old)
         return;
-    publish(l, w, w->cur);
     if (w->reloaded)
         observers_call(l, w->old, w->cur, NULL, 0);
     else

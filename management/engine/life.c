@@ -65,6 +65,7 @@ enum rk_code mgmt_open(struct mgmt **out, const struct mgmt_opts *opts, struct r
     enum rk_code rc;
 
     m->opts = *opts;
+    m->shared = db_url_is_pg(opts->store_url);
     m->opts.store_url = rk_str_dupz(rk_str_z(opts->store_url));
     m->opts.dns_domain =
         rk_str_dupz(rk_str_z(opts->dns_domain ? opts->dns_domain : DNS_DOMAIN_DEFAULT));

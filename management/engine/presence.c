@@ -384,6 +384,23 @@ static enum rk_code batch_write(struct tx *tx, void *arg, struct rk_err *err)
     return rc;
 }
 
+void presence_again(struct mgmt *m)
+{
+    struct presences *ps = m->presences;
+    struct rk_str key;
+    size_t pos = 0;
+    void *value;
+
+    (void)pthread_mutex_lock(&ps->lock);
+    while (rk_map_next(&ps->peers, &pos, &key, &value)) {
+        struct entry *e = value;
+
+        if (e->p.connected && !rk_list_linked(&e->dirty))
+            rk_list_push_back(&ps->dirty, &e->dirty);
+    }
+    (void)pthread_mutex_unlock(&ps->lock);
+}
+
 enum rk_code presence_flush(struct mgmt *m, struct rk_err *err)
 {
     struct actor actor = ACTOR_SYSTEM;

@@ -290,7 +290,8 @@ static enum rk_code key_find(struct db *db, struct peer_login_job *e, struct rk_
 }
 
 /* A key that is no good already is NOT_FOUND; one that is used up meanwhile is PRECONDITION. */
-static enum rk_code key_check(struct mgmt *m, const struct peer_login_job *e, struct rk_err *err)
+static enum rk_code key_check(struct mgmt *m, struct db *db, const struct peer_login_job *e,
+                              struct rk_err *err)
 {
     const struct snapshot *snap = NULL;
     const struct setup_key *k;
@@ -299,6 +300,15 @@ static enum rk_code key_check(struct mgmt *m, const struct peer_login_job *e, st
     if (rc)
         return rc;
     k = snap_setup_key(snap, e->key_id);
+    if (!k && mgmt_is_shared(m)) { /* the row is there: another process made it just now */
+        snap_unref(snap);
+        rc = mgmt_refresh(m, db, e->account_id, NULL, err);
+        if (rc == RK_OK)
+            rc = mgmt_snapshot(m, e->account_id, &snap, err);
+        if (rc)
+            return rc;
+        k = snap_setup_key(snap, e->key_id);
+    }
     if (!k || !setup_key_usable(k, mgmt_now_us(m)))
         rc = rk_fail(err, RK_NOT_FOUND, "%s", KEY_INVALID);
     else if (e->req.extra_dns_labels.n && !k->allow_extra_dns_labels)
@@ -339,7 +349,7 @@ enum rk_code peer_register_prepare(struct mgmt *m, struct db *db, struct peer_lo
     } else {
         rc = key_find(db, j, err);
         if (rc == RK_OK)
-            rc = key_check(m, j, err);
+            rc = key_check(m, db, j, err);
     }
     if (rc == RK_OK)
         rc = check_labels(&j->req.extra_dns_labels, err);

@@ -59,6 +59,18 @@ static enum rk_code by_token(struct http_req *req, struct db *db, struct rk_str 
     return f ? invalid_token(err) : RK_OK;
 }
 
+/* What another process answered just now is true here, too. Without the database the loaded state
+ * has to do. True: ask for the caller again. */
+static bool refreshed(const struct http_req *req, struct db *db, const struct snapshot *snap)
+{
+    bool renewed = false;
+
+    if (mgmt_refresh(rest_of(req)->o.m, db, snap_account(snap)->id, &renewed, NULL) || !renewed)
+        return false;
+    snap_unref(snap);
+    return true;
+}
+
 static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct db *db,
                           struct rk_err *err)
 {
@@ -74,11 +86,15 @@ static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct d
         return rc;
     if (!is_pat) {
         rc = by_token(req, db, token, &who, err);
+        if (!rc && refreshed(req, db, who.snap))
+            rc = by_token(req, db, token, &who, err);
         return rc ? rc : welcome(req, db, who.snap, who.user_id, NULL, err);
     }
     if (!is_terraform(req))
         rc = pat_auth_limit(r->pats, token, err);
     if (!rc)
+        rc = pat_auth_check(r->pats, db, req->mem, token, &found, err);
+    if (!rc && refreshed(req, db, found.snap))
         rc = pat_auth_check(r->pats, db, req->mem, token, &found, err);
     return rc ? rc : welcome(req, db, found.snap, found.pat->user_id, found.pat, err);
 }
@@ -94,7 +110,7 @@ static bool try_guard(struct http_req *req, enum rk_code *rc, struct rk_err *err
     *rc = rest_credentials(req, &token, &is_pat, err);
     if (*rc)
         return true;
-    if (!is_pat || !pat_auth_try(r->pats, token, &found, rc, err))
+    if (!is_pat || mgmt_is_shared(r->o.m) || !pat_auth_try(r->pats, token, &found, rc, err))
         return false;
     if (*rc)
         return true;

@@ -20,6 +20,9 @@
 
 #define BUSY_MS_DEFAULT   5000
 #define CONNECT_TIMEOUT_S "10"
+/* A server that vanishes without a word is noticed after this, and by keepalives (5 s, then three
+ * times 3 s) when nothing is being sent. The DSN may say otherwise. */
+#define TCP_TIMEOUT_MS "10000"
 /* Statements without an answer yet: their small results must fit the socket's buffers. */
 #define SENT_MAX        100
 #define STMT_TIMEOUT_MS 60000 /* a server that hangs must not hang us for ever */
@@ -463,10 +466,17 @@ static const struct db_ops OPS = {
 enum rk_code db_pg_open(struct db **out, const struct db_opts *opts, struct rk_err *err)
 {
     /* expand_dbname: the first dbname is a whole URL or "key=value" list and may override */
-    static const char *const keys[] = {"connect_timeout", "application_name", "dbname", NULL};
+    static const char *const keys[] = {"connect_timeout",
+                                       "keepalives_idle",
+                                       "keepalives_interval",
+                                       "keepalives_count",
+                                       "tcp_user_timeout",
+                                       "application_name",
+                                       "dbname",
+                                       NULL};
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
     const char *dsn = rk_arena_dupz(mem, pg_dsn_for_libpq(mem, db_pg_dsn(opts->url)));
-    const char *values[] = {CONNECT_TIMEOUT_S, "rookery", dsn, NULL};
+    const char *values[] = {CONNECT_TIMEOUT_S, "5", "3", "3", TCP_TIMEOUT_MS, "rookery", dsn, NULL};
     RK_CLEANUP(db_closep) struct db *db = NULL;
     struct pg *p;
     enum rk_code rc = pq_dl_load(err);

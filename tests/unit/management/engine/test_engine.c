@@ -798,6 +798,117 @@ START_TEST(two_processes_race_and_lose_nothing)
 }
 END_TEST
 
+/* What another process has acknowledged is found at once, with no wait for its news. */
+START_TEST(a_miss_asks_the_store_before_it_says_no)
+{
+    struct mgmt_opts o;
+    struct mgmt *other = NULL;
+    const struct snapshot *s = NULL;
+    struct db *db = NULL;
+    bool renewed;
+
+    if (_i == 0)
+        return;
+    setup(_i);
+    o = (struct mgmt_opts){.store_url = e.url, .vault = vault};
+    ck_ok(mgmt_open(&other, &o, err));
+    ck_ok(mgmt_db_open(m, &db, err));
+    snap_unref(snap()); /* loaded here */
+    for (int i = 10; i < 60; i++) {
+        RK_CLEANUP(rk_arena_freep) struct rk_arena *own = rk_arena_new(0);
+        struct peer p = a_peer(own, i);
+
+        ck_ok(mgmt_mutate(other, RK_STR("acc-1"), &sys, 0, put_peer, &i, err));
+        ck_ok(mgmt_snapshot_of_peer(m, db, p.key, &s, err));
+        ck_assert_ptr_nonnull(snap_peer(s, p.id));
+        snap_unref(s);
+    }
+    for (int i = 0; i < 20; i++) { /* by account, as REST does it */
+        char id[20];
+
+        (void)snprintf(id, sizeof id, "grp-%d", i);
+        ck_ok(put_at(other, RK_STR("acc-1"), 0, id, err));
+        ck_ok(mgmt_refresh(m, db, RK_STR("acc-1"), &renewed, err));
+        s = snap();
+        ck_assert_ptr_nonnull(snap_group(s, rk_str_z(id)));
+        snap_unref(s);
+    }
+    ck_ok(mgmt_refresh(m, db, RK_STR("acc-1"), &renewed, err));
+    ck_assert(!renewed); /* nothing new: nothing is loaded */
+    ck_fails(mgmt_snapshot_of_peer(m, db, RK_STR("nobody's key"), &s, err), RK_NOT_FOUND);
+    db_close(db);
+    mgmt_close(other);
+    teardown();
+}
+END_TEST
+
+/* Cut connections take the news with them; the state must come all the same, without a next change.
+ */
+START_TEST(a_change_behind_cut_connections_is_seen)
+{
+    struct mgmt_opts o;
+    struct mgmt *other = NULL;
+    const struct snapshot *s;
+
+    if (_i == 0)
+        return;
+    setup(_i);
+    o = (struct mgmt_opts){.store_url = e.url, .vault = vault};
+    ck_ok(mgmt_open(&other, &o, err));
+    snap_unref(snap());
+    for (int i = 0; i < 4; i++) {
+        struct rk_err ignored = {0};
+        char id[20];
+        bool seen = false;
+
+        (void)snprintf(id, sizeof id, "grp-cut-%d", i);
+        (void)sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = "
+                  "current_database() AND pid <> pg_backend_pid()");
+        while (put_at(other, RK_STR("acc-1"), 0, id, &ignored)) /* its connection was cut, too */
+            (void)usleep(1000);
+        for (int k = 0; k < 2000 && !seen; k++) {
+            s = snap();
+            seen = snap_group(s, rk_str_z(id)) != NULL;
+            snap_unref(s);
+            (void)usleep(10000);
+        }
+        ck_assert_msg(seen, "round %d: stale", i);
+    }
+    mgmt_close(other);
+    teardown();
+}
+END_TEST
+
+/* Another process took this one for dead while it paused: its streams are shown again. */
+START_TEST(presence_comes_back_after_a_pause)
+{
+    static const char shown[] = "SELECT count(*) FROM peer_status WHERE id = 'peer-1' AND "
+                                "connected = 1 AND node IN (SELECT id FROM node)";
+    bool back = false;
+    struct db *db;
+
+    if (_i == 0)
+        return;
+    setup(_i);
+    ck_assert(presence_connect(m, RK_STR("peer-1"), 10));
+    for (int i = 0; i < 1000 && sql(shown) == 0; i++)
+        (void)usleep(10000);
+    ck_assert_int_eq(sql(shown), 1);
+    db = env_db(&e); /* what the other one does after 30 s of silence */
+    ck_ok(db_script(db,
+                    "BEGIN; DELETE FROM node; UPDATE peer_status SET connected = 0, "
+                    "session_token = 0, node = NULL; COMMIT",
+                    err));
+    db_close(db);
+    for (int i = 0; i < 2000 && !back; i++) {
+        back = sql(shown) == 1;
+        (void)usleep(10000);
+    }
+    ck_assert(back);
+    teardown();
+}
+END_TEST
+
 /* ---- faults ------------------------------------------------------------------------------ */
 
 START_TEST(a_locked_database_is_unavailable_then_works)
@@ -976,6 +1087,9 @@ int main(void)
     tcase_add_loop_test(tc, a_stream_on_another_process_is_seen, 0, engines);
     tcase_add_loop_test(tc, an_account_that_another_process_deletes_goes_here_too, 0, engines);
     tcase_add_loop_test(tc, two_processes_race_and_lose_nothing, 0, engines);
+    tcase_add_loop_test(tc, a_miss_asks_the_store_before_it_says_no, 0, engines);
+    tcase_add_loop_test(tc, a_change_behind_cut_connections_is_seen, 0, engines);
+    tcase_add_loop_test(tc, presence_comes_back_after_a_pause, 0, engines);
     tcase_add_loop_test(tc, a_locked_database_is_unavailable_then_works, 0, engines);
     tcase_add_loop_test(tc, a_full_disk_is_unavailable_then_works, 0, engines);
     tcase_add_loop_test(tc, one_server_for_one_sqlite_file, 0, engines);
