@@ -12,14 +12,15 @@
 #include "management/netmap/view.h"
 
 /* Take one side's peers into the component set: approved ones that pass the checks (if any), or
- * the directly named one as it is. */
+ * the directly named one as it is; where the account demands approval, that one only with it. */
 static void take_side(struct view *v, const struct plan_side *side,
                       const struct plan_policy *checks)
 {
     if (side->peer.n > 0) {
         uint32_t i = snap_index_of(v->s, side->peer);
 
-        if (i != SNAP_NO_PEER)
+        if (i != SNAP_NO_PEER &&
+            (bits_has(&v->s->valid, i) || !snap_settings(v->s)->peer_approval_enabled))
             bits_set(&v->peers, i);
         return;
     }

@@ -98,6 +98,12 @@ def approval(srv, ch, key):
           events(srv, "peer.setupkey.add"))
     check("its map is empty", peers_in(second.first_map()) == set())
     check("and it is in nobody's", second.pub not in peers_in(first.first_map()))
+    code, p = srv.rest("POST", "/api/policies", {"name": "direct", "enabled": True, "rules": [{
+        "name": "direct", "enabled": True, "action": "accept", "protocol": "all",
+        "bidirectional": True, "sourceResource": {"id": first.id, "type": "peer"},
+        "destinationResource": {"id": second.id, "type": "peer"}}]})
+    check("also when a policy names it", code == 200 and
+          second.pub not in peers_in(first.first_map()), (code, p))
     put_peer(srv, second, ssh_enabled=True)
     check("another update does not let it in", row(srv, second)["approval_required"])
     watch = first.sync(timeout=20)
