@@ -31,8 +31,10 @@ static const struct {
     {"nonsense", "nonsense"},
     {"host='db TimeZone=UTC", "host='db TimeZone=UTC"},
     {"host=db TimeZone", "host=db TimeZone"},
-    {"host=db no-name=1 a=b", "host='db' no-name='1' options='-c a=b'"},
-    {"postgres://h/db?a=%zz", "postgres://h/db?a=%zz"},
+    {"host=db pasword=s3cret", "host=db pasword=s3cret"},
+    {"host=db pasword=s3cret a.b=c", "host='db' pasword='s3cret' options='-c a.b=c'"},
+    {"postgres://h/db?pass=s3cret", "postgres://h/db?pass=s3cret"},
+    {"postgres://h/db?a.b=%zz", "postgres://h/db?a.b=%zz"},
     {"", ""},
 };
 
