@@ -11,6 +11,7 @@
 #include "management/domain/permission.h"
 #include "management/identity/external_users.h"
 #include "management/identity/logins.h"
+#include "management/identity/userinfo.h"
 #include "management/ops/jwt_user.h"
 #include "management/snapshot/snapshot.h"
 
@@ -25,6 +26,7 @@ struct bearer {
     struct auth auth;
     struct bearer_opts o;
     struct jwt_users *users;
+    struct userinfo *info;
     struct mgmt_chore chore;
     struct rk_log_gate gates[AUTH_FAULTS]; /* one line a second and fault */
 };
@@ -245,6 +247,8 @@ static enum auth_fault user_of(struct bearer *b, struct db *db, struct rk_arena 
 
     if (f)
         return f;
+    if (!t.by->embedded)
+        userinfo_fill(b->info, mem, t.by->issuer, token, t.claims);
     x = claims_of(b, db, mem, &t);
     f = x.embedded ? check_ours(b, db, mem, &x, why) : check_theirs(b, db, mem, &x, why);
     if (f == AUTH_OK && once)
@@ -304,6 +308,7 @@ struct bearer *bearer_new(const struct bearer_opts *o)
     b->o = *o;
     b->auth = (struct auth){.request = request, .login = login};
     b->users = jwt_users_new(o->m, &u);
+    b->info = userinfo_new(mgmt_log(o->m));
     b->chore = (struct mgmt_chore){.what = "used tokens were not forgotten",
                                    .run = forget,
                                    .first_ms = 60000,
@@ -317,6 +322,7 @@ void bearer_free(struct bearer *b)
     if (!b)
         return;
     jwt_users_free(b->users);
+    userinfo_free(b->info);
     free(b);
 }
 

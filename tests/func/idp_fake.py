@@ -25,6 +25,7 @@ class Provider:
         self.refused = []      # of them those whose client was not accepted
         self.refresh = None    # hand out refresh tokens: a list of the good ones
         self.down = False
+        self.info_token, self.asked = None, 0
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -65,7 +66,8 @@ class Provider:
                                   {"kty": "OKP", "crv": "Ed25519",
                                    "x": b64(bytes(self.key.verify_key))}]}
         if path == "/me" and self.info is not None and \
-                headers.get("Authorization") == "Bearer access":
+                headers.get("Authorization") in ("Bearer access", "Bearer %s" % self.info_token):
+            self.asked += 1
             return 200, self.info
         return 404, {}
 

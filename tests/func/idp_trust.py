@@ -530,6 +530,34 @@ def tenants(here):
         check("not for what the document does not say", a.status == 422, a.body)
 
 
+def direct(program):
+    """Tokens of an issuer that is trusted as it is."""
+    p = Provider()
+    here = Server(program, ROOKERY_OIDC_ISSUER=p.issuer, ROOKERY_OIDC_AUDIENCES="rookery")
+
+    def ask(token):
+        return Browser(here.port).send("GET", "/api/users/current",
+                                       headers={"Authorization": "Bearer " + token})
+
+    p.info = {"sub": "u1", "email": "direct@example.com", "name": "Direct Person"}
+    p.info_token = p.token()
+    a = ask(p.info_token)
+    check("name and address come from the issuer where the token lacks them", a.status == 200 and
+          a.json()["email"] == "direct@example.com" and a.json()["name"] == "Direct Person", a.body)
+    check("the issuer is asked once", [ask(p.info_token).status for _ in range(5)] == [200] * 5 and
+          p.asked == 1, p.asked)
+    check("and they stay", ask(p.token()).json()["email"] == "direct@example.com")
+    for name, more, says in (
+            ("audience", {"aud": "x"}, "aud is"), ("time", {"exp": 5}, "exp is 5")):
+        check("refused: " + name, ask(p.token(**more)).status == 401)
+        check("with one line that says why: " + name, says in here.p.text() and
+              "level=info" in [l for l in here.p.text().splitlines() if says in l][-1])
+    p.down = True
+    p.key = type(p.key).generate()
+    check("a wrong signature is refused", ask(p.token()).status == 401)
+    here.p.stop()
+
+
 # ---- what is written down ----
 
 def written(here):
@@ -602,6 +630,7 @@ def main():
                  written, pages, refresh_ends):
         part(here)
     here.s.p.stop()
+    direct(program)
     two_hand_overs(program)
     lock_outs(program)
     second_factor_ends(program)
