@@ -260,9 +260,8 @@ static bool on_error(struct ice_session *a, const struct rk_addr *from, const st
     return true;
 }
 
-/* The public entry point; declared in agent.h. */
-bool ice_session_input(struct ice_session *a, const struct rk_addr *from, const struct rk_ip *to,
-                       const struct stun_msg *msg, int64_t now_us)
+bool ice_check_input(struct ice_session *a, const struct rk_addr *from, const struct rk_ip *to,
+                     const struct stun_msg *msg, int64_t now_us)
 {
     bool ours = false;
 
@@ -281,7 +280,5 @@ bool ice_session_input(struct ice_session *a, const struct rk_addr *from, const 
     case STUN_INDICATION: /* keepalives of other implementations carry nothing to check */
         break;
     }
-    if (ours)
-        ice_session_tick(a, now_us);
     return ours;
 }

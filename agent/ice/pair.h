@@ -79,5 +79,8 @@ void ice_pair_select(struct ice_session *a, struct ice_pair *p, int64_t now_us);
 
 /** Send a Binding request on the pair now. */
 void ice_check_send(struct ice_session *a, struct ice_pair *p, bool nominating, int64_t now_us);
+/** A STUN message for this session; true when it was taken, and then a tick is due. */
+bool ice_check_input(struct ice_session *a, const struct rk_addr *from, const struct rk_ip *to,
+                     const struct stun_msg *msg, int64_t now_us);
 
 #endif

@@ -288,6 +288,15 @@ void ice_session_tick(struct ice_session *a, int64_t now_us)
     }
 }
 
+bool ice_session_input(struct ice_session *a, const struct rk_addr *from, const struct rk_ip *to,
+                       const struct stun_msg *msg, int64_t now_us)
+{
+    if (!ice_check_input(a, from, to, msg, now_us))
+        return false;
+    ice_session_tick(a, now_us);
+    return true;
+}
+
 static int64_t deadline_checking(const struct ice_session *a)
 {
     int64_t at = a->start_us + a->checking_us;
