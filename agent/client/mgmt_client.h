@@ -25,6 +25,7 @@
 #include "lib/base/str.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/tls.h"
+#include "lib/net/addr.h"
 
 struct mgmt_client;
 struct mgmt_client_call;
@@ -46,6 +47,10 @@ struct mgmt_client *mgmt_client_open(const struct mgmt_client_opts *opts);
 /** Ends all calls and streams without calling back; no callback after it has returned. Handles die
  *  on later loop turns. Accepts NULL. */
 void mgmt_client_close(struct mgmt_client *m);
+
+/** The host has other addresses now, these. A connection from an address that is gone is ended, and
+ *  what waits for its next attempt makes it now. n 0: no connection survived (a suspended host). */
+void mgmt_client_network(struct mgmt_client *m, const struct rk_ip *own, size_t n);
 
 /** Is the connection up? */
 bool mgmt_client_is_connected(const struct mgmt_client *m);

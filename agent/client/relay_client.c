@@ -476,3 +476,14 @@ void relay_client_close(struct relay_client *c)
     rk_buf_done(&c->token);
     free(c);
 }
+
+void relay_client_network(struct relay_client *c, const struct rk_ip *own, size_t n)
+{
+    RK_LIST_FOR_EACH (it, &c->foreign)
+        relay_link_network(rk_container_of(it, struct dial, link)->rlk, own, n);
+    if (c->home)
+        relay_link_network(c->home->rlk, own, n);
+    backoff_reset(&c->wait);
+    if (!c->home && c->retry)
+        retry_in(c, 0);
+}

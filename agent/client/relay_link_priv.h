@@ -49,6 +49,9 @@ struct relay_link {
     struct relay_link_early *early; /* RELAY_LINK_MAX_EARLY of them once needed; owned */
 };
 
+/* relay_frame.c */
+/** Write one frame; false when the connection is too far behind. */
+bool relay_link_send_frame(struct relay_link *l, enum ws_op op, struct rk_str payload);
 /** Send one relay message; false when it was dropped. */
 bool relay_link_send_message(struct relay_link *l, struct rk_str message);
 /** Datagrams for a peer as transport messages, in one piece for the connection. */

@@ -455,3 +455,17 @@ const struct rk_err *signal_client_last_err(const struct signal_client *c)
 {
     return &c->err;
 }
+
+void signal_client_network(struct signal_client *c, const struct rk_ip *own, size_t n)
+{
+    struct rk_addr peer, local;
+
+    if (c->closing)
+        return;
+    backoff_reset(&c->retry);
+    if (c->channel && grpc_channel_addrs(c->channel, &peer, &local, NULL) == RK_OK &&
+        !rk_ip_among(&local.ip, own, n))
+        grpc_channel_close(c->channel);
+    else if (c->retry_timer)
+        rk_timer_start(c->loop, &c->retry_timer, 0, connect_now, c);
+}

@@ -267,3 +267,12 @@ int rk_prefix_cmp(const struct rk_prefix *a, const struct rk_prefix *b)
 
     return d ? d : (int)a->bits - (int)b->bits;
 }
+
+bool rk_ip_among(const struct rk_ip *ip, const struct rk_ip *list, size_t n)
+{
+    bool found = n && rk_ip_is_loopback(ip);
+
+    for (size_t i = 0; i < n && !found; i++)
+        found = rk_ip_eq(ip, &list[i]);
+    return found;
+}

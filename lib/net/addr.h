@@ -59,6 +59,8 @@ bool rk_ip_eq(const struct rk_ip *a, const struct rk_ip *b);
 /** ::ffff:a.b.c.d becomes a.b.c.d; others unchanged. */
 struct rk_ip rk_ip_unmap(const struct rk_ip *ip);
 
+/** Is it one of these, or loopback (which no change of addresses takes away)? n 0: no. */
+bool rk_ip_among(const struct rk_ip *ip, const struct rk_ip *list, size_t n);
 bool rk_ip_is_loopback(const struct rk_ip *ip);
 bool rk_ip_is_unspecified(const struct rk_ip *ip);
 bool rk_ip_is_link_local(const struct rk_ip *ip);
