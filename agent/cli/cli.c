@@ -9,12 +9,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/cli/foreign.h"
+#include "agent/cli/service.h"
 #include "agent/cli/status.h"
 #include "agent/client/sso.h"
 #include "agent/config/options.h"
 #include "agent/config/version.h"
 #include "agent/control/client.h"
 #include "agent/daemon/app.h"
+#include "lib/base/buf.h"
+#include "lib/base/file.h"
+#include "lib/crypto/secret.h"
 
 struct cli {
     struct rk_arena *mem; /* wiping */
@@ -63,6 +68,7 @@ static int run_daemon(struct cli *c, bool foreground)
 
     (void)!rk_log_level_parse(d->log_level, &level, NULL);
     opts.log = rk_log_new(STDERR_FILENO, level, d->log_json);
+    foreign_env(opts.log);
     rc = profile_load(config.p, &opts.profile, &err);
     if (rc == RK_OK)
         rc = settings_to_profile(c, opts.profile, &err);
@@ -73,21 +79,11 @@ static int run_daemon(struct cli *c, bool foreground)
     return rc ? complain(&err) : 0;
 }
 
-static int cmd_service(struct cli *c)
-{
-    if (c->n_rest != 1 || strcmp(c->rest[0], "run") != 0) {
-        (void)fprintf(stderr, "Error: usage: rook service run [options]\n");
-        return 1;
-    }
-    return run_daemon(c, false);
-}
-
 /* ---- settings of a command line ---- */
 
-/* The text of a setting as profile_set takes it. */
-static struct rk_str setting_text(struct cli *c, const struct rk_opt *row)
+/* The text of a value as profile_set takes it. */
+static struct rk_str opt_text(struct cli *c, const struct rk_opt *row, const void *at)
 {
-    const void *at = (const char *)&c->v.settings + row->at;
     const struct rk_strs *list = at;
     struct rk_str out = RK_STR("");
 
@@ -121,7 +117,7 @@ static bool next_setting(struct cli *c, size_t *i, struct rk_str *flag, struct r
         if (rk_opt_source_of(&c->o, rows[*i].flag) == RK_OPT_DEFAULT)
             continue;
         *flag = rk_str_z(rows[*i].flag);
-        *value = setting_text(c, &rows[*i]);
+        *value = opt_text(c, &rows[*i], (const char *)&c->v.settings + rows[*i].at);
         ++*i;
         return true;
     }
@@ -142,6 +138,65 @@ static enum rk_code settings_to_profile(struct cli *c, struct profile *p, struct
         any = true;
     }
     return any ? profile_save(p, err) : RK_OK;
+}
+
+/* A unit is for everybody to read. */
+static bool names_secret(const struct cli *c)
+{
+    return rk_opt_source_of(&c->o, "setup-key") == RK_OPT_ARGV ||
+           rk_opt_source_of(&c->o, "preshared-key") == RK_OPT_ARGV;
+}
+
+/* What this command line says about daemon and settings, for the daemon's own command line. What
+ * the environment says stays there, and secrets never come into a unit. */
+static const char *const *daemon_args(struct cli *c, size_t *n)
+{
+    const struct rk_opt *groups[2];
+    size_t counts[2];
+    const char **out;
+
+    groups[0] = options_daemon(&counts[0]);
+    groups[1] = options_settings(&counts[1]);
+    out = rk_new_n(c->mem, const char *, counts[0] + counts[1] + 1);
+    *n = 0;
+    for (size_t g = 0; g < 2; g++) {
+        const char *base = g ? (const char *)&c->v.settings : (const char *)&c->v.daemon;
+
+        for (size_t i = 0; i < counts[g]; i++) {
+            const struct rk_opt *row = &groups[g][i];
+
+            if (rk_opt_source_of(&c->o, row->flag) == RK_OPT_ARGV && row->type != RK_OPT_SECRET)
+                out[(*n)++] = rk_arena_printf(c->mem, "--%s=%.*s", row->flag,
+                                              RK_STR_ARG(opt_text(c, row, base + row->at)))
+                                  .p;
+        }
+    }
+    return out;
+}
+
+static int cmd_service(struct cli *c)
+{
+    struct service_opts o = {
+        .name = c->v.cli.service, .root = c->v.cli.root, .env = c->v.cli.service_env};
+    struct rk_err err = {0};
+
+    if (c->n_rest == 1 && strcmp(c->rest[0], "run") == 0)
+        return run_daemon(c, false);
+    if (c->n_rest == 1 && names_secret(c)) {
+        (void)fprintf(stderr, "Error: everybody may read a unit: give keys to \"rook up\" once the "
+                              "service runs\n");
+        return 1;
+    }
+    if (c->n_rest == 1) {
+        o.args = daemon_args(c, &o.n_args);
+        if (service_do(c->rest[0], &o, &err) == RK_OK)
+            return 0;
+        if (err.code != RK_NOT_FOUND)
+            return complain(&err);
+    }
+    (void)fprintf(stderr, "Error: usage: rook service run | install | uninstall | start | stop | "
+                          "restart | status [options]\n");
+    return 1;
 }
 
 static json_t *text_json(struct rk_str s)
@@ -273,12 +328,22 @@ static int cmd_status(struct cli *c)
 {
     json_t *status = NULL;
     struct rk_err err = {0};
+    const struct cli_opts *o = &c->v.cli;
+    struct status_filter filter = {.ips = &o->filter_ips,
+                                   .names = &o->filter_names,
+                                   .status = o->filter_status,
+                                   .path = o->filter_path};
+    bool filtered = o->filter_ips.n || o->filter_names.n || o->filter_status.n || o->filter_path.n;
     int rc = 0;
 
     if (ctl_call(c->v.cli.daemon_addr, "status", NULL, 10000, &status, &err))
         return complain(&err);
     (void)json_object_set_new(status, "cliVersion", json_string(PACKAGE_VERSION));
-    if (c->v.cli.check.n) {
+    if (!cli_status_filter(status, &filter)) {
+        (void)fprintf(stderr, "Error: --filter-by-status is idle, connecting or connected; "
+                              "--filter-by-connection-type is P2P or Relayed\n");
+        rc = 1;
+    } else if (c->v.cli.check.n) {
         rc = cli_status_check(status, c->v.cli.check.p);
         if (rc == 2)
             (void)fprintf(stderr, "Error: --check is live, ready or startup\n");
@@ -289,7 +354,7 @@ static int cmd_status(struct cli *c)
         (void)json_dumpf(status, stdout, JSON_INDENT(2));
         (void)printf("\n");
     } else {
-        cli_status_print(stdout, status, c->v.cli.detail);
+        cli_status_print(stdout, status, c->v.cli.detail || filtered);
     }
     json_decref(status);
     return rc;
@@ -378,7 +443,8 @@ static const struct command COMMANDS[] = {
      "register without connecting"},
     {"logout", OPTIONS_CLI, cmd_logout, "remove this peer from management and disconnect"},
     {"deregister", OPTIONS_CLI, cmd_logout, NULL},
-    {"service", OPTIONS_SETTINGS | OPTIONS_DAEMON, cmd_service, "service run: the daemon"},
+    {"service", OPTIONS_SERVICE | OPTIONS_SETTINGS | OPTIONS_DAEMON, cmd_service,
+     "run: the daemon; install, uninstall, start, stop, restart, status: as a unit of systemd"},
     {"version", 0, cmd_version, "print the version"},
 };
 
@@ -404,6 +470,30 @@ static int help(const struct command *cmd, const struct rk_opt *table, size_t n)
     return 0;
 }
 
+/* --setup-key-file into setup_key, for commands and the daemon alike. */
+static enum rk_code key_from_file(struct cli *c, unsigned groups, struct rk_err *err)
+{
+    struct rk_str file = c->v.daemon.setup_key_file, key;
+    struct rk_buf text;
+    enum rk_code rc;
+
+    if (!(groups & (OPTIONS_CONNECT | OPTIONS_DAEMON)) || !file.n)
+        return RK_OK;
+    if (c->v.daemon.setup_key.n)
+        return rk_fail(err, RK_INVALID, "give either --setup-key or --setup-key-file");
+    rk_buf_init(&text, 4096);
+    rc = rk_file_read(file.p, 0, &text, err);
+    key = rk_str_trim(rk_buf_str(&text));
+    if (rc == RK_OK && !key.n)
+        rc = rk_fail(err, RK_INVALID, "%s is empty", file.p);
+    if (rc == RK_OK)
+        c->v.daemon.setup_key = c->v.cli.setup_key = rk_arena_dup(c->mem, key);
+    if (text.p)
+        rk_secret_wipe(text.p, text.n);
+    rk_buf_done(&text);
+    return rc;
+}
+
 static int run(const struct command *cmd, int argc, char **argv)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
@@ -412,6 +502,8 @@ static int run(const struct command *cmd, int argc, char **argv)
     size_t n;
     const struct rk_opt *table = options_table(mem, cmd->groups, &n);
 
+    if (foreign_args(&argc, argv, &err))
+        return complain(&err);
     if (rk_opts_load(&c.o, table, n, &c.v, mem, argc, argv, &c.n_rest, &c.help, &err))
         return complain(&err);
     if (c.help)
@@ -425,6 +517,10 @@ static int run(const struct command *cmd, int argc, char **argv)
         c.v.daemon.daemon_addr = c.v.cli.daemon_addr;
     if (cmd->groups & OPTIONS_CONNECT)
         c.v.daemon.setup_key = c.v.cli.setup_key;
+    if (cmd->groups & OPTIONS_CONNECT)
+        c.v.daemon.setup_key_file = c.v.cli.setup_key_file;
+    if (key_from_file(&c, cmd->groups, &err))
+        return complain(&err);
     return cmd->run(&c);
 }
 

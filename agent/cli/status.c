@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/utsname.h>
 
 static const json_t *at(const json_t *o, const char *name)
@@ -146,6 +147,70 @@ static void print_nameservers(FILE *out, const json_t *groups)
     (void)fprintf(out, "Nameservers: %zu/%zu Available\n", ok, json_array_size(groups));
 }
 
+/* ---- filter ---- */
+
+static bool in_list(const struct rk_strs *l, const char *value, bool labels)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        size_t n = l->items[i].n;
+
+        if (strncasecmp(value, l->items[i].p, n) == 0 && (!value[n] || (labels && value[n] == '.')))
+            return true;
+    }
+    return false;
+}
+
+static bool wanted(const json_t *p, const struct status_filter *f)
+{
+    if (f->ips->n && !in_list(f->ips, text(p, "netbirdIp"), false) &&
+        !in_list(f->ips, text(p, "netbirdIpv6"), false))
+        return false;
+    if (f->names->n && !in_list(f->names, text(p, "fqdn"), true))
+        return false;
+    if (f->status.n && (strlen(text(p, "status")) != f->status.n ||
+                        strncasecmp(text(p, "status"), f->status.p, f->status.n) != 0))
+        return false;
+    return !f->path.n || (strlen(text(p, "connectionType")) == f->path.n &&
+                          strncasecmp(text(p, "connectionType"), f->path.p, f->path.n) == 0);
+}
+
+static bool one_of(struct rk_str word, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (word.n == strlen(words[i]) && strncasecmp(word.p, words[i], word.n) == 0)
+            return true;
+    return !word.n;
+}
+
+bool cli_status_filter(json_t *status, const struct status_filter *f)
+{
+    static const char *const states[] = {"idle", "connecting", "connected"};
+    static const char *const paths[] = {"P2P", "Relayed"};
+    json_t *details = json_object_get(json_object_get(status, "peers"), "details");
+
+    if (!one_of(f->status, states, RK_ARRAY_LEN(states)) ||
+        !one_of(f->path, paths, RK_ARRAY_LEN(paths)))
+        return false;
+    for (size_t i = json_array_size(details); i-- > 0;)
+        if (!wanted(json_array_get(details, i), f))
+            (void)json_array_remove(details, i);
+    return true;
+}
+
+static void print_events(FILE *out, const json_t *events)
+{
+    const json_t *e;
+    size_t i;
+
+    (void)fprintf(out, "Events:%s\n", json_array_size(events) ? "" : " No events recorded");
+    json_array_foreach(events, i, e)
+    {
+        (void)fprintf(out, "  [%s] %s (%s)\n    Message: %s\n    Time: %s\n", text(e, "severity"),
+                      text(e, "category"), text(e, "id"), text(e, "userMessage"),
+                      text(e, "timestamp"));
+    }
+}
+
 void cli_status_print(FILE *out, const json_t *s, bool detail)
 {
     const json_t *peers = at(s, "peers"), *p;
@@ -164,12 +229,15 @@ void cli_status_print(FILE *out, const json_t *s, bool detail)
         (void)fprintf(out, "Peers detail:");
         json_array_foreach(at(peers, "details"), i, p) print_peer(out, p);
         (void)fprintf(out, "\n");
+        print_events(out, at(s, "events"));
     }
     (void)uname(&un);
     (void)fprintf(out, "OS: linux/%s\nDaemon version: %s\nCLI version: %s\nProfile: %s\n",
                   un.machine, text(s, "daemonVersion"), PACKAGE_VERSION, text(s, "profileName"));
     print_server(out, "Management", at(s, "management"), detail);
     print_server(out, "Signal", at(s, "signal"), detail);
+    if (detail && *text(s, "adminUrl"))
+        (void)fprintf(out, "Dashboard: %s\n", text(s, "adminUrl"));
     print_relays(out, at(s, "relays"), detail);
     print_nameservers(out, at(s, "dnsServers"));
     (void)fprintf(out, "FQDN: %s\nNetBird IP: %s\n", text(s, "fqdn"),

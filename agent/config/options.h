@@ -40,7 +40,7 @@ struct daemon_opts { /* open */
     struct rk_str wireguard_sockets;
     bool kernel_disabled;
     struct rk_str ca_file;
-    struct rk_str setup_key;
+    struct rk_str setup_key, setup_key_file;
     bool force_relay;
     struct rk_strs home_relays;
     int64_t dns_forwarder_port;
@@ -53,13 +53,17 @@ struct daemon_opts { /* open */
 struct cli_opts { /* open; one group of each kind of command in it */
     struct rk_str daemon_addr;
     /* up, login */
-    struct rk_str setup_key;
+    struct rk_str setup_key, setup_key_file;
     bool foreground;
     int64_t timeout_ms;
     /* status, networks */
     bool json, detail, ipv4, ipv6;
     struct rk_str check;
+    struct rk_strs filter_ips, filter_names;
+    struct rk_str filter_status, filter_path;
     bool append;
+    /* service */
+    struct rk_str service, root, service_env;
 };
 
 /** The tables; `at` counts from the start of the struct of the same group. */
@@ -80,6 +84,7 @@ enum {
     OPTIONS_CONNECT = 8, /* up, login */
     OPTIONS_STATUS = 16,
     OPTIONS_NETWORKS = 32,
+    OPTIONS_SERVICE = 64,
 };
 
 /** One table for the groups in the mask, with `at` counting from struct all_opts; an option in two

@@ -7,18 +7,22 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/os/files.h"
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
 #include "lib/base/num.h"
 
+#define STATE_COPY      ".copy"
 #define STATE_MAX_BYTES ((size_t)4 << 20)
 
 struct state {
     char *path;
+    char *copy; /* the same content in a second file */
     json_t *json;
     struct rk_log *log;
+    bool damaged;
 };
 
 static void set_aside(struct state *s)
@@ -27,34 +31,59 @@ static void set_aside(struct state *s)
 
     (void)snprintf(to, sizeof to, "%s.corrupted.%" PRId64, s->path, rk_unix_us() * 1000);
     (void)rename(s->path, to);
-    rk_log(s->log, RK_WARN, "state file is damaged, starting with an empty one", kv_z("kept", to));
+    rk_log(s->log, RK_WARN, "state file is damaged", kv_z("kept", to));
+}
+
+/* RK_NOT_FOUND: no such file. RK_INVALID: not one of ours. */
+static enum rk_code load(const char *path, json_t **out, struct rk_err *err)
+{
+    struct rk_buf text;
+    enum rk_code rc;
+
+    rk_buf_init(&text, STATE_MAX_BYTES);
+    rc = rk_file_read(path, 0, &text, err);
+    if (rc == RK_OK) {
+        *out = json_loadb(text.p ? text.p : "", text.n, 0, NULL);
+        if (!json_is_object(*out)) {
+            json_decref(*out);
+            *out = NULL;
+            rc = rk_fail(err, RK_INVALID, "%s is not a state file", path);
+        }
+    }
+    rk_buf_done(&text);
+    return rc;
 }
 
 struct state *state_open(const char *path, struct rk_log *log)
 {
     struct state *s = rk_calloc(1, sizeof *s);
+    size_t n = strlen(path) + sizeof STATE_COPY;
     struct rk_err err = {0};
-    struct rk_buf text;
     enum rk_code rc;
 
     s->path = rk_str_dupz(rk_str_z(path));
+    s->copy = rk_malloc(n);
+    (void)snprintf(s->copy, n, "%s" STATE_COPY, path);
     s->log = log;
-    rk_buf_init(&text, STATE_MAX_BYTES);
-    rc = rk_file_read(path, 0, &text, &err);
-    if (rc == RK_OK) {
-        s->json = json_loadb(text.p ? text.p : "", text.n, 0, NULL);
-        if (!json_is_object(s->json)) {
-            json_decref(s->json);
-            s->json = NULL;
-            set_aside(s);
-        }
-    } else if (rc != RK_NOT_FOUND) {
-        rk_log(log, RK_WARN, "state file is not readable, going on without it", KV_ERR(&err));
+    rc = load(path, &s->json, &err);
+    if (rc == RK_INVALID)
+        set_aside(s);
+    else if (rc && rc != RK_NOT_FOUND)
+        rk_log(log, RK_WARN, "state file is not readable", KV_ERR(&err));
+    if (rc && rc != RK_NOT_FOUND) {
+        s->damaged = load(s->copy, &s->json, NULL) != RK_OK;
+        rk_log(log, RK_WARN,
+               s->damaged ? "no copy of the state file either, looking for what can be found"
+                          : "going on with the copy of the state file");
     }
     if (!s->json)
         s->json = json_object();
-    rk_buf_done(&text);
     return s;
+}
+
+bool state_damaged(const struct state *s)
+{
+    return s->damaged;
 }
 
 void state_free(struct state *s)
@@ -63,6 +92,7 @@ void state_free(struct state *s)
         return;
     json_decref(s->json);
     free(s->path);
+    free(s->copy);
     free(s);
 }
 
@@ -85,5 +115,7 @@ void state_set(struct state *s, const char *name, json_t *value)
     if (!text || files_write(s->path, rk_str_z(text), 0600, &err))
         rk_log(s->log, RK_ERROR, "state file is not written: a crash would leave changes behind",
                kv_z("name", name), KV_ERR(&err));
+    else
+        (void)!files_write(s->copy, rk_str_z(text), 0600, NULL);
     free(text);
 }

@@ -9,6 +9,7 @@
 #define RK_AGENT_STATE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "lib/base/err.h"
 #include "lib/base/log.h"
@@ -23,9 +24,11 @@
 
 struct state;
 
-/** Read the file; a missing one is empty, one that is not JSON is set aside under another name.
- *  Owned: state_free. */
+/** Read the file; a missing one is empty. One that is not JSON is set aside under another name, and
+ *  its copy beside it is taken. Owned: state_free. */
 struct state *state_open(const char *path, struct rk_log *log);
+/** Neither file nor copy could be read: something may have been left that no file tells of. */
+bool state_damaged(const struct state *s);
 void state_free(struct state *s); /* accepts NULL; writes nothing */
 
 /** Value of a name; NULL when absent or null. Lends. */

@@ -68,6 +68,7 @@ struct app {
     struct mgmt_client_call_user call_user;
     struct mgmt_client_call *call;
     struct rk_timer *trim; /* until the start or a connection has settled */
+    struct events events;
     bool foreground;       /* see app_opts */
     struct rk_err end_err; /* why the foreground ends */
     bool quitting;
@@ -368,6 +369,7 @@ static enum rk_code start_run(struct app *a, struct rk_err *err)
                                 .tls = a->tls,
                                 .resolver = a->resolver,
                                 .profile = a->profile,
+                                .events = &a->events,
                                 .daemon = a->o};
     enum rk_code rc;
 
@@ -456,6 +458,7 @@ static json_t *status_json(struct app *a)
     set(o, "management",
         json_pack("{s:s%,s:b,s:s}", "url", s->management_url.p ? s->management_url.p : "",
                   s->management_url.n, "connected", 0, "error", err->msg));
+    set(o, "adminUrl", json_stringn(s->admin_url.p ? s->admin_url.p : "", s->admin_url.n));
     set(o, "signal", json_pack("{s:s,s:b,s:s}", "url", "", "connected", 0, "error", ""));
     set(o, "relays", json_pack("{s:i,s:i,s:[]}", "total", 0, "available", 0, "details"));
     set(o, "netbirdIp", json_string(""));
@@ -468,7 +471,7 @@ static json_t *status_json(struct app *a)
     set(o, "networks", json_array());
     set(o, "forwardingRules", json_integer(0));
     set(o, "dnsServers", json_array());
-    set(o, "events", json_array());
+    set(o, "events", events_json(&a->events));
     set(o, "lazyConnectionEnabled", json_false());
     set(o, "profileName", json_string("default"));
     set(o, "sshServer", json_pack("{s:b,s:[]}", "enabled", 0, "sessions"));
@@ -721,6 +724,20 @@ static void auto_connect(struct app *a, bool connect)
     }
 }
 
+/* No state file tells what an earlier run left: all that goes by fixed names, then. The sysctls'
+ * former values are lost. */
+static void assume_all(struct app *a)
+{
+    const struct daemon_opts *d = a->o;
+
+    rk_log(a->log, RK_WARN,
+           "rules, routes and firewall of an earlier run are removed if there are "
+           "any; changed sysctls stay as they are");
+    state_set(a->state, STATE_ROUTES, json_pack("{s:i}", "table", (int)ROUTE_TABLE_OVERLAY));
+    state_set(a->state, STATE_FIREWALL,
+              json_pack("{s:s%}", "table", d->nft_table.p, d->nft_table.n));
+}
+
 static enum rk_code open_all(struct app *a, const struct app_opts *opts, struct rk_err *err)
 {
     struct dns_resolver_opts names = {.log = a->log, .backup = opts->resolv_backup};
@@ -748,6 +765,8 @@ static enum rk_code open_all(struct app *a, const struct app_opts *opts, struct 
     names.loop = a->loop;
     a->resolver = dns_resolver_new(&names);
     a->state = state_open(opts->state_path, a->log);
+    if (state_damaged(a->state))
+        assume_all(a);
     recover(a->state, a->route, connects(a, opts->connect) && !a->o->setup_key.n, a->log);
     return RK_OK;
 }
@@ -774,6 +793,7 @@ enum rk_code app_run(const struct app_opts *opts, struct rk_err *err)
         rk_loop_free(a.loop);
     }
     state_free(a.state);
+    events_done(&a.events);
     tls_ctx_free(a.tls);
     nl_close(a.route);
     if (rc == RK_OK && a.end_err.code)

@@ -207,6 +207,7 @@ static void on_login(struct login_user *u, const Management__LoginResponse *msg,
                                .resolver = r->o.resolver,
                                .profile = r->o.profile,
                                .daemon = r->o.daemon,
+                               .events = r->o.events,
                                .marks = want_marks(r)};
     struct rk_err why = {0};
 

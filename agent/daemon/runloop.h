@@ -49,6 +49,7 @@ struct runloop_opts { /* copied; handles and texts borrowed until ended */
     struct dns_resolver *resolver; /* for all look-ups of the loop */
     const struct profile *profile;
     const struct daemon_opts *daemon;
+    struct events *events; /* may be NULL */
 };
 
 /** Can be stopped from now on, also before start. Owned. */

@@ -186,6 +186,7 @@ static enum rk_code udp_socket(const struct dns_ask *a, const struct rk_addr *to
 
     if (fd < 0)
         return rk_fail_errno(err, RK_UNAVAILABLE, errno, "socket");
+    net_way(&to->ip, true);
     if ((a->o.fwmark &&
          setsockopt(fd, SOL_SOCKET, SO_MARK, &a->o.fwmark, sizeof a->o.fwmark) != 0) ||
         connect(fd, (const struct sockaddr *)&sa, len) != 0) {

@@ -10,35 +10,19 @@
 #include "agent/client/meta.h"
 #include "agent/config/version.h"
 #include "agent/engine/engine_priv.h"
+#include "agent/os/link.h"
 #include "agent/os/route.h"
 #include "lib/base/id.h"
 #include "lib/base/num.h"
 #include "lib/grpc/status.h"
 #include "schema/pb_arena.h"
 
-/* How often the device is compared with what it should be. */
-#define RECONCILE_MS    30000
 #define LOGIN_MAX_BYTES ((size_t)4 << 20)
 /* Prefixes that ICE is told of; beyond them a path through the tunnel itself may be tried. */
 #define ENGINE_OVERLAY_MAX 256
 #define PROTO_HTTPS        MANAGEMENT__HOST_CONFIG__PROTOCOL__HTTPS
 
 static void tear_down(void *arg);
-
-void engine_changed(struct engine *e)
-{
-    if (e->phase == ENGINE_RUNNING)
-        e->user->ops->changed(e->user);
-}
-
-void engine_end(struct engine *e, const struct rk_err *why)
-{
-    if (e->phase != ENGINE_RUNNING || e->over)
-        return;
-    e->over = true;
-    rk_log(e->log, RK_INFO, "engine cannot go on", KV_ERR(why));
-    e->user->ops->ended(e->user, why);
-}
 
 static void fail_start(struct engine *e, const struct rk_err *err)
 {
@@ -245,12 +229,37 @@ static void host_lost(struct host_user *u, const struct rk_err *why)
         engine_end(e, why);
 }
 
-static void host_moved(struct host_user *u)
+/* Connections from addresses that are gone are made anew at once, and peers are offered the new
+ * ones; what still works stays, tunnels above all. */
+static void host_moved(struct host_user *u, bool slept)
 {
-    engine_network_changed(rk_container_of(u, struct engine, host_user));
+    struct engine *e = rk_container_of(u, struct engine, host_user);
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct link_addr_list addrs = {0};
+    struct rk_ip *own;
+    size_t n = 0;
+
+    if (e->phase != ENGINE_RUNNING || link_addrs(e->o.route, 0, mem, &addrs, NULL))
+        return;
+    own = rk_new_n(mem, struct rk_ip, addrs.n + 1);
+    for (size_t i = 0; i < addrs.n && !slept; i++)
+        own[n++] = addrs.items[i].prefix.ip;
+    rk_log(e->log, RK_INFO, "the network of this host has changed");
+    mgmt_client_network(e->o.mgc, own, n);
+    signal_client_network(e->scl, own, n);
+    relay_client_network(e->rcl, own, n);
+    peer_conn_env_network_changed(e->env);
+}
+
+static void host_trouble(struct host_user *u, const char *text)
+{
+    struct engine *e = rk_container_of(u, struct engine, host_user);
+
+    events_add(e->o.events, EVENT_WARNING, EVENT_SYSTEM, "%s", text);
 }
 
 static const struct host_ops HOST_OPS = {.peer = host_peer,
+                                         .trouble = host_trouble,
                                          .carry = host_carry,
                                          .carried = host_carried,
                                          .lost = host_lost,
@@ -479,30 +488,13 @@ static void job_refused(struct mgmt_client_stream_user *u, int status, const str
 static const struct mgmt_client_stream_ops JOB_OPS = {
     .hello = job_hello, .message = job_message, .refused = job_refused};
 
-static void reconcile(void *arg)
-{
-    struct engine *e = arg;
-    struct rk_err err = {0};
-    size_t fixed = 0;
-
-    if (e->phase != ENGINE_RUNNING)
-        return;
-    if (wg_peers_reconcile(e->wg, e->dev, &fixed, &err))
-        rk_log(e->log, RK_WARN, "interface is not checked", KV_ERR(&err));
-    else if (fixed)
-        rk_log(e->log, RK_WARN, "peers of the interface were changed by somebody, corrected",
-               kv_i64("peers", (int64_t)fixed));
-    host_check(e->host);
-    rk_timer_start(e->o.loop, &e->timer, RECONCILE_MS, reconcile, e);
-}
-
 static void start_streams(struct engine *e)
 {
     e->sync_user.ops = &SYNC_OPS;
     e->job_user.ops = &JOB_OPS;
     e->sync = mgmt_client_stream(e->o.mgc, MGMT_CLIENT_SYNC, &e->sync_user);
     e->job = mgmt_client_stream(e->o.mgc, MGMT_CLIENT_JOB, &e->job_user);
-    rk_timer_start(e->o.loop, &e->timer, RECONCILE_MS, reconcile, e);
+    engine_reconcile_start(e);
 }
 
 /* ---- start and stop ---- */
@@ -655,10 +647,4 @@ void engine_free(struct engine *e)
 struct host *engine_host(struct engine *e)
 {
     return e->host;
-}
-
-void engine_network_changed(struct engine *e)
-{
-    if (e->phase == ENGINE_RUNNING)
-        peer_conn_env_network_changed(e->env);
 }

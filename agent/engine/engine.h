@@ -22,6 +22,7 @@
 #include "agent/config/profile.h"
 #include "agent/config/state.h"
 #include "agent/dns/resolver.h"
+#include "agent/engine/events.h"
 #include "agent/engine/host.h"
 #include "agent/os/nl.h"
 #include "lib/base/log.h"
@@ -57,7 +58,8 @@ struct engine_opts { /* copied; handles and texts borrowed until stopped */
     struct dns_resolver *resolver;
     const struct profile *profile;
     const struct daemon_opts *daemon;
-    bool marks; /* sockets are marked and policy rules work */
+    struct events *events; /* may be NULL */
+    bool marks;            /* sockets are marked and policy rules work */
 };
 
 /** login: the answer to start from; what is needed of it is copied. Owned. Errors: RK_BAD_REQUEST
@@ -81,8 +83,5 @@ void engine_status(struct engine *e, json_t *out);
 
 /** Networks behind peers are there; also what names of domain routes resolve to. Lent. */
 struct host *engine_host(struct engine *e);
-
-/** For the network monitor: the way to the internet has changed. */
-void engine_network_changed(struct engine *e);
 
 #endif

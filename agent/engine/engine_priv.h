@@ -113,9 +113,13 @@ struct engine {
     struct rk_timer *timer;    /* reconcile, and the steps of starting and stopping */
 };
 
-/* engine.c */
+/* tell.c */
 void engine_end(struct engine *e, const struct rk_err *why);
 void engine_changed(struct engine *e);
+/* reconcile.c */
+void engine_reconcile_start(struct engine *e);
+/** The device did not take something: compare and correct it soon. */
+void engine_reconcile_soon(struct engine *e);
 
 /* map.c: one message of the Sync stream, in the order that agent.md 3.3 gives. */
 void engine_apply_sync(struct engine *e, struct rk_str plain);

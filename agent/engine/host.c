@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/engine/host_priv.h"
 #include "agent/os/link.h"
@@ -16,10 +17,13 @@
 #define MEND_WAIT_FIRST_MS 100
 #define MEND_WAIT_MAX_MS   30000
 
-void host_save_sysctls(struct host *h)
-{
-    state_set(h->o.state, STATE_SYSCTL, h->sysctls.n ? sysctls_json(&h->sysctls) : NULL);
-}
+/* A change of the network is over when nothing came for so long; at the latest after the second. */
+#define MOVE_SETTLE_MS   300
+#define MOVE_WAIT_MAX_MS 3000
+
+/* Connections outlive a nap of a few seconds. */
+#define SLEEP_LOOK_MS 5000
+#define SLEEP_MIN_MS  5000
 
 /* ---- the link ---- */
 
@@ -59,8 +63,7 @@ static bool link_mend(struct host *h, bool *mended)
     if (*mended && link_set(h->o.route, h->ifindex, true, mtu, &err))
         rk_log(h->o.log, RK_WARN, "interface is not set up again", KV_ERR(&err));
     else if (*mended)
-        rk_log(h->o.log, RK_WARN, "somebody changed the interface, set up again",
-               kv_z("name", host_iface(h)));
+        host_trouble(h, "somebody changed the interface %s, set up again", host_iface(h));
     if (set_addrs(h, &err))
         rk_log(h->o.log, RK_WARN, "addresses of the interface are not as they should be",
                KV_ERR(&err));
@@ -81,8 +84,7 @@ static void mend(struct host *h, unsigned kinds)
     if (kinds & (NETMON_ROUTE | NETMON_OWN))
         routes = host_routes_mend(h);
     if (rules || routes)
-        rk_log(h->o.log, RK_WARN, "somebody removed rules or routes of the overlay, put back",
-               kv_i64("rules", (int64_t)rules), kv_i64("routes", (int64_t)routes));
+        host_trouble(h, "somebody removed rules or routes of the overlay, put back");
     if (kinds & NETMON_FIREWALL && host_firewall_mend(h))
         mended = true;
     if (kinds & NETMON_LINK && h->r.on && h->o.marks)
@@ -109,12 +111,96 @@ static void on_mend_timer(void *arg)
         mend(h, kinds);
 }
 
-void host_mend_soon(struct host *h, unsigned kinds)
-{
-    int64_t wait = h->mend_at_ms - rk_loop_now_ms(h->o.loop);
+/* ---- the host's own network ---- */
 
-    h->pending |= kinds;
-    rk_timer_start(h->o.loop, &h->mend_timer, wait > 0 ? wait : 0, on_mend_timer, h);
+static uint64_t add_bytes(uint64_t sum, const void *p, size_t n)
+{
+    const uint8_t *b = p;
+
+    for (size_t i = 0; i < n; i++)
+        sum = (sum ^ b[i]) * UINT64_C(0x100000001b3);
+    return sum;
+}
+
+/* Addresses of other links and default routes. Their order does not count: each is summed up. */
+static uint64_t network_picture(struct host *h)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct link_addr_list addrs = {0};
+    uint64_t sum = 0;
+
+    (void)!link_addrs(h->o.route, 0, mem, &addrs, NULL);
+    for (size_t i = 0; i < addrs.n; i++) {
+        const struct link_addr *a = &addrs.items[i];
+
+        if (a->index == h->ifindex || rk_ip_is_loopback(&a->prefix.ip) ||
+            rk_ip_is_link_local(&a->prefix.ip))
+            continue;
+        sum += add_bytes(a->index, &a->prefix, sizeof a->prefix);
+    }
+    for (uint8_t family = 4; family <= 6; family += 2) {
+        struct kernel_route_list list = {0};
+
+        (void)!kernel_route_list(h->o.route, family, ROUTE_TABLE_MAIN, mem, &list, NULL);
+        for (size_t i = 0; i < list.n; i++)
+            if (!list.items[i].dst.bits && list.items[i].protocol != ROUTE_PROTOCOL_OWN)
+                sum += add_bytes(list.items[i].ifindex + 1, &list.items[i].gateway,
+                                 sizeof list.items[i].gateway);
+    }
+    return sum;
+}
+
+static void on_moved(void *arg)
+{
+    struct host *h = arg;
+    uint64_t now = network_picture(h);
+
+    h->moving_since_ms = 0;
+    if (now == h->network)
+        return;
+    h->network = now;
+    host_bypass_again(h);
+    if (h->o.settings->network_monitor)
+        h->user->ops->moved(h->user, false);
+}
+
+/* An address and its routes come one after the other. */
+static void moving(struct host *h)
+{
+    int64_t now = rk_loop_now_ms(h->o.loop), left;
+
+    if (!h->moving_since_ms)
+        h->moving_since_ms = now;
+    left = h->moving_since_ms + MOVE_WAIT_MAX_MS - now;
+    rk_timer_start(h->o.loop, &h->move_timer, rk_max_i64(0, rk_min_i64(left, MOVE_SETTLE_MS)),
+                   on_moved, h);
+}
+
+/* The boot clock goes on while the host sleeps, the monotonic one does not. */
+static int64_t slept_ms(void)
+{
+    struct timespec boot = {0}, mono = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &mono);
+    (void)clock_gettime(CLOCK_BOOTTIME, &boot);
+    return (boot.tv_sec - mono.tv_sec) * 1000 + (boot.tv_nsec - mono.tv_nsec) / 1000000;
+}
+
+static void look_for_sleep(void *arg)
+{
+    struct host *h = arg;
+    int64_t now = slept_ms();
+
+    if (now - h->sleep_ms > SLEEP_MIN_MS) {
+        rk_log(h->o.log, RK_INFO, "this host has slept, connecting anew",
+               kv_i64("for_ms", now - h->sleep_ms));
+        host_check(h);
+        h->network = network_picture(h);
+        host_bypass_again(h);
+        h->user->ops->moved(h->user, true);
+    }
+    h->sleep_ms = now;
+    rk_timer_start(h->o.loop, &h->sleep_timer, SLEEP_LOOK_MS, look_for_sleep, h);
 }
 
 static void on_news(struct netmon_user *u, unsigned kinds)
@@ -125,10 +211,8 @@ static void on_news(struct netmon_user *u, unsigned kinds)
         return;
     if (kinds & (NETMON_OWN | NETMON_LINK | NETMON_RULE | NETMON_ROUTE | NETMON_FIREWALL))
         host_mend_soon(h, kinds);
-    if (kinds & (NETMON_DEFAULT | NETMON_ADDR)) {
-        host_bypass_again(h);
-        h->user->ops->moved(h->user);
-    }
+    if (kinds & (NETMON_DEFAULT | NETMON_ADDR))
+        moving(h);
 }
 
 void host_check(struct host *h)
@@ -145,6 +229,7 @@ struct host *host_new(const struct host_opts *o, struct host_user *u)
 
     h->o = *o;
     h->user = u;
+    h->on_mend = on_mend_timer;
     h->r.presence = -1;
     h->mend_wait_ms = MEND_WAIT_FIRST_MS;
     h->last_mend_ms = -MEND_WAIT_MAX_MS;
@@ -186,6 +271,9 @@ enum rk_code host_up(struct host *h, uint32_t ifindex, const struct rk_prefix *v
     h->mon_user.changed = on_news;
     if (rc == RK_OK && netmon_open(h->o.loop, &mon, &h->mon_user, &h->mon, err))
         rk_log(h->o.log, RK_WARN, "changes of the network are seen late", KV_ERR(err));
+    h->network = network_picture(h);
+    h->sleep_ms = slept_ms();
+    rk_timer_start(h->o.loop, &h->sleep_timer, SLEEP_LOOK_MS, look_for_sleep, h);
     return rc;
 }
 
@@ -196,6 +284,8 @@ void host_down(struct host *h, bool keep)
     netmon_close(h->mon);
     h->mon = NULL;
     rk_timer_cancel(&h->mend_timer);
+    rk_timer_cancel(&h->move_timer);
+    rk_timer_cancel(&h->sleep_timer);
     host_routes_down(h, keep);
     sysctls_undo(&h->sysctls);
     host_save_sysctls(h);

@@ -44,8 +44,11 @@ struct host_ops {
     void (*carried)(struct host_user *u);
     /** The interface was deleted, replaced or renamed: stop. Once. */
     void (*lost)(struct host_user *u, const struct rk_err *why);
-    /** The way to the internet has changed: default route, addresses. */
-    void (*moved)(struct host_user *u);
+    /** Something of the map that is not applied, or that others have changed here: for people. */
+    void (*trouble)(struct host_user *u, const char *text);
+    /** The host's own addresses or default routes have changed (--network-monitor), or the host has
+     *  slept: none of its connections may live. Bursts are over by then. */
+    void (*moved)(struct host_user *u, bool slept);
 };
 
 struct host_opts { /* copied; handles and texts borrowed until freed */

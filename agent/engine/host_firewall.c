@@ -242,6 +242,9 @@ enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map
     h->f.mem = keep;
     h->f.sets = sets;
     names_prune(&h->f);
+    if (stats.skipped)
+        host_trouble(h, "%zu firewall rules of the network map cannot be used and are left out",
+                     stats.skipped);
     if (stats.routes)
         forwarding_up(h);
     return rc;
@@ -281,7 +284,7 @@ static bool put_back(struct host *h)
         rk_log(h->o.log, RK_ERROR, "somebody changed our firewall and it cannot be put back",
                KV_ERR(&err));
     else
-        rk_log(h->o.log, RK_WARN, "somebody changed our firewall, put back");
+        host_trouble(h, "somebody changed our firewall, put back");
     return true;
 }
 

@@ -62,6 +62,11 @@ struct host {
     int64_t mend_at_ms, last_mend_ms;
     int64_t mend_wait_ms;
     struct rk_timer *mend_timer;
+    rk_timer_fn *on_mend;    /* of host.c */
+    uint64_t network;        /* addresses and default routes, as a number */
+    int64_t moving_since_ms; /* 0: not */
+    int64_t sleep_ms;        /* what the host has slept since it was started */
+    struct rk_timer *move_timer, *sleep_timer;
     struct host_routes r;
     struct host_firewall f;
 };
@@ -71,7 +76,10 @@ static inline const char *host_iface(const struct host *h)
     return h->o.settings->interface_name.p;
 }
 
+/* host_common.c */
 void host_save_sysctls(struct host *h);
+/** Log it, and tell the owner for people. */
+__attribute__((format(printf, 2, 3))) void host_trouble(struct host *h, const char *format, ...);
 /** Compare and mend parts (NETMON_…) on a later turn. */
 void host_mend_soon(struct host *h, unsigned kinds);
 

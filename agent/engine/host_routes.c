@@ -127,8 +127,7 @@ void host_routes_up(struct host *h)
 
     if (!want_routes(h))
         return;
-    state_set(h->o.state, STATE_ROUTES,
-              json_pack("{s:i,s:b}", "table", (int)ROUTE_TABLE_OVERLAY, "legacy", !h->o.marks));
+    state_set(h->o.state, STATE_ROUTES, json_pack("{s:i}", "table", (int)ROUTE_TABLE_OVERLAY));
     h->r.presence = presence_open(host_iface(h));
     if (!h->o.marks) { /* routes go to the main table */
         if (!others_present())
@@ -491,8 +490,7 @@ enum rk_code host_routes_load(struct host *h, const Management__NetworkMap *map,
         h->r.set = route_set_new(&o, state_get(h->o.state, STATE_SELECTED));
     rc = route_set_load(h->r.set, map, &left_out, err);
     if (left_out)
-        rk_log(h->o.log, RK_WARN, "some routes of the map cannot be used",
-               kv_i64("routes", (int64_t)left_out));
+        host_trouble(h, "%zu routes of the network map cannot be used and are left out", left_out);
     return rc;
 }
 
@@ -525,22 +523,17 @@ enum rk_code host_select(struct host *h, const struct rk_str *ids, size_t n, boo
 /* ---- the end ---- */
 
 /* Rules and table go with the last agent of this namespace. */
-static enum rk_code remove_all(struct nl_sock *route, bool legacy, struct rk_err *err)
+static enum rk_code remove_all(struct nl_sock *route, struct rk_err *err)
 {
-    enum rk_code rc, flushed;
+    enum rk_code rc, one;
 
     if (others_present())
         return RK_OK;
-    if (legacy)
-        return kernel_route_flush_own(route, err);
-    rc = rule_overlay_remove(route, err);
-    flushed = kernel_route_flush(route, ROUTE_TABLE_OVERLAY, err);
-    return rc ? rc : flushed;
-}
-
-static bool was_legacy(const struct state *s)
-{
-    return json_is_true(json_object_get(state_get(s, STATE_ROUTES), "legacy"));
+    rc = kernel_route_flush_own(route, err);
+    one = rule_overlay_remove(route, err);
+    rc = one ? one : rc;
+    one = kernel_route_flush(route, ROUTE_TABLE_OVERLAY, err);
+    return one ? one : rc;
 }
 
 void host_release(struct nl_sock *route, struct state *state, struct rk_log *log)
@@ -549,7 +542,7 @@ void host_release(struct nl_sock *route, struct state *state, struct rk_log *log
 
     if (!state_get(state, STATE_ROUTES))
         return;
-    if (remove_all(route, was_legacy(state), &err))
+    if (remove_all(route, &err))
         rk_log(log, RK_WARN, "routes are not all removed", KV_ERR(&err));
     else
         state_set(state, STATE_ROUTES, NULL);

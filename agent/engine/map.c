@@ -185,9 +185,12 @@ static void send_meta(struct engine *e)
 
 static void log_step(struct engine *e, const char *what, enum rk_code rc, const struct rk_err *err)
 {
-    if (rc)
-        rk_log(e->log, RK_WARN, "part of the network map is not applied", kv_z("part", what),
-               KV_ERR(err));
+    if (!rc)
+        return;
+    rk_log(e->log, RK_WARN, "part of the network map is not applied", kv_z("part", what),
+           KV_ERR(err));
+    events_add(e->o.events, EVENT_ERROR, EVENT_NETWORK,
+               "part of the network map is not applied: %s: %s", what, err->msg);
 }
 
 static void apply_map(struct engine *e, const Management__NetworkMap *map)

@@ -38,9 +38,14 @@ struct route_peer engine_route_peer(struct engine *e, const struct rk_key *key)
 
 static enum rk_code flush(struct engine *e, struct rk_err *err)
 {
+    enum rk_code rc;
+
     if (e->phase == ENGINE_STOPPING || !e->dev)
         return RK_OK; /* the device goes as a whole */
-    return wg_peers_flush(e->wg, e->dev, err);
+    rc = wg_peers_flush(e->wg, e->dev, err);
+    if (rc)
+        engine_reconcile_soon(e);
+    return rc;
 }
 
 static enum rk_code wg_set(struct peer_conn_user *u, const struct rk_addr *endpoint,
@@ -257,7 +262,7 @@ static struct wanted *read_list(struct engine *e, struct rk_arena *mem,
                                 const Management__NetworkMap *map, size_t *n_out)
 {
     struct wanted *list = rk_new_n(mem, struct wanted, map->n_remotepeers + 1);
-    size_t n = 0, kept = 0;
+    size_t n = 0, kept = 0, bad = 0;
 
     for (size_t i = 0; i < map->n_remotepeers && !map->remotepeersisempty; i++) {
         struct wanted w = {.msg = map->remotepeers[i]};
@@ -266,6 +271,7 @@ static struct wanted *read_list(struct engine *e, struct rk_arena *mem,
             !read_allowed(e, mem, &w)) {
             rk_log(e->log, RK_WARN, "peer of the map cannot be used, leaving it out",
                    kv_z("peer", w.msg->wgpubkey), kv_z("fqdn", w.msg->fqdn));
+            bad++;
             continue;
         }
         if (!rk_key_eq(&w.key, &e->own_key))
@@ -275,6 +281,10 @@ static struct wanted *read_list(struct engine *e, struct rk_arena *mem,
     for (size_t i = 0; i < n; i++)
         if (!kept || memcmp(list[kept - 1].key.b, list[i].key.b, RK_KEY_SIZE) != 0)
             list[kept++] = list[i];
+    if (bad || kept < n)
+        events_add(e->o.events, EVENT_WARNING, EVENT_NETWORK,
+                   "%zu peers of the network map cannot be used, %zu are named twice", bad,
+                   n - kept);
     *n_out = kept;
     return list;
 }

@@ -55,6 +55,8 @@ enum rk_code wg_uapi_apply(struct wg_uapi *u, const struct wg_change *c,
                            struct rk_err *err) RK_MUST;
 enum rk_code wg_uapi_read(struct wg_uapi *u, struct rk_arena *mem, struct wg_state *out,
                           struct rk_err *err) RK_MUST;
+/** For how long it has not answered; 0: it answers. Meanwhile most questions fail at once. */
+int64_t wg_uapi_silent_ms(const struct wg_uapi *u);
 
 /** Start the daemon in the foreground for an interface; it is told to end when our thread ends.
  *  *pidfd becomes readable when it has ended. */

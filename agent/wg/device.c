@@ -25,6 +25,8 @@
 #define START_TIMEOUT_MS 10000
 /* Time to end by itself before it is killed. */
 #define STOP_TIMEOUT_MS 5000
+/* Without an answer for so long it will not come back. */
+#define HUNG_MS 10000
 
 enum phase { OPENING, OPEN, CLOSING };
 
@@ -299,6 +301,24 @@ void wg_device_close(struct wg_device *d)
 
 /* ---- use ---- */
 
+static void tell_hung(void *arg)
+{
+    struct wg_device *d = arg;
+    struct rk_err err = {0};
+
+    (void)rk_fail(&err, RK_TIMEOUT, "%s hangs", d->program);
+    if (d->phase == OPEN)
+        d->user->ops->lost(d->user, &err);
+}
+
+/* A daemon that does not answer for long is given up. */
+static enum rk_code watched(struct wg_device *d, enum rk_code rc)
+{
+    if (rc == RK_TIMEOUT && wg_uapi_silent_ms(d->uapi) > HUNG_MS)
+        rk_timer_start(d->loop, &d->timer, 0, tell_hung, d);
+    return rc;
+}
+
 enum rk_code wg_device_apply(struct wg_device *d, const struct wg_change *c, struct rk_err *err)
 {
     if (d->phase != OPEN)
@@ -306,7 +326,7 @@ enum rk_code wg_device_apply(struct wg_device *d, const struct wg_change *c, str
     if (d->own)
         return wgo_apply(d->own, c, err);
     return d->mode == WG_KERNEL ? wg_kernel_apply(d->kernel, c, err)
-                                : wg_uapi_apply(d->uapi, c, err);
+                                : watched(d, wg_uapi_apply(d->uapi, c, err));
 }
 
 enum rk_code wg_device_read(struct wg_device *d, struct rk_arena *mem, struct wg_state *out,
@@ -317,7 +337,7 @@ enum rk_code wg_device_read(struct wg_device *d, struct rk_arena *mem, struct wg
     if (d->own)
         return wgo_read(d->own, mem, out, err);
     return d->mode == WG_KERNEL ? wg_kernel_read(d->kernel, mem, out, err)
-                                : wg_uapi_read(d->uapi, mem, out, err);
+                                : watched(d, wg_uapi_read(d->uapi, mem, out, err));
 }
 
 const char *wg_device_name(const struct wg_device *d)

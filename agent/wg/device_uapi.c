@@ -17,14 +17,19 @@
 #include <unistd.h>
 
 #include "agent/wg/backend.h"
+#include "lib/base/num.h"
 
 /* An answer this large is ten thousand peers with a hundred routes each. */
 #define ANSWER_MAX_BYTES ((size_t)64 << 20)
-/* The daemon lives on this host; it answers within milliseconds unless it is stuck. */
-#define ANSWER_TIMEOUT_S 3
+/* The daemon lives on this host; it answers within milliseconds unless it is stuck. Our loop waits
+ * for it, so one that is stuck is asked only now and then. */
+#define ANSWER_TIMEOUT_S 1
+#define SILENT_PAUSE_MS  2000
 
 struct wg_uapi {
     int fd;
+    int64_t silent_since_ms; /* 0: it answers */
+    int64_t ask_again_ms;
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
 };
 
@@ -87,7 +92,8 @@ static enum rk_code send_all(int fd, struct rk_str s, struct rk_err *err)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return rk_fail_errno(err, RK_UNAVAILABLE, errno, "wireguard daemon: send");
+            return rk_fail_errno(err, errno == EAGAIN ? RK_TIMEOUT : RK_UNAVAILABLE, errno,
+                                 "wireguard daemon: send");
         s = rk_str_sub(s, (size_t)n, s.n);
     }
     return RK_OK;
@@ -120,9 +126,13 @@ static enum rk_code receive(int fd, struct rk_buf *in, struct rk_err *err)
 static enum rk_code ask(struct wg_uapi *u, struct rk_str text, struct rk_arena *mem,
                         struct wg_state *out, struct rk_err *err)
 {
+    int64_t now = rk_mono_ms();
     struct rk_buf in;
     enum rk_code rc;
 
+    if (u->silent_since_ms && now < u->ask_again_ms)
+        return rk_fail(err, RK_TIMEOUT, "the wireguard daemon has not answered for %lld s",
+                       (long long)((now - u->silent_since_ms) / 1000));
     if (u->fd < 0) {
         rc = open_socket(u, err);
         if (rc)
@@ -132,6 +142,11 @@ static enum rk_code ask(struct wg_uapi *u, struct rk_str text, struct rk_arena *
     rc = send_all(u->fd, text, err);
     if (rc == RK_OK)
         rc = receive(u->fd, &in, err);
+    if (rc != RK_TIMEOUT)
+        u->silent_since_ms = 0;
+    else if (!u->silent_since_ms)
+        u->silent_since_ms = now;
+    u->ask_again_ms = rk_mono_ms() + SILENT_PAUSE_MS;
     if (rc) {
         (void)close(u->fd);
         u->fd = -1;
@@ -169,6 +184,11 @@ enum rk_code wg_uapi_apply(struct wg_uapi *u, const struct wg_change *c, struct 
     rk_secret_wipe(text.p, text.n);
     rk_buf_done(&text);
     return rc;
+}
+
+int64_t wg_uapi_silent_ms(const struct wg_uapi *u)
+{
+    return u->silent_since_ms ? rk_mono_ms() - u->silent_since_ms : 0;
 }
 
 enum rk_code wg_uapi_read(struct wg_uapi *u, struct rk_arena *mem, struct wg_state *out,
