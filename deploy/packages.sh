@@ -15,6 +15,8 @@ PACKAGES_TEST="clang libclang-rt-14-dev clang-format clang-tidy valgrind pmccabe
 python3-grpcio python3-grpc-tools python3-nacl python3-protobuf python3-jsonschema postgresql sqlite3
 wireguard-go wireguard-tools bind9-dnsutils nghttp2-client socat git xz-utils chromium chromium-driver systemd prometheus pebble"
 
+PACKAGES_VM="qemu-system-x86 busybox-static cpio kmod wireguard-tools"
+
 PACKAGES_CONTAINER="docker.io docker-compose debootstrap"
 
 packages_missing() { # PACKAGE…: print those that are not installed

@@ -31,6 +31,7 @@ Only when named:
   container    image and compose files in a container engine of its own
   tsan         unit and func under the thread sanitizer
   long         soaks
+  vm           agents on the kernel's WireGuard, in a Debian kernel under qemu (ten minutes)
 Logs are under $build.
 EOF
 }
@@ -40,7 +41,7 @@ for arg in "$@"; do
     case $arg in
     -h | --help) usage; exit 0 ;;
     --no-install) install=0 ;;
-    style | unit | wire | fuzz-replay | map-cases | func | contract | netns | systemd | interop | clang | dist | tsan | long | container)
+    style | unit | wire | fuzz-replay | map-cases | func | contract | netns | systemd | interop | clang | dist | tsan | long | container | vm)
         suites+=("$arg") ;;
     *) echo "run.sh: unknown suite $arg; see --help" >&2; exit 2 ;;
     esac
@@ -214,6 +215,12 @@ suite_tsan() {
     configure_build tsan CC="$(cc gcc)" CFLAGS='-O1 -g' --enable-sanitize=thread ||
         { result 1 "tsan/build" "$build/tsan.log"; return; }
     run_automake tsan tsan/ tests/unit/ tests/func/
+}
+
+suite_vm() {
+    # shellcheck disable=SC2086
+    [ $install = 0 ] || packages_install $PACKAGES_VM
+    need_plain && TEST_TIMEOUT=1800 run_scripts vm
 }
 
 suite_long() {

@@ -36,6 +36,10 @@ fail() { # REASON: with the last lines of every log
     exit 1
 }
 
+has() { # GREP_ARGUMENT…: grep -q that reads to the end; else the writer's end fails the pipeline
+    grep "$@" >/dev/null
+}
+
 need_root() {
     [ "$(id -u)" = 0 ] || skip "needs root for network namespaces"
     [ -c /dev/net/tun ] || skip "needs /dev/net/tun"

@@ -59,6 +59,22 @@ nodes_wait 10 status_is Idle || fail "the daemon connected in spite of --disable
 [ "$(tables)" = 0 ] || fail "tables left: $(topo_in la nft list tables)"
 nodes_log "an idle start has removed everything"
 
+# the same when the state file is damaged, and when its copy is too
+for what in file both; do
+    la "$ROOK" up >/dev/null || fail "up"
+    nodes_wait 10 nodes_ping la "$b" || fail "no ping after up"
+    nodes_agent_stop a KILL
+    [ "$(rules)" = 2 ] || fail "this test needs something left behind"
+    echo '{"policy_route_state": {"tab' >"$NODES_DIR/a/lib/state.json"
+    [ $what = file ] || echo nonsense >"$NODES_DIR/a/lib/state.json.copy"
+    start_daemon
+    nodes_wait 10 status_is Idle || fail "the daemon does not start with a damaged state file"
+    [ "$(rules)" = 0 ] || fail "damaged state ($what): rules left: $(topo_in la ip rule)"
+    [ "$(tables)" = 0 ] || fail "damaged state ($what): tables left: $(topo_in la nft list tables)"
+    [ -n "$(ls "$NODES_DIR/a/lib/" | grep corrupted)" ] || fail "the damaged file was not kept"
+done
+nodes_log "a damaged state file does not keep anything from being removed"
+
 la "$ROOK" up --disable-auto-connect=false >/dev/null || fail "up"
 nodes_wait 10 nodes_ping la "$b" || fail "no ping after up"
 la "$ROOK" down >/dev/null || fail "down"

@@ -10,6 +10,7 @@ need_program ROOKERY
 
 FAR=203.0.113.9
 la() { nodes_in la a "$@"; }
+shown=
 start_daemon() {
     (nodes_exec la a "$ROOK" service run) >>"$NODES_DIR/a/log" 2>&1 &
     echo $! >"$NODES_DIR/a/pid"
@@ -21,12 +22,12 @@ count_anew() {
 }
 rules_of() { topo_in la ip "$1" rule | grep -c -e '^105:' -e '^110:'; }
 rules_are() { [ "$(rules_of -4)" = "$1" ] && [ "$(rules_of -6)" = "$1" ]; }
-exit_route() { topo_in la ip route show table 7120 | grep -q '^default dev wt0'; }
+exit_route() { topo_in la ip route show table 7120 | has '^default dev wt0'; }
 way() { topo_in la ip route get $FAR 2>&1 || true; }
-guarded() { way | grep -q -e wt0 -e unreachable -e 'No route'; }
+guarded() { way | has -e wt0 -e unreachable -e 'No route'; }
 whole() { # everything stands and traffic flows through the exit node
-    rules_are 2 && exit_route && topo_in la nft list table ip netbird | grep -q netbird-rt-fwd &&
-        topo_in la ip -br addr show wt0 | grep -q "$a" && nodes_ping la $FAR
+    rules_are 2 && exit_route && topo_in la nft list table ip netbird | has netbird-rt-fwd &&
+        topo_in la ip -br addr show wt0 | has "$a" && nodes_ping la $FAR
 }
 after() { # WHAT: what was done must be mended
     nodes_wait 60 whole || fail "$1 is not mended: $(topo_in la ip -br addr; topo_in la ip rule
@@ -95,6 +96,9 @@ topo_in la ip link del wt0
 guarded || fail "without the link the way is $(way)"
 after "a deleted link"
 
+la "$ROOK" status --json | jq -e '.events | length > 0 and all(.severity and .userMessage)' >/dev/null ||
+    fail "no events: $(la "$ROOK" status --json | jq .events)"
+la "$ROOK" status -d | has "Message: " || fail "status -d does not tell what happened"
 nodes_agent_stop a KILL
 [ "$kernel" = true ] || # the kernel's own device stays until the next start
     nodes_wait 10 sh -c "! ip netns exec $TOPO-la ip link show wt0" || fail "the tunnel outlived its agent"
@@ -102,6 +106,12 @@ guarded || fail "after kill -9 the way is $(way)"
 start_daemon
 after "kill -9 and a start"
 
+for f in "-N b" "-N b.nobody" "-I $(nodes_ip rook lb b)" "-I 100.64.0.1" "-S connected" "-S idle" "-T p2p"; do
+    # shellcheck disable=SC2086
+    shown="$shown $(la "$ROOK" status $f | grep -c 'Public key')"
+done
+[ "$shown" = " 1 0 1 0 1 0 1" ] || fail "filters show$shown peers"
+la "$ROOK" status -S nonsense >/dev/null 2>&1 && fail "a filter that is none is taken"
 la "$ROOK" down >/dev/null || fail "down"
 rules_are 0 || fail "rules left: $(topo_in la ip rule)"
 [ -z "$(topo_in la ip route show table 7120 2>/dev/null)" ] || fail "routes left in the table"

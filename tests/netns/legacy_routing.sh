@@ -47,9 +47,9 @@ nodes_api POST /api/routes "{\"description\":\"exit\",\"network_id\":\"exit\",\"
     \"peer\":\"$peer\",\"network\":\"0.0.0.0/0\",\"metric\":9999,\"masquerade\":true,
     \"groups\":[\"$all\"],\"keep_route\":true}" >/dev/null || fail "no exit node"
 nodes_wait 30 carried || fail "the exit node does not carry: $(topo_in la ip route)"
-topo_in la ip route show table main | grep -q "^$TOPO_SERVER via 10.81.1.1 dev eth0" ||
+topo_in la ip route show table main | has "^$TOPO_SERVER via 10.81.1.1 dev eth0" ||
     fail "the server has no route of its own: $(topo_in la ip route)"
-topo_in la ip -6 route show table main | grep -qE "^(unreachable )?::/1( dev wt0)?" || fail "IPv6 leaves beside the exit node"
+topo_in la ip -6 route show table main | has -E "^(unreachable )?::/1( dev wt0)?" || fail "IPv6 leaves beside the exit node"
 nodes_log "exit node carries, servers have their own way"
 
 topo_in na nft flush chain ip leak forward

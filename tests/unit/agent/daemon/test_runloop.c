@@ -50,6 +50,7 @@ struct owner {
 };
 
 static struct owner own;
+static struct events events;
 
 static void on_ended(struct runloop_user *u, const struct rk_err *why)
 {
@@ -179,6 +180,7 @@ static struct runloop *make_run(void)
                              .state = state,
                              .resolver = resolver,
                              .profile = profile,
+                             .events = &events,
                              .daemon = &daemon_opts};
 
     if (getenv("ROOK_TEST_LOG"))
@@ -525,6 +527,128 @@ START_TEST(next_start_cleans_up)
 }
 END_TEST
 
+#define Z(text) ((char *)(uintptr_t)(text))
+
+/* Everything that a map can say and no agent can do: what makes sense is applied, the rest is told,
+ * the connection stays. */
+START_TEST(map_of_contradictions)
+{
+    static char *no_prefix[] = {Z("100.64.0.300/32"), Z("x")}, *v6[] = {Z("fd00::5/128")};
+    static char *too_wide[] = {Z("0.0.0.0/0")}, *same[] = {Z("100.64.0.2/32")};
+    static char *sources[] = {Z("100.64.0.0/16"), Z("fd00::/64"), Z("::ffff:1.2.3.4/200")};
+    static char *domains[] = {Z(""), Z("*."), Z("a.test"), Z("a.test")};
+    static const char *const nets[] = {
+        "10.0.0.0/8",    "10.0.0.0/8",    "10.1.0.0/16", "127.0.0.0/8",
+        "100.64.0.0/16", "100.64.0.1/32", "300.1.1.1/8", "",
+        "0.0.0.0/0",     "::/0",          "224.0.0.0/4", "10.0.0.0/99",
+        "0.0.0.0/0",     "169.254.0.0/16"};
+    Management__RemotePeerConfig more[5], *peers[6] = {&remote};
+    Management__Route routes[RK_ARRAY_LEN(nets) + 1], *route_list[RK_ARRAY_LEN(nets) + 1];
+    Management__FirewallRule fw[4], *fw_list[4];
+    Management__RouteFirewallRule rfw[3], *rfw_list[3];
+    Management__PortInfo port_info = MANAGEMENT__PORT_INFO__INIT;
+    Management__PortInfo__Range range = MANAGEMENT__PORT_INFO__RANGE__INIT;
+    Management__DNSConfig dns = MANAGEMENT__DNSCONFIG__INIT;
+    Management__NameServer ns = MANAGEMENT__NAME_SERVER__INIT, *ns_list[] = {&ns};
+    Management__NameServerGroup group = MANAGEMENT__NAME_SERVER_GROUP__INIT;
+    Management__NameServerGroup *groups[] = {&group};
+    Management__CustomZone zone = MANAGEMENT__CUSTOM_ZONE__INIT, *zones[] = {&zone};
+    json_t *status;
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(more); i++) {
+        management__remote_peer_config__init(&more[i]);
+        more[i].wgpubkey = remote_key;
+        peers[i + 1] = &more[i];
+    }
+    more[0].allowedips = same; /* named twice */
+    more[0].n_allowedips = 1;
+    more[1].wgpubkey = Z("not a key");
+    more[2].allowedips = no_prefix;
+    more[2].n_allowedips = 2;
+    more[3].allowedips = v6;
+    more[3].n_allowedips = 1;
+    more[4].wgpubkey = Z("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    more[4].allowedips = too_wide; /* takes everything, also what the other peer has */
+    more[4].n_allowedips = 1;
+    map.remotepeers = peers;
+    map.n_remotepeers = 6;
+    map.remotepeersisempty = false;
+    for (size_t i = 0; i < RK_ARRAY_LEN(routes); i++) {
+        management__route__init(&routes[i]);
+        routes[i].id = routes[i].netid = Z(i % 2 ? "one" : "two");
+        routes[i].network = Z(i < RK_ARRAY_LEN(nets) ? nets[i] : "192.0.2.0/32");
+        routes[i].peer = i % 3 ? remote_key : Z("nobody");
+        routes[i].metric = i % 2 ? -5 : 1000000;
+        route_list[i] = &routes[i];
+    }
+    routes[RK_ARRAY_LEN(nets)].domains = domains;
+    routes[RK_ARRAY_LEN(nets)].n_domains = 4;
+    map.routes = route_list;
+    map.n_routes = RK_ARRAY_LEN(routes);
+    range.start = 70000;
+    range.end = 3;
+    port_info.port_selection_case = MANAGEMENT__PORT_INFO__PORT_SELECTION_RANGE;
+    port_info.range = &range;
+    for (size_t i = 0; i < RK_ARRAY_LEN(fw); i++) {
+        management__firewall_rule__init(&fw[i]);
+        fw[i].peerip = Z(i ? "100.64.0.2" : "nowhere");
+        fw[i].protocol = i == 1 ? (Management__RuleProtocol)99 : MANAGEMENT__RULE_PROTOCOL__TCP;
+        fw[i].port = Z(i == 2 ? "http" : "");
+        fw[i].action = (Management__RuleAction)(i * 40);
+        fw[i].portinfo = i == 3 ? &port_info : NULL;
+        fw_list[i] = &fw[i];
+    }
+    map.firewallrules = fw_list;
+    map.n_firewallrules = RK_ARRAY_LEN(fw);
+    map.firewallrulesisempty = true; /* it is not */
+    for (size_t i = 0; i < RK_ARRAY_LEN(rfw); i++) {
+        management__route_firewall_rule__init(&rfw[i]);
+        rfw[i].sourceranges = sources;
+        rfw[i].n_sourceranges = i + 1;
+        rfw[i].destination = Z("10.0.0.0/33");
+        rfw[i].isdynamic = i == 0;
+        rfw[i].protocol = (Management__RuleProtocol)(i * 50);
+        rfw_list[i] = &rfw[i];
+    }
+    map.routesfirewallrules = rfw_list;
+    map.n_routesfirewallrules = RK_ARRAY_LEN(rfw);
+    ns.ip = Z("not an address");
+    ns.port = 70000;
+    group.nameservers = ns_list;
+    group.n_nameservers = 1;
+    group.domains = domains;
+    group.n_domains = 4;
+    zone.domain = Z("..");
+    dns.serviceenable = true;
+    dns.nameservergroups = groups;
+    dns.n_nameservergroups = 1;
+    dns.customzones = zones;
+    dns.n_customzones = 1;
+    dns.forwarderport = -7;
+    map.dnsconfig = &dns;
+    start();
+    until_status(AGENT_CONNECTED);
+    while (peers_total() != 2)
+        turn_once();
+    turn_ms(300);
+    ck_assert_int_eq(runloop_status(own.run), AGENT_CONNECTED);
+    ck_assert_int_eq(srv.login_calls, 1);
+    status = json_object();
+    runloop_engine_status(own.run, status);
+    ck_assert(json_is_true(json_object_get(json_object_get(status, "management"), "connected")));
+    json_decref(status);
+    status = events_json(&events);
+    ck_assert_uint_ge(json_array_size(status), 3); /* routes, rules, peers */
+    json_decref(status);
+    ck_assert_int_eq(ns_run("sh", "-c", "ip route get 10.1.2.3 | grep -q wt0", NULL), 0);
+    ck_assert_int_eq(
+        ns_run("sh", "-c", "nft list table ip netbird | grep -q 'iifname \"wt0\" drop'", NULL), 0);
+    stop();
+    expect_nothing_left();
+    events_done(&events);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("runloop");
@@ -554,6 +678,7 @@ int main(void)
     tcase_add_test(t, checks_are_answered);
     tcase_add_test(t, jobs_are_answered);
     tcase_add_test(t, next_start_cleans_up);
+    tcase_add_test(t, map_of_contradictions);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_NORMAL);
     failed = srunner_ntests_failed(r);
