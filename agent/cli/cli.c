@@ -534,6 +534,11 @@ int cli_main(int argc, char **argv)
     for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
         if (strcmp(argv[1], COMMANDS[i].name) == 0)
             return run(&COMMANDS[i], argc - 2, argv + 2);
+    if (foreign_verb(argv[1])) {
+        (void)fprintf(stderr, "Error: there is no \"rook %s\": %s\n", argv[1],
+                      foreign_verb(argv[1]));
+        return 1;
+    }
     (void)fprintf(stderr, "Error: unknown command %s\n", argv[1]);
     return usage(stderr);
 }

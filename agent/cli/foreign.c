@@ -97,3 +97,26 @@ void foreign_env(struct rk_log *log)
                        kv_z("name", name), kv_z("why", FOREIGN[i].why));
         }
 }
+
+const char *foreign_verb(const char *verb)
+{
+    static const struct {
+        const char *verb, *why;
+    } verbs[] = {
+        {"ssh", NO_SSH " and no client for one: use ssh to the peer's overlay address"},
+        {"profile", "one daemon has one profile: start another with its own --state-dir, "
+                    "--daemon-addr and --interface-name"},
+        {"debug", "this agent makes no bundles: its log (--log-level debug) and \"rook status -d\" "
+                  "say what it does"},
+        {"state", "what a killed daemon left is taken back by the next start; the list is "
+                  "state.json in the state folder"},
+        {"forwarding", "this agent does not forward ports from outside to peers"},
+        {"expose", "this agent does not publish ports by a reverse proxy"},
+        {"update", "the package manager of this machine does that"},
+    };
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(verbs); i++)
+        if (strcmp(verb, verbs[i].verb) == 0)
+            return verbs[i].why;
+    return NULL;
+}

@@ -13,6 +13,9 @@
  *  RK_PRECONDITION: one that would promise what is not there; `--option=false` never does. */
 enum rk_code foreign_args(int *argc, char **argv, struct rk_err *err) RK_MUST;
 
+/** Why a verb of the official client is not here; NULL for any other word. Lends. */
+const char *foreign_verb(const char *verb);
+
 /** The same for ROOK_… and NB_… of the environment: one line each in the log. */
 void foreign_env(struct rk_log *log);
 

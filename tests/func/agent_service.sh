@@ -68,4 +68,7 @@ other no "either --setup-key or" up --setup-key a --setup-key-file "$tmp/key"
 other no "open $tmp/none" up --setup-key-file "$tmp/none"
 : >"$tmp/key"
 other no "is empty" up --setup-key-file "$tmp/key"
+other no "no SSH server" ssh host
+other no "one daemon has one profile" profile list
+other no "unknown command" fly
 echo "service and options: all held"
