@@ -8,9 +8,13 @@
 #include "agent/engine/host_priv.h"
 #include "agent/os/firewall.h"
 #include "agent/os/link.h"
+#include "lib/base/num.h"
 
 /* Text of the largest firewall: 100000 peers and as many route rules. */
 #define FW_TEXT_MAX ((size_t)64 << 20)
+
+/* Between two listings of our tables, and after a change of ours. */
+#define LOOK_WAIT_MS 300
 
 /* How often our rules are written anew because somebody else was writing at the same time. */
 #define UNSURE_MAX 3
@@ -57,6 +61,7 @@ static enum rk_code run(struct host *h, const char *text, struct rk_err *err)
     h->f.expected = rc == RK_OK ? before + 1 : 0;
     rc = firewall_run(text, err);
     h->f.picture = 0;
+    h->f.look_after_ms = rk_mono_ms() + LOOK_WAIT_MS; /* more of it may follow */
     if (rc == RK_OK)
         host_mend_soon(h, NETMON_FIREWALL); /* takes the picture */
     return rc;
@@ -288,7 +293,7 @@ static bool put_back(struct host *h)
     return true;
 }
 
-bool host_firewall_mend(struct host *h)
+static bool compare(struct host *h)
 {
     struct host_firewall *f = &h->f;
     uint32_t before = 0, after = 0;
@@ -315,6 +320,29 @@ bool host_firewall_mend(struct host *h)
     return false;
 }
 
+static void look_again(void *arg)
+{
+    host_mend_soon(arg, NETMON_FIREWALL);
+}
+
+/* Looking takes a fifth of the time at most, whoever changes the ruleset how often. */
+bool host_firewall_mend(struct host *h)
+{
+    struct host_firewall *f = &h->f;
+    int64_t start = rk_mono_ms(), end;
+    bool mended;
+
+    if (start < f->look_after_ms) {
+        rk_timer_start(h->o.loop, &f->look_timer, f->look_after_ms - start, look_again, h);
+        return false;
+    }
+    mended = compare(h);
+    end = rk_mono_ms();
+    f->look_after_ms =
+        rk_max_i64(f->look_after_ms, end + rk_max_i64(LOOK_WAIT_MS, 4 * (end - start)));
+    return mended;
+}
+
 /* ---- life ---- */
 
 enum rk_code host_firewall_up(struct host *h, struct rk_err *err)
@@ -337,6 +365,7 @@ void host_firewall_down(struct host *h)
     enum rk_code rc;
 
     names_clear(&h->f);
+    rk_timer_cancel(&h->f.look_timer);
     rk_arena_free(h->f.mem);
     free(h->f.text);
     h->f = (struct host_firewall){0};

@@ -35,11 +35,13 @@ struct host_name { /* see struct fw_name */
 };
 
 struct host_firewall {
-    char *text;           /* the running one */
-    uint64_t picture;     /* of the kernel's listing after we set it; 0: unknown */
-    uint32_t generation;  /* of the whole ruleset when that was taken; 0: unsure */
-    uint32_t expected;    /* its generation after our last change */
-    unsigned unsure;      /* changes of ours that others were in the way of */
+    char *text;            /* the running one */
+    uint64_t picture;      /* of the kernel's listing after we set it; 0: unknown */
+    uint32_t generation;   /* of the whole ruleset when that was taken; 0: unsure */
+    uint32_t expected;     /* its generation after our last change */
+    unsigned unsure;       /* changes of ours that others were in the way of */
+    int64_t look_after_ms; /* listing is dear: not again before */
+    struct rk_timer *look_timer;
     bool by_name;         /* see struct fw_opts */
     struct rk_arena *mem; /* of sets */
     struct fw_domain_sets sets;
