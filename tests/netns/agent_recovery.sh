@@ -13,6 +13,7 @@ start_daemon() {
     (nodes_exec la a "$ROOK" service run) >>"$NODES_DIR/a/log" 2>&1 &
     echo $! >"$NODES_DIR/a/pid"
 }
+same_address() { [ "$(nodes_ip rook la a)" = "$a" ]; } # the old device may answer before the new daemon
 status_is() { la "$ROOK" status --json | jq -e --arg s "$1" '.daemonStatus == $s' >/dev/null; }
 
 topo_up
@@ -45,7 +46,8 @@ for round in 1 2; do
     start_daemon
     nodes_wait 20 nodes_ping la "$b" || fail "no ping after kill -9"
     [ "$(rules)" = 2 ] || fail "rules after restart: $(topo_in la ip rule)"
-    [ "$(nodes_ip rook la a)" = "$a" ] || fail "another address after the restart"
+    nodes_wait 20 same_address || fail "another address after the restart: $(nodes_ip rook la a)"
+    nodes_wait 20 nodes_ping la "$b" || fail "no ping from the new daemon"
 done
 grep -q 'removed what an earlier run left' "$NODES_DIR/a/log" || fail "nothing was recovered"
 nodes_log "twice killed, twice back with the same address"
