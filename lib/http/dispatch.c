@@ -20,6 +20,7 @@ struct http_dispatch {
     struct http_dispatch_opts o;
     struct http_proxies trusted; /* owned */
     struct rk_budget *own_budget;
+    struct rk_budget_share all; /* holds nothing: to ask how tight it is */
     _Atomic bool stopping;
     struct rk_metric *m_class[6], *m_ms;
 };
@@ -327,7 +328,7 @@ bool http_call_end(struct http_call *c)
         c->state = HTTP_CALL_READY;
     else if (c->body.full)
         (void)refuse(c, RK_LIMIT, 413, "request body too large");
-    else if (c->no_room || rk_budget_level(&c->held) == RK_BUDGET_FULL)
+    else if (c->no_room || (!c->known && rk_budget_level(&c->held) == RK_BUDGET_FULL))
         (void)refuse(c, RK_UNAVAILABLE, 0, "too many requests are held");
     else if (http_dispatch_stopping(d))
         (void)refuse(c, RK_UNAVAILABLE, 0, "server is stopping");
@@ -404,6 +405,7 @@ struct http_dispatch *http_dispatch_new(const struct http_dispatch_opts *opts)
         d->o.max_held_bytes = (size_t)256 << 20;
     if (!d->o.budget)
         d->o.budget = d->own_budget = rk_budget_new(d->o.max_held_bytes, d->o.max_held_bytes);
+    rk_budget_join(d->o.budget, (struct rk_str){0}, &d->all);
     d->trusted.v = rk_memdup(opts->trusted.v, opts->trusted.n * sizeof *opts->trusted.v);
     d->trusted.n = opts->trusted.n;
     metrics_init(d);
@@ -414,6 +416,8 @@ void http_dispatch_free(struct http_dispatch *d)
 {
     if (!d)
         return;
+    if (d->own_budget) /* another one's may be gone by now, and holds nothing of ours */
+        rk_budget_leave(&d->all);
     rk_budget_free(d->own_budget);
     free((void *)(uintptr_t)d->trusted.v);
     free(d);
@@ -429,7 +433,7 @@ bool http_dispatch_stopping(const struct http_dispatch *d)
     return atomic_load(&d->stopping);
 }
 
-size_t http_dispatch_max_body(const struct http_dispatch *d)
+bool http_dispatch_tight(const struct http_dispatch *d)
 {
-    return d->o.max_body_bytes;
+    return rk_budget_level(&d->all) != RK_BUDGET_ROOM;
 }

@@ -62,7 +62,8 @@ void http_dispatch_free(struct http_dispatch *d); /* accepts NULL */
 void http_dispatch_stop(struct http_dispatch *d);
 bool http_dispatch_stopping(const struct http_dispatch *d);
 
-size_t http_dispatch_max_body(const struct http_dispatch *d);
+/** More than half of what may be held is held: who does not take his answer should go. */
+bool http_dispatch_tight(const struct http_dispatch *d);
 
 struct http_call;
 
@@ -87,6 +88,7 @@ struct http_call { /* embedded by the adapter, in req.mem or around it */
     enum http_call_state state;
     struct http_req req; /* the adapter fills method, path, query, headers, peer, https, mem */
     struct http_resp resp;
+    bool known;                  /* the adapter: this connection has shown who it is before */
     size_t head_bytes;           /* what the adapter keeps of the head, for `held` */
     struct rk_budget_share held; /* head and body, then the answer */
     /* private */

@@ -155,6 +155,7 @@ static void begin(struct edge_rest *r)
     r->out = true;
     r->conn->n_out++;
     r->el->n_open++;
+    r->http.known = edge_h2_info(r->stream)->known;
     r->http.head_bytes += r->conn->expect; /* the answer counts before it is there */
     (void)rk_budget_hold(&r->http.held, r->http.held.held + r->conn->expect);
     if (!http_call_end(&r->http))

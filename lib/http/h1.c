@@ -70,6 +70,7 @@ static void busy(struct call *c, bool on)
     h->n_busy += on ? 1 : (size_t)-1;
     if (c->conn) {
         c->conn->busy = on;
+        c->conn->sending = false;
         c->conn->begun = false;
         c->conn->since_mono_ms = rk_mono_ms();
         c->conn->known |= !on && c->http.req.user;
@@ -159,6 +160,7 @@ static bool queue(struct call *c, bool close)
 static enum MHD_Result answer_and(struct call *c, bool close)
 {
     http_call_answer(&c->http);
+    h1_conn_sending(c->conn);
     close |= http_dispatch_stopping(c->h->o.dispatch);
     return queue(c, close) ? MHD_YES : MHD_NO;
 }
@@ -210,6 +212,7 @@ static enum MHD_Result on_body(struct call *c, const char *data, size_t *data_si
         return http_call_body(&c->http, in) ? MHD_YES : MHD_NO;
     }
     busy(c, true);
+    c->http.known = c->conn && c->conn->known;
     return http_call_end(&c->http) ? answer(c) : MHD_YES;
 }
 

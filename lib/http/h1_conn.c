@@ -17,7 +17,8 @@
 
 enum {
     REAP_EVERY_S = 1,
-    FRESH_MS = 2000, /* a request that has begun is left alone for so long */
+    TIGHT_SEND_MS = 4000, /* for an answer to leave while memory is short */
+    FRESH_MS = 2000,      /* a request that has begun is left alone for so long */
 };
 
 struct addr_count {
@@ -217,13 +218,34 @@ void h1_conn_begun(struct h1_conn *c, bool on)
     pthread_mutex_unlock(&c->h->lock);
 }
 
+void h1_conn_sending(struct h1_conn *c)
+{
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->h->lock);
+    c->sending = true;
+    c->since_mono_ms = rk_mono_ms();
+    pthread_mutex_unlock(&c->h->lock);
+}
+
 /* ---- deadlines and the end ---- */
+
+/* Too late. lock held. */
+static bool overdue(const struct h1_conn *c, int64_t now, bool tight)
+{
+    int64_t request_ms = 1000 * (int64_t)c->h->o.request_timeout_s;
+    int64_t idle_ms = 1000 * (int64_t)c->h->o.idle_timeout_s + request_ms;
+    int64_t age = now - c->since_mono_ms;
+
+    if (c->busy) /* MHD itself ends those that take nothing at all */
+        return tight && c->sending && !c->known && age > TIGHT_SEND_MS;
+    return age > (c->begun ? request_ms : idle_ms);
+}
 
 void *h1_conn_reap(void *arg)
 {
     struct http_h1 *h = arg;
-    int64_t request_ms = 1000 * (int64_t)h->o.request_timeout_s;
-    int64_t idle_ms = 1000 * (int64_t)h->o.idle_timeout_s + request_ms;
+    bool tight;
 
     pthread_mutex_lock(&h->lock);
     while (!h->stopping) {
@@ -239,11 +261,12 @@ void *h1_conn_reap(void *arg)
         while (!h->stopping && pthread_cond_timedwait(&h->changed, &h->lock, &ts) != ETIMEDOUT)
             ;
         now = rk_mono_ms();
+        tight = http_dispatch_tight(h->o.dispatch);
         RK_LIST_FOR_EACH (it, &h->conns) {
             struct h1_conn *c = rk_container_of(it, struct h1_conn, link);
 
             /* MHD then sees the end and closes it */
-            if (!c->busy && now - c->since_mono_ms > (c->begun ? request_ms : idle_ms))
+            if (overdue(c, now, tight))
                 (void)shutdown(c->fd, SHUT_RDWR);
         }
     }

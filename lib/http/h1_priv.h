@@ -22,6 +22,7 @@ struct h1_conn { /* one per socket; guarded by http_h1.lock but for what never c
     int64_t since_mono_ms; /* start, begin or end of a request */
     bool begun;            /* the first bytes of a request are there, or come at once */
     bool busy;             /* a complete request is with us: no deadline */
+    bool sending;          /* … whose answer is on its way since since_mono_ms */
     bool known;            /* a request on it has shown who sends it */
     bool counted;          /* in n_conns and by_addr; not once its place was given away */
 };
@@ -52,6 +53,9 @@ void h1_conn_notify(void *arg, struct MHD_Connection *mhd, void **socket_context
 
 /** A request on c (may be NULL) begins, or has ended. */
 void h1_conn_begun(struct h1_conn *c, bool on);
+
+/** The answer of the request on c (may be NULL) begins to leave. */
+void h1_conn_sending(struct h1_conn *c);
 
 /** The thread that closes connections whose request does not come (arg: struct http_h1). */
 void *h1_conn_reap(void *arg);
