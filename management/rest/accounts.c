@@ -135,6 +135,7 @@ struct settings_in {
     struct rk_str network_range, network_range_v6;
     struct extra_in *extra;
     struct features_in *features;
+    bool local_auth_disabled; /* shown, and sent back by dashboards */
 };
 
 struct onboarding_in {
@@ -182,6 +183,7 @@ static const struct jr_field SETTINGS[] = {
     JR_SUB(struct settings_in, features, "dashboard_features", JR_OPT_OBJ, struct features_in,
            FEATURES),
     JR_AS(struct settings_in, s.local_mfa, "local_mfa_enabled", JR_BOOL),
+    JR(struct settings_in, local_auth_disabled, JR_BOOL),
     JR_AS(struct settings_in, s.ipv6_groups, "ipv6_enabled_groups", JR_STRS),
 };
 static const struct jr_field ONBOARDING[] = {
@@ -252,6 +254,10 @@ enum rk_code rest_accounts_update(struct http_req *req, struct http_resp *resp, 
         return rc;
     if (!in.settings) /* an update replaces them all; "all off" must be said */
         return rk_fail(err, RK_INVALID, "settings are missing");
+    if (in.settings->local_auth_disabled && !rest_of(req)->o.local_auth_disabled)
+        return rk_fail(err, RK_INVALID,
+                       "local_auth_disabled is the server's configuration "
+                       "(server.auth.localAuthDisabled), not a setting of the account");
     rc = check_extra(in.settings->extra, err);
     if (rc)
         return rc;

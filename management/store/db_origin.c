@@ -28,11 +28,13 @@ void db_tables_add(struct db_tables *t, const char *name)
 
 enum rk_code db_tables_foreign(const char *where, const struct db_tables *t, struct rk_err *err)
 {
+    bool netbird = t->netbird == (1U << RK_ARRAY_LEN(NETBIRD)) - 1;
+
     return rk_fail(
         err, RK_PRECONDITION,
-        "%s belongs to %s (tables %s%s)" DB_ORIGIN_LEFT "give Rookery a store of its own", where,
-        t->netbird == (1U << RK_ARRAY_LEN(NETBIRD)) - 1 ? "a NetBird server" : "another program",
-        t->shown, t->n > SHOWN_MAX ? ", ..." : "");
+        "%s belongs to %s (tables %s%s)" DB_ORIGIN_LEFT "give Rookery a store of its own%s", where,
+        netbird ? "a NetBird server" : "another program", t->shown, t->n > SHOWN_MAX ? ", ..." : "",
+        netbird ? "; \"rookery admin import netbird\" takes its data over" : "");
 }
 
 /* ---- folders -----------------------------------------------------------------------------------
@@ -65,8 +67,8 @@ enum rk_code db_origin_check_folder(struct rk_str folder, const char *url, struc
 
         if (db_origin_of_file(path.p, &origin, &why) == RK_PRECONDITION)
             return rk_fail(err, RK_PRECONDITION,
-                           "another server's data folder: %.*s; a new, empty server would turn its "
-                           "machines away: choose another folder",
+                           "another server's data folder: %.*s; choose another folder, or see "
+                           "\"rookery admin import netbird\"",
                            (int)(strstr(why.msg, DB_ORIGIN_LEFT) - why.msg), why.msg);
     }
     return RK_OK;

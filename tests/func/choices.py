@@ -131,6 +131,11 @@ def extras(srv):
         code, a = settings(srv, **{name: value})
         check("%s is refused with a reason" % name,
               code == 422 and "no traffic logs" in a["message"], (code, a))
+    acc = srv.rest("GET", "/api/accounts")[1][0]
+    acc["settings"]["local_auth_disabled"] = True
+    code, a = srv.rest("PUT", "/api/accounts/" + acc["id"], {"settings": acc["settings"]})
+    check("what the configuration decides is refused, too", code == 422 and
+          "localauthdisabled" in a["message"].lower(), (code, a))
     code, a = settings(srv, network_traffic_logs_enabled=False, network_traffic_logs_groups=[])
     check("off and empty is fine", code == 200, (code, a))
 
