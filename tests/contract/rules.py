@@ -415,7 +415,7 @@ def details(api):
     net = api.post("/networks", {"name": "addresses"})["id"]
     for i, (address, kind, shown) in enumerate((
             ("10.1.2.3", "host", "10.1.2.3/32"), ("10.1.2.3/24", "subnet", "10.1.2.3/24"),
-            ("fd00::1", "host", "fd00::1/128"), ("*.A.b", "domain", "*.a.b"))):
+            ("fd00::1", "host", "fd00::1/128"), ("*.A.b", "domain", "*.A.b"))):
         made = api.post(f"/networks/{net}/resources", {"name": f"r{i}", "address": address,
                                                        "enabled": True, "groups": [g]})
         api.check((made["type"], made["address"]) == (kind, shown), f"{made}")
