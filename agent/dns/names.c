@@ -178,6 +178,7 @@ void dns_names_store(struct dns_names *n, const struct dns_name *name, uint16_t 
     e->known = true;
     e->refreshing = false;
     e->retry_ms = 0;
+    e->stored_ms = now_ms;
     e->expires_ms = now_ms + n->ttl_ms;
 }
 

@@ -35,7 +35,8 @@ struct dns_entry { /* lent until the next change */
     uint16_t type; /* DNS_A, DNS_AAAA */
     struct rk_ip ips[DNS_NAMES_IPS];
     size_t n;           /* 0: the name has no address of this family */
-    int64_t expires_ms; /* monotonic; a past time: stale, still good to be served */
+    int64_t stored_ms;  /* monotonic */
+    int64_t expires_ms; /* a past time: stale, still good to be served */
     int64_t retry_ms;   /* no refresh before */
     int64_t used_ms;
     bool known; /* was answered once; false: only the try is remembered */

@@ -9,8 +9,9 @@
  *   clients (management, signal, relay, STUN) ── tcp_resolve_start ──┐
  *   our name server, names of the control plane ── dns_lookup ───────┤
  *                                                                    ▼
- *        /etc/hosts ► names (fresh, or stale while one refresh runs) ► marked sockets to the host's
- *                own servers ► without an overlay also the C library, which knows other sources
+ *        /etc/hosts ► marked sockets to the host's own servers ► names, when the answer is late or
+ *                fails ► without an overlay also the C library, which knows other sources
+ *        (our name server answers from names first, and refreshes what is old beside it)
  *
  * Lives as long as the daemon and serves every tcp_resolve_start of its loop. Loop thread.
  * Callbacks never run inside the functions below.

@@ -10,6 +10,10 @@
 #include "lib/base/file.h"
 #include "lib/base/num.h"
 
+/* A client looks up a name because it could not connect: what was learnt a minute ago may be the
+ * reason. So it is asked anew, and what is known serves when the answer is late. */
+#define JUST_NOW_MS    5000
+#define LATE_MS        1000
 #define HOSTS_MAX      ((size_t)4 << 20)
 #define CANDIDATES_MAX (RESOLVCONF_SEARCH_MAX + 1)
 
@@ -130,32 +134,19 @@ static bool from_hosts(struct own *o)
     return n > 0;
 }
 
-/* Old is good enough: a refresh is started beside it. */
-static bool from_cache(struct own *o, const struct dns_name *name)
+/* What is known and not older than that. */
+static bool from_cache(struct own *o, int64_t max_age_ms)
 {
     int64_t now = rk_loop_now_ms(o->r->loop);
 
     for (size_t f = 0; f < FAMILIES; f++) {
-        const struct dns_entry *e = dns_names_find(o->r->names, name, TYPES[f], now);
+        const struct dns_entry *e = dns_names_find(o->r->names, &o->self, TYPES[f], now);
 
-        if (e)
+        if (e && (now - e->stored_ms <= max_age_ms) &&
+            (max_age_ms == INT64_MAX || now < e->expires_ms))
             add(o, e->ips, e->n);
     }
-    if (!o->n_out)
-        return false;
-    for (size_t f = 0; f < FAMILIES; f++)
-        dns_resolver_refresh(o->r, name, TYPES[f]);
-    return true;
-}
-
-static bool cached_any(struct own *o)
-{
-    if (from_cache(o, &o->self))
-        return true;
-    for (size_t i = 0; i < o->n_names; i++)
-        if (from_cache(o, &o->names[i]))
-            return true;
-    return false;
+    return o->n_out > 0;
 }
 
 /* Under the name that was asked for: with a search domain another one was found. complete: a family
@@ -196,6 +187,19 @@ static void one_done(struct own *o, const struct rk_ip *ips, size_t n, const str
         (void)rk_fail(&o->err, RK_NOT_FOUND, "the name has no address");
     o->at++;
     ask_next(o);
+}
+
+/* The questions go on without us: what they bring is remembered. */
+static void on_late(void *arg)
+{
+    struct own *o = arg;
+
+    if (!o->n_out && !from_cache(o, INT64_MAX))
+        return; /* wait for what there is to be had */
+    o->err = (struct rk_err){0};
+    for (size_t f = 0; f < FAMILIES; f++)
+        dns_lookup_cancel(&o->lookups[f]);
+    tell(o);
 }
 
 static void v4_done(struct dns_lookup *l, const struct rk_ip *ips, size_t n,
@@ -244,7 +248,8 @@ static void ask_system(struct own *o)
 static void ask_next(struct own *o)
 {
     if (o->at == o->n_names) {
-        if (!cached_any(o) && !o->r->overlay)
+        rk_timer_cancel(&o->timer);
+        if (!from_cache(o, INT64_MAX) && !o->r->overlay)
             ask_system(o);
         else
             tell_later(o);
@@ -306,9 +311,10 @@ static void start(struct tcp_resolver *s, struct tcp_resolve *res, const char *h
     if (!o->n_names || dns_name_parse(rk_str_z(host), &o->self, NULL)) {
         (void)rk_fail(&o->err, RK_INVALID, "not a host name");
         tell_later(o);
-    } else if (from_hosts(o) || cached_any(o)) {
+    } else if (from_hosts(o) || from_cache(o, JUST_NOW_MS)) {
         tell_later(o);
     } else {
+        rk_timer_start(r->loop, &o->timer, LATE_MS, on_late, o);
         ask_next(o);
     }
 }

@@ -16,7 +16,8 @@ enum fake_dns_mood {
     FAKE_DNS_BOGUS, /* SERVFAIL with the extended error of a failed validation */
     FAKE_DNS_NXDOMAIN,
     FAKE_DNS_EMPTY,
-    FAKE_DNS_BIG, /* 100 addresses */
+    FAKE_DNS_BIG,  /* 100 addresses */
+    FAKE_DNS_HALF, /* A questions are answered, others never */
 };
 
 struct fake_dns {
@@ -37,17 +38,17 @@ static void fake_dns_ask(struct dns_listener_user *u, const struct dns_msg *m, b
                                      [FAKE_DNS_BOGUS] = DNS_SERVFAIL,
                                      [FAKE_DNS_NXDOMAIN] = DNS_NXDOMAIN,
                                      [FAKE_DNS_EMPTY] = DNS_NOERROR,
-                                     [FAKE_DNS_BIG] = 0};
+                                     [FAKE_DNS_HALF] = 0};
     uint8_t buf[8192];
     struct dns_writer w;
 
     f->asked++;
     f->by_tcp += tcp;
     f->last = m->qname;
-    if (f->mood == FAKE_DNS_SILENT)
+    if (f->mood == FAKE_DNS_SILENT || (f->mood == FAKE_DNS_HALF && m->qtype != DNS_A))
         return;
     dns_begin_reply(&w, buf, sizeof buf, m, DNS_RA | codes[f->mood]);
-    if (f->mood == FAKE_DNS_ANSWER && m->qtype == DNS_A)
+    if ((f->mood == FAKE_DNS_ANSWER || f->mood == FAKE_DNS_HALF) && m->qtype == DNS_A)
         dns_put_ip(&w, &m->qname, 30, &f->ip);
     for (unsigned i = 0; f->mood == FAKE_DNS_BIG && i < 100; i++) {
         struct rk_ip ip = rk_ip4(10, 0, 0, i);
