@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # The two-agents scenarios with kernel WireGuard, in a Debian kernel under qemu: direct, relayed,
-# back, policy changes, an exit node with everything around it taken away, kill -9, clean-up. The
+# back, policy changes, an exit node with everything around it taken away, kill -9, clean-up; and an
+# agent with our own device against one with the kernel's, whose rook sleeps while data goes by. The
 # server runs inside too.
 set -uo pipefail
 SRC_DIR=${SRC_DIR:-$(cd "$(dirname "$0")/../.." && pwd)}
@@ -25,7 +26,7 @@ vm_image "$SRC_DIR/tests/vm/lib_guest.sh"
 case $? in 0) ;; 77) skip "a tool is missing: kernel WireGuard is not tested" ;; *) exit 1 ;; esac
 vm_run "${VM_TIMEOUT:-1700}" "$VM_DIR/console"
 tr -d '\r' <"$VM_DIR/console"
-for t in two_agents host_changes agent_recovery; do
+for t in two_agents two_devices host_changes agent_recovery; do
     tr -d '\r' <"$VM_DIR/console" | grep -q "^VM-PASSED $t" || { echo "FAILED: $t"; exit 1; }
 done
 echo "kernel WireGuard: all held"

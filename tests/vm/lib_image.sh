@@ -3,7 +3,7 @@
 # for qemu. Sourced; VM_DIR is the work folder, kept between runs for the kernel package.
 
 VM_TOOLS="bash busybox kmod ip nft wg curl jq ping date sed awk timeout sleep grep mktemp unshare sysctl
-xargs ps nsenter dpkg"
+xargs ps nsenter dpkg iperf3"
 
 vm_kernel() { # the package that linux-image-amd64 stands for, unpacked to $VM_DIR/kernel
     local package
