@@ -117,7 +117,17 @@ static enum rk_code person_of(struct list *l, struct rk_str id, const struct per
 
 /* ---- meta ---- */
 
-/* Values as Go prints them: the API has only texts here. */
+static struct rk_str spaced(struct rk_arena *mem, const struct str_list *items)
+{
+    struct rk_str out = RK_STR("");
+
+    for (size_t i = 0; i < items->n; i++)
+        out = RK_CAT(mem, out, i ? RK_STR(" ") : RK_STR(""), items->v[i]);
+    return out;
+}
+
+/* The API has only texts here. Our own events store texts; lists and nulls are of events that were
+ * taken over from an official server, and read as they did there. */
 static void put_value(struct list *l, struct rk_buf *b, const json_t *v)
 {
     const json_t *item;
@@ -141,12 +151,12 @@ static void put_value(struct list *l, struct rk_buf *b, const json_t *v)
             items.v = rk_arena_grow(l->req->mem, items.v, items.n, &cap, sizeof *items.v);
             items.v[items.n++] = rk_str_z(json_string_value(item));
         }
-        jw_str(b, op_list_text(l->req->mem, &items));
+        jw_str(b, rk_arena_printf(l->req->mem, "[%.*s]", RK_STR_ARG(spaced(l->req->mem, &items))));
         break;
     case JSON_OBJECT:
     case JSON_REAL:
     case JSON_NULL:
-        jw_str(b, RK_STR(""));
+        jw_str(b, RK_STR("<nil>"));
         break;
     }
 }
