@@ -98,6 +98,8 @@ static enum rk_code grant_find(struct tx *tx, const struct peer_login_job *e, st
         g->user = tx_get(tx, ENT_USER, e->req.user_id);
         if (!g->user)
             return rk_fail(err, RK_NOT_FOUND, "failed adding new peer: user not found");
+        if (g->user->blocked && !g->user->pending_approval)
+            return rk_fail(err, RK_FORBIDDEN, "user is blocked"); /* meanwhile, perhaps */
         if (g->user->pending_approval)
             return rk_fail(err, RK_FORBIDDEN, "user pending approval cannot add peers");
         g->auto_groups = &g->user->auto_groups;
@@ -147,7 +149,6 @@ static struct peer peer_make(struct tx *tx, const struct peer_login_job *e, cons
         .meta = *req->meta,
         .location = req->location,
         .status = {.last_seen_us = tx->now_us,
-                   .owner_blocked = g->user && g->user->blocked,
                    /* those that were there when it was switched on stay */
                    .requires_approval = snap_settings(tx->snap)->peer_approval_enabled},
     };
