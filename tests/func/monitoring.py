@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Alert rules and dashboard against a real Prometheus that scrapes a real server: monitoring.py
+./rookery"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from proc import Program, check, finish, free_port, get  # noqa: E402
+from rookery import Server  # noqa: E402
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+RULES = os.path.join(TOP, "deploy", "monitoring", "rookery.rules.yml")
+TESTS = os.path.join(TOP, "deploy", "monitoring", "rookery.rules.test.yml")
+
+r = subprocess.run(["promtool", "test", "rules", TESTS], capture_output=True, text=True)
+check("promtool test rules", r.returncode == 0, r.stdout + r.stderr)
+
+work = tempfile.mkdtemp(prefix="rookery-prom-")
+s = Server()
+s.setup()
+s.command("admin", "backup", work + "/x.backup")
+for _ in range(20):
+    s.api("GET", "/api/groups")
+port = free_port()
+with open(work + "/prometheus.yml", "w") as f:
+    f.write("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [%s]\n"
+            "scrape_configs:\n  - job_name: rookery\n    static_configs:\n"
+            "      - targets: ['127.0.0.1:%d']\n" % (os.path.abspath(RULES), s.metrics))
+p = Program(["prometheus", "--config.file=%s/prometheus.yml" % work,
+             "--storage.tsdb.path=%s/data" % work, "--web.listen-address=127.0.0.1:%d" % port],
+            port)
+
+
+def query(expr):
+    text = urllib.request.urlopen("http://127.0.0.1:%d/api/v1/query?%s" % (
+        port, urllib.parse.urlencode({"query": expr})), timeout=10).read()
+    return json.loads(text)["data"]["result"]
+
+
+def until(what, seconds=60):
+    end = time.time() + seconds
+    while time.time() < end:
+        v = what()
+        if v:
+            return v
+        time.sleep(0.2)
+    return None
+
+
+check("Prometheus scrapes it", until(lambda: [x for x in query('up{job="rookery"}')
+                                             if x["value"][1] == "1"]))
+with open(os.path.join(TOP, "deploy", "monitoring", "grafana.json")) as f:
+    board = json.load(f)
+exprs = [t["expr"] for p_ in board["panels"] for t in p_["targets"]]
+names = {n for e in exprs for n in re.findall(
+    r"\b((?:rookery|management|relay|signal|edge|process)_[a-z0-9_]+)(?=\{)", e)}
+# What a server without TLS, without an agent's history, does not show.
+absent = {"rookery_certificate_not_after_seconds"}
+series = {n: query(n) for n in names}
+missing = sorted(n for n, v in series.items() if not v and n not in absent)
+check("every series of the dashboard is there", not missing, missing)
+for e in exprs:
+    q = e.replace('{job=~"$job",instance=~"$instance"}', '{job="rookery"}')
+    try:
+        query(q)
+    except urllib.error.HTTPError as err:
+        check("the dashboard's query " + q, False, err.read())
+with open(RULES) as f:
+    rule_names = set(re.findall(r"\b((?:rookery|process)_[a-z0-9_]+)", f.read()))
+text = get(s.metrics, "/metrics")[1]
+missing = sorted(n for n in rule_names - absent if not re.search(r"^%s[ {]" % n, text, re.M) and
+                 "acme" not in n)
+check("every series of the alerts is there", not missing, missing)
+rules = json.loads(urllib.request.urlopen("http://127.0.0.1:%d/api/v1/rules" % port).read())
+bad = [x["name"] for g in rules["data"]["groups"] for x in g["rules"] if x["health"] == "err"]
+check("no rule fails", not bad, bad)
+os.rename(s.db, s.db + ".away")
+check("an outage shows", until(lambda: [x for x in query("rookery_store_up")
+                                        if x["value"][1] == "0"]))
+check("and its alert is pending", until(lambda: query(
+    'ALERTS{alertname="RookeryStoreUnavailable"}')))
+p.stop()
+s.p.kill()
+shutil.rmtree(work, True)
+finish()
