@@ -25,7 +25,7 @@ static const char SQL_ACCOUNTS[] = "SELECT id FROM account ORDER BY created_at, 
 
 enum rk_code mgmt_db_open(struct mgmt *m, struct db **out, struct rk_err *err)
 {
-    struct db_opts o = {.url = m->opts.store_url};
+    struct db_opts o = {.url = m->opts.store_url, .existing = true};
 
     return db_open(out, &o, err);
 }

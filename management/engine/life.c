@@ -17,7 +17,7 @@
 static enum rk_code lane_start(struct mgmt *m, struct rk_err *err)
 {
     struct lane *l = &m->lanes[m->n_lanes];
-    struct db_opts o = {.url = m->opts.store_url, .writer = true};
+    struct db_opts o = {.url = m->opts.store_url, .writer = true, .existing = true};
     enum rk_code rc = db_open(&l->db, &o, err);
 
     if (rc)
@@ -53,7 +53,8 @@ static void lane_stop(struct lane *l)
 static enum rk_code store_prepare(struct mgmt *m, struct rk_err *err)
 {
     RK_CLEANUP(db_closep) struct db *db = NULL;
-    enum rk_code rc = mgmt_db_open(m, &db, err);
+    struct db_opts o = {.url = m->opts.store_url};
+    enum rk_code rc = db_open(&db, &o, err); /* the one that may make the file */
 
     return rc ? rc : store_migrate(db, err);
 }

@@ -373,7 +373,7 @@ enum rk_code db_sqlite_open(struct db **out, const struct db_opts *opts, struct 
     l->path = rk_str_dupz(path);
     l->busy_ms = opts->busy_ms > 0 ? opts->busy_ms : BUSY_MS_DEFAULT;
     l->cache_kib = opts->writer ? WRITER_CACHE_KIB : READER_CACHE_KIB;
-    rc = file_create(l->path, err);
+    rc = opts->existing ? RK_OK : file_create(l->path, err);
     if (rc == RK_OK)
         rc = lite_connect(l, err);
     if (rc == RK_OK) {

@@ -132,7 +132,7 @@ static enum rk_code pages_look(struct probe *p, struct db *db, struct rk_err *er
 static enum rk_code sqlite_look(struct probe *p, bool suspect, int64_t *size, struct rk_err *err)
 {
     RK_CLEANUP(db_closep) struct db *db = NULL;
-    struct db_opts o = {.url = p->url, .busy_ms = BUSY_MS};
+    struct db_opts o = {.url = p->url, .busy_ms = BUSY_MS, .existing = true};
     struct stat st;
     int64_t n;
     enum rk_code rc;
