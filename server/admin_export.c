@@ -133,7 +133,7 @@ enum rk_code admin_export(struct admin *a, bool *failed, struct rk_err *err)
 {
     RK_CLEANUP(vault_freep) struct vault *vault = NULL;
     RK_CLEANUP(db_closep) struct db *db = NULL;
-    struct db_opts o = {.url = a->store_url};
+    struct db_opts o = {.url = a->store_url, .existing = true};
     char when[RK_TIME_TEXT];
     json_t *all, *accounts = json_array();
     enum rk_code rc = wiring_vault(a->mem, &a->c, &vault, err);

@@ -71,7 +71,7 @@ static enum rk_code id_of_store(struct admin *a, struct db *db, struct rk_str *o
 
 static enum rk_code open_store(struct admin *a, struct db **out, struct rk_err *err)
 {
-    struct db_opts o = {.url = a->store_url};
+    struct db_opts o = {.url = a->store_url, .existing = true};
 
     if (!db_url_is_pg(a->store_url) && access(probe_sqlite_path(a->store_url), F_OK))
         return rk_fail_errno(err, RK_NOT_FOUND, errno, "there is no store: %s",

@@ -10,6 +10,7 @@
 #include "server/acme.h"
 #include "server/admin.h"
 #include "server/conf_cmd.h"
+#include "server/doctor.h"
 #include "server/run.h"
 #include "server/setup.h"
 
@@ -29,6 +30,8 @@ static const struct command {
     {"setup", "make the first owner and a setup key, say how to enrol machines", server_setup_main},
     {"config", "check or show the configuration", server_config_main},
     {"admin", "work on the stored data", server_admin_main},
+    {"doctor", "look at everything that usually is the matter, and say what helps",
+     server_doctor_main},
     {"health", "status 0 when the server of this machine is ready", server_health_main},
     {"version", "print the version", version_main},
 };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What an operator sees of rookery: health, log, metrics, keys, journal: ops.py ./rookery"""
 import atexit
+import json
 import os
 import shutil
 import socket
@@ -54,6 +55,8 @@ def file_gone(s):
                                                            "connected machines"], body)
     codes = write_fails(s)
     check("writes fail meanwhile, as temporary", set(codes) == {503}, codes)
+    time.sleep(1.5)  # a look or two at a folder without it
+    check("nothing is made in its place", not os.path.exists(s.db), os.listdir(s.dir))
     os.rename(s.db + ".away", s.db)
     s.becomes("ready again when it is back", 200)
     check("writes work again", write_fails(s, 1) == [200])
@@ -151,6 +154,28 @@ def metrics(s):
         check("promtool takes our text", r.returncode in (0, 3) and not bad, r.stderr)
 
 
+def doctor(s):
+    def look():
+        r = s.command("doctor", "--json")
+        return r.returncode, {f["area"]: f for f in json.loads(r.stdout)}, r.stdout
+
+    code, areas, text = look()
+    check("the doctor finds a healthy server", code in (0, 3) and all(
+        areas[a]["verdict"] == "ok" for a in ("config", "store", "store key", "server", "https",
+                                              "sign-in", "stun", "disk")), text)
+    check("warnings say what to do", all(f["todo"] for f in areas.values()
+                                         if f["verdict"] != "ok"), text)
+    os.rename(s.dir + "/store.key", s.dir + "/away")
+    code, areas, text = look()
+    check("the doctor misses the key", code == 1 and areas["store key"]["verdict"] == "BAD", text)
+    os.rename(s.dir + "/away", s.dir + "/store.key")
+    s.p.stop()
+    code, areas, text = look()
+    check("the doctor sees that it does not run", code == 1 and all(
+        areas[a]["verdict"] == "BAD" for a in ("server", "https", "stun")), text)
+    s.start()
+
+
 def disk_full():
     """On a disk of its own; needs root for the mount."""
     if os.geteuid() != 0:
@@ -186,6 +211,7 @@ outage_lines(server)
 journal(server)
 store_key(server)
 metrics(server)
+doctor(server)
 server.p.stop()
 disk_full()
 finish()
