@@ -99,8 +99,8 @@ struct db_opts {
     const char *url;
     int busy_ms; /* how long to wait for a lock before RK_UNAVAILABLE; 0: 5000 */
     bool writer; /* SQLite: a larger page cache, for the connection that writes */
-    /* SQLite: the file must be there. For all connections but the first one of a server: a new empty
-     * file in the place of one that was moved away would take its WAL when it comes back. */
+    /* SQLite: the file must be there. For all connections but the first one of a server: a new
+     * empty file in the place of one that was moved away would take its WAL when it comes back. */
     bool existing;
 };
 

@@ -62,7 +62,7 @@ quickstart() { # its output is kept in $work/said
 }
 said() { grep -q -e "$1" "$work/said" || { cat "$work/said"; return 1; }; }
 files() { # all that are not data of the system itself
-    sd find /etc /usr/local /usr/lib/systemd /opt /var/lib/rookery /run/rookery -xdev \( -type f -o -type l \) 2>/dev/null | grep -v -e '^/etc/passwd' -e '^/etc/group' \
+    sd find /etc /usr/local /usr/lib/systemd /opt /var/lib/rookery /run/rookery -xdev \( -type f -o -type l \) 2>/dev/null | grep -v -e '^/etc/ssh/' -e '^/etc/passwd' -e '^/etc/group' \
         -e '^/etc/shadow' -e '^/etc/gshadow' -e '^/etc/subuid' -e '^/etc/subgid' -e '^/etc/ld.so.cache' | sort
 }
 
@@ -78,7 +78,7 @@ check "it runs as its user" sd bash -c '[ "$(systemctl show -P User rookery)" = 
 check "it shows the certificate" [ "$(serial)" = serial=01 ]
 check "the unit is closed" sd bash -c 'systemd-analyze security --threshold=15 rookery'
 check "the nightly backup is planned" sd systemctl is-active rookery-backup.timer
-check "and works" sd systemctl start rookery-backup.service
+check "and works" sd bash -c 'systemctl start rookery-backup.service || { journalctl -u rookery-backup -o cat -n 20; exit 1; }'
 check "with a file that is whole" sd bash -c 'rookery admin backup /var/lib/rookery/backup/rookery-*.backup --verify'
 check "root can ask the running server" sd rookery admin user list
 check "nobody else can" sd bash -c '! setpriv --reuid nobody --regid nogroup --clear-groups rookery admin user list --config /etc/rookery/config.yaml'
