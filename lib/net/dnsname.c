@@ -27,31 +27,33 @@ static bool label_add(struct dns_name *name, const uint8_t *p, size_t n)
 size_t dns_name_read(struct rk_str raw, size_t at, struct dns_name *out)
 {
     const uint8_t *p = (const uint8_t *)raw.p;
-    size_t end = 0, limit = at; /* a pointer must lead before the place that it is read from */
+    /* a pointer leads to a name that was written before: it ends before the pointer, too */
+    size_t end = 0, bound = raw.n;
 
     out->n = 0;
     for (;;) {
         uint8_t n;
 
-        if (at >= raw.n)
+        if (at >= bound)
             return 0;
         n = p[at];
         if ((n & POINTER) == POINTER) {
             size_t to;
 
-            if (at + 1 >= raw.n)
+            if (bound - at < 2)
                 return 0;
             to = (size_t)(n & ~POINTER) << 8 | p[at + 1];
             if (!end)
                 end = at + 2;
-            if (to >= limit || to < DNS_HEADER_SIZE)
+            if (to >= at || to < DNS_HEADER_SIZE)
                 return 0;
-            at = limit = to;
+            bound = at;
+            at = to;
             continue;
         }
         if (!n)
             break;
-        if (n & POINTER || n >= raw.n - at || !label_add(out, p + at + 1, n))
+        if (n & POINTER || n >= bound - at || !label_add(out, p + at + 1, n))
             return 0;
         at += (size_t)n + 1;
     }
