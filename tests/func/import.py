@@ -94,6 +94,8 @@ def answers(s):
             now = [e for e in now if clean(e["timestamp"]) in old]
             for e in was + now:
                 e.pop("id", None)
+                # lists as Go prints them ("[a b]") are shown without the brackets here
+                e["meta"] = {k: v.strip("[]") for k, v in e["meta"].items()}
         if path == "accounts":  # an account without a domain has no category of it
             was[0]["domain_category"] = was[0]["domain_category"] or "unknown"
         d = differences(clean(was), clean(now))
