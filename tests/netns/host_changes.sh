@@ -106,6 +106,8 @@ guarded || fail "after kill -9 the way is $(way)"
 start_daemon
 after "kill -9 and a start"
 
+# traffic comes back over the relay first
+nodes_wait 30 nodes_path_is P2P rook la a || fail "no direct path after a start"
 for f in "-N b" "-N b.nobody" "-I $(nodes_ip rook lb b)" "-I 100.64.0.1" "-S connected" "-S idle" "-T p2p"; do
     # shellcheck disable=SC2086
     shown="$shown $(la "$ROOK" status $f | grep -c 'Public key')"
