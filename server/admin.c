@@ -13,7 +13,7 @@
 #include "lib/base/cfg.h"
 #include "lib/base/num.h"
 #include "lib/crypto/vault.h"
-#include "server/console/socket.h"
+#include "server/command/socket.h"
 #include "server/options.h"
 #include "server/wiring.h"
 
@@ -133,7 +133,7 @@ static const struct rk_opt OPTS[] = {
 
 static const struct admin_command {
     const char *name, *alias, *flags, *word, *help;
-    admin_fn *local; /* NULL: the console's */
+    admin_fn *local; /* NULL: of server/command */
 } COMMANDS[] = {
     {"user list", "users list", "", NULL, "all users", NULL},
     {"user create", "users create", "email name role groups service password ", NULL,
@@ -262,7 +262,7 @@ static enum rk_code check_usage(const struct admin_command *k, const struct rk_o
     return RK_OK;
 }
 
-/* ---- the console's commands
+/* ---- commands of server/command
  * ---------------------------------------------------------------------- */
 
 static void put_text(json_t *o, const char *key, struct rk_str v)
@@ -303,17 +303,17 @@ static enum rk_code run_here(struct admin *a, const json_t *request, json_t **an
     RK_CLEANUP(vault_freep) struct vault *vault = NULL;
     struct mgmt_opts o = {.store_url = a->store_url,
                           .dns_domain = rk_arena_dupz(a->mem, a->c.dns_domain)};
-    struct console console = {.version = PACKAGE_VERSION};
+    struct commands all = {.version = PACKAGE_VERSION};
     enum rk_code rc = wiring_vault(a->mem, &a->c, &vault, err);
 
     if (rc)
         return rc;
     o.vault = vault;
-    rc = mgmt_open(&console.m, &o, err);
+    rc = mgmt_open(&all.m, &o, err);
     if (rc)
         return rc;
-    *answer = console_run(&console, request);
-    mgmt_close(console.m);
+    *answer = command_run(&all, request);
+    mgmt_close(all.m);
     return RK_OK;
 }
 
@@ -416,12 +416,12 @@ static void print_result(const struct admin_command *k, const json_t *result, bo
     }
 }
 
-static enum rk_code console_command(const struct admin_command *k, struct admin *a, bool *failed,
-                                    struct rk_err *err)
+static enum rk_code command_row(const struct admin_command *k, struct admin *a, bool *failed,
+                                struct rk_err *err)
 {
     json_t *request = request_of(k, a), *answer = NULL;
     const char *socket = wiring_admin_socket(a->mem, &a->c);
-    enum rk_code rc = console_ask(socket, request, &answer, err);
+    enum rk_code rc = command_ask(socket, request, &answer, err);
 
     if (rc == RK_NOT_FOUND) {
         *err = (struct rk_err){0};
@@ -498,7 +498,7 @@ int server_admin_main(int argc, char **argv)
     }
     rc = load(&a, &err);
     if (rc == RK_OK)
-        rc = k->local ? k->local(&a, &failed, &err) : console_command(k, &a, &failed, &err);
+        rc = k->local ? k->local(&a, &failed, &err) : command_row(k, &a, &failed, &err);
     if (rc)
         (void)fprintf(stderr, "rookery admin %s: %s\n", k->name, err.msg);
     return rc || failed ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -25,7 +25,7 @@
 #include "lib/net/stun.h"
 #include "management/store/db.h"
 #include "management/store/probe.h"
-#include "server/console/socket.h"
+#include "server/command/socket.h"
 #include "server/options.h"
 #include "server/rest_call.h"
 #include "server/wiring.h"
@@ -188,7 +188,7 @@ static void look_at_process(struct doctor *d)
 {
     json_t *request = json_pack("{s:s}", "command", "status"), *answer = NULL, *r;
     struct rk_err err = {0};
-    enum rk_code rc = console_ask(wiring_admin_socket(d->mem, &d->c), request, &answer, &err);
+    enum rk_code rc = command_ask(wiring_admin_socket(d->mem, &d->c), request, &answer, &err);
 
     json_decref(request);
     r = json_object_get(answer, "result");

@@ -15,7 +15,7 @@
 #include "management/app.h"
 #include "relay/app.h"
 #include "server/acme.h"
-#include "server/console/socket.h"
+#include "server/command/socket.h"
 #include "server/options.h"
 #include "server/verify.h"
 #include "server/wiring.h"
@@ -39,8 +39,8 @@ struct server {
     struct mgmt_app *mgmt;
     const char *backup_mark;
     struct acme *acme; /* NULL: certificates come from elsewhere */
-    struct console console;
-    struct console_socket *admin;
+    struct commands commands;
+    struct command_socket *admin;
     struct sig_app *sig;   /* NULL with an external signal server */
     struct relay_app *rly; /* NULL with external relays and STUN servers */
 };
@@ -97,10 +97,10 @@ static enum rk_code start(struct svc_user *u, struct rk_err *err)
     struct server *s = rk_container_of(u, struct server, user);
     enum rk_code rc = s->rly ? relay_app_start(s->rly, err) : RK_OK;
 
-    s->console = (struct console){.m = mgmt_app_engine(s->mgmt),
-                                  .log = s->svc->log,
-                                  .started_unix_ms = rk_unix_ms(),
-                                  .version = PACKAGE_VERSION};
+    s->commands = (struct commands){.m = mgmt_app_engine(s->mgmt),
+                                    .log = s->svc->log,
+                                    .started_unix_ms = rk_unix_ms(),
+                                    .version = PACKAGE_VERSION};
     s->backup_mark = rk_arena_printf(s->mem, "%.*s/last-backup", RK_STR_ARG(s->c.data_dir)).p;
     rk_metrics_collect(s->svc->metrics, backup_metric, s);
     if (rc == RK_OK && s->c.acme_enabled)
@@ -111,7 +111,7 @@ static enum rk_code start(struct svc_user *u, struct rk_err *err)
                                           .arg = s},
                       &s->acme, err);
     if (rc == RK_OK)
-        rc = console_socket_open(wiring_admin_socket(s->mem, &s->c), &s->console, &s->admin, err);
+        rc = command_socket_open(wiring_admin_socket(s->mem, &s->c), &s->commands, &s->admin, err);
     if (rc == RK_OK)
         mgmt_app_start(s->mgmt);
     return rc;
@@ -131,7 +131,7 @@ static void finish(struct svc_user *u, void (*done)(void *arg), void *arg)
 {
     struct server *s = rk_container_of(u, struct server, user);
 
-    console_socket_close(s->admin);
+    command_socket_close(s->admin);
     s->admin = NULL;
     acme_free(s->acme);
     s->acme = NULL;

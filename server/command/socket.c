@@ -2,7 +2,7 @@
 /* Both ends of the admin socket; see socket.h. */
 #include "config.h"
 
-#include "server/console/socket.h"
+#include "server/command/socket.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,8 +20,8 @@
 #define MESSAGE_MAX ((size_t)64 << 20)
 #define TIMEOUT_S   10 /* of somebody who connects and says nothing */
 
-struct console_socket {
-    struct console *console;
+struct command_socket {
+    struct commands *commands;
     char *path;
     int fd, wake;
     pthread_t thread;
@@ -96,7 +96,7 @@ static bool allowed(int fd)
            (who.uid == 0 || who.uid == geteuid());
 }
 
-static void answer(struct console_socket *s, int fd)
+static void answer(struct command_socket *s, int fd)
 {
     struct timeval limit = {.tv_sec = TIMEOUT_S};
     json_t *request = NULL, *out = NULL;
@@ -104,15 +104,15 @@ static void answer(struct console_socket *s, int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (!allowed(fd)) {
-        rk_log(s->console->log, RK_WARN, "admin socket: somebody else came");
+        rk_log(s->commands->log, RK_WARN, "admin socket: somebody else came");
         return;
     }
     request = receive_json(fd);
     if (request) {
         const char *name = json_string_value(json_object_get(request, "command"));
 
-        out = console_run(s->console, request);
-        rk_log(s->console->log, RK_INFO, "admin command", kv_z("command", name ? name : ""),
+        out = command_run(s->commands, request);
+        rk_log(s->commands->log, RK_INFO, "admin command", kv_z("command", name ? name : ""),
                kv_bool("ok", json_is_true(json_object_get(out, "ok"))));
         (void)send_json(fd, out);
     }
@@ -122,7 +122,7 @@ static void answer(struct console_socket *s, int fd)
 
 static void *socket_main(void *arg)
 {
-    struct console_socket *s = arg;
+    struct command_socket *s = arg;
 
     for (;;) {
         struct pollfd p[2] = {{.fd = s->fd, .events = POLLIN}, {.fd = s->wake, .events = POLLIN}};
@@ -142,17 +142,17 @@ static void *socket_main(void *arg)
     }
 }
 
-enum rk_code console_socket_open(const char *path, struct console *console,
-                                 struct console_socket **out, struct rk_err *err)
+enum rk_code command_socket_open(const char *path, struct commands *commands,
+                                 struct command_socket **out, struct rk_err *err)
 {
-    struct console_socket *s;
+    struct command_socket *s;
     struct sockaddr_un at;
     enum rk_code rc = address(path, &at, err);
 
     if (rc)
         return rc;
     s = rk_calloc(1, sizeof *s);
-    s->console = console;
+    s->commands = commands;
     s->path = rk_str_dupz(rk_str_z(path));
     s->wake = eventfd(0, EFD_CLOEXEC);
     s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -171,7 +171,7 @@ enum rk_code console_socket_open(const char *path, struct console *console,
     return RK_OK;
 }
 
-void console_socket_close(struct console_socket *s)
+void command_socket_close(struct command_socket *s)
 {
     uint64_t one = 1;
 
@@ -189,7 +189,7 @@ void console_socket_close(struct console_socket *s)
 /* ---- the command line's end --------------------------------------------------------------------
  */
 
-enum rk_code console_ask(const char *path, const json_t *request, json_t **out, struct rk_err *err)
+enum rk_code command_ask(const char *path, const json_t *request, json_t **out, struct rk_err *err)
 {
     struct sockaddr_un to;
     enum rk_code rc = address(path, &to, err);

@@ -4,7 +4,7 @@
 
 #include "management/engine/presence.h"
 #include "management/ops/peers.h"
-#include "server/console/call.h"
+#include "server/command/call.h"
 
 static json_t *peer_json(struct mgmt *m, const struct snapshot *s, const struct peer *p,
                          struct rk_arena *mem)
@@ -98,5 +98,5 @@ static enum rk_code delete_peer(struct call *c, struct rk_err *err)
     return rc ? rc : peer_delete(&c->op, rk_arena_dup(c->mem, p->id), err);
 }
 
-const struct console_command CONSOLE_PEERS[] = {
+const struct command_row COMMAND_PEERS[] = {
     {"peer list", list}, {"peer approve", approve}, {"peer delete", delete_peer}, {NULL, NULL}};

@@ -4,7 +4,7 @@
 
 #include "management/ops/setup_keys.h"
 #include "management/ops/tokens.h"
-#include "server/console/call.h"
+#include "server/command/call.h"
 
 enum { KEY_DAYS = 7, TOKEN_DAYS = 30, DAY_S = 86400, MS = 1000 };
 
@@ -165,7 +165,7 @@ static enum rk_code pat_revoke(struct call *c, struct rk_err *err)
     return token_delete(&c->op, rk_arena_dup(c->mem, p->user_id), rk_arena_dup(c->mem, p->id), err);
 }
 
-const struct console_command CONSOLE_KEYS[] = {
+const struct command_row COMMAND_KEYS[] = {
     {"setup-key list", key_list},     {"setup-key create", key_create},
     {"setup-key revoke", key_revoke}, {"setup-key delete", key_delete},
     {"pat list", pat_list},           {"pat create", pat_create},

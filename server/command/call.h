@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the commands of the console share; included by server/console only. */
-#ifndef RK_SERVER_CONSOLE_CALL_H
-#define RK_SERVER_CONSOLE_CALL_H
+/* What the commands share; included by server/command only. */
+#ifndef RK_SERVER_COMMAND_CALL_H
+#define RK_SERVER_COMMAND_CALL_H
 
 #include "management/ops/op.h"
-#include "server/console/console.h"
+#include "server/command/command.h"
 
 struct call {
-    struct console *console;
+    struct commands *commands;
     struct rk_arena *mem; /* wiping */
     struct db *db;
     struct op op;       /* as the owner; op.m NULL: the server has no account yet */
     const json_t *args; /* object of texts, numbers and booleans */
-    json_t *result;     /* set by the command, owned by console_run */
+    json_t *result;     /* set by the command, owned by command_run */
 };
 
-typedef enum rk_code console_fn(struct call *c, struct rk_err *err);
+typedef enum rk_code command_fn(struct call *c, struct rk_err *err);
 
-struct console_command { /* a row */
+struct command_row { /* a row */
     const char *name;
-    console_fn *fn;
+    command_fn *fn;
 };
 
 /* Tables of the files of this folder; the last row has no name. */
-extern const struct console_command CONSOLE_USERS[], CONSOLE_KEYS[], CONSOLE_PEERS[],
-    CONSOLE_STATE[];
+extern const struct command_row COMMAND_USERS[], COMMAND_KEYS[], COMMAND_PEERS[], COMMAND_STATE[];
 
 /** Argument as text, empty when absent. Lent by args. */
 struct rk_str arg_text(const struct call *c, const char *name);

@@ -4,13 +4,13 @@
  * the engine. The running server answers them on a socket that only root and its own user may use
  * (socket.h); when it is stopped the command line runs the same code on the store.
  *
- *     rookery admin user list ──▶ DATADIR/admin.sock ──▶ console_run (thread of the socket)
- *                            └──▶ (stopped) mgmt_open ──▶ console_run
+ *     rookery admin user list ──▶ DATADIR/admin.sock ──▶ command_run (thread of the socket)
+ *                            └──▶ (stopped) mgmt_open ──▶ command_run
  *
  * Commands act as the owner of the account, with an owner's rights and limits.
  */
-#ifndef RK_SERVER_CONSOLE_H
-#define RK_SERVER_CONSOLE_H
+#ifndef RK_SERVER_COMMAND_H
+#define RK_SERVER_COMMAND_H
 
 #include <jansson.h>
 
@@ -19,7 +19,7 @@
 #include "lib/base/log.h"
 #include "management/engine/engine.h"
 
-struct console {        /* open */
+struct commands {       /* open */
     struct mgmt *m;     /* lent */
     struct rk_log *log; /* whose level may be changed; NULL: not a running server */
     int64_t started_unix_ms;
@@ -28,9 +28,9 @@ struct console {        /* open */
 
 /** Run one request, {"command":"user list","args":{…}}. Returns the answer, {"ok":true,"result":…}
  *  or {"ok":false,"code":…,"error":…}; owned. Blocks. One at a time. */
-json_t *console_run(struct console *c, const json_t *request);
+json_t *command_run(struct commands *c, const json_t *request);
 
 /** Whether there is a command of this name. */
-bool console_knows(const char *command);
+bool command_knows(const char *command);
 
 #endif

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Finding and running commands; see console.h. */
+/* Finding and running commands; see command.h. */
 #include "config.h"
 
-#include "server/console/console.h"
+#include "server/command/command.h"
 
 #include <string.h>
 
 #include "lib/base/num.h"
 #include "management/ops/users.h"
-#include "server/console/call.h"
+#include "server/command/call.h"
 
-static const struct console_command *const TABLES[] = {CONSOLE_USERS, CONSOLE_KEYS, CONSOLE_PEERS,
-                                                       CONSOLE_STATE};
+static const struct command_row *const TABLES[] = {COMMAND_USERS, COMMAND_KEYS, COMMAND_PEERS,
+                                                   COMMAND_STATE};
 
 /* ---- arguments ----------------------------------------------------------------------------- */
 
@@ -98,16 +98,16 @@ json_t *j_time(int64_t unix_us)
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static const struct console_command *find(const char *name)
+static const struct command_row *find(const char *name)
 {
     for (size_t t = 0; name && t < RK_ARRAY_LEN(TABLES); t++)
-        for (const struct console_command *k = TABLES[t]; k->name; k++)
+        for (const struct command_row *k = TABLES[t]; k->name; k++)
             if (strcmp(k->name, name) == 0)
                 return k;
     return NULL;
 }
 
-bool console_knows(const char *command)
+bool command_knows(const char *command)
 {
     return find(command) != NULL;
 }
@@ -119,17 +119,17 @@ static enum rk_code act_as_owner(struct call *c, struct rk_err *err)
     struct str_list ids = {0};
     const struct user *u;
     struct snap_iter it;
-    enum rk_code rc = mgmt_account_ids(c->console->m, c->db, c->mem, &ids, err);
+    enum rk_code rc = mgmt_account_ids(c->commands->m, c->db, c->mem, &ids, err);
 
     if (rc || ids.n == 0)
         return rc;
-    rc = mgmt_snapshot(c->console->m, ids.v[0], &s, err);
+    rc = mgmt_snapshot(c->commands->m, ids.v[0], &s, err);
     if (rc)
         return rc;
     it = snap_iter(s, ENT_USER);
     while ((u = snap_next(&it)) != NULL)
         if (u->role == ROLE_OWNER)
-            return op_init(&c->op, c->console->m, c->db, c->mem, s, u->id, err);
+            return op_init(&c->op, c->commands->m, c->db, c->mem, s, u->id, err);
     snap_unref(s);
     return rk_fail(err, RK_PRECONDITION, "the account has no owner");
 }
@@ -137,12 +137,12 @@ static enum rk_code act_as_owner(struct call *c, struct rk_err *err)
 static enum rk_code run(struct call *c, const json_t *request, struct rk_err *err)
 {
     const char *name = json_string_value(json_object_get(request, "command"));
-    const struct console_command *k = find(name);
+    const struct command_row *k = find(name);
     enum rk_code rc;
 
     if (!k)
         return rk_fail(err, RK_INVALID, "no command \"%s\"", name ? name : "");
-    rc = mgmt_db_open(c->console->m, &c->db, err);
+    rc = mgmt_db_open(c->commands->m, &c->db, err);
     if (rc == RK_OK)
         rc = act_as_owner(c, err);
     if (rc == RK_OK && !c->op.m && strcmp(name, "status") != 0 && strcmp(name, "log-level") != 0)
@@ -155,10 +155,10 @@ static enum rk_code run(struct call *c, const json_t *request, struct rk_err *er
     return rc;
 }
 
-json_t *console_run(struct console *console, const json_t *request)
+json_t *command_run(struct commands *commands, const json_t *request)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
-    struct call c = {.console = console, .mem = mem, .args = json_object_get(request, "args")};
+    struct call c = {.commands = commands, .mem = mem, .args = json_object_get(request, "args")};
     struct rk_err err = {0};
     enum rk_code rc = run(&c, request, &err);
 

@@ -4,7 +4,7 @@
 
 #include "lib/base/num.h"
 #include "management/engine/presence.h"
-#include "server/console/call.h"
+#include "server/command/call.h"
 
 static enum rk_code account(struct call *c, struct rk_err *err)
 {
@@ -26,7 +26,7 @@ static enum rk_code account(struct call *c, struct rk_err *err)
 
 static enum rk_code status(struct call *c, struct rk_err *err)
 {
-    const struct console *k = c->console;
+    const struct commands *k = c->commands;
     int64_t up = k->log ? (rk_unix_us() / 1000 - k->started_unix_ms) / 1000 : 0;
 
     (void)err;
@@ -44,14 +44,14 @@ static enum rk_code log_level(struct call *c, struct rk_err *err)
 
     if (rc == RK_OK)
         rc = rk_log_level_parse(text, &level, err);
-    if (rc == RK_OK && !c->console->log)
+    if (rc == RK_OK && !c->commands->log)
         rc = rk_fail(err, RK_PRECONDITION, "the server does not run");
     if (rc)
         return rc;
-    rk_log_set_level(c->console->log, level);
+    rk_log_set_level(c->commands->log, level);
     c->result = json_pack("{s:o}", "level", j_text(text));
     return RK_OK;
 }
 
-const struct console_command CONSOLE_STATE[] = {
+const struct command_row COMMAND_STATE[] = {
     {"account", account}, {"status", status}, {"log-level", log_level}, {NULL, NULL}};

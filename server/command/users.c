@@ -6,7 +6,7 @@
 #include "management/identity/local_users.h"
 #include "management/ops/settings.h"
 #include "management/ops/users.h"
-#include "server/console/call.h"
+#include "server/command/call.h"
 
 static json_t *user_json(const struct user *u)
 {
@@ -54,7 +54,7 @@ static enum rk_code local_tx(struct tx *tx, void *arg, struct rk_err *err)
 /* Only somebody with a password of ours has one to set, and a second factor to reset. */
 static enum rk_code local_subject(struct call *c, struct rk_str *out, struct rk_err *err)
 {
-    struct local_users l = {.db = c->db, .vault = mgmt_vault(c->console->m), .mem = c->mem};
+    struct local_users l = {.db = c->db, .vault = mgmt_vault(c->commands->m), .mem = c->mem};
     const struct user *u;
     struct local_user found;
     enum rk_code rc = arg_user(c, &u, err);
@@ -244,16 +244,16 @@ static enum rk_code mfa_disable(struct call *c, struct rk_err *err)
     return mfa_set(c, false, err);
 }
 
-const struct console_command CONSOLE_USERS[] = {{"user list", list},
-                                                {"user create", create},
-                                                {"user set-password", set_password},
-                                                {"user reset-mfa", reset_mfa},
-                                                {"user set-role", set_role},
-                                                {"user block", block},
-                                                {"user unblock", unblock},
-                                                {"user approve", approve},
-                                                {"user delete", delete_user},
-                                                {"mfa status", mfa_status},
-                                                {"mfa enable", mfa_enable},
-                                                {"mfa disable", mfa_disable},
-                                                {NULL, NULL}};
+const struct command_row COMMAND_USERS[] = {{"user list", list},
+                                            {"user create", create},
+                                            {"user set-password", set_password},
+                                            {"user reset-mfa", reset_mfa},
+                                            {"user set-role", set_role},
+                                            {"user block", block},
+                                            {"user unblock", unblock},
+                                            {"user approve", approve},
+                                            {"user delete", delete_user},
+                                            {"mfa status", mfa_status},
+                                            {"mfa enable", mfa_enable},
+                                            {"mfa disable", mfa_disable},
+                                            {NULL, NULL}};
