@@ -89,22 +89,22 @@ void mgmt_app_describe(struct mgmt_app *a, bool ready, const char *why, const ch
     char now[RK_TIME_TEXT], end[RK_TIME_TEXT], reason[240];
     bool store = probe_ok(a->probe, reason);
 
-    jw_obj(out);
-    jw_kstr(out, "status", ready ? RK_STR("healthy") : RK_STR("unhealthy"));
-    jw_kstr(out, "timestamp", rk_time_format_us(rk_unix_us(), now));
-    jw_kstr(out, "reason", rk_str_z(why));
-    jw_key(out, "store");
+    json_put_obj(out);
+    json_put_key_str(out, "status", ready ? RK_STR("healthy") : RK_STR("unhealthy"));
+    json_put_key_str(out, "timestamp", rk_time_format_us(rk_unix_us(), now));
+    json_put_key_str(out, "reason", rk_str_z(why));
+    json_put_key(out, "store");
     probe_json(a->probe, out);
     rk_buf_printf(out, ",\"serving\":[%s%s\"connected machines\"]", others,
                   store ? "\"sign-in\",\"changes\",\"new connections\"," : "");
     if (cert_not_after_ms) {
-        jw_key(out, "certificate");
-        jw_obj(out);
-        jw_kbool(out, "valid", cert_not_after_ms > rk_unix_ms());
-        jw_kstr(out, "not_after", rk_time_format_us(cert_not_after_ms * 1000, end));
-        jw_obj_end(out);
+        json_put_key(out, "certificate");
+        json_put_obj(out);
+        json_put_key_bool(out, "valid", cert_not_after_ms > rk_unix_ms());
+        json_put_key_str(out, "not_after", rk_time_format_us(cert_not_after_ms * 1000, end));
+        json_put_obj_end(out);
     }
-    jw_obj_end(out);
+    json_put_obj_end(out);
     rk_buf_addc(out, '\n');
 }
 

@@ -616,11 +616,11 @@ void acme_json(struct acme *a, struct rk_buf *out)
     char when[RK_TIME_TEXT];
 
     (void)pthread_mutex_lock(&a->lock);
-    jw_obj(out);
-    jw_kstr(out, "state", rk_str_z(a->state));
-    jw_kstr(out, "next_try", rk_time_format_us(a->next_ms * 1000, when));
+    json_put_obj(out);
+    json_put_key_str(out, "state", rk_str_z(a->state));
+    json_put_key_str(out, "next_try", rk_time_format_us(a->next_ms * 1000, when));
     if (a->error[0])
-        jw_kstr(out, "error", rk_str_z(a->error));
-    jw_obj_end(out);
+        json_put_key_str(out, "error", rk_str_z(a->error));
+    json_put_obj_end(out);
     (void)pthread_mutex_unlock(&a->lock);
 }

@@ -136,9 +136,9 @@ void http_resp_error(struct http_resp *resp, const struct rk_err *err)
     resp->content_type = HTTP_JSON;
     rk_buf_clear(&resp->body);
     resp->body.full = false; /* a body that grew too large is replaced by the error */
-    jw_obj(&resp->body);
-    jw_kstr(&resp->body, "message", msg);
-    jw_kint(&resp->body, "code", resp->status);
-    jw_obj_end(&resp->body);
+    json_put_obj(&resp->body);
+    json_put_key_str(&resp->body, "message", msg);
+    json_put_key_int(&resp->body, "code", resp->status);
+    json_put_obj_end(&resp->body);
     rk_buf_addc(&resp->body, '\n');
 }

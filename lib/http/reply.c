@@ -97,10 +97,10 @@ void http_reply_status(struct http_resp *resp, unsigned status, const char *text
     resp->status = status;
     resp->content_type = HTTP_JSON;
     rk_buf_clear(&resp->body);
-    jw_obj(&resp->body);
-    jw_kstr(&resp->body, "message", rk_str_z(text));
-    jw_kint(&resp->body, "code", status);
-    jw_obj_end(&resp->body);
+    json_put_obj(&resp->body);
+    json_put_key_str(&resp->body, "message", rk_str_z(text));
+    json_put_key_int(&resp->body, "code", status);
+    json_put_obj_end(&resp->body);
     rk_buf_addc(&resp->body, '\n');
 }
 

@@ -14,7 +14,7 @@
 
 #define PATH_MAX_TEXT 96 /* "rules[12].sources": enough to find the place */
 
-struct jr {
+struct body_reader {
     struct json_pull in;
     size_t strings, objects;
     char path[PATH_MAX_TEXT]; /* where the reader is; after a fault, where that was */
@@ -22,7 +22,7 @@ struct jr {
 };
 
 /* Add ".name" or "[index]" (name.p NULL) to the path; returns what path_pop needs. */
-static size_t path_push(struct jr *r, struct rk_str name, size_t index)
+static size_t path_push(struct body_reader *r, struct rk_str name, size_t index)
 {
     size_t old = r->path_n, left = sizeof r->path - old;
     int n = name.p ? snprintf(r->path + old, left, "%s%.*s", old ? "." : "", RK_STR_ARG(name))
@@ -33,7 +33,7 @@ static size_t path_push(struct jr *r, struct rk_str name, size_t index)
     return old;
 }
 
-static void path_pop(struct jr *r, size_t old)
+static void path_pop(struct body_reader *r, size_t old)
 {
     if (r->in.fault)
         return;
@@ -41,9 +41,9 @@ static void path_pop(struct jr *r, size_t old)
     r->path[old] = '\0';
 }
 
-static struct jr_strs strs_value(struct jr *r)
+static struct json_strs strs_value(struct body_reader *r)
 {
-    struct jr_strs l = {0};
+    struct json_strs l = {0};
     size_t cap = 0;
 
     if (json_pull_null(&r->in))
@@ -55,7 +55,7 @@ static struct jr_strs strs_value(struct jr *r)
     while (json_pull_item(&r->in)) {
         size_t old = path_push(r, (struct rk_str){0}, l.n);
 
-        if (++r->strings > JR_MAX_STRINGS) {
+        if (++r->strings > JSON_BODY_MAX_STRINGS) {
             json_pull_fail(&r->in, "too many elements");
             break;
         }
@@ -66,9 +66,9 @@ static struct jr_strs strs_value(struct jr *r)
     return l;
 }
 
-static struct jr_map map_value(struct jr *r, enum jr_kind kind)
+static struct json_map map_value(struct body_reader *r, enum json_kind kind)
 {
-    struct jr_map m = {0};
+    struct json_map m = {0};
     struct rk_str key;
     size_t cap = 0;
 
@@ -77,12 +77,12 @@ static struct jr_map map_value(struct jr *r, enum jr_kind kind)
     json_pull_enter(&r->in, '{');
     m.items = rk_arena_grow(r->in.mem, NULL, 0, &cap, sizeof *m.items);
     while (json_pull_key(&r->in, &key)) {
-        struct jr_map_entry e = {.key = key};
+        struct json_map_entry e = {.key = key};
         size_t old = path_push(r, e.key, 0);
 
-        if (++r->objects > JR_MAX_OBJECTS)
+        if (++r->objects > JSON_BODY_MAX_OBJECTS)
             json_pull_fail(&r->in, "too many elements");
-        if (kind == JR_MAP_STR)
+        if (kind == JSON_MAP_STR)
             e.str = json_pull_str(&r->in);
         else
             e.strs = strs_value(r);
@@ -95,11 +95,11 @@ static struct jr_map map_value(struct jr *r, enum jr_kind kind)
     return m;
 }
 
-static void object(struct jr *r, const struct jr_field *fields, size_t n, void *out);
+static void object(struct body_reader *r, const struct json_field *fields, size_t n, void *out);
 
-static struct jr_arr arr_value(struct jr *r, const struct jr_field *f)
+static struct json_arr arr_value(struct body_reader *r, const struct json_field *f)
 {
-    struct jr_arr a = {0};
+    struct json_arr a = {0};
     size_t cap = 0;
 
     if (json_pull_null(&r->in))
@@ -110,7 +110,7 @@ static struct jr_arr arr_value(struct jr *r, const struct jr_field *f)
         size_t old = path_push(r, (struct rk_str){0}, a.n);
         char *slot;
 
-        if (++r->objects > JR_MAX_OBJECTS) {
+        if (++r->objects > JSON_BODY_MAX_OBJECTS) {
             json_pull_fail(&r->in, "too many elements");
             break;
         }
@@ -125,13 +125,13 @@ static struct jr_arr arr_value(struct jr *r, const struct jr_field *f)
     return a;
 }
 
-static void opt_object(struct jr *r, const struct jr_field *f, void **slot)
+static void opt_object(struct body_reader *r, const struct json_field *f, void **slot)
 {
     if (json_pull_null(&r->in)) {
         *slot = NULL;
         return;
     }
-    if (++r->objects > JR_MAX_OBJECTS) {
+    if (++r->objects > JSON_BODY_MAX_OBJECTS) {
         json_pull_fail(&r->in, "too many elements");
         return;
     }
@@ -140,51 +140,51 @@ static void opt_object(struct jr *r, const struct jr_field *f, void **slot)
 }
 
 /* null leaves the zero value for every kind. */
-static void value(struct jr *r, const struct jr_field *f, void *slot)
+static void value(struct body_reader *r, const struct json_field *f, void *slot)
 {
     switch (f->kind) {
-    case JR_STR:
+    case JSON_STR:
         if (!json_pull_null(&r->in))
             *(struct rk_str *)slot = json_pull_str(&r->in);
         break;
-    case JR_BOOL:
+    case JSON_BOOL:
         if (!json_pull_null(&r->in))
             *(bool *)slot = json_pull_bool(&r->in);
         break;
-    case JR_OPT_BOOL:
+    case JSON_OPT_BOOL:
         if (!json_pull_null(&r->in))
-            *(struct jr_opt_bool *)slot = (struct jr_opt_bool){true, json_pull_bool(&r->in)};
+            *(struct json_opt_bool *)slot = (struct json_opt_bool){true, json_pull_bool(&r->in)};
         break;
-    case JR_INT:
+    case JSON_INT:
         if (!json_pull_null(&r->in))
             *(int64_t *)slot = json_pull_i64(&r->in);
         break;
-    case JR_OPT_INT:
+    case JSON_OPT_INT:
         if (!json_pull_null(&r->in))
-            *(struct jr_opt_int *)slot = (struct jr_opt_int){true, json_pull_i64(&r->in)};
+            *(struct json_opt_int *)slot = (struct json_opt_int){true, json_pull_i64(&r->in)};
         break;
-    case JR_STRS:
-        *(struct jr_strs *)slot = strs_value(r);
+    case JSON_STRS:
+        *(struct json_strs *)slot = strs_value(r);
         break;
-    case JR_OBJ:
+    case JSON_OBJ:
         if (!json_pull_null(&r->in))
             object(r, f->sub, f->n_sub, slot);
         break;
-    case JR_OPT_OBJ:
+    case JSON_OPT_OBJ:
         opt_object(r, f, (void **)slot);
         break;
-    case JR_ARR:
-        *(struct jr_arr *)slot = arr_value(r, f);
+    case JSON_ARR:
+        *(struct json_arr *)slot = arr_value(r, f);
         break;
-    case JR_MAP_STR:
-    case JR_MAP_STRS:
-        *(struct jr_map *)slot = map_value(r, f->kind);
+    case JSON_MAP_STR:
+    case JSON_MAP_STRS:
+        *(struct json_map *)slot = map_value(r, f->kind);
         break;
     }
 }
 
-static const struct jr_field *find_field(const struct jr_field *fields, size_t n,
-                                         struct rk_str name)
+static const struct json_field *find_field(const struct json_field *fields, size_t n,
+                                           struct rk_str name)
 {
     for (size_t i = 0; i < n; i++)
         if (rk_str_eqz(name, fields[i].name))
@@ -195,13 +195,13 @@ static const struct jr_field *find_field(const struct jr_field *fields, size_t n
     return NULL;
 }
 
-static void object(struct jr *r, const struct jr_field *fields, size_t n, void *out)
+static void object(struct body_reader *r, const struct json_field *fields, size_t n, void *out)
 {
     struct rk_str name;
 
     json_pull_enter(&r->in, '{');
     while (json_pull_key(&r->in, &name)) {
-        const struct jr_field *f = find_field(fields, n, name);
+        const struct json_field *f = find_field(fields, n, name);
         size_t old;
 
         if (!f) {
@@ -214,15 +214,16 @@ static void object(struct jr *r, const struct jr_field *fields, size_t n, void *
     }
 }
 
-enum rk_code jr_parse(struct rk_arena *mem, struct rk_str body, const struct jr_field *fields,
-                      size_t n_fields, void *out, struct rk_err *err)
+enum rk_code json_body_read(struct rk_arena *mem, struct rk_str body,
+                            const struct json_field *fields, size_t n_fields, void *out,
+                            struct rk_err *err)
 {
-    struct jr r = {.in = json_pull_of(body, mem)};
+    struct body_reader r = {.in = json_pull_of(body, mem)};
 
     if (!body.n)
         return rk_fail(err, RK_BAD_REQUEST, "couldn't parse JSON request: the body is empty");
     r.in.copy = true;
-    r.in.depth_max = JR_MAX_DEPTH;
+    r.in.depth_max = JSON_BODY_MAX_DEPTH;
     object(&r, fields, n_fields, out);
     if (!r.in.fault)
         return RK_OK;

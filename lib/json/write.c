@@ -22,35 +22,35 @@ static void comma(struct rk_buf *b)
         rk_buf_addc(b, ',');
 }
 
-void jw_obj(struct rk_buf *b)
+void json_put_obj(struct rk_buf *b)
 {
     comma(b);
     rk_buf_addc(b, '{');
 }
 
-void jw_obj_end(struct rk_buf *b)
+void json_put_obj_end(struct rk_buf *b)
 {
     rk_buf_addc(b, '}');
 }
 
-void jw_arr(struct rk_buf *b)
+void json_put_arr(struct rk_buf *b)
 {
     comma(b);
     rk_buf_addc(b, '[');
 }
 
-void jw_arr_end(struct rk_buf *b)
+void json_put_arr_end(struct rk_buf *b)
 {
     rk_buf_addc(b, ']');
 }
 
-void jw_raw(struct rk_buf *b, struct rk_str json)
+void json_put_raw(struct rk_buf *b, struct rk_str json)
 {
     comma(b);
     rk_buf_add(b, json);
 }
 
-void jw_key_n(struct rk_buf *b, const char *key, size_t n)
+void json_put_key_n(struct rk_buf *b, const char *key, size_t n)
 {
     char *p = rk_buf_room(b, n + 4);
     size_t at = 0;
@@ -67,7 +67,7 @@ void jw_key_n(struct rk_buf *b, const char *key, size_t n)
     rk_buf_added(b, at);
 }
 
-void jw_plain(struct rk_buf *b, struct rk_str s)
+void json_put_plain(struct rk_buf *b, struct rk_str s)
 {
     char *p = rk_buf_room(b, s.n + 3);
     size_t at = 0;
@@ -84,10 +84,10 @@ void jw_plain(struct rk_buf *b, struct rk_str s)
     rk_buf_added(b, at);
 }
 
-void jw_str(struct rk_buf *b, struct rk_str s)
+void json_put_str(struct rk_buf *b, struct rk_str s)
 {
     if (rk_json_plain(s) == s.n) { /* nearly always */
-        jw_plain(b, s);
+        json_put_plain(b, s);
         return;
     }
     comma(b);
@@ -96,7 +96,7 @@ void jw_str(struct rk_buf *b, struct rk_str s)
     rk_buf_addc(b, '"');
 }
 
-void jw_joined(struct rk_buf *b, struct rk_str head, char between, struct rk_str tail)
+void json_put_joined(struct rk_buf *b, struct rk_str head, char between, struct rk_str tail)
 {
     comma(b);
     rk_buf_addc(b, '"');
@@ -106,9 +106,9 @@ void jw_joined(struct rk_buf *b, struct rk_str head, char between, struct rk_str
     rk_buf_addc(b, '"');
 }
 
-void jw_key_str(struct rk_buf *b, struct rk_str key)
+void json_put_key_any(struct rk_buf *b, struct rk_str key)
 {
-    jw_str(b, key);
+    json_put_str(b, key);
     rk_buf_addc(b, ':');
 }
 
@@ -126,23 +126,23 @@ static void put_number(struct rk_buf *b, uint64_t u, bool negative)
     rk_buf_add(b, rk_str_of(p, (size_t)(text + sizeof text - p)));
 }
 
-void jw_int(struct rk_buf *b, int64_t v)
+void json_put_int(struct rk_buf *b, int64_t v)
 {
     put_number(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, v < 0);
 }
 
-void jw_uint(struct rk_buf *b, uint64_t v)
+void json_put_uint(struct rk_buf *b, uint64_t v)
 {
     put_number(b, v, false);
 }
 
-void jw_bool(struct rk_buf *b, bool v)
+void json_put_bool(struct rk_buf *b, bool v)
 {
     comma(b);
     rk_buf_add(b, v ? RK_STR("true") : RK_STR("false"));
 }
 
-void jw_null(struct rk_buf *b)
+void json_put_null(struct rk_buf *b)
 {
     comma(b);
     rk_buf_add(b, RK_STR("null"));
@@ -190,12 +190,13 @@ static struct rk_str fast_time(int64_t us, char *text)
 
 #define YEAR_10000_US (INT64_C(253402300800) * 1000000)
 
-void jw_time(struct rk_buf *b, int64_t unix_us)
+void json_put_time(struct rk_buf *b, int64_t unix_us)
 {
     char text[RK_TIME_TEXT];
 
     if (unix_us > 0 && unix_us < YEAR_10000_US)
-        jw_plain(b, fast_time(unix_us, text));
+        json_put_plain(b, fast_time(unix_us, text));
     else
-        jw_plain(b, unix_us ? rk_time_format_us(unix_us, text) : RK_STR("0001-01-01T00:00:00Z"));
+        json_put_plain(b,
+                       unix_us ? rk_time_format_us(unix_us, text) : RK_STR("0001-01-01T00:00:00Z"));
 }

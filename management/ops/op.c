@@ -112,12 +112,12 @@ struct rk_str op_meta(struct rk_arena *mem, const struct op_kv *kv, size_t n)
     struct rk_buf b;
 
     rk_buf_init(&b, META_MAX);
-    jw_obj(&b);
+    json_put_obj(&b);
     for (size_t i = 0; i < n; i++) {
-        jw_key_n(&b, kv[i].key, strlen(kv[i].key));
-        jw_str(&b, kv[i].value);
+        json_put_key_n(&b, kv[i].key, strlen(kv[i].key));
+        json_put_str(&b, kv[i].value);
     }
-    jw_obj_end(&b);
+    json_put_obj_end(&b);
     text = b.full ? RK_STR("{}") : rk_arena_dup(mem, rk_buf_str(&b));
     rk_buf_done(&b);
     return text;

@@ -29,49 +29,49 @@ static void put_page(const struct http_req *req, struct rk_buf *b)
 {
     int64_t size = query_int(req, "page_size", PAGE_SIZE);
 
-    jw_obj(b);
-    jw_karr(b, "data");
-    jw_arr_end(b);
-    jw_kint(b, "page", query_int(req, "page", 1));
-    jw_kint(b, "page_size", rk_min_i64(size, PAGE_SIZE_MAX));
-    jw_kint(b, "total_records", 0);
-    jw_kint(b, "total_pages", 0);
-    jw_obj_end(b);
+    json_put_obj(b);
+    json_put_key_arr(b, "data");
+    json_put_arr_end(b);
+    json_put_key_int(b, "page", query_int(req, "page", 1));
+    json_put_key_int(b, "page_size", rk_min_i64(size, PAGE_SIZE_MAX));
+    json_put_key_int(b, "total_records", 0);
+    json_put_key_int(b, "total_pages", 0);
+    json_put_obj_end(b);
 }
 
 /* What the official server shows before the agent network is set up. */
 static void put_agent_settings(struct rk_buf *b)
 {
-    jw_obj(b);
-    jw_kstr(b, "endpoint", RK_STR(""));
-    jw_kstr(b, "proxy_address", RK_STR(""));
-    jw_kbool(b, "dedicated", false);
-    jw_kbool(b, "enable_log_collection", true);
-    jw_kbool(b, "enable_prompt_collection", false);
-    jw_kbool(b, "redact_pii", false);
-    jw_kint(b, "access_log_retention_days", 30);
-    jw_obj_end(b);
+    json_put_obj(b);
+    json_put_key_str(b, "endpoint", RK_STR(""));
+    json_put_key_str(b, "proxy_address", RK_STR(""));
+    json_put_key_bool(b, "dedicated", false);
+    json_put_key_bool(b, "enable_log_collection", true);
+    json_put_key_bool(b, "enable_prompt_collection", false);
+    json_put_key_bool(b, "redact_pii", false);
+    json_put_key_int(b, "access_log_retention_days", 30);
+    json_put_obj_end(b);
 }
 
 enum rk_code rest_absent(struct http_req *req, struct http_resp *resp, struct db *db,
                          struct rk_err *err)
 {
-    static const struct jr_field any[1] = {{0}};
+    static const struct json_field any[1] = {{0}};
     const struct absent *a = req->route->arg;
     int unused;
     enum rk_code rc = RK_OK;
 
     (void)db;
     if (a->has_body) /* it must be JSON, as everywhere */
-        rc = jr_parse(req->mem, req->body, any, 0, &unused, err);
+        rc = json_body_read(req->mem, req->body, any, 0, &unused, err);
     if (!rc && a->module != PERM_MODULES)
         rc = op_may(op_of(req), a->module, a->op, err);
     if (rc)
         return rc;
     switch (a->answer) {
     case ABSENT_LIST:
-        jw_arr(&resp->body);
-        jw_arr_end(&resp->body);
+        json_put_arr(&resp->body);
+        json_put_arr_end(&resp->body);
         return answer_done(resp);
     case ABSENT_PAGE:
         put_page(req, &resp->body);

@@ -16,35 +16,35 @@ struct shown {
 
 static void put_extra(struct rk_buf *b, const struct settings *s)
 {
-    jw_kobj(b, "extra");
-    jw_kbool(b, "peer_approval_enabled", s->peer_approval_enabled);
-    jw_kbool(b, "user_approval_required", s->user_approval_required);
+    json_put_key_obj(b, "extra");
+    json_put_key_bool(b, "peer_approval_enabled", s->peer_approval_enabled);
+    json_put_key_bool(b, "user_approval_required", s->user_approval_required);
     /* traffic logs belong to another product: always off */
-    jw_kbool(b, "network_traffic_logs_enabled", false);
-    jw_knull(b, "network_traffic_logs_groups");
-    jw_kbool(b, "network_traffic_packet_counter_enabled", false);
-    jw_obj_end(b);
+    json_put_key_bool(b, "network_traffic_logs_enabled", false);
+    json_put_key_null(b, "network_traffic_logs_groups");
+    json_put_key_bool(b, "network_traffic_packet_counter_enabled", false);
+    json_put_obj_end(b);
 }
 
 static void put_networking(struct rk_buf *b, const struct shown *v)
 {
     const struct settings *s = v->s;
 
-    jw_kbool(b, "routing_peer_dns_resolution_enabled", s->routing_peer_dns_resolution);
-    jw_kstr(b, "dns_domain", s->dns_domain);
+    json_put_key_bool(b, "routing_peer_dns_resolution_enabled", s->routing_peer_dns_resolution);
+    json_put_key_str(b, "dns_domain", s->dns_domain);
     if (v->range4->ip.family) {
-        jw_key(b, "network_range");
+        json_put_key(b, "network_range");
         put_prefix(b, v->range4);
     }
     if (v->range6->ip.family) {
-        jw_key(b, "network_range_v6");
+        json_put_key(b, "network_range_v6");
         put_prefix(b, v->range6);
     }
-    jw_kbool(b, "peer_expose_enabled", s->peer_expose_enabled);
-    jw_key(b, "peer_expose_groups");
+    json_put_key_bool(b, "peer_expose_enabled", s->peer_expose_enabled);
+    json_put_key(b, "peer_expose_groups");
     put_strs_or_null(b, &s->peer_expose_groups);
-    jw_kbool(b, "lazy_connection_enabled", s->lazy_connection);
-    jw_key(b, "ipv6_enabled_groups");
+    json_put_key_bool(b, "lazy_connection_enabled", s->lazy_connection);
+    json_put_key(b, "ipv6_enabled_groups");
     put_strs_or_null(b, &s->ipv6_groups);
 }
 
@@ -52,49 +52,50 @@ static void put_settings(struct rk_buf *b, const struct shown *v)
 {
     const struct settings *s = v->s;
 
-    jw_obj(b);
-    jw_kbool(b, "peer_login_expiration_enabled", s->peer_login_expiration_enabled);
-    jw_kint(b, "peer_login_expiration", s->peer_login_expiration_s);
-    jw_kbool(b, "peer_inactivity_expiration_enabled", s->peer_inactivity_expiration_enabled);
-    jw_kint(b, "peer_inactivity_expiration", s->peer_inactivity_expiration_s);
-    jw_kbool(b, "regular_users_view_blocked", s->regular_users_view_blocked);
-    jw_kbool(b, "groups_propagation_enabled", s->groups_propagation_enabled);
-    jw_kbool(b, "jwt_groups_enabled", s->jwt_groups_enabled);
-    jw_kstr(b, "jwt_groups_claim_name", s->jwt_groups_claim);
+    json_put_obj(b);
+    json_put_key_bool(b, "peer_login_expiration_enabled", s->peer_login_expiration_enabled);
+    json_put_key_int(b, "peer_login_expiration", s->peer_login_expiration_s);
+    json_put_key_bool(b, "peer_inactivity_expiration_enabled",
+                      s->peer_inactivity_expiration_enabled);
+    json_put_key_int(b, "peer_inactivity_expiration", s->peer_inactivity_expiration_s);
+    json_put_key_bool(b, "regular_users_view_blocked", s->regular_users_view_blocked);
+    json_put_key_bool(b, "groups_propagation_enabled", s->groups_propagation_enabled);
+    json_put_key_bool(b, "jwt_groups_enabled", s->jwt_groups_enabled);
+    json_put_key_str(b, "jwt_groups_claim_name", s->jwt_groups_claim);
     put_kstrs(b, "jwt_allow_groups", &s->jwt_allow_groups);
     put_networking(b, v);
     put_extra(b, s);
-    jw_kstr(b, "auto_update_version", s->auto_update_version);
-    jw_kbool(b, "auto_update_always", s->auto_update_always);
-    jw_kbool(b, "metrics_push_enabled", s->metrics_push);
-    jw_kbool(b, "agent_network_only", s->agent_network_only);
+    json_put_key_str(b, "auto_update_version", s->auto_update_version);
+    json_put_key_bool(b, "auto_update_always", s->auto_update_always);
+    json_put_key_bool(b, "metrics_push_enabled", s->metrics_push);
+    json_put_key_bool(b, "agent_network_only", s->agent_network_only);
     if (s->has_dashboard_features) {
-        jw_kobj(b, "dashboard_features");
+        json_put_key_obj(b, "dashboard_features");
         if (s->dashboard_agent_network != TRI_UNSET)
-            jw_kbool(b, "agent_network", s->dashboard_agent_network == TRI_TRUE);
-        jw_obj_end(b);
+            json_put_key_bool(b, "agent_network", s->dashboard_agent_network == TRI_TRUE);
+        json_put_obj_end(b);
     }
-    jw_kbool(b, "embedded_idp_enabled", v->embedded_idp);
-    jw_kbool(b, "local_auth_disabled", v->local_auth_disabled);
-    jw_kbool(b, "local_mfa_enabled", s->local_mfa);
-    jw_obj_end(b);
+    json_put_key_bool(b, "embedded_idp_enabled", v->embedded_idp);
+    json_put_key_bool(b, "local_auth_disabled", v->local_auth_disabled);
+    json_put_key_bool(b, "local_mfa_enabled", s->local_mfa);
+    json_put_obj_end(b);
 }
 
 static void put_account(struct rk_buf *b, const struct account *a, const struct shown *v)
 {
-    jw_obj(b);
-    jw_kstr(b, "id", a->id);
-    jw_key(b, "settings");
+    json_put_obj(b);
+    json_put_key_str(b, "id", a->id);
+    json_put_key(b, "settings");
     put_settings(b, v);
-    jw_kstr(b, "domain", a->domain);
-    jw_kstr(b, "domain_category", rk_str_z(domain_category_text(a->domain_category)));
-    jw_ktime(b, "created_at", a->created_at_us);
-    jw_kstr(b, "created_by", a->created_by);
-    jw_kobj(b, "onboarding");
-    jw_kbool(b, "signup_form_pending", a->signup_form_pending);
-    jw_kbool(b, "onboarding_flow_pending", a->onboarding_flow_pending);
-    jw_obj_end(b);
-    jw_obj_end(b);
+    json_put_key_str(b, "domain", a->domain);
+    json_put_key_str(b, "domain_category", rk_str_z(domain_category_text(a->domain_category)));
+    json_put_key_time(b, "created_at", a->created_at_us);
+    json_put_key_str(b, "created_by", a->created_by);
+    json_put_key_obj(b, "onboarding");
+    json_put_key_bool(b, "signup_form_pending", a->signup_form_pending);
+    json_put_key_bool(b, "onboarding_flow_pending", a->onboarding_flow_pending);
+    json_put_obj_end(b);
+    json_put_obj_end(b);
 }
 
 enum rk_code rest_accounts_list(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -114,9 +115,9 @@ enum rk_code rest_accounts_list(struct http_req *req, struct http_resp *resp, st
         rc = op_may(op, PERM_SETTINGS, PERM_READ, err);
     if (rc)
         return rc;
-    jw_arr(&resp->body);
+    json_put_arr(&resp->body);
     put_account(&resp->body, a, &v);
-    jw_arr_end(&resp->body);
+    json_put_arr_end(&resp->body);
     return answer_done(resp);
 }
 
@@ -127,7 +128,7 @@ struct extra_in {
 };
 
 struct features_in {
-    struct jr_opt_bool agent_network;
+    struct json_opt_bool agent_network;
 };
 
 struct settings_in {
@@ -147,53 +148,58 @@ struct account_in {
     struct onboarding_in *onboarding;
 };
 
-static const struct jr_field EXTRA[] = {
-    JR(struct extra_in, peer_approval_enabled, JR_BOOL),
-    JR(struct extra_in, user_approval_required, JR_BOOL),
-    JR(struct extra_in, network_traffic_logs_enabled, JR_BOOL),
-    JR(struct extra_in, network_traffic_logs_groups, JR_STRS),
-    JR(struct extra_in, network_traffic_packet_counter_enabled, JR_BOOL),
+static const struct json_field EXTRA[] = {
+    JSON_FIELD(struct extra_in, peer_approval_enabled, JSON_BOOL),
+    JSON_FIELD(struct extra_in, user_approval_required, JSON_BOOL),
+    JSON_FIELD(struct extra_in, network_traffic_logs_enabled, JSON_BOOL),
+    JSON_FIELD(struct extra_in, network_traffic_logs_groups, JSON_STRS),
+    JSON_FIELD(struct extra_in, network_traffic_packet_counter_enabled, JSON_BOOL),
 };
-static const struct jr_field FEATURES[] = {JR(struct features_in, agent_network, JR_OPT_BOOL)};
-static const struct jr_field SETTINGS[] = {
-    JR_AS(struct settings_in, s.peer_login_expiration_enabled, "peer_login_expiration_enabled",
-          JR_BOOL),
-    JR_AS(struct settings_in, s.peer_login_expiration_s, "peer_login_expiration", JR_INT),
-    JR_AS(struct settings_in, s.peer_inactivity_expiration_enabled,
-          "peer_inactivity_expiration_enabled", JR_BOOL),
-    JR_AS(struct settings_in, s.peer_inactivity_expiration_s, "peer_inactivity_expiration", JR_INT),
-    JR_AS(struct settings_in, s.regular_users_view_blocked, "regular_users_view_blocked", JR_BOOL),
-    JR_AS(struct settings_in, s.groups_propagation_enabled, "groups_propagation_enabled", JR_BOOL),
-    JR_AS(struct settings_in, s.jwt_groups_enabled, "jwt_groups_enabled", JR_BOOL),
-    JR_AS(struct settings_in, s.jwt_groups_claim, "jwt_groups_claim_name", JR_STR),
-    JR_AS(struct settings_in, s.jwt_allow_groups, "jwt_allow_groups", JR_STRS),
-    JR_AS(struct settings_in, s.routing_peer_dns_resolution, "routing_peer_dns_resolution_enabled",
-          JR_BOOL),
-    JR_AS(struct settings_in, s.dns_domain, "dns_domain", JR_STR),
-    JR(struct settings_in, network_range, JR_STR),
-    JR(struct settings_in, network_range_v6, JR_STR),
-    JR_AS(struct settings_in, s.peer_expose_enabled, "peer_expose_enabled", JR_BOOL),
-    JR_AS(struct settings_in, s.peer_expose_groups, "peer_expose_groups", JR_STRS),
-    JR_SUB(struct settings_in, extra, "extra", JR_OPT_OBJ, struct extra_in, EXTRA),
-    JR_AS(struct settings_in, s.lazy_connection, "lazy_connection_enabled", JR_BOOL),
-    JR_AS(struct settings_in, s.auto_update_version, "auto_update_version", JR_STR),
-    JR_AS(struct settings_in, s.auto_update_always, "auto_update_always", JR_BOOL),
-    JR_AS(struct settings_in, s.metrics_push, "metrics_push_enabled", JR_BOOL),
-    JR_AS(struct settings_in, s.agent_network_only, "agent_network_only", JR_BOOL),
-    JR_SUB(struct settings_in, features, "dashboard_features", JR_OPT_OBJ, struct features_in,
-           FEATURES),
-    JR_AS(struct settings_in, s.local_mfa, "local_mfa_enabled", JR_BOOL),
-    JR(struct settings_in, local_auth_disabled, JR_BOOL),
-    JR_AS(struct settings_in, s.ipv6_groups, "ipv6_enabled_groups", JR_STRS),
+static const struct json_field FEATURES[] = {
+    JSON_FIELD(struct features_in, agent_network, JSON_OPT_BOOL)};
+static const struct json_field SETTINGS[] = {
+    JSON_FIELD_AS(struct settings_in, s.peer_login_expiration_enabled,
+                  "peer_login_expiration_enabled", JSON_BOOL),
+    JSON_FIELD_AS(struct settings_in, s.peer_login_expiration_s, "peer_login_expiration", JSON_INT),
+    JSON_FIELD_AS(struct settings_in, s.peer_inactivity_expiration_enabled,
+                  "peer_inactivity_expiration_enabled", JSON_BOOL),
+    JSON_FIELD_AS(struct settings_in, s.peer_inactivity_expiration_s, "peer_inactivity_expiration",
+                  JSON_INT),
+    JSON_FIELD_AS(struct settings_in, s.regular_users_view_blocked, "regular_users_view_blocked",
+                  JSON_BOOL),
+    JSON_FIELD_AS(struct settings_in, s.groups_propagation_enabled, "groups_propagation_enabled",
+                  JSON_BOOL),
+    JSON_FIELD_AS(struct settings_in, s.jwt_groups_enabled, "jwt_groups_enabled", JSON_BOOL),
+    JSON_FIELD_AS(struct settings_in, s.jwt_groups_claim, "jwt_groups_claim_name", JSON_STR),
+    JSON_FIELD_AS(struct settings_in, s.jwt_allow_groups, "jwt_allow_groups", JSON_STRS),
+    JSON_FIELD_AS(struct settings_in, s.routing_peer_dns_resolution,
+                  "routing_peer_dns_resolution_enabled", JSON_BOOL),
+    JSON_FIELD_AS(struct settings_in, s.dns_domain, "dns_domain", JSON_STR),
+    JSON_FIELD(struct settings_in, network_range, JSON_STR),
+    JSON_FIELD(struct settings_in, network_range_v6, JSON_STR),
+    JSON_FIELD_AS(struct settings_in, s.peer_expose_enabled, "peer_expose_enabled", JSON_BOOL),
+    JSON_FIELD_AS(struct settings_in, s.peer_expose_groups, "peer_expose_groups", JSON_STRS),
+    JSON_FIELD_SUB(struct settings_in, extra, "extra", JSON_OPT_OBJ, struct extra_in, EXTRA),
+    JSON_FIELD_AS(struct settings_in, s.lazy_connection, "lazy_connection_enabled", JSON_BOOL),
+    JSON_FIELD_AS(struct settings_in, s.auto_update_version, "auto_update_version", JSON_STR),
+    JSON_FIELD_AS(struct settings_in, s.auto_update_always, "auto_update_always", JSON_BOOL),
+    JSON_FIELD_AS(struct settings_in, s.metrics_push, "metrics_push_enabled", JSON_BOOL),
+    JSON_FIELD_AS(struct settings_in, s.agent_network_only, "agent_network_only", JSON_BOOL),
+    JSON_FIELD_SUB(struct settings_in, features, "dashboard_features", JSON_OPT_OBJ,
+                   struct features_in, FEATURES),
+    JSON_FIELD_AS(struct settings_in, s.local_mfa, "local_mfa_enabled", JSON_BOOL),
+    JSON_FIELD(struct settings_in, local_auth_disabled, JSON_BOOL),
+    JSON_FIELD_AS(struct settings_in, s.ipv6_groups, "ipv6_enabled_groups", JSON_STRS),
 };
-static const struct jr_field ONBOARDING[] = {
-    JR(struct onboarding_in, signup_form_pending, JR_BOOL),
-    JR(struct onboarding_in, onboarding_flow_pending, JR_BOOL),
+static const struct json_field ONBOARDING[] = {
+    JSON_FIELD(struct onboarding_in, signup_form_pending, JSON_BOOL),
+    JSON_FIELD(struct onboarding_in, onboarding_flow_pending, JSON_BOOL),
 };
-static const struct jr_field ACCOUNT[] = {
-    JR_SUB(struct account_in, settings, "settings", JR_OPT_OBJ, struct settings_in, SETTINGS),
-    JR_SUB(struct account_in, onboarding, "onboarding", JR_OPT_OBJ, struct onboarding_in,
-           ONBOARDING),
+static const struct json_field ACCOUNT[] = {
+    JSON_FIELD_SUB(struct account_in, settings, "settings", JSON_OPT_OBJ, struct settings_in,
+                   SETTINGS),
+    JSON_FIELD_SUB(struct account_in, onboarding, "onboarding", JSON_OPT_OBJ, struct onboarding_in,
+                   ONBOARDING),
 };
 
 /* What nothing here would read is refused, not dropped. */
@@ -227,7 +233,7 @@ static struct settings_input to_input(const struct account_in *in, bool embedded
         to.s.user_approval_required = from->extra->user_approval_required;
     }
     if (from->features) {
-        const struct jr_opt_bool *an = &from->features->agent_network;
+        const struct json_opt_bool *an = &from->features->agent_network;
 
         to.s.has_dashboard_features = true;
         to.s.dashboard_agent_network = !an->set ? TRI_UNSET : an->v ? TRI_TRUE : TRI_FALSE;

@@ -21,13 +21,13 @@ static struct idp_connectors table(struct http_req *req, struct db *db)
 
 static void put_connector(struct rk_buf *b, const struct idp_connector *c)
 {
-    jw_obj(b);
-    jw_kstr(b, "id", c->id);
-    jw_kstr(b, "type", c->type);
-    jw_kstr(b, "name", c->name);
-    jw_kstr(b, "issuer", c->issuer);
-    jw_kstr(b, "client_id", c->client_id);
-    jw_obj_end(b);
+    json_put_obj(b);
+    json_put_key_str(b, "id", c->id);
+    json_put_key_str(b, "type", c->type);
+    json_put_key_str(b, "name", c->name);
+    json_put_key_str(b, "issuer", c->issuer);
+    json_put_key_str(b, "client_id", c->client_id);
+    json_put_obj_end(b);
 }
 
 enum rk_code rest_connectors_list(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -41,10 +41,10 @@ enum rk_code rest_connectors_list(struct http_req *req, struct http_resp *resp, 
         rc = idp_connectors_list(&t, &l, err);
     if (rc)
         return rc;
-    jw_arr(&resp->body);
+    json_put_arr(&resp->body);
     for (size_t i = 0; i < l.n; i++)
         put_connector(&resp->body, &l.v[i]);
-    jw_arr_end(&resp->body);
+    json_put_arr_end(&resp->body);
     return answer_done(resp);
 }
 
@@ -65,12 +65,12 @@ enum rk_code rest_connectors_get(struct http_req *req, struct http_resp *resp, s
     return answer_done(resp);
 }
 
-static const struct jr_field CONNECTOR[] = {
-    JR(struct idp_connector, type, JR_STR),
-    JR(struct idp_connector, name, JR_STR),
-    JR(struct idp_connector, issuer, JR_STR),
-    JR(struct idp_connector, client_id, JR_STR),
-    JR_AS(struct idp_connector, secret, "client_secret", JR_STR),
+static const struct json_field CONNECTOR[] = {
+    JSON_FIELD(struct idp_connector, type, JSON_STR),
+    JSON_FIELD(struct idp_connector, name, JSON_STR),
+    JSON_FIELD(struct idp_connector, issuer, JSON_STR),
+    JSON_FIELD(struct idp_connector, client_id, JSON_STR),
+    JSON_FIELD_AS(struct idp_connector, secret, "client_secret", JSON_STR),
 };
 
 static enum rk_code save(struct http_req *req, struct http_resp *resp, struct rk_str id,

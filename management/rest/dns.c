@@ -10,27 +10,27 @@
 
 static void put_ns(struct rk_buf *b, const struct ns_group *g)
 {
-    jw_obj(b);
-    jw_kstr(b, "id", g->id);
-    jw_kstr(b, "name", g->name);
-    jw_kstr(b, "description", g->description);
-    jw_karr(b, "nameservers");
+    json_put_obj(b);
+    json_put_key_str(b, "id", g->id);
+    json_put_key_str(b, "name", g->name);
+    json_put_key_str(b, "description", g->description);
+    json_put_key_arr(b, "nameservers");
     for (size_t i = 0; i < g->n_servers; i++) {
-        jw_obj(b);
-        jw_key(b, "ip");
+        json_put_obj(b);
+        json_put_key(b, "ip");
         put_ip(b, &g->servers[i].ip);
-        jw_kplain(b, "ns_type", RK_STR("udp"));
-        jw_kint(b, "port", g->servers[i].port);
-        jw_obj_end(b);
+        json_put_key_plain(b, "ns_type", RK_STR("udp"));
+        json_put_key_int(b, "port", g->servers[i].port);
+        json_put_obj_end(b);
     }
-    jw_arr_end(b);
-    jw_kbool(b, "enabled", g->enabled);
+    json_put_arr_end(b);
+    json_put_key_bool(b, "enabled", g->enabled);
     put_kstrs(b, "groups", &g->groups);
-    jw_kbool(b, "primary", g->primary);
-    jw_key(b, "domains");
+    json_put_key_bool(b, "primary", g->primary);
+    json_put_key(b, "domains");
     put_strs_or_null(b, &g->domains);
-    jw_kbool(b, "search_domains_enabled", g->search_domains);
-    jw_obj_end(b);
+    json_put_key_bool(b, "search_domains_enabled", g->search_domains);
+    json_put_obj_end(b);
 }
 
 static void put_row_ns(struct http_req *req, struct rk_buf *b, const void *row)
@@ -76,25 +76,26 @@ enum rk_code rest_ns_groups_get(struct http_req *req, struct http_resp *resp, st
 
 struct ns_in {
     struct rk_str name, description;
-    struct jr_arr nameservers;
+    struct json_arr nameservers;
     bool enabled, primary, search_domains_enabled;
     struct str_list groups, domains;
 };
 
-static const struct jr_field SERVER[] = {
-    JR(struct nameserver_input, ip, JR_STR),
-    JR(struct nameserver_input, ns_type, JR_STR),
-    JR(struct nameserver_input, port, JR_INT),
+static const struct json_field SERVER[] = {
+    JSON_FIELD(struct nameserver_input, ip, JSON_STR),
+    JSON_FIELD(struct nameserver_input, ns_type, JSON_STR),
+    JSON_FIELD(struct nameserver_input, port, JSON_INT),
 };
-static const struct jr_field NS_GROUP[] = {
-    JR(struct ns_in, name, JR_STR),
-    JR(struct ns_in, description, JR_STR),
-    JR_SUB(struct ns_in, nameservers, "nameservers", JR_ARR, struct nameserver_input, SERVER),
-    JR(struct ns_in, enabled, JR_BOOL),
-    JR(struct ns_in, primary, JR_BOOL),
-    JR(struct ns_in, search_domains_enabled, JR_BOOL),
-    JR(struct ns_in, groups, JR_STRS),
-    JR(struct ns_in, domains, JR_STRS),
+static const struct json_field NS_GROUP[] = {
+    JSON_FIELD(struct ns_in, name, JSON_STR),
+    JSON_FIELD(struct ns_in, description, JSON_STR),
+    JSON_FIELD_SUB(struct ns_in, nameservers, "nameservers", JSON_ARR, struct nameserver_input,
+                   SERVER),
+    JSON_FIELD(struct ns_in, enabled, JSON_BOOL),
+    JSON_FIELD(struct ns_in, primary, JSON_BOOL),
+    JSON_FIELD(struct ns_in, search_domains_enabled, JSON_BOOL),
+    JSON_FIELD(struct ns_in, groups, JSON_STRS),
+    JSON_FIELD(struct ns_in, domains, JSON_STRS),
 };
 
 static enum rk_code save_ns(struct http_req *req, struct http_resp *resp, struct rk_str id,
@@ -153,10 +154,10 @@ enum rk_code rest_ns_groups_delete(struct http_req *req, struct http_resp *resp,
 
 static enum rk_code answer_settings(struct http_resp *resp, const struct str_list *disabled)
 {
-    jw_obj(&resp->body);
-    jw_key(&resp->body, "disabled_management_groups");
+    json_put_obj(&resp->body);
+    json_put_key(&resp->body, "disabled_management_groups");
     put_strs_or_null(&resp->body, disabled);
-    jw_obj_end(&resp->body);
+    json_put_obj_end(&resp->body);
     return answer_done(resp);
 }
 
@@ -170,8 +171,8 @@ enum rk_code rest_dns_settings_get(struct http_req *req, struct http_resp *resp,
     return rc ? rc : answer_settings(resp, &s->disabled_management_groups);
 }
 
-static const struct jr_field SETTINGS[] = {
-    JR(struct dns_settings, disabled_management_groups, JR_STRS),
+static const struct json_field SETTINGS[] = {
+    JSON_FIELD(struct dns_settings, disabled_management_groups, JSON_STRS),
 };
 
 enum rk_code rest_dns_settings_update(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -193,13 +194,13 @@ enum rk_code rest_dns_settings_update(struct http_req *req, struct http_resp *re
 
 static void put_record(struct rk_buf *b, const struct record *r)
 {
-    jw_obj(b);
-    jw_kstr(b, "id", r->id);
-    jw_kstr(b, "name", r->name);
-    jw_kplain(b, "type", rk_str_z(record_type_text(r->type)));
-    jw_kstr(b, "content", r->content);
-    jw_kint(b, "ttl", r->ttl_s);
-    jw_obj_end(b);
+    json_put_obj(b);
+    json_put_key_str(b, "id", r->id);
+    json_put_key_str(b, "name", r->name);
+    json_put_key_plain(b, "type", rk_str_z(record_type_text(r->type)));
+    json_put_key_str(b, "content", r->content);
+    json_put_key_int(b, "ttl", r->ttl_s);
+    json_put_obj_end(b);
 }
 
 static void put_records(struct rk_buf *b, const struct snapshot *s, struct rk_str zone_id)
@@ -207,27 +208,27 @@ static void put_records(struct rk_buf *b, const struct snapshot *s, struct rk_st
     struct snap_iter it = snap_iter(s, ENT_RECORD);
     const struct record *r;
 
-    jw_arr(b);
+    json_put_arr(b);
     while ((r = snap_next(&it)) != NULL)
         if (rk_str_eq(r->zone_id, zone_id))
             put_record(b, r);
-    jw_arr_end(b);
+    json_put_arr_end(b);
 }
 
 static void put_zone(struct http_req *req, struct rk_buf *b, const void *row)
 {
     const struct zone *z = row;
 
-    jw_obj(b);
-    jw_kstr(b, "id", z->id);
-    jw_kstr(b, "name", z->name);
-    jw_kstr(b, "domain", z->domain);
-    jw_kbool(b, "enabled", z->enabled);
-    jw_kbool(b, "enable_search_domain", z->search_domain);
+    json_put_obj(b);
+    json_put_key_str(b, "id", z->id);
+    json_put_key_str(b, "name", z->name);
+    json_put_key_str(b, "domain", z->domain);
+    json_put_key_bool(b, "enabled", z->enabled);
+    json_put_key_bool(b, "enable_search_domain", z->search_domain);
     put_kstrs(b, "distribution_groups", &z->groups);
-    jw_key(b, "records");
+    json_put_key(b, "records");
     put_records(b, op_of(req)->snap, z->id);
-    jw_obj_end(b);
+    json_put_obj_end(b);
 }
 
 enum rk_code rest_zones_list(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -256,17 +257,17 @@ enum rk_code rest_zones_get(struct http_req *req, struct http_resp *resp, struct
 
 struct zone_in {
     struct rk_str name, domain;
-    struct jr_opt_bool enabled;
+    struct json_opt_bool enabled;
     bool enable_search_domain;
     struct str_list distribution_groups;
 };
 
-static const struct jr_field ZONE[] = {
-    JR(struct zone_in, name, JR_STR),
-    JR(struct zone_in, domain, JR_STR),
-    JR(struct zone_in, enabled, JR_OPT_BOOL),
-    JR(struct zone_in, enable_search_domain, JR_BOOL),
-    JR(struct zone_in, distribution_groups, JR_STRS),
+static const struct json_field ZONE[] = {
+    JSON_FIELD(struct zone_in, name, JSON_STR),
+    JSON_FIELD(struct zone_in, domain, JSON_STR),
+    JSON_FIELD(struct zone_in, enabled, JSON_OPT_BOOL),
+    JSON_FIELD(struct zone_in, enable_search_domain, JSON_BOOL),
+    JSON_FIELD(struct zone_in, distribution_groups, JSON_STRS),
 };
 
 static enum rk_code save_zone(struct http_req *req, struct http_resp *resp, struct rk_str id,
@@ -343,11 +344,11 @@ enum rk_code rest_records_get(struct http_req *req, struct http_resp *resp, stru
     return answer_done(resp);
 }
 
-static const struct jr_field RECORD[] = {
-    JR(struct record_input, name, JR_STR),
-    JR(struct record_input, type, JR_STR),
-    JR(struct record_input, content, JR_STR),
-    JR(struct record_input, ttl, JR_INT),
+static const struct json_field RECORD[] = {
+    JSON_FIELD(struct record_input, name, JSON_STR),
+    JSON_FIELD(struct record_input, type, JSON_STR),
+    JSON_FIELD(struct record_input, content, JSON_STR),
+    JSON_FIELD(struct record_input, ttl, JSON_INT),
 };
 
 static enum rk_code save_record(struct http_req *req, struct http_resp *resp, struct rk_str id,

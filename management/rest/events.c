@@ -136,14 +136,14 @@ static void put_value(struct list *l, struct rk_buf *b, const json_t *v)
 
     switch (json_typeof(v)) {
     case JSON_STRING:
-        jw_str(b, rk_str_of(json_string_value(v), json_string_length(v)));
+        json_put_str(b, rk_str_of(json_string_value(v), json_string_length(v)));
         break;
     case JSON_INTEGER:
-        jw_str(b, rk_arena_printf(l->req->mem, "%lld", (long long)json_integer_value(v)));
+        json_put_str(b, rk_arena_printf(l->req->mem, "%lld", (long long)json_integer_value(v)));
         break;
     case JSON_TRUE:
     case JSON_FALSE:
-        jw_str(b, op_bool(json_is_true(v)));
+        json_put_str(b, op_bool(json_is_true(v)));
         break;
     case JSON_ARRAY:
         json_array_foreach(v, i, item)
@@ -151,12 +151,13 @@ static void put_value(struct list *l, struct rk_buf *b, const json_t *v)
             items.v = rk_arena_grow(l->req->mem, items.v, items.n, &cap, sizeof *items.v);
             items.v[items.n++] = rk_str_z(json_string_value(item));
         }
-        jw_str(b, rk_arena_printf(l->req->mem, "[%.*s]", RK_STR_ARG(spaced(l->req->mem, &items))));
+        json_put_str(
+            b, rk_arena_printf(l->req->mem, "[%.*s]", RK_STR_ARG(spaced(l->req->mem, &items))));
         break;
     case JSON_OBJECT:
     case JSON_REAL:
     case JSON_NULL:
-        jw_str(b, RK_STR("<nil>"));
+        json_put_str(b, RK_STR("<nil>"));
         break;
     }
 }
@@ -168,19 +169,19 @@ static void put_meta(struct list *l, struct rk_buf *b, struct rk_str text,
     const char *key;
     json_t *v;
 
-    jw_kobj(b, "meta");
+    json_put_key_obj(b, "meta");
     json_object_foreach(meta, key, v)
     {
-        jw_key_str(b, rk_str_z(key));
+        json_put_key_any(b, rk_str_z(key));
         put_value(l, b, v);
     }
     if (target && target->is_user) {
-        jw_kstr(b, "email", target->email);
-        jw_kstr(b, "username", target->name);
+        json_put_key_str(b, "email", target->email);
+        json_put_key_str(b, "username", target->name);
     }
     if (external)
-        jw_kplain(b, "external", RK_STR("true"));
-    jw_obj_end(b);
+        json_put_key_plain(b, "external", RK_STR("true"));
+    json_put_obj_end(b);
     json_decref(meta);
 }
 
@@ -221,17 +222,17 @@ static enum rk_code put_event(struct list *l, struct rk_buf *b, struct db_rows *
         rc = person_of(l, target, &whom, err);
     if (rc || seen_join(l, activity, target, initiator))
         return rc;
-    jw_obj(b);
-    jw_kplain(b, "id", rk_arena_printf(mem, "%lld", (long long)db_col_i64(rows, 0)));
-    jw_ktime(b, "timestamp", db_col_i64(rows, 1));
-    jw_kstr(b, "activity", rk_str_z(activity_text((int)activity)));
-    jw_kstr(b, "activity_code", rk_str_z(activity_code((int)activity)));
-    jw_kstr(b, "initiator_id", initiator);
-    jw_kstr(b, "initiator_name", who->name);
-    jw_kstr(b, "initiator_email", who->email);
-    jw_kstr(b, "target_id", target);
+    json_put_obj(b);
+    json_put_key_plain(b, "id", rk_arena_printf(mem, "%lld", (long long)db_col_i64(rows, 0)));
+    json_put_key_time(b, "timestamp", db_col_i64(rows, 1));
+    json_put_key_str(b, "activity", rk_str_z(activity_text((int)activity)));
+    json_put_key_str(b, "activity_code", rk_str_z(activity_code((int)activity)));
+    json_put_key_str(b, "initiator_id", initiator);
+    json_put_key_str(b, "initiator_name", who->name);
+    json_put_key_str(b, "initiator_email", who->email);
+    json_put_key_str(b, "target_id", target);
     put_meta(l, b, meta_of(l, rows), whom, who->external);
-    jw_obj_end(b);
+    json_put_obj_end(b);
     return RK_OK;
 }
 
@@ -294,10 +295,10 @@ static enum rk_code put_events(struct list *l, const struct filter *f, struct rk
                                        db_text(f->target), db_i64(f->activity), db_i64(f->since_us),
                                        db_i64(f->until_us), db_i64(f->limit), db_i64(f->offset)));
 
-    jw_arr(b);
+    json_put_arr(b);
     while (!rc && db_next(rows))
         rc = put_event(l, b, rows, err);
-    jw_arr_end(b);
+    json_put_arr_end(b);
     return rc ? rc : db_end(rows, err);
 }
 

@@ -12,23 +12,23 @@ static int64_t put_members(struct http_req *req, struct rk_buf *b, const struct 
     const struct bits *members = snap_group_members(op->snap, g->id);
     int64_t n = 0;
 
-    jw_key(b, "peers");
+    json_put_key(b, "peers");
     for (BITS_EACH(i, members)) {
         const struct peer *p = snap_peer_at(op->snap, i);
 
         if (!peer_visible(op, p))
             continue;
         if (!n++)
-            jw_arr(b);
-        jw_obj(b);
-        jw_kstr(b, "id", p->id);
-        jw_kstr(b, "name", p->name);
-        jw_obj_end(b);
+            json_put_arr(b);
+        json_put_obj(b);
+        json_put_key_str(b, "id", p->id);
+        json_put_key_str(b, "name", p->name);
+        json_put_obj_end(b);
     }
     if (n)
-        jw_arr_end(b);
+        json_put_arr_end(b);
     else
-        jw_null(b);
+        json_put_null(b);
     return n;
 }
 
@@ -36,23 +36,23 @@ static void put_group(struct http_req *req, struct rk_buf *b, const struct group
 {
     int64_t n;
 
-    jw_obj(b);
-    jw_kstr(b, "id", g->id);
-    jw_kstr(b, "name", g->name);
-    jw_kstr(b, "issued", rk_str_z(issued_by_text(g->issued)));
+    json_put_obj(b);
+    json_put_key_str(b, "id", g->id);
+    json_put_key_str(b, "name", g->name);
+    json_put_key_str(b, "issued", rk_str_z(issued_by_text(g->issued)));
     n = put_members(req, b, g);
-    jw_kint(b, "peers_count", n);
-    jw_key(b, "resources");
+    json_put_key_int(b, "peers_count", n);
+    json_put_key(b, "resources");
     if (g->n_resources) {
-        jw_arr(b);
+        json_put_arr(b);
         for (size_t i = 0; i < g->n_resources; i++)
             put_ref(b, &g->resources[i]);
-        jw_arr_end(b);
+        json_put_arr_end(b);
     } else {
-        jw_null(b);
+        json_put_null(b);
     }
-    jw_kint(b, "resources_count", (int64_t)g->n_resources);
-    jw_obj_end(b);
+    json_put_key_int(b, "resources_count", (int64_t)g->n_resources);
+    json_put_obj_end(b);
 }
 
 static void put_row_group(struct http_req *req, struct rk_buf *b, const void *row)
@@ -96,9 +96,9 @@ enum rk_code rest_groups_list(struct http_req *req, struct http_resp *resp, stru
     g = find_by_name(op_of(req)->snap, name);
     if (!g)
         return rk_fail(err, RK_NOT_FOUND, "group: %.*s not found", RK_STR_ARG(name));
-    jw_arr(&resp->body);
+    json_put_arr(&resp->body);
     put_group(req, &resp->body, g);
-    jw_arr_end(&resp->body);
+    json_put_arr_end(&resp->body);
     return answer_done(resp);
 }
 
@@ -128,18 +128,18 @@ struct resource_in {
 
 struct input {
     struct rk_str name;
-    struct jr_strs peers;
-    struct jr_arr resources;
+    struct json_strs peers;
+    struct json_arr resources;
 };
 
-static const struct jr_field RESOURCE[] = {
-    JR(struct resource_in, id, JR_STR),
-    JR(struct resource_in, type, JR_STR),
+static const struct json_field RESOURCE[] = {
+    JSON_FIELD(struct resource_in, id, JSON_STR),
+    JSON_FIELD(struct resource_in, type, JSON_STR),
 };
-static const struct jr_field INPUT[] = {
-    JR(struct input, name, JR_STR),
-    JR(struct input, peers, JR_STRS),
-    JR_SUB(struct input, resources, "resources", JR_ARR, struct resource_in, RESOURCE),
+static const struct json_field INPUT[] = {
+    JSON_FIELD(struct input, name, JSON_STR),
+    JSON_FIELD(struct input, peers, JSON_STRS),
+    JSON_FIELD_SUB(struct input, resources, "resources", JSON_ARR, struct resource_in, RESOURCE),
 };
 
 static enum rk_code read_input(struct http_req *req, struct group_input *out, struct rk_err *err)

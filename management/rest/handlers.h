@@ -44,15 +44,15 @@ static inline struct rk_str param(const struct http_req *req, size_t i)
 
 /** Fill *out from the request's JSON body by a table of fields. */
 #define BODY(req, FIELDS, out, err)                                                                \
-    jr_parse((req)->mem, (req)->body, (FIELDS), RK_ARRAY_LEN(FIELDS), (out), (err))
+    json_body_read((req)->mem, (req)->body, (FIELDS), RK_ARRAY_LEN(FIELDS), (out), (err))
 
-/* Tables of fields may fill a struct str_list directly (JR_STRS). */
-_Static_assert(sizeof(struct str_list) == sizeof(struct jr_strs) &&
-                   offsetof(struct str_list, v) == offsetof(struct jr_strs, items) &&
-                   offsetof(struct str_list, n) == offsetof(struct jr_strs, n),
+/* Tables of fields may fill a struct str_list directly (JSON_STRS). */
+_Static_assert(sizeof(struct str_list) == sizeof(struct json_strs) &&
+                   offsetof(struct str_list, v) == offsetof(struct json_strs, items) &&
+                   offsetof(struct str_list, n) == offsetof(struct json_strs, n),
                "two lists of texts");
 
-static inline struct str_list list_of(const struct jr_strs *l)
+static inline struct str_list list_of(const struct json_strs *l)
 {
     return (struct str_list){l->items, l->n};
 }
@@ -66,7 +66,7 @@ enum rk_code answer_empty(struct http_resp *resp);
 /* Shared encoders. */
 void put_strs(struct rk_buf *b, const struct str_list *l);         /* [] when empty */
 void put_strs_or_null(struct rk_buf *b, const struct str_list *l); /* null when v is NULL */
-#define put_kstrs(b, k, l) (jw_key(b, k), put_strs(b, l))
+#define put_kstrs(b, k, l) (json_put_key(b, k), put_strs(b, l))
 
 /** Object GroupMinimum; issued only when asked for. */
 void put_group_min(struct rk_buf *b, const struct snapshot *s, const struct group *g,

@@ -36,9 +36,9 @@ enum rk_code rest_instance_get(struct http_req *req, struct http_resp *resp, str
 
     if (rc)
         return rc;
-    jw_obj(&resp->body);
-    jw_kbool(&resp->body, "setup_required", required);
-    jw_obj_end(&resp->body);
+    json_put_obj(&resp->body);
+    json_put_key_bool(&resp->body, "setup_required", required);
+    json_put_obj_end(&resp->body);
     return answer_done(resp);
 }
 
@@ -48,25 +48,25 @@ enum rk_code rest_instance_version(struct http_req *req, struct http_resp *resp,
 {
     (void)db;
     (void)err;
-    jw_obj(&resp->body);
-    jw_kstr(&resp->body, "management_current_version", rk_str_z(rest_of(req)->o.version));
-    jw_kbool(&resp->body, "management_update_available", false);
-    jw_obj_end(&resp->body);
+    json_put_obj(&resp->body);
+    json_put_key_str(&resp->body, "management_current_version", rk_str_z(rest_of(req)->o.version));
+    json_put_key_bool(&resp->body, "management_update_available", false);
+    json_put_obj_end(&resp->body);
     return answer_done(resp);
 }
 
 struct setup {
     struct rk_str email, password, name;
     bool create_pat;
-    struct jr_opt_int pat_expire_in;
+    struct json_opt_int pat_expire_in;
 };
 
-static const struct jr_field SETUP[] = {
-    JR(struct setup, email, JR_STR),
-    JR(struct setup, password, JR_STR),
-    JR(struct setup, name, JR_STR),
-    JR(struct setup, create_pat, JR_BOOL),
-    JR(struct setup, pat_expire_in, JR_OPT_INT),
+static const struct json_field SETUP[] = {
+    JSON_FIELD(struct setup, email, JSON_STR),
+    JSON_FIELD(struct setup, password, JSON_STR),
+    JSON_FIELD(struct setup, name, JSON_STR),
+    JSON_FIELD(struct setup, create_pat, JSON_BOOL),
+    JSON_FIELD(struct setup, pat_expire_in, JSON_OPT_INT),
 };
 
 bool rest_public_limit(struct http_req *req)
@@ -209,12 +209,12 @@ enum rk_code rest_setup(struct http_req *req, struct http_resp *resp, struct db 
         rc = run_setup(req, db, &in, &user_id, &plain, err);
     if (rc)
         return rc;
-    jw_obj(&resp->body);
-    jw_kstr(&resp->body, "user_id", user_id);
-    jw_kstr(&resp->body, "email", in.email);
+    json_put_obj(&resp->body);
+    json_put_key_str(&resp->body, "user_id", user_id);
+    json_put_key_str(&resp->body, "email", in.email);
     if (plain.n)
-        jw_kstr(&resp->body, "personal_access_token", plain);
-    jw_obj_end(&resp->body);
+        json_put_key_str(&resp->body, "personal_access_token", plain);
+    json_put_obj_end(&resp->body);
     return answer_done(resp);
 }
 

@@ -22,18 +22,18 @@ static enum rk_code available(const struct http_req *req, struct rk_err *err)
 static void put_invite(struct http_req *req, struct rk_buf *b, const struct invite *i,
                        struct rk_str token)
 {
-    jw_obj(b);
-    jw_kstr(b, "id", i->id);
-    jw_kstr(b, "email", i->email);
-    jw_kstr(b, "name", i->name);
-    jw_kstr(b, "role", rk_str_z(user_role_text(i->role)));
+    json_put_obj(b);
+    json_put_key_str(b, "id", i->id);
+    json_put_key_str(b, "email", i->email);
+    json_put_key_str(b, "name", i->name);
+    json_put_key_str(b, "role", rk_str_z(user_role_text(i->role)));
     put_kstrs(b, "auto_groups", &i->auto_groups);
-    jw_ktime(b, "expires_at", i->expires_at_us);
-    jw_ktime(b, "created_at", i->created_at_us);
-    jw_kbool(b, "expired", mgmt_now_us(op_of(req)->m) > i->expires_at_us);
+    json_put_key_time(b, "expires_at", i->expires_at_us);
+    json_put_key_time(b, "created_at", i->created_at_us);
+    json_put_key_bool(b, "expired", mgmt_now_us(op_of(req)->m) > i->expires_at_us);
     if (token.n)
-        jw_kstr(b, "invite_token", token);
-    jw_obj_end(b);
+        json_put_key_str(b, "invite_token", token);
+    json_put_obj_end(b);
 }
 
 static void put_row_invite(struct http_req *req, struct rk_buf *b, const void *row)
@@ -52,12 +52,12 @@ enum rk_code rest_invites_list(struct http_req *req, struct http_resp *resp, str
     return rc ? rc : answer_rows(req, resp, ENT_INVITE, put_row_invite);
 }
 
-static const struct jr_field CREATE[] = {
-    JR(struct invite_input, email, JR_STR),
-    JR(struct invite_input, name, JR_STR),
-    JR(struct invite_input, role, JR_STR),
-    JR(struct invite_input, auto_groups, JR_STRS),
-    JR_AS(struct invite_input, expires_in_s, "expires_in", JR_INT),
+static const struct json_field CREATE[] = {
+    JSON_FIELD(struct invite_input, email, JSON_STR),
+    JSON_FIELD(struct invite_input, name, JSON_STR),
+    JSON_FIELD(struct invite_input, role, JSON_STR),
+    JSON_FIELD(struct invite_input, auto_groups, JSON_STRS),
+    JSON_FIELD_AS(struct invite_input, expires_in_s, "expires_in", JSON_INT),
 };
 
 enum rk_code rest_invites_create(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -79,8 +79,8 @@ enum rk_code rest_invites_create(struct http_req *req, struct http_resp *resp, s
     return answer_done(resp);
 }
 
-static const struct jr_field REGENERATE[] = {
-    JR_AS(struct invite_input, expires_in_s, "expires_in", JR_INT),
+static const struct json_field REGENERATE[] = {
+    JSON_FIELD_AS(struct invite_input, expires_in_s, "expires_in", JSON_INT),
 };
 
 enum rk_code rest_invites_regenerate(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -99,10 +99,10 @@ enum rk_code rest_invites_regenerate(struct http_req *req, struct http_resp *res
                                err);
     if (rc)
         return rc;
-    jw_obj(&resp->body);
-    jw_kstr(&resp->body, "invite_token", token);
-    jw_ktime(&resp->body, "invite_expires_at", expires_at_us);
-    jw_obj_end(&resp->body);
+    json_put_obj(&resp->body);
+    json_put_key_str(&resp->body, "invite_token", token);
+    json_put_key_time(&resp->body, "invite_expires_at", expires_at_us);
+    json_put_obj_end(&resp->body);
     return answer_done(resp);
 }
 
@@ -146,13 +146,13 @@ enum rk_code rest_invites_look(struct http_req *req, struct http_resp *resp, str
         rc = invite_look(rest_of(req)->o.m, db, req->mem, param(req, 0), &i, err);
     if (rc)
         return rc;
-    jw_obj(&resp->body);
-    jw_kstr(&resp->body, "email", i.email);
-    jw_kstr(&resp->body, "name", i.name);
-    jw_ktime(&resp->body, "expires_at", i.expires_at_us);
-    jw_kbool(&resp->body, "valid", i.valid);
-    jw_kstr(&resp->body, "invited_by", i.invited_by);
-    jw_obj_end(&resp->body);
+    json_put_obj(&resp->body);
+    json_put_key_str(&resp->body, "email", i.email);
+    json_put_key_str(&resp->body, "name", i.name);
+    json_put_key_time(&resp->body, "expires_at", i.expires_at_us);
+    json_put_key_bool(&resp->body, "valid", i.valid);
+    json_put_key_str(&resp->body, "invited_by", i.invited_by);
+    json_put_obj_end(&resp->body);
     return answer_done(resp);
 }
 
@@ -160,7 +160,7 @@ struct accept {
     struct rk_str password;
 };
 
-static const struct jr_field ACCEPT[] = {JR(struct accept, password, JR_STR)};
+static const struct json_field ACCEPT[] = {JSON_FIELD(struct accept, password, JSON_STR)};
 
 enum rk_code rest_invites_accept(struct http_req *req, struct http_resp *resp, struct db *db,
                                  struct rk_err *err)
@@ -176,8 +176,8 @@ enum rk_code rest_invites_accept(struct http_req *req, struct http_resp *resp, s
         rc = invite_accept(rest_of(req)->o.m, db, req->mem, param(req, 0), in.password, err);
     if (rc)
         return rc;
-    jw_obj(&resp->body);
-    jw_kbool(&resp->body, "success", true);
-    jw_obj_end(&resp->body);
+    json_put_obj(&resp->body);
+    json_put_key_bool(&resp->body, "success", true);
+    json_put_obj_end(&resp->body);
     return answer_done(resp);
 }

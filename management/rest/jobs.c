@@ -10,29 +10,29 @@
 
 static void put_job(struct rk_buf *b, const struct job *j)
 {
-    jw_obj(b);
-    jw_kstr(b, "id", j->id);
-    jw_ktime(b, "created_at", j->created_at_us);
+    json_put_obj(b);
+    json_put_key_str(b, "id", j->id);
+    json_put_key_time(b, "created_at", j->created_at_us);
     if (j->completed_at_us)
-        jw_ktime(b, "completed_at", j->completed_at_us);
-    jw_kstr(b, "triggered_by", j->triggered_by);
-    jw_kplain(b, "status", rk_str_z(job_status_text(j->status)));
+        json_put_key_time(b, "completed_at", j->completed_at_us);
+    json_put_key_str(b, "triggered_by", j->triggered_by);
+    json_put_key_plain(b, "status", rk_str_z(job_status_text(j->status)));
     if (j->failed_reason.n)
-        jw_kstr(b, "failed_reason", j->failed_reason);
-    jw_kobj(b, "workload");
-    jw_kstr(b, "type", j->type);
-    jw_kobj(b, "parameters");
-    jw_kbool(b, "bundle_for", j->bundle_for);
-    jw_kint(b, "bundle_for_time", j->bundle_for_min);
-    jw_kint(b, "log_file_count", j->log_file_count);
-    jw_kbool(b, "anonymize", j->anonymize);
-    jw_obj_end(b);
-    jw_kobj(b, "result");
+        json_put_key_str(b, "failed_reason", j->failed_reason);
+    json_put_key_obj(b, "workload");
+    json_put_key_str(b, "type", j->type);
+    json_put_key_obj(b, "parameters");
+    json_put_key_bool(b, "bundle_for", j->bundle_for);
+    json_put_key_int(b, "bundle_for_time", j->bundle_for_min);
+    json_put_key_int(b, "log_file_count", j->log_file_count);
+    json_put_key_bool(b, "anonymize", j->anonymize);
+    json_put_obj_end(b);
+    json_put_key_obj(b, "result");
     if (j->result.n)
-        jw_kstr(b, "upload_key", j->result);
-    jw_obj_end(b);
-    jw_obj_end(b);
-    jw_obj_end(b);
+        json_put_key_str(b, "upload_key", j->result);
+    json_put_obj_end(b);
+    json_put_obj_end(b);
+    json_put_obj_end(b);
 }
 
 static int newest_first(const void *a, const void *b)
@@ -72,10 +72,10 @@ enum rk_code rest_jobs_list(struct http_req *req, struct http_resp *resp, struct
     }
     if (n)
         qsort(jobs, n, sizeof *jobs, newest_first);
-    jw_arr(&resp->body);
+    json_put_arr(&resp->body);
     for (size_t i = 0; i < n; i++)
         put_job(&resp->body, jobs[i]);
-    jw_arr_end(&resp->body);
+    json_put_arr_end(&resp->body);
     return answer_done(resp);
 }
 
@@ -103,18 +103,19 @@ struct job_in {
     struct workload_in *workload;
 };
 
-static const struct jr_field PARAMETERS[] = {
-    JR(struct job_input, bundle_for, JR_BOOL),
-    JR(struct job_input, bundle_for_time, JR_INT),
-    JR(struct job_input, log_file_count, JR_INT),
-    JR(struct job_input, anonymize, JR_BOOL),
+static const struct json_field PARAMETERS[] = {
+    JSON_FIELD(struct job_input, bundle_for, JSON_BOOL),
+    JSON_FIELD(struct job_input, bundle_for_time, JSON_INT),
+    JSON_FIELD(struct job_input, log_file_count, JSON_INT),
+    JSON_FIELD(struct job_input, anonymize, JSON_BOOL),
 };
-static const struct jr_field WORKLOAD[] = {
-    JR(struct workload_in, type, JR_STR),
-    JR_SUB(struct workload_in, parameters, "parameters", JR_OPT_OBJ, struct job_input, PARAMETERS),
+static const struct json_field WORKLOAD[] = {
+    JSON_FIELD(struct workload_in, type, JSON_STR),
+    JSON_FIELD_SUB(struct workload_in, parameters, "parameters", JSON_OPT_OBJ, struct job_input,
+                   PARAMETERS),
 };
-static const struct jr_field JOB[] = {
-    JR_SUB(struct job_in, workload, "workload", JR_OPT_OBJ, struct workload_in, WORKLOAD),
+static const struct json_field JOB[] = {
+    JSON_FIELD_SUB(struct job_in, workload, "workload", JSON_OPT_OBJ, struct workload_in, WORKLOAD),
 };
 
 enum rk_code rest_jobs_create(struct http_req *req, struct http_resp *resp, struct db *db,

@@ -32,14 +32,14 @@ enum rk_code rest_locations_countries(struct http_req *req, struct http_resp *re
     rc = geo_countries(rest_of(req)->geo, &c, &n, err);
     if (rc)
         return rc;
-    jw_arr(&resp->body);
+    json_put_arr(&resp->body);
     for (size_t i = 0; i < n; i++) {
-        jw_obj(&resp->body);
-        jw_kstr(&resp->body, "country_code", c[i].code);
-        jw_kstr(&resp->body, "country_name", c[i].name);
-        jw_obj_end(&resp->body);
+        json_put_obj(&resp->body);
+        json_put_key_str(&resp->body, "country_code", c[i].code);
+        json_put_key_str(&resp->body, "country_name", c[i].name);
+        json_put_obj_end(&resp->body);
     }
-    jw_arr_end(&resp->body);
+    json_put_arr_end(&resp->body);
     return answer_done(resp);
 }
 
@@ -59,13 +59,13 @@ enum rk_code rest_locations_cities(struct http_req *req, struct http_resp *resp,
     rc = geo_cities(rest_of(req)->geo, code, &c, &n, err);
     if (rc)
         return rc;
-    jw_arr(&resp->body);
+    json_put_arr(&resp->body);
     for (size_t i = 0; i < n; i++) {
-        jw_obj(&resp->body);
-        jw_kint(&resp->body, "geoname_id", c[i].geoname_id);
-        jw_kstr(&resp->body, "city_name", c[i].name);
-        jw_obj_end(&resp->body);
+        json_put_obj(&resp->body);
+        json_put_key_int(&resp->body, "geoname_id", c[i].geoname_id);
+        json_put_key_str(&resp->body, "city_name", c[i].name);
+        json_put_obj_end(&resp->body);
     }
-    jw_arr_end(&resp->body);
+    json_put_arr_end(&resp->body);
     return answer_done(resp);
 }

@@ -13,41 +13,41 @@ static const char *kind_text(enum route_kind k)
 
 static void put_domains(struct http_req *req, struct rk_buf *b, const struct route *r)
 {
-    jw_key(b, "domains");
+    json_put_key(b, "domains");
     if (r->kind != ROUTE_DOMAIN) {
-        jw_null(b);
+        json_put_null(b);
         return;
     }
-    jw_arr(b);
+    json_put_arr(b);
     for (size_t i = 0; i < r->domains.n; i++)
-        jw_str(b, dns_name_to_unicode(req->mem, r->domains.v[i]));
-    jw_arr_end(b);
+        json_put_str(b, dns_name_to_unicode(req->mem, r->domains.v[i]));
+    json_put_arr_end(b);
 }
 
 static void put_route(struct http_req *req, struct rk_buf *b, const void *row)
 {
     const struct route *r = row;
 
-    jw_obj(b);
-    jw_kstr(b, "id", r->id);
-    jw_kstr(b, "description", r->description);
-    jw_kstr(b, "network_id", r->net_id);
-    jw_kbool(b, "enabled", r->enabled);
-    jw_kstr(b, "peer", r->peer);
+    json_put_obj(b);
+    json_put_key_str(b, "id", r->id);
+    json_put_key_str(b, "description", r->description);
+    json_put_key_str(b, "network_id", r->net_id);
+    json_put_key_bool(b, "enabled", r->enabled);
+    json_put_key_str(b, "peer", r->peer);
     if (r->peer_groups.n)
         put_kstrs(b, "peer_groups", &r->peer_groups);
-    jw_key(b, "network");
+    json_put_key(b, "network");
     put_prefix(b, &r->network);
-    jw_kplain(b, "network_type", rk_str_z(kind_text(r->kind)));
+    json_put_key_plain(b, "network_type", rk_str_z(kind_text(r->kind)));
     put_domains(req, b, r);
-    jw_kint(b, "metric", r->metric);
-    jw_kbool(b, "masquerade", r->masquerade);
+    json_put_key_int(b, "metric", r->metric);
+    json_put_key_bool(b, "masquerade", r->masquerade);
     put_kstrs(b, "groups", &r->groups);
-    jw_kbool(b, "keep_route", r->keep_route);
+    json_put_key_bool(b, "keep_route", r->keep_route);
     if (r->access_control_groups.n)
         put_kstrs(b, "access_control_groups", &r->access_control_groups);
-    jw_kbool(b, "skip_auto_apply", r->skip_auto_apply);
-    jw_obj_end(b);
+    json_put_key_bool(b, "skip_auto_apply", r->skip_auto_apply);
+    json_put_obj_end(b);
 }
 
 enum rk_code rest_routes_list(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -83,20 +83,20 @@ enum rk_code rest_routes_get(struct http_req *req, struct http_resp *resp, struc
     return answer_done(resp);
 }
 
-static const struct jr_field ROUTE[] = {
-    JR(struct route_input, description, JR_STR),
-    JR_AS(struct route_input, net_id, "network_id", JR_STR),
-    JR(struct route_input, network, JR_STR),
-    JR(struct route_input, peer, JR_STR),
-    JR(struct route_input, domains, JR_STRS),
-    JR(struct route_input, peer_groups, JR_STRS),
-    JR(struct route_input, groups, JR_STRS),
-    JR(struct route_input, access_control_groups, JR_STRS),
-    JR(struct route_input, metric, JR_INT),
-    JR(struct route_input, enabled, JR_BOOL),
-    JR(struct route_input, masquerade, JR_BOOL),
-    JR(struct route_input, keep_route, JR_BOOL),
-    JR(struct route_input, skip_auto_apply, JR_BOOL),
+static const struct json_field ROUTE[] = {
+    JSON_FIELD(struct route_input, description, JSON_STR),
+    JSON_FIELD_AS(struct route_input, net_id, "network_id", JSON_STR),
+    JSON_FIELD(struct route_input, network, JSON_STR),
+    JSON_FIELD(struct route_input, peer, JSON_STR),
+    JSON_FIELD(struct route_input, domains, JSON_STRS),
+    JSON_FIELD(struct route_input, peer_groups, JSON_STRS),
+    JSON_FIELD(struct route_input, groups, JSON_STRS),
+    JSON_FIELD(struct route_input, access_control_groups, JSON_STRS),
+    JSON_FIELD(struct route_input, metric, JSON_INT),
+    JSON_FIELD(struct route_input, enabled, JSON_BOOL),
+    JSON_FIELD(struct route_input, masquerade, JSON_BOOL),
+    JSON_FIELD(struct route_input, keep_route, JSON_BOOL),
+    JSON_FIELD(struct route_input, skip_auto_apply, JSON_BOOL),
 };
 
 static enum rk_code save(struct http_req *req, struct http_resp *resp, struct rk_str id,

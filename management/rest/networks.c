@@ -16,19 +16,19 @@ struct empties {
 static void list_begin(struct rk_buf *b, bool *open)
 {
     if (!*open)
-        jw_arr(b);
+        json_put_arr(b);
     *open = true;
 }
 
 static void list_end(struct rk_buf *b, bool open, enum empty how)
 {
     if (open) {
-        jw_arr_end(b);
+        json_put_arr_end(b);
     } else if (how == EMPTY_NULL) {
-        jw_null(b);
+        json_put_null(b);
     } else {
-        jw_arr(b);
-        jw_arr_end(b);
+        json_put_arr(b);
+        json_put_arr_end(b);
     }
 }
 
@@ -55,16 +55,16 @@ static void put_policies(struct rk_buf *b, const struct snapshot *s, struct rk_s
     struct snap_iter it = snap_iter(s, ENT_POLICY);
     const struct policy *p;
 
-    jw_karr(b, "policies");
+    json_put_key_arr(b, "policies");
     while ((p = snap_next(&it)) != NULL) {
         bool hit = false;
 
         for (size_t i = 0; p->enabled && i < p->n_rules && !hit; i++)
             hit = p->rules[i].enabled && reaches(s, &p->rules[i], network_id);
         if (hit)
-            jw_str(b, p->id);
+            json_put_str(b, p->id);
     }
-    jw_arr_end(b);
+    json_put_arr_end(b);
 }
 
 static int64_t put_router_ids(struct rk_buf *b, const struct snapshot *s, struct rk_str network_id,
@@ -75,12 +75,12 @@ static int64_t put_router_ids(struct rk_buf *b, const struct snapshot *s, struct
     bool open = false;
     int64_t peers = 0;
 
-    jw_key(b, "routers");
+    json_put_key(b, "routers");
     while ((r = snap_next(&it)) != NULL) {
         if (!rk_str_eq(r->network_id, network_id))
             continue;
         list_begin(b, &open);
-        jw_str(b, r->id);
+        json_put_str(b, r->id);
         peers += r->peer.n > 0;
         for (size_t i = 0; i < r->peer_groups.n; i++)
             peers += (int64_t)snap_group_size(s, r->peer_groups.v[i]);
@@ -96,11 +96,11 @@ static void put_resource_ids(struct rk_buf *b, const struct snapshot *s, struct 
     const struct resource *r;
     bool open = false;
 
-    jw_key(b, "resources");
+    json_put_key(b, "resources");
     while ((r = snap_next(&it)) != NULL)
         if (rk_str_eq(r->network_id, network_id)) {
             list_begin(b, &open);
-            jw_str(b, r->id);
+            json_put_str(b, r->id);
         }
     list_end(b, open, how);
 }
@@ -111,15 +111,15 @@ static void put_network(struct http_req *req, struct rk_buf *b, const struct net
     const struct snapshot *s = op_of(req)->snap;
     int64_t peers;
 
-    jw_obj(b);
-    jw_kstr(b, "id", n->id);
-    jw_kstr(b, "name", n->name);
-    jw_kstr(b, "description", n->description);
+    json_put_obj(b);
+    json_put_key_str(b, "id", n->id);
+    json_put_key_str(b, "name", n->name);
+    json_put_key_str(b, "description", n->description);
     peers = put_router_ids(b, s, n->id, how.routers);
-    jw_kint(b, "routing_peers_count", peers);
+    json_put_key_int(b, "routing_peers_count", peers);
     put_resource_ids(b, s, n->id, how.resources);
     put_policies(b, s, n->id);
-    jw_obj_end(b);
+    json_put_obj_end(b);
 }
 
 static void put_row_network(struct http_req *req, struct rk_buf *b, const void *row)
@@ -157,9 +157,9 @@ struct network_in {
     struct rk_str name, description;
 };
 
-static const struct jr_field NETWORK[] = {
-    JR(struct network_in, name, JR_STR),
-    JR(struct network_in, description, JR_STR),
+static const struct json_field NETWORK[] = {
+    JSON_FIELD(struct network_in, name, JSON_STR),
+    JSON_FIELD(struct network_in, description, JSON_STR),
 };
 
 static enum rk_code save_network(struct http_req *req, struct http_resp *resp, struct rk_str id,
@@ -211,18 +211,18 @@ static void put_resource(struct http_req *req, struct rk_buf *b, const void *row
     const struct group *g;
     bool open = false;
 
-    jw_obj(b);
-    jw_kstr(b, "id", r->id);
-    jw_kstr(b, "type", rk_str_z(resource_type_text(r->type)));
-    jw_kstr(b, "name", r->name);
-    jw_kstr(b, "description", r->description);
-    jw_key(b, "address");
+    json_put_obj(b);
+    json_put_key_str(b, "id", r->id);
+    json_put_key_str(b, "type", rk_str_z(resource_type_text(r->type)));
+    json_put_key_str(b, "name", r->name);
+    json_put_key_str(b, "description", r->description);
+    json_put_key(b, "address");
     if (r->type == RESOURCE_DOMAIN)
-        jw_str(b, r->address_given.n ? r->address_given : r->domain);
+        json_put_str(b, r->address_given.n ? r->address_given : r->domain);
     else
         put_prefix(b, &r->prefix);
-    jw_kbool(b, "enabled", r->enabled);
-    jw_key(b, "groups");
+    json_put_key_bool(b, "enabled", r->enabled);
+    json_put_key(b, "groups");
     while ((g = snap_next(&it)) != NULL)
         for (size_t i = 0; i < g->n_resources; i++)
             if (rk_str_eq(g->resources[i].id, r->id)) {
@@ -230,7 +230,7 @@ static void put_resource(struct http_req *req, struct rk_buf *b, const void *row
                 put_group_min(b, s, g, false);
             }
     list_end(b, open, EMPTY_NULL);
-    jw_obj_end(b);
+    json_put_obj_end(b);
 }
 
 enum rk_code rest_resources_all(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -277,10 +277,12 @@ enum rk_code rest_resources_get(struct http_req *req, struct http_resp *resp, st
     return answer_done(resp);
 }
 
-static const struct jr_field RESOURCE[] = {
-    JR(struct resource_input, name, JR_STR),    JR(struct resource_input, description, JR_STR),
-    JR(struct resource_input, address, JR_STR), JR(struct resource_input, enabled, JR_BOOL),
-    JR(struct resource_input, groups, JR_STRS),
+static const struct json_field RESOURCE[] = {
+    JSON_FIELD(struct resource_input, name, JSON_STR),
+    JSON_FIELD(struct resource_input, description, JSON_STR),
+    JSON_FIELD(struct resource_input, address, JSON_STR),
+    JSON_FIELD(struct resource_input, enabled, JSON_BOOL),
+    JSON_FIELD(struct resource_input, groups, JSON_STRS),
 };
 
 static enum rk_code save_resource(struct http_req *req, struct http_resp *resp, struct rk_str id,
@@ -328,15 +330,15 @@ static void put_router(struct http_req *req, struct rk_buf *b, const void *row)
     const struct router *r = row;
 
     (void)req;
-    jw_obj(b);
-    jw_kstr(b, "id", r->id);
-    jw_kstr(b, "peer", r->peer);
-    jw_key(b, "peer_groups");
+    json_put_obj(b);
+    json_put_key_str(b, "id", r->id);
+    json_put_key_str(b, "peer", r->peer);
+    json_put_key(b, "peer_groups");
     put_strs_or_null(b, &r->peer_groups);
-    jw_kint(b, "metric", r->metric);
-    jw_kbool(b, "masquerade", r->masquerade);
-    jw_kbool(b, "enabled", r->enabled);
-    jw_obj_end(b);
+    json_put_key_int(b, "metric", r->metric);
+    json_put_key_bool(b, "masquerade", r->masquerade);
+    json_put_key_bool(b, "enabled", r->enabled);
+    json_put_obj_end(b);
 }
 
 enum rk_code rest_routers_all(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -358,11 +360,11 @@ enum rk_code rest_routers_list(struct http_req *req, struct http_resp *resp, str
     (void)db;
     if (rc)
         return rc;
-    jw_arr(&resp->body);
+    json_put_arr(&resp->body);
     while ((r = snap_next(&it)) != NULL)
         if (rk_str_eq(r->network_id, param(req, 0)))
             put_router(req, &resp->body, r);
-    jw_arr_end(&resp->body);
+    json_put_arr_end(&resp->body);
     return answer_done(resp);
 }
 
@@ -381,10 +383,12 @@ enum rk_code rest_routers_get(struct http_req *req, struct http_resp *resp, stru
     return answer_done(resp);
 }
 
-static const struct jr_field ROUTER[] = {
-    JR(struct router_input, peer, JR_STR),     JR(struct router_input, peer_groups, JR_STRS),
-    JR(struct router_input, metric, JR_INT),   JR(struct router_input, masquerade, JR_BOOL),
-    JR(struct router_input, enabled, JR_BOOL),
+static const struct json_field ROUTER[] = {
+    JSON_FIELD(struct router_input, peer, JSON_STR),
+    JSON_FIELD(struct router_input, peer_groups, JSON_STRS),
+    JSON_FIELD(struct router_input, metric, JSON_INT),
+    JSON_FIELD(struct router_input, masquerade, JSON_BOOL),
+    JSON_FIELD(struct router_input, enabled, JSON_BOOL),
 };
 
 static enum rk_code save_router(struct http_req *req, struct http_resp *resp, struct rk_str id,

@@ -38,12 +38,12 @@ static void put_flags(struct rk_buf *b, uint32_t flags)
         {"lazy_connection_enabled", PEER_FLAG_LAZY_CONNECTION},
     };
 
-    jw_kobj(b, "local_flags");
+    json_put_key_obj(b, "local_flags");
     for (size_t i = 0; i < RK_ARRAY_LEN(FLAGS); i++) {
-        jw_key_n(b, FLAGS[i].name, strlen(FLAGS[i].name));
-        jw_bool(b, flags & FLAGS[i].bit);
+        json_put_key_n(b, FLAGS[i].name, strlen(FLAGS[i].name));
+        json_put_bool(b, flags & FLAGS[i].bit);
     }
-    jw_obj_end(b);
+    json_put_obj_end(b);
 }
 
 /* A list names the same few groups over and over: their text is made once. */
@@ -74,7 +74,7 @@ static void put_group(struct shown *s, struct rk_buf *b, const struct group *g)
     size_t slot = ((uintptr_t)g >> 4) % TEXTS_MAX, from;
 
     if (s->texts[slot].group == g) {
-        jw_raw(b, s->texts[slot].json);
+        json_put_raw(b, s->texts[slot].json);
         return;
     }
     from = b->n;
@@ -92,65 +92,65 @@ static void put_groups(struct shown *s, struct rk_buf *b, const struct peer *p)
     size_t n;
 
     groups = snap_peer_groups(s->snap, snap_index_of(s->snap, p->id), s->req->mem, &n);
-    jw_key(b, "groups");
+    json_put_key(b, "groups");
     if (!n) {
-        jw_null(b);
+        json_put_null(b);
         return;
     }
-    jw_arr(b);
+    json_put_arr(b);
     for (size_t i = 0; i < n; i++)
         put_group(s, b, groups[i]);
-    jw_arr_end(b);
+    json_put_arr_end(b);
 }
 
 static void put_labels(struct rk_buf *b, struct rk_str domain, const struct peer *p)
 {
-    jw_key(b, "dns_label");
+    json_put_key(b, "dns_label");
     if (domain.n)
-        jw_joined(b, p->dns_label, '.', domain);
+        json_put_joined(b, p->dns_label, '.', domain);
     else
-        jw_str(b, p->dns_label);
-    jw_karr(b, "extra_dns_labels");
+        json_put_str(b, p->dns_label);
+    json_put_key_arr(b, "extra_dns_labels");
     for (size_t i = 0; i < p->extra_dns_labels.n; i++)
         if (domain.n)
-            jw_joined(b, p->extra_dns_labels.v[i], '.', domain);
+            json_put_joined(b, p->extra_dns_labels.v[i], '.', domain);
         else
-            jw_str(b, p->extra_dns_labels.v[i]);
-    jw_arr_end(b);
+            json_put_str(b, p->extra_dns_labels.v[i]);
+    json_put_arr_end(b);
 }
 
 static void put_system(struct rk_buf *b, const struct peer *p)
 {
     const struct peer_meta *m = &p->meta;
 
-    jw_key(b, "os");
-    jw_joined(b, m->os, ' ', m->os_version.n ? m->os_version : m->core);
-    jw_kstr(b, "kernel_version", m->kernel_version);
-    jw_kstr(b, "version", m->version);
-    jw_kstr(b, "ui_version", m->ui_version);
-    jw_kstr(b, "hostname", m->hostname);
-    jw_kstr(b, "serial_number", m->serial_number);
+    json_put_key(b, "os");
+    json_put_joined(b, m->os, ' ', m->os_version.n ? m->os_version : m->core);
+    json_put_key_str(b, "kernel_version", m->kernel_version);
+    json_put_key_str(b, "version", m->version);
+    json_put_key_str(b, "ui_version", m->ui_version);
+    json_put_key_str(b, "hostname", m->hostname);
+    json_put_key_str(b, "serial_number", m->serial_number);
     put_flags(b, m->flags);
 }
 
 static void put_place(struct rk_buf *b, const struct peer_location *l)
 {
-    jw_key(b, "connection_ip");
+    json_put_key(b, "connection_ip");
     if (l->connection_ip.family)
         put_ip(b, &l->connection_ip);
     else
-        jw_plain(b, RK_STR("<nil>")); /* the official server's text for "unknown" */
-    jw_kint(b, "geoname_id", (int64_t)l->geoname_id);
-    jw_kstr(b, "country_code", l->country_code);
-    jw_kstr(b, "city_name", l->city_name);
+        json_put_plain(b, RK_STR("<nil>")); /* the official server's text for "unknown" */
+    json_put_key_int(b, "geoname_id", (int64_t)l->geoname_id);
+    json_put_key_str(b, "country_code", l->country_code);
+    json_put_key_str(b, "city_name", l->city_name);
 }
 
 static void put_addresses(struct rk_buf *b, const struct peer *p)
 {
-    jw_key(b, "ip");
+    json_put_key(b, "ip");
     put_ip(b, &p->ip);
     if (p->ip6.family) {
-        jw_key(b, "ipv6");
+        json_put_key(b, "ipv6");
         put_ip(b, &p->ip6);
     }
 }
@@ -159,31 +159,31 @@ static void put_presence(struct mgmt *m, struct rk_buf *b, const struct peer *p)
 {
     struct presence now = presence_of(m, p);
 
-    jw_kbool(b, "connected", now.connected);
-    jw_ktime(b, "last_seen", now.last_seen_us);
+    json_put_key_bool(b, "connected", now.connected);
+    json_put_key_time(b, "last_seen", now.last_seen_us);
 }
 
 static void put_peer_members(struct shown *s, struct rk_buf *b, const struct peer *p)
 {
-    jw_kstr(b, "id", p->id);
-    jw_kstr(b, "name", p->name);
+    json_put_key_str(b, "id", p->id);
+    json_put_key_str(b, "name", p->name);
     put_addresses(b, p);
     put_presence(op_of(s->req)->m, b, p);
     put_system(b, p);
     put_place(b, &p->location);
     put_groups(s, b, p);
     put_labels(b, s->domain, p);
-    jw_kbool(b, "ssh_enabled", p->ssh_enabled);
-    jw_kstr(b, "user_id", p->user_id);
-    jw_kbool(b, "login_expiration_enabled", p->login_expiration_enabled);
-    jw_kbool(b, "login_expired", p->status.login_expired);
-    jw_ktime(b, "last_login", p->last_login_us);
-    jw_kbool(b, "inactivity_expiration_enabled", p->inactivity_expiration_enabled);
-    jw_kbool(b, "approval_required", !peer_is_validated(p));
+    json_put_key_bool(b, "ssh_enabled", p->ssh_enabled);
+    json_put_key_str(b, "user_id", p->user_id);
+    json_put_key_bool(b, "login_expiration_enabled", p->login_expiration_enabled);
+    json_put_key_bool(b, "login_expired", p->status.login_expired);
+    json_put_key_time(b, "last_login", p->last_login_us);
+    json_put_key_bool(b, "inactivity_expiration_enabled", p->inactivity_expiration_enabled);
+    json_put_key_bool(b, "approval_required", !peer_is_validated(p));
     if (!peer_is_validated(p))
-        jw_kstr(b, "disapproval_reason", RK_STR(""));
-    jw_kbool(b, "ephemeral", p->ephemeral);
-    jw_ktime(b, "created_at", p->created_at_us);
+        json_put_key_str(b, "disapproval_reason", RK_STR(""));
+    json_put_key_bool(b, "ephemeral", p->ephemeral);
+    json_put_key_time(b, "created_at", p->created_at_us);
 }
 
 static bool contains_nocase(struct rk_str s, struct rk_str what)
@@ -219,27 +219,28 @@ enum rk_code rest_peers_list(struct http_req *req, struct http_resp *resp, struc
         (void)http_req_query(req, "name", &name);
         (void)http_req_query(req, "ip", &ip);
     }
-    jw_arr(&resp->body);
+    json_put_arr(&resp->body);
     for (BITS_EACH(i, all)) {
         const struct peer *p = snap_peer_at(op->snap, i);
 
         if (!peer_visible(op, p) || (name.n && !contains_nocase(p->name, name)) ||
             (ip.n && !ip_contains(p, ip)))
             continue;
-        jw_obj(&resp->body);
+        json_put_obj(&resp->body);
         put_peer_members(s, &resp->body, p);
-        jw_kint(&resp->body, "accessible_peers_count", 0); /* counted by its own endpoint */
-        jw_obj_end(&resp->body);
+        json_put_key_int(&resp->body, "accessible_peers_count",
+                         0); /* counted by its own endpoint */
+        json_put_obj_end(&resp->body);
     }
-    jw_arr_end(&resp->body);
+    json_put_arr_end(&resp->body);
     return answer_done(resp);
 }
 
 static enum rk_code answer_peer(struct http_req *req, struct http_resp *resp, const struct peer *p)
 {
-    jw_obj(&resp->body);
+    json_put_obj(&resp->body);
     put_peer_members(shown_new(req), &resp->body, p);
-    jw_obj_end(&resp->body);
+    json_put_obj_end(&resp->body);
     return answer_done(resp);
 }
 
@@ -255,18 +256,19 @@ enum rk_code rest_peers_get(struct http_req *req, struct http_resp *resp, struct
 
 struct update_in {
     struct peer_update u;
-    struct jr_opt_bool approval_required;
+    struct json_opt_bool approval_required;
 };
 
-static const struct jr_field UPDATE[] = {
-    JR_AS(struct update_in, u.name, "name", JR_STR),
-    JR_AS(struct update_in, u.ssh_enabled, "ssh_enabled", JR_BOOL),
-    JR_AS(struct update_in, u.login_expiration_enabled, "login_expiration_enabled", JR_BOOL),
-    JR_AS(struct update_in, u.inactivity_expiration_enabled, "inactivity_expiration_enabled",
-          JR_BOOL),
-    JR(struct update_in, approval_required, JR_OPT_BOOL),
-    JR_AS(struct update_in, u.ip, "ip", JR_STR),
-    JR_AS(struct update_in, u.ip6, "ipv6", JR_STR),
+static const struct json_field UPDATE[] = {
+    JSON_FIELD_AS(struct update_in, u.name, "name", JSON_STR),
+    JSON_FIELD_AS(struct update_in, u.ssh_enabled, "ssh_enabled", JSON_BOOL),
+    JSON_FIELD_AS(struct update_in, u.login_expiration_enabled, "login_expiration_enabled",
+                  JSON_BOOL),
+    JSON_FIELD_AS(struct update_in, u.inactivity_expiration_enabled,
+                  "inactivity_expiration_enabled", JSON_BOOL),
+    JSON_FIELD(struct update_in, approval_required, JSON_OPT_BOOL),
+    JSON_FIELD_AS(struct update_in, u.ip, "ip", JSON_STR),
+    JSON_FIELD_AS(struct update_in, u.ip6, "ipv6", JSON_STR),
 };
 
 enum rk_code rest_peers_update(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -301,19 +303,19 @@ static void put_accessible(struct http_req *req, struct rk_buf *b, const struct 
 {
     struct rk_str domain = snap_dns_domain(op_of(req)->snap);
 
-    jw_obj(b);
-    jw_kstr(b, "id", p->id);
-    jw_kstr(b, "name", p->name);
+    json_put_obj(b);
+    json_put_key_str(b, "id", p->id);
+    json_put_key_str(b, "name", p->name);
     put_addresses(b, p);
-    jw_key(b, "dns_label");
-    jw_joined(b, p->dns_label, '.', domain);
-    jw_kstr(b, "user_id", p->user_id);
-    jw_kstr(b, "os", p->meta.os);
-    jw_kstr(b, "country_code", p->location.country_code);
-    jw_kstr(b, "city_name", p->location.city_name);
-    jw_kint(b, "geoname_id", (int64_t)p->location.geoname_id);
+    json_put_key(b, "dns_label");
+    json_put_joined(b, p->dns_label, '.', domain);
+    json_put_key_str(b, "user_id", p->user_id);
+    json_put_key_str(b, "os", p->meta.os);
+    json_put_key_str(b, "country_code", p->location.country_code);
+    json_put_key_str(b, "city_name", p->location.city_name);
+    json_put_key_int(b, "geoname_id", (int64_t)p->location.geoname_id);
     put_presence(op_of(req)->m, b, p);
-    jw_obj_end(b);
+    json_put_obj_end(b);
 }
 
 /* Peers in the map first, those whose login has expired behind them. */
@@ -347,17 +349,17 @@ enum rk_code rest_peers_accessible(struct http_req *req, struct http_resp *resp,
         return rc;
     if (scope == PEERS_OWN && !p)
         return rk_fail(err, RK_NOT_FOUND, "peer not found: %.*s", RK_STR_ARG(param(req, 0)));
-    jw_arr(&resp->body);
+    json_put_arr(&resp->body);
     if (p && (scope == PEERS_ALL || (scope == PEERS_OWN && rk_str_eq(p->user_id, op->user->id))))
         put_all_accessible(req, &resp->body, snap_index_of(op->snap, p->id));
-    jw_arr_end(&resp->body);
+    json_put_arr_end(&resp->body);
     return answer_done(resp);
 }
 
-static const struct jr_field TEMPORARY[] = {
-    JR(struct temporary_input, name, JR_STR),
-    JR_AS(struct temporary_input, key, "wg_pub_key", JR_STR),
-    JR(struct temporary_input, rules, JR_STRS),
+static const struct json_field TEMPORARY[] = {
+    JSON_FIELD(struct temporary_input, name, JSON_STR),
+    JSON_FIELD_AS(struct temporary_input, key, "wg_pub_key", JSON_STR),
+    JSON_FIELD(struct temporary_input, rules, JSON_STRS),
 };
 
 enum rk_code rest_peers_temporary(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -372,11 +374,11 @@ enum rk_code rest_peers_temporary(struct http_req *req, struct http_resp *resp, 
         rc = temporary_access(op_of(req), param(req, 0), &in, &id, err);
     if (rc)
         return rc;
-    jw_obj(&resp->body);
-    jw_kstr(&resp->body, "id", id);
-    jw_kstr(&resp->body, "name", in.name);
-    jw_key(&resp->body, "rules");
+    json_put_obj(&resp->body);
+    json_put_key_str(&resp->body, "id", id);
+    json_put_key_str(&resp->body, "name", in.name);
+    json_put_key(&resp->body, "rules");
     put_strs_or_null(&resp->body, &in.rules);
-    jw_obj_end(&resp->body);
+    json_put_obj_end(&resp->body);
     return answer_done(resp);
 }

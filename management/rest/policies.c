@@ -20,31 +20,31 @@ static void put_side(struct rk_buf *b, const struct snapshot *s, const struct st
         if (!g)
             continue;
         if (!any)
-            jw_arr(b);
+            json_put_arr(b);
         any = true;
-        jw_obj(b);
-        jw_kstr(b, "id", g->id);
-        jw_kstr(b, "name", g->name);
-        jw_kint(b, "peers_count", (int64_t)snap_group_size(s, g->id));
-        jw_kint(b, "resources_count", is_source || known ? 0 : (int64_t)g->n_resources);
-        jw_obj_end(b);
+        json_put_obj(b);
+        json_put_key_str(b, "id", g->id);
+        json_put_key_str(b, "name", g->name);
+        json_put_key_int(b, "peers_count", (int64_t)snap_group_size(s, g->id));
+        json_put_key_int(b, "resources_count", is_source || known ? 0 : (int64_t)g->n_resources);
+        json_put_obj_end(b);
     }
     if (any)
-        jw_arr_end(b);
+        json_put_arr_end(b);
     else
-        jw_null(b);
+        json_put_null(b);
 }
 
 static void put_authorized(struct rk_buf *b, const struct rule *r)
 {
     if (!r->n_authorized)
         return;
-    jw_kobj(b, "authorized_groups");
+    json_put_key_obj(b, "authorized_groups");
     for (size_t i = 0; i < r->n_authorized; i++) {
-        jw_key_str(b, r->authorized[i].group_id);
+        json_put_key_any(b, r->authorized[i].group_id);
         put_strs(b, &r->authorized[i].names);
     }
-    jw_obj_end(b);
+    json_put_obj_end(b);
 }
 
 static void put_ports(struct rk_buf *b, const struct rule *r)
@@ -53,61 +53,61 @@ static void put_ports(struct rk_buf *b, const struct rule *r)
         put_kstrs(b, "ports", &r->ports);
     if (!r->n_ranges)
         return;
-    jw_karr(b, "port_ranges");
+    json_put_key_arr(b, "port_ranges");
     for (size_t i = 0; i < r->n_ranges; i++) {
-        jw_obj(b);
-        jw_kint(b, "start", r->ranges[i].start);
-        jw_kint(b, "end", r->ranges[i].end);
-        jw_obj_end(b);
+        json_put_obj(b);
+        json_put_key_int(b, "start", r->ranges[i].start);
+        json_put_key_int(b, "end", r->ranges[i].end);
+        json_put_obj_end(b);
     }
-    jw_arr_end(b);
+    json_put_arr_end(b);
 }
 
 static void put_rule(struct rk_buf *b, const struct snapshot *s, const struct rule *r)
 {
     static const struct str_list none = {0};
 
-    jw_obj(b);
-    jw_kstr(b, "id", r->id);
-    jw_kstr(b, "name", r->name);
-    jw_kstr(b, "description", r->description);
-    jw_kbool(b, "enabled", r->enabled);
-    jw_kstr(b, "action", rk_str_z(rule_action_text(r->action)));
-    jw_kbool(b, "bidirectional", r->bidirectional);
-    jw_kstr(b, "protocol", rk_str_z(rule_protocol_text(r->protocol)));
+    json_put_obj(b);
+    json_put_key_str(b, "id", r->id);
+    json_put_key_str(b, "name", r->name);
+    json_put_key_str(b, "description", r->description);
+    json_put_key_bool(b, "enabled", r->enabled);
+    json_put_key_str(b, "action", rk_str_z(rule_action_text(r->action)));
+    json_put_key_bool(b, "bidirectional", r->bidirectional);
+    json_put_key_str(b, "protocol", rk_str_z(rule_protocol_text(r->protocol)));
     put_ports(b, r);
     put_authorized(b, r);
-    jw_key(b, "sources");
+    json_put_key(b, "sources");
     put_side(b, s, &r->sources, &none, true);
     if (r->source_resource.id.n) {
-        jw_key(b, "sourceResource");
+        json_put_key(b, "sourceResource");
         put_ref(b, &r->source_resource);
     }
-    jw_key(b, "destinations");
+    json_put_key(b, "destinations");
     put_side(b, s, &r->destinations, &r->sources, false);
     if (r->destination_resource.id.n) {
-        jw_key(b, "destinationResource");
+        json_put_key(b, "destinationResource");
         put_ref(b, &r->destination_resource);
     }
-    jw_obj_end(b);
+    json_put_obj_end(b);
 }
 
 static void put_policy(struct http_req *req, struct rk_buf *b, const void *row)
 {
     const struct policy *p = row;
 
-    jw_obj(b);
-    jw_kstr(b, "id", p->id);
-    jw_kstr(b, "name", p->name);
-    jw_kstr(b, "description", p->description);
-    jw_kbool(b, "enabled", p->enabled);
-    jw_key(b, "source_posture_checks");
+    json_put_obj(b);
+    json_put_key_str(b, "id", p->id);
+    json_put_key_str(b, "name", p->name);
+    json_put_key_str(b, "description", p->description);
+    json_put_key_bool(b, "enabled", p->enabled);
+    json_put_key(b, "source_posture_checks");
     put_strs_or_null(b, &p->posture_checks);
-    jw_karr(b, "rules");
+    json_put_key_arr(b, "rules");
     for (size_t i = 0; i < p->n_rules; i++)
         put_rule(b, op_of(req)->snap, &p->rules[i]);
-    jw_arr_end(b);
-    jw_obj_end(b);
+    json_put_arr_end(b);
+    json_put_obj_end(b);
 }
 
 enum rk_code rest_policies_list(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -152,52 +152,53 @@ struct ref_in {
 struct rule_in {
     struct rk_str id, name, description, action, protocol;
     bool enabled, bidirectional;
-    struct jr_strs sources, destinations, ports;
+    struct json_strs sources, destinations, ports;
     struct ref_in *source, *destination;
-    struct jr_arr ranges;
-    struct jr_map authorized;
+    struct json_arr ranges;
+    struct json_map authorized;
 };
 
 struct policy_in {
     struct rk_str name, description;
     bool enabled;
-    struct jr_strs checks;
-    struct jr_arr rules;
+    struct json_strs checks;
+    struct json_arr rules;
 };
 
-static const struct jr_field REF[] = {
-    JR(struct ref_in, id, JR_STR),
-    JR(struct ref_in, type, JR_STR),
+static const struct json_field REF[] = {
+    JSON_FIELD(struct ref_in, id, JSON_STR),
+    JSON_FIELD(struct ref_in, type, JSON_STR),
 };
-static const struct jr_field RANGE[] = {
-    JR(struct rule_range, start, JR_INT),
-    JR(struct rule_range, end, JR_INT),
+static const struct json_field RANGE[] = {
+    JSON_FIELD(struct rule_range, start, JSON_INT),
+    JSON_FIELD(struct rule_range, end, JSON_INT),
 };
-static const struct jr_field RULE[] = {
-    JR(struct rule_in, id, JR_STR),
-    JR(struct rule_in, name, JR_STR),
-    JR(struct rule_in, description, JR_STR),
-    JR(struct rule_in, action, JR_STR),
-    JR(struct rule_in, protocol, JR_STR),
-    JR(struct rule_in, enabled, JR_BOOL),
-    JR(struct rule_in, bidirectional, JR_BOOL),
-    JR(struct rule_in, sources, JR_STRS),
-    JR(struct rule_in, destinations, JR_STRS),
-    JR(struct rule_in, ports, JR_STRS),
-    JR_SUB(struct rule_in, source, "sourceResource", JR_OPT_OBJ, struct ref_in, REF),
-    JR_SUB(struct rule_in, destination, "destinationResource", JR_OPT_OBJ, struct ref_in, REF),
-    JR_SUB(struct rule_in, ranges, "port_ranges", JR_ARR, struct rule_range, RANGE),
-    JR_AS(struct rule_in, authorized, "authorized_groups", JR_MAP_STRS),
+static const struct json_field RULE[] = {
+    JSON_FIELD(struct rule_in, id, JSON_STR),
+    JSON_FIELD(struct rule_in, name, JSON_STR),
+    JSON_FIELD(struct rule_in, description, JSON_STR),
+    JSON_FIELD(struct rule_in, action, JSON_STR),
+    JSON_FIELD(struct rule_in, protocol, JSON_STR),
+    JSON_FIELD(struct rule_in, enabled, JSON_BOOL),
+    JSON_FIELD(struct rule_in, bidirectional, JSON_BOOL),
+    JSON_FIELD(struct rule_in, sources, JSON_STRS),
+    JSON_FIELD(struct rule_in, destinations, JSON_STRS),
+    JSON_FIELD(struct rule_in, ports, JSON_STRS),
+    JSON_FIELD_SUB(struct rule_in, source, "sourceResource", JSON_OPT_OBJ, struct ref_in, REF),
+    JSON_FIELD_SUB(struct rule_in, destination, "destinationResource", JSON_OPT_OBJ, struct ref_in,
+                   REF),
+    JSON_FIELD_SUB(struct rule_in, ranges, "port_ranges", JSON_ARR, struct rule_range, RANGE),
+    JSON_FIELD_AS(struct rule_in, authorized, "authorized_groups", JSON_MAP_STRS),
 };
-static const struct jr_field POLICY[] = {
-    JR(struct policy_in, name, JR_STR),
-    JR(struct policy_in, description, JR_STR),
-    JR(struct policy_in, enabled, JR_BOOL),
-    JR_AS(struct policy_in, checks, "source_posture_checks", JR_STRS),
-    JR_SUB(struct policy_in, rules, "rules", JR_ARR, struct rule_in, RULE),
+static const struct json_field POLICY[] = {
+    JSON_FIELD(struct policy_in, name, JSON_STR),
+    JSON_FIELD(struct policy_in, description, JSON_STR),
+    JSON_FIELD(struct policy_in, enabled, JSON_BOOL),
+    JSON_FIELD_AS(struct policy_in, checks, "source_posture_checks", JSON_STRS),
+    JSON_FIELD_SUB(struct policy_in, rules, "rules", JSON_ARR, struct rule_in, RULE),
 };
 
-static enum rk_code read_side(const struct jr_strs *groups, const struct ref_in *ref,
+static enum rk_code read_side(const struct json_strs *groups, const struct ref_in *ref,
                               struct rule_side *out, struct rk_err *err)
 {
     out->has_groups = groups->items != NULL;

@@ -11,11 +11,11 @@ static void put_one(struct rk_buf *b, const char *name, const char *key, struct 
 {
     if (!value.n)
         return;
-    jw_key_n(b, name, strlen(name));
-    jw_obj(b);
-    jw_key_n(b, key, strlen(key));
-    jw_str(b, value);
-    jw_obj_end(b);
+    json_put_key_n(b, name, strlen(name));
+    json_put_obj(b);
+    json_put_key_n(b, key, strlen(key));
+    json_put_str(b, value);
+    json_put_obj_end(b);
 }
 
 static void put_versions(struct rk_buf *b, const struct posture *p)
@@ -24,61 +24,61 @@ static void put_versions(struct rk_buf *b, const struct posture *p)
         put_one(b, "nb_version_check", "min_version", p->nb_min_version);
     if (!p->has_os_version)
         return;
-    jw_kobj(b, "os_version_check");
+    json_put_key_obj(b, "os_version_check");
     put_one(b, "android", "min_version", p->android_min_version);
     put_one(b, "darwin", "min_version", p->darwin_min_version);
     put_one(b, "ios", "min_version", p->ios_min_version);
     put_one(b, "linux", "min_kernel_version", p->linux_min_kernel);
     put_one(b, "windows", "min_kernel_version", p->windows_min_kernel);
-    jw_obj_end(b);
+    json_put_obj_end(b);
 }
 
 static void put_geo(struct rk_buf *b, const struct posture *p)
 {
     if (!p->has_geo)
         return;
-    jw_kobj(b, "geo_location_check");
-    jw_karr(b, "locations");
+    json_put_key_obj(b, "geo_location_check");
+    json_put_key_arr(b, "locations");
     for (size_t i = 0; i < p->n_geo; i++) {
-        jw_obj(b);
-        jw_kstr(b, "country_code", p->geo[i].country_code);
+        json_put_obj(b);
+        json_put_key_str(b, "country_code", p->geo[i].country_code);
         if (p->geo[i].city_name.n)
-            jw_kstr(b, "city_name", p->geo[i].city_name);
-        jw_obj_end(b);
+            json_put_key_str(b, "city_name", p->geo[i].city_name);
+        json_put_obj_end(b);
     }
-    jw_arr_end(b);
-    jw_kplain(b, "action", rk_str_z(check_action_text(p->geo_action)));
-    jw_obj_end(b);
+    json_put_arr_end(b);
+    json_put_key_plain(b, "action", rk_str_z(check_action_text(p->geo_action)));
+    json_put_obj_end(b);
 }
 
 static void put_ranges(struct rk_buf *b, const struct posture *p)
 {
     if (!p->has_net_range)
         return;
-    jw_kobj(b, "peer_network_range_check");
-    jw_karr(b, "ranges");
+    json_put_key_obj(b, "peer_network_range_check");
+    json_put_key_arr(b, "ranges");
     for (size_t i = 0; i < p->n_ranges; i++)
         put_prefix(b, &p->ranges[i]);
-    jw_arr_end(b);
-    jw_kplain(b, "action", rk_str_z(check_action_text(p->net_action)));
-    jw_obj_end(b);
+    json_put_arr_end(b);
+    json_put_key_plain(b, "action", rk_str_z(check_action_text(p->net_action)));
+    json_put_obj_end(b);
 }
 
 static void put_processes(struct rk_buf *b, const struct posture *p)
 {
     if (!p->has_process)
         return;
-    jw_kobj(b, "process_check");
-    jw_karr(b, "processes");
+    json_put_key_obj(b, "process_check");
+    json_put_key_arr(b, "processes");
     for (size_t i = 0; i < p->n_processes; i++) {
-        jw_obj(b);
-        jw_kstr(b, "linux_path", p->processes[i].linux_path);
-        jw_kstr(b, "mac_path", p->processes[i].mac_path);
-        jw_kstr(b, "windows_path", p->processes[i].windows_path);
-        jw_obj_end(b);
+        json_put_obj(b);
+        json_put_key_str(b, "linux_path", p->processes[i].linux_path);
+        json_put_key_str(b, "mac_path", p->processes[i].mac_path);
+        json_put_key_str(b, "windows_path", p->processes[i].windows_path);
+        json_put_obj_end(b);
     }
-    jw_arr_end(b);
-    jw_obj_end(b);
+    json_put_arr_end(b);
+    json_put_obj_end(b);
 }
 
 static void put_posture(struct http_req *req, struct rk_buf *b, const void *row)
@@ -86,17 +86,17 @@ static void put_posture(struct http_req *req, struct rk_buf *b, const void *row)
     const struct posture *p = row;
 
     (void)req;
-    jw_obj(b);
-    jw_kstr(b, "id", p->id);
-    jw_kstr(b, "name", p->name);
-    jw_kstr(b, "description", p->description);
-    jw_kobj(b, "checks");
+    json_put_obj(b);
+    json_put_key_str(b, "id", p->id);
+    json_put_key_str(b, "name", p->name);
+    json_put_key_str(b, "description", p->description);
+    json_put_key_obj(b, "checks");
     put_versions(b, p);
     put_geo(b, p);
     put_ranges(b, p);
     put_processes(b, p);
-    jw_obj_end(b);
-    jw_obj_end(b);
+    json_put_obj_end(b);
+    json_put_obj_end(b);
 }
 
 enum rk_code rest_postures_list(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -142,7 +142,7 @@ struct os_in {
 };
 
 struct geo_in {
-    struct jr_arr locations;
+    struct json_arr locations;
     struct rk_str action;
 };
 
@@ -152,7 +152,7 @@ struct range_in {
 };
 
 struct process_in {
-    struct jr_arr processes;
+    struct json_arr processes;
 };
 
 struct checks_in {
@@ -168,48 +168,51 @@ struct posture_in {
     struct checks_in *checks;
 };
 
-static const struct jr_field MIN[] = {
-    JR(struct min_in, min_version, JR_STR),
-    JR(struct min_in, min_kernel_version, JR_STR),
+static const struct json_field MIN[] = {
+    JSON_FIELD(struct min_in, min_version, JSON_STR),
+    JSON_FIELD(struct min_in, min_kernel_version, JSON_STR),
 };
-static const struct jr_field OS[] = {
-    JR_SUB(struct os_in, android, "android", JR_OPT_OBJ, struct min_in, MIN),
-    JR_SUB(struct os_in, darwin, "darwin", JR_OPT_OBJ, struct min_in, MIN),
-    JR_SUB(struct os_in, ios, "ios", JR_OPT_OBJ, struct min_in, MIN),
-    JR_SUB(struct os_in, linux_, "linux", JR_OPT_OBJ, struct min_in, MIN),
-    JR_SUB(struct os_in, windows, "windows", JR_OPT_OBJ, struct min_in, MIN),
+static const struct json_field OS[] = {
+    JSON_FIELD_SUB(struct os_in, android, "android", JSON_OPT_OBJ, struct min_in, MIN),
+    JSON_FIELD_SUB(struct os_in, darwin, "darwin", JSON_OPT_OBJ, struct min_in, MIN),
+    JSON_FIELD_SUB(struct os_in, ios, "ios", JSON_OPT_OBJ, struct min_in, MIN),
+    JSON_FIELD_SUB(struct os_in, linux_, "linux", JSON_OPT_OBJ, struct min_in, MIN),
+    JSON_FIELD_SUB(struct os_in, windows, "windows", JSON_OPT_OBJ, struct min_in, MIN),
 };
-static const struct jr_field LOCATION[] = {
-    JR(struct geo_location, country_code, JR_STR),
-    JR(struct geo_location, city_name, JR_STR),
+static const struct json_field LOCATION[] = {
+    JSON_FIELD(struct geo_location, country_code, JSON_STR),
+    JSON_FIELD(struct geo_location, city_name, JSON_STR),
 };
-static const struct jr_field GEO[] = {
-    JR_SUB(struct geo_in, locations, "locations", JR_ARR, struct geo_location, LOCATION),
-    JR(struct geo_in, action, JR_STR),
+static const struct json_field GEO[] = {
+    JSON_FIELD_SUB(struct geo_in, locations, "locations", JSON_ARR, struct geo_location, LOCATION),
+    JSON_FIELD(struct geo_in, action, JSON_STR),
 };
-static const struct jr_field RANGE[] = {
-    JR(struct range_in, ranges, JR_STRS),
-    JR(struct range_in, action, JR_STR),
+static const struct json_field RANGE[] = {
+    JSON_FIELD(struct range_in, ranges, JSON_STRS),
+    JSON_FIELD(struct range_in, action, JSON_STR),
 };
-static const struct jr_field PATHS[] = {
-    JR(struct check_process, linux_path, JR_STR),
-    JR(struct check_process, mac_path, JR_STR),
-    JR(struct check_process, windows_path, JR_STR),
+static const struct json_field PATHS[] = {
+    JSON_FIELD(struct check_process, linux_path, JSON_STR),
+    JSON_FIELD(struct check_process, mac_path, JSON_STR),
+    JSON_FIELD(struct check_process, windows_path, JSON_STR),
 };
-static const struct jr_field PROCESS[] = {
-    JR_SUB(struct process_in, processes, "processes", JR_ARR, struct check_process, PATHS),
+static const struct json_field PROCESS[] = {
+    JSON_FIELD_SUB(struct process_in, processes, "processes", JSON_ARR, struct check_process,
+                   PATHS),
 };
-static const struct jr_field CHECKS[] = {
-    JR_SUB(struct checks_in, nb, "nb_version_check", JR_OPT_OBJ, struct min_in, MIN),
-    JR_SUB(struct checks_in, os, "os_version_check", JR_OPT_OBJ, struct os_in, OS),
-    JR_SUB(struct checks_in, geo, "geo_location_check", JR_OPT_OBJ, struct geo_in, GEO),
-    JR_SUB(struct checks_in, range, "peer_network_range_check", JR_OPT_OBJ, struct range_in, RANGE),
-    JR_SUB(struct checks_in, process, "process_check", JR_OPT_OBJ, struct process_in, PROCESS),
+static const struct json_field CHECKS[] = {
+    JSON_FIELD_SUB(struct checks_in, nb, "nb_version_check", JSON_OPT_OBJ, struct min_in, MIN),
+    JSON_FIELD_SUB(struct checks_in, os, "os_version_check", JSON_OPT_OBJ, struct os_in, OS),
+    JSON_FIELD_SUB(struct checks_in, geo, "geo_location_check", JSON_OPT_OBJ, struct geo_in, GEO),
+    JSON_FIELD_SUB(struct checks_in, range, "peer_network_range_check", JSON_OPT_OBJ,
+                   struct range_in, RANGE),
+    JSON_FIELD_SUB(struct checks_in, process, "process_check", JSON_OPT_OBJ, struct process_in,
+                   PROCESS),
 };
-static const struct jr_field POSTURE[] = {
-    JR(struct posture_in, name, JR_STR),
-    JR(struct posture_in, description, JR_STR),
-    JR_SUB(struct posture_in, checks, "checks", JR_OPT_OBJ, struct checks_in, CHECKS),
+static const struct json_field POSTURE[] = {
+    JSON_FIELD(struct posture_in, name, JSON_STR),
+    JSON_FIELD(struct posture_in, description, JSON_STR),
+    JSON_FIELD_SUB(struct posture_in, checks, "checks", JSON_OPT_OBJ, struct checks_in, CHECKS),
 };
 
 /* A named system without a version is kept as wrong: the form check then refuses it. */

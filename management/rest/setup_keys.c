@@ -11,23 +11,23 @@ static void put_key(struct http_req *req, struct rk_buf *b, const struct setup_k
 {
     enum setup_key_state state = setup_key_state(k, mgmt_now_us(op_of(req)->m));
 
-    jw_obj(b);
-    jw_kstr(b, "id", k->id);
-    jw_kstr(b, "name", k->name);
-    jw_ktime(b, "expires", k->expires_at_us);
-    jw_kstr(b, "type", rk_str_z(setup_key_type_text(k->type)));
-    jw_kbool(b, "valid", state == SETUP_KEY_VALID);
-    jw_kbool(b, "revoked", k->revoked);
-    jw_kint(b, "used_times", k->used);
-    jw_ktime(b, "last_used", k->last_used_us);
-    jw_kstr(b, "state", rk_str_z(setup_key_state_text(state)));
+    json_put_obj(b);
+    json_put_key_str(b, "id", k->id);
+    json_put_key_str(b, "name", k->name);
+    json_put_key_time(b, "expires", k->expires_at_us);
+    json_put_key_str(b, "type", rk_str_z(setup_key_type_text(k->type)));
+    json_put_key_bool(b, "valid", state == SETUP_KEY_VALID);
+    json_put_key_bool(b, "revoked", k->revoked);
+    json_put_key_int(b, "used_times", k->used);
+    json_put_key_time(b, "last_used", k->last_used_us);
+    json_put_key_str(b, "state", rk_str_z(setup_key_state_text(state)));
     put_kstrs(b, "auto_groups", &k->auto_groups);
-    jw_ktime(b, "updated_at", k->updated_at_us);
-    jw_kint(b, "usage_limit", k->usage_limit);
-    jw_kbool(b, "ephemeral", k->ephemeral);
-    jw_kbool(b, "allow_extra_dns_labels", k->allow_extra_dns_labels);
-    jw_kstr(b, "key", shown);
-    jw_obj_end(b);
+    json_put_key_time(b, "updated_at", k->updated_at_us);
+    json_put_key_int(b, "usage_limit", k->usage_limit);
+    json_put_key_bool(b, "ephemeral", k->ephemeral);
+    json_put_key_bool(b, "allow_extra_dns_labels", k->allow_extra_dns_labels);
+    json_put_key_str(b, "key", shown);
+    json_put_obj_end(b);
 }
 
 static void put_row_key(struct http_req *req, struct rk_buf *b, const void *row)
@@ -62,14 +62,14 @@ enum rk_code rest_setup_keys_get(struct http_req *req, struct http_resp *resp, s
     return answer_done(resp);
 }
 
-static const struct jr_field CREATE[] = {
-    JR(struct setup_key_new, name, JR_STR),
-    JR(struct setup_key_new, type, JR_STR),
-    JR_AS(struct setup_key_new, expires_in_s, "expires_in", JR_INT),
-    JR(struct setup_key_new, auto_groups, JR_STRS),
-    JR(struct setup_key_new, usage_limit, JR_INT),
-    JR(struct setup_key_new, ephemeral, JR_BOOL),
-    JR(struct setup_key_new, allow_extra_dns_labels, JR_BOOL),
+static const struct json_field CREATE[] = {
+    JSON_FIELD(struct setup_key_new, name, JSON_STR),
+    JSON_FIELD(struct setup_key_new, type, JSON_STR),
+    JSON_FIELD_AS(struct setup_key_new, expires_in_s, "expires_in", JSON_INT),
+    JSON_FIELD(struct setup_key_new, auto_groups, JSON_STRS),
+    JSON_FIELD(struct setup_key_new, usage_limit, JSON_INT),
+    JSON_FIELD(struct setup_key_new, ephemeral, JSON_BOOL),
+    JSON_FIELD(struct setup_key_new, allow_extra_dns_labels, JSON_BOOL),
 };
 
 enum rk_code rest_setup_keys_create(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -91,12 +91,12 @@ enum rk_code rest_setup_keys_create(struct http_req *req, struct http_resp *resp
 
 struct update {
     bool revoked;
-    struct jr_strs auto_groups;
+    struct json_strs auto_groups;
 };
 
-static const struct jr_field UPDATE[] = {
-    JR(struct update, revoked, JR_BOOL),
-    JR(struct update, auto_groups, JR_STRS),
+static const struct json_field UPDATE[] = {
+    JSON_FIELD(struct update, revoked, JSON_BOOL),
+    JSON_FIELD(struct update, auto_groups, JSON_STRS),
 };
 
 enum rk_code rest_setup_keys_update(struct http_req *req, struct http_resp *resp, struct db *db,

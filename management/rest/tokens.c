@@ -11,15 +11,15 @@ static void put_token(struct http_req *req, struct rk_buf *b, const struct pat *
 {
     int64_t used = pat_last_used_us(op_of(req)->m, p);
 
-    jw_obj(b);
-    jw_kstr(b, "id", p->id);
-    jw_kstr(b, "name", p->name);
-    jw_ktime(b, "expiration_date", p->expires_at_us);
-    jw_kstr(b, "created_by", p->created_by);
-    jw_ktime(b, "created_at", p->created_at_us);
+    json_put_obj(b);
+    json_put_key_str(b, "id", p->id);
+    json_put_key_str(b, "name", p->name);
+    json_put_key_time(b, "expiration_date", p->expires_at_us);
+    json_put_key_str(b, "created_by", p->created_by);
+    json_put_key_time(b, "created_at", p->created_at_us);
     if (used)
-        jw_ktime(b, "last_used", used);
-    jw_obj_end(b);
+        json_put_key_time(b, "last_used", used);
+    json_put_obj_end(b);
 }
 
 enum rk_code rest_tokens_list(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -38,14 +38,14 @@ enum rk_code rest_tokens_list(struct http_req *req, struct http_resp *resp, stru
         if (!rk_str_eq(p->user_id, u->id))
             continue;
         if (!any)
-            jw_arr(&resp->body);
+            json_put_arr(&resp->body);
         any = true;
         put_token(req, &resp->body, p);
     }
     if (any)
-        jw_arr_end(&resp->body);
+        json_put_arr_end(&resp->body);
     else
-        jw_null(&resp->body);
+        json_put_null(&resp->body);
     return answer_done(resp);
 }
 
@@ -70,9 +70,9 @@ struct create {
     int64_t expires_in;
 };
 
-static const struct jr_field CREATE[] = {
-    JR(struct create, name, JR_STR),
-    JR(struct create, expires_in, JR_INT),
+static const struct json_field CREATE[] = {
+    JSON_FIELD(struct create, name, JSON_STR),
+    JSON_FIELD(struct create, expires_in, JSON_INT),
 };
 
 enum rk_code rest_tokens_create(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -88,11 +88,11 @@ enum rk_code rest_tokens_create(struct http_req *req, struct http_resp *resp, st
         rc = token_create(op_of(req), param(req, 0), in.name, in.expires_in, &p, &plain, err);
     if (rc)
         return rc;
-    jw_obj(&resp->body);
-    jw_kstr(&resp->body, "plain_token", plain);
-    jw_key(&resp->body, "personal_access_token");
+    json_put_obj(&resp->body);
+    json_put_key_str(&resp->body, "plain_token", plain);
+    json_put_key(&resp->body, "personal_access_token");
     put_token(req, &resp->body, p);
-    jw_obj_end(&resp->body);
+    json_put_obj_end(&resp->body);
     return answer_done(resp);
 }
 

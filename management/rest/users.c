@@ -18,24 +18,24 @@ static void put_permissions(const struct op *op, struct rk_buf *b)
                {"delete", PERM_DELETE}};
     const struct user *u = op->user;
 
-    jw_kobj(b, "permissions");
-    jw_kbool(b, "is_restricted",
-             perm_is_restricted(u, snap_settings(op->snap)->regular_users_view_blocked));
-    jw_kobj(b, "modules");
+    json_put_key_obj(b, "permissions");
+    json_put_key_bool(b, "is_restricted",
+                      perm_is_restricted(u, snap_settings(op->snap)->regular_users_view_blocked));
+    json_put_key_obj(b, "modules");
     for (unsigned m = 0; m < PERM_MODULES && perm_role_known(u->role); m++) {
         unsigned may =
             perm_is_offered((enum perm_module)m) ? perm_of_user(u, (enum perm_module)m) : 0;
 
-        jw_key_str(b, rk_str_z(perm_module_name((enum perm_module)m)));
-        jw_obj(b);
+        json_put_key_any(b, rk_str_z(perm_module_name((enum perm_module)m)));
+        json_put_obj(b);
         for (size_t i = 0; i < RK_ARRAY_LEN(OPS); i++) {
-            jw_key_n(b, OPS[i].name, strlen(OPS[i].name));
-            jw_bool(b, may & OPS[i].op);
+            json_put_key_n(b, OPS[i].name, strlen(OPS[i].name));
+            json_put_bool(b, may & OPS[i].op);
         }
-        jw_obj_end(b);
+        json_put_obj_end(b);
     }
-    jw_obj_end(b);
-    jw_obj_end(b);
+    json_put_obj_end(b);
+    json_put_obj_end(b);
 }
 
 static void put_user(struct http_req *req, struct rk_buf *b, const struct user *u,
@@ -44,26 +44,26 @@ static void put_user(struct http_req *req, struct rk_buf *b, const struct user *
     const struct op *op = op_of(req);
     struct rk_str local_id, connector;
 
-    jw_obj(b);
-    jw_kstr(b, "id", u->id);
-    jw_kstr(b, "email", u->email);
+    json_put_obj(b);
+    json_put_key_str(b, "id", u->id);
+    json_put_key_str(b, "email", u->email);
     if (password.n)
-        jw_kstr(b, "password", password);
-    jw_kstr(b, "name", user_shown_name(u));
-    jw_kstr(b, "role", rk_str_z(user_role_text(u->role)));
-    jw_kplain(b, "status", u->blocked ? RK_STR("blocked") : RK_STR("active"));
-    jw_ktime(b, "last_login", u->last_login_us);
+        json_put_key_str(b, "password", password);
+    json_put_key_str(b, "name", user_shown_name(u));
+    json_put_key_str(b, "role", rk_str_z(user_role_text(u->role)));
+    json_put_key_plain(b, "status", u->blocked ? RK_STR("blocked") : RK_STR("active"));
+    json_put_key_time(b, "last_login", u->last_login_us);
     put_kstrs(b, "auto_groups", &u->auto_groups);
-    jw_kbool(b, "is_current", rk_str_eq(u->id, op->user->id));
-    jw_kbool(b, "is_service_user", u->is_service);
-    jw_kbool(b, "is_blocked", u->blocked);
-    jw_kbool(b, "pending_approval", u->pending_approval);
-    jw_kstr(b, "issued", rk_str_z(issued_by_text(u->issued)));
+    json_put_key_bool(b, "is_current", rk_str_eq(u->id, op->user->id));
+    json_put_key_bool(b, "is_service_user", u->is_service);
+    json_put_key_bool(b, "is_blocked", u->blocked);
+    json_put_key_bool(b, "pending_approval", u->pending_approval);
+    json_put_key_str(b, "issued", rk_str_z(issued_by_text(u->issued)));
     if (!u->is_service && !password.n && idp_subject_decode(req->mem, u->id, &local_id, &connector))
-        jw_kstr(b, "idp_id", connector);
+        json_put_key_str(b, "idp_id", connector);
     if (with_permissions)
         put_permissions(op, b);
-    jw_obj_end(b);
+    json_put_obj_end(b);
 }
 
 /* Go's ParseBool. */
@@ -95,12 +95,12 @@ enum rk_code rest_users_list(struct http_req *req, struct http_resp *resp, struc
         return RK_FORBIDDEN;
     if (filtered && !parse_bool(filter, &want))
         return rk_fail(err, RK_INVALID, "invalid service_user query parameter");
-    jw_arr(&resp->body);
+    json_put_arr(&resp->body);
     while ((u = snap_next(&it)) != NULL)
         if ((all || rk_str_eq(u->id, op->user->id)) && !(u->is_service && u->non_deletable) &&
             (!filtered || u->is_service == want))
             put_user(req, &resp->body, u, RK_STR(""), false);
-    jw_arr_end(&resp->body);
+    json_put_arr_end(&resp->body);
     return answer_done(resp);
 }
 
@@ -118,12 +118,12 @@ enum rk_code rest_users_current(struct http_req *req, struct http_resp *resp, st
     return answer_done(resp);
 }
 
-static const struct jr_field CREATE[] = {
-    JR(struct user_new, email, JR_STR),
-    JR(struct user_new, name, JR_STR),
-    JR(struct user_new, role, JR_STR),
-    JR(struct user_new, auto_groups, JR_STRS),
-    JR_AS(struct user_new, is_service, "is_service_user", JR_BOOL),
+static const struct json_field CREATE[] = {
+    JSON_FIELD(struct user_new, email, JSON_STR),
+    JSON_FIELD(struct user_new, name, JSON_STR),
+    JSON_FIELD(struct user_new, role, JSON_STR),
+    JSON_FIELD(struct user_new, auto_groups, JSON_STRS),
+    JSON_FIELD_AS(struct user_new, is_service, "is_service_user", JSON_BOOL),
 };
 
 enum rk_code rest_users_create(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -157,14 +157,14 @@ static enum rk_code answer_user(struct http_req *req, struct http_resp *resp, st
 
 struct update {
     struct rk_str role;
-    struct jr_strs auto_groups;
+    struct json_strs auto_groups;
     bool is_blocked;
 };
 
-static const struct jr_field UPDATE[] = {
-    JR(struct update, role, JR_STR),
-    JR(struct update, auto_groups, JR_STRS),
-    JR(struct update, is_blocked, JR_BOOL),
+static const struct json_field UPDATE[] = {
+    JSON_FIELD(struct update, role, JSON_STR),
+    JSON_FIELD(struct update, auto_groups, JSON_STRS),
+    JSON_FIELD(struct update, is_blocked, JSON_BOOL),
 };
 
 enum rk_code rest_users_update(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -234,9 +234,9 @@ struct password_in {
     struct rk_str old_password, new_password;
 };
 
-static const struct jr_field PASSWORD[] = {
-    JR(struct password_in, old_password, JR_STR),
-    JR(struct password_in, new_password, JR_STR),
+static const struct json_field PASSWORD[] = {
+    JSON_FIELD(struct password_in, old_password, JSON_STR),
+    JSON_FIELD(struct password_in, new_password, JSON_STR),
 };
 
 enum rk_code rest_users_password(struct http_req *req, struct http_resp *resp, struct db *db,

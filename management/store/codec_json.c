@@ -25,7 +25,7 @@ static void write_sealed(struct rk_buf *b, struct rk_str plain, const struct col
         if (seal->rc == RK_OK)
             seal->rc = vault_seal(seal->vault, seal->mem, context, plain, &text, &seal->err);
     }
-    jw_str(b, text);
+    json_put_str(b, text);
 }
 
 /* The writer makes U+FFFD of bytes that are no UTF-8; here they stay, so that the database refuses
@@ -33,17 +33,17 @@ static void write_sealed(struct rk_buf *b, struct rk_str plain, const struct col
 static void write_text(struct rk_buf *b, struct rk_str s)
 {
     if (rk_str_utf8_ok(s))
-        jw_str(b, s);
+        json_put_str(b, s);
     else
-        jw_plain(b, s);
+        json_put_plain(b, s);
 }
 
 static void write_strs(struct rk_buf *b, const struct str_list *l)
 {
-    jw_arr(b);
+    json_put_arr(b);
     for (size_t i = 0; i < l->n; i++)
         write_text(b, l->v[i]);
-    jw_arr_end(b);
+    json_put_arr_end(b);
 }
 
 static void write_list(struct rk_buf *b, const void *base, const struct col *c)
@@ -51,13 +51,13 @@ static void write_list(struct rk_buf *b, const void *base, const struct col *c)
     const char *items = CAT(base, c->off, const char *);
     size_t n = CAT(base, c->off_n, size_t);
 
-    jw_arr(b);
+    json_put_arr(b);
     for (size_t i = 0; i < n; i++) {
-        jw_obj(b);
+        json_put_obj(b);
         codec_json_cols(b, items + i * c->elem, c->sub, c->n_sub, NULL);
-        jw_obj_end(b);
+        json_put_obj_end(b);
     }
-    jw_arr_end(b);
+    json_put_arr_end(b);
 }
 
 void codec_json_value(struct rk_buf *b, const void *base, const struct col *c)
@@ -72,54 +72,54 @@ void codec_json_value(struct rk_buf *b, const void *base, const struct col *c)
         break;
     case C_TIME:
     case C_I64:
-        jw_int(b, CAT(base, c->off, int64_t));
+        json_put_int(b, CAT(base, c->off, int64_t));
         break;
     case C_U64:
-        jw_uint(b, CAT(base, c->off, uint64_t));
+        json_put_uint(b, CAT(base, c->off, uint64_t));
         break;
     case C_I32:
-        jw_int(b, CAT(base, c->off, int32_t));
+        json_put_int(b, CAT(base, c->off, int32_t));
         break;
     case C_U32:
-        jw_uint(b, CAT(base, c->off, uint32_t));
+        json_put_uint(b, CAT(base, c->off, uint32_t));
         break;
     case C_U16:
-        jw_uint(b, CAT(base, c->off, uint16_t));
+        json_put_uint(b, CAT(base, c->off, uint16_t));
         break;
     case C_BOOL:
-        jw_bool(b, CAT(base, c->off, bool));
+        json_put_bool(b, CAT(base, c->off, bool));
         break;
     case C_ENUM:
-        jw_str(b, rk_str_z(c->io->text(CAT(base, c->off, int))));
+        json_put_str(b, rk_str_z(c->io->text(CAT(base, c->off, int))));
         break;
     case C_ENUM_NUM:
-        jw_int(b, CAT(base, c->off, int));
+        json_put_int(b, CAT(base, c->off, int));
         break;
     case C_IP:
-        jw_str(b, rk_ip_format(&CAT(base, c->off, struct rk_ip), text));
+        json_put_str(b, rk_ip_format(&CAT(base, c->off, struct rk_ip), text));
         break;
     case C_PREFIX:
         if (CAT(base, c->off, struct rk_prefix).ip.family)
-            jw_str(b, rk_prefix_format(&CAT(base, c->off, struct rk_prefix), text));
+            json_put_str(b, rk_prefix_format(&CAT(base, c->off, struct rk_prefix), text));
         else
-            jw_str(b, rk_str_of(NULL, 0));
+            json_put_str(b, rk_str_of(NULL, 0));
         break;
     case C_STRS:
     case C_GROUPS:
         if (col_is_null(c, base))
-            jw_null(b);
+            json_put_null(b);
         else
             write_strs(b, &CAT(base, c->off, struct str_list));
         break;
     case C_OBJ:
-        jw_obj(b);
+        json_put_obj(b);
         codec_json_cols(b, (const char *)base + c->off, c->sub, c->n_sub, NULL);
-        jw_obj_end(b);
+        json_put_obj_end(b);
         break;
     case C_LIST:
     case C_CHILDREN:
         if (col_is_null(c, base))
-            jw_null(b);
+            json_put_null(b);
         else
             write_list(b, base, c);
         break;
@@ -130,7 +130,7 @@ void codec_json_cols(struct rk_buf *b, const void *base, const struct col *cols,
                      struct seal *seal)
 {
     for (size_t i = 0; i < n_cols; i++) {
-        jw_key_n(b, cols[i].name, strlen(cols[i].name));
+        json_put_key_n(b, cols[i].name, strlen(cols[i].name));
         if (cols[i].type == C_SEALED)
             write_sealed(b, CAT(base, cols[i].off, struct rk_str), &cols[i], seal);
         else

@@ -608,17 +608,17 @@ enum rk_code store_json(struct store *s, enum entity_kind kind, const void *enti
     enum rk_code rc = RK_OK;
 
     rk_buf_init(&b, CODEC_JSON_MAX);
-    jw_obj(&b);
+    json_put_obj(&b);
     if (c->off_id != CODEC_NO_FIELD) {
         seal.id = CAT(entity, c->off_id, struct rk_str);
-        jw_key(&b, "id");
-        jw_str(&b, seal.id);
+        json_put_key(&b, "id");
+        json_put_str(&b, seal.id);
     }
     for (size_t t = 0; t < c->n_tables; t++) {
         seal.table = c->tables[t].name;
         codec_json_cols(&b, entity, c->tables[t].cols, c->tables[t].n_cols, &seal);
     }
-    jw_obj_end(&b);
+    json_put_obj_end(&b);
     if (seal.rc)
         rc = rk_fail(err, seal.rc, "%s", seal.err.msg);
     else if (b.full)

@@ -193,14 +193,14 @@ static enum rk_code table_write(struct writer *w, struct db *db, struct rk_arena
 
 static void manifest_write(struct writer *w, const struct dump_info *i)
 {
-    jw_obj(&w->line);
-    jw_kint(&w->line, "created_at", i->created_unix_us);
-    jw_kstr(&w->line, "program", i->program);
-    jw_kstr(&w->line, "engine", i->engine);
-    jw_kint(&w->line, "schema", i->schema);
-    jw_kstr(&w->line, "store_key", i->store_key);
-    jw_kstr(&w->line, "secrets", i->secrets);
-    jw_obj_end(&w->line);
+    json_put_obj(&w->line);
+    json_put_key_int(&w->line, "created_at", i->created_unix_us);
+    json_put_key_str(&w->line, "program", i->program);
+    json_put_key_str(&w->line, "engine", i->engine);
+    json_put_key_int(&w->line, "schema", i->schema);
+    json_put_key_str(&w->line, "store_key", i->store_key);
+    json_put_key_str(&w->line, "secrets", i->secrets);
+    json_put_obj_end(&w->line);
     put_line(w);
 }
 

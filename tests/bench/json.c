@@ -4,9 +4,9 @@
  *
  *   json [ROUNDS]     one line of JSON: nanoseconds per kilobyte and the ratios
  *
- * read_body: a policy as the REST API gets it, into a struct by a table (jr_parse), against a tree
- * and look-ups. read_row: the same text step by step (json_pull), checked only. write_list: 1,000
- * rows as the REST API answers them.
+ * read_body: a policy as the REST API gets it, into a struct by a table (json_body_read), against a
+ * tree and look-ups. read_row: the same text step by step (json_pull), checked only. write_list:
+ * 1,000 rows as the REST API answers them.
  */
 #include "config.h"
 
@@ -21,25 +21,25 @@
 struct rule {
     struct rk_str name, action;
     bool enabled;
-    struct jr_strs sources, destinations, ports;
+    struct json_strs sources, destinations, ports;
 };
 
 struct policy {
     struct rk_str name, description;
     bool enabled;
-    struct jr_arr rules;
+    struct json_arr rules;
 };
 
-static const struct jr_field RULE[] = {
-    JR(struct rule, name, JR_STR),          JR(struct rule, action, JR_STR),
-    JR(struct rule, enabled, JR_BOOL),      JR(struct rule, sources, JR_STRS),
-    JR(struct rule, destinations, JR_STRS), JR(struct rule, ports, JR_STRS),
+static const struct json_field RULE[] = {
+    JSON_FIELD(struct rule, name, JSON_STR),          JSON_FIELD(struct rule, action, JSON_STR),
+    JSON_FIELD(struct rule, enabled, JSON_BOOL),      JSON_FIELD(struct rule, sources, JSON_STRS),
+    JSON_FIELD(struct rule, destinations, JSON_STRS), JSON_FIELD(struct rule, ports, JSON_STRS),
 };
-static const struct jr_field POLICY[] = {
-    JR(struct policy, name, JR_STR),
-    JR(struct policy, description, JR_STR),
-    JR(struct policy, enabled, JR_BOOL),
-    JR_SUB(struct policy, rules, "rules", JR_ARR, struct rule, RULE),
+static const struct json_field POLICY[] = {
+    JSON_FIELD(struct policy, name, JSON_STR),
+    JSON_FIELD(struct policy, description, JSON_STR),
+    JSON_FIELD(struct policy, enabled, JSON_BOOL),
+    JSON_FIELD_SUB(struct policy, rules, "rules", JSON_ARR, struct rule, RULE),
 };
 
 static const char BODY[] =
@@ -56,7 +56,8 @@ static void read_body_ours(struct rk_arena *mem)
 {
     struct policy p = {0};
 
-    if (jr_parse(mem, rk_str_of(BODY, sizeof BODY - 1), POLICY, RK_ARRAY_LEN(POLICY), &p, NULL))
+    if (json_body_read(mem, rk_str_of(BODY, sizeof BODY - 1), POLICY, RK_ARRAY_LEN(POLICY), &p,
+                       NULL))
         exit(1);
     used += p.rules.n;
     rk_arena_reset(mem);
@@ -101,16 +102,16 @@ static void write_list_ours(struct rk_arena *mem)
 
     (void)mem;
     rk_buf_init(&b, (size_t)16 << 20);
-    jw_arr(&b);
+    json_put_arr(&b);
     for (int64_t i = 0; i < 1000; i++) {
-        jw_obj(&b);
-        jw_kstr(&b, "id", RK_STR("d2f0c1k0p6s73a1k2q30"));
-        jw_kstr(&b, "name", RK_STR("machine \xc3\xa4 7"));
-        jw_kint(&b, "port", i);
-        jw_kbool(&b, "connected", i % 2 == 0);
-        jw_obj_end(&b);
+        json_put_obj(&b);
+        json_put_key_str(&b, "id", RK_STR("d2f0c1k0p6s73a1k2q30"));
+        json_put_key_str(&b, "name", RK_STR("machine \xc3\xa4 7"));
+        json_put_key_int(&b, "port", i);
+        json_put_key_bool(&b, "connected", i % 2 == 0);
+        json_put_obj_end(&b);
     }
-    jw_arr_end(&b);
+    json_put_arr_end(&b);
     used = b.n;
     rk_buf_done(&b);
 }

@@ -14,56 +14,57 @@ struct inner {
 struct outer {
     struct rk_str name;
     bool on;
-    struct jr_opt_bool maybe;
+    struct json_opt_bool maybe;
     int64_t count;
-    struct jr_opt_int limit;
-    struct jr_strs groups;
+    struct json_opt_int limit;
+    struct json_strs groups;
     struct inner in;
     struct inner *opt;
-    struct jr_arr rules;
-    struct jr_map labels, users;
+    struct json_arr rules;
+    struct json_map labels, users;
 };
 
-static const struct jr_field INNER[] = {JR(struct inner, n, JR_INT), JR(struct inner, s, JR_STR)};
-static const struct jr_field OUTER[] = {
-    JR(struct outer, name, JR_STR),
-    JR(struct outer, on, JR_BOOL),
-    JR(struct outer, maybe, JR_OPT_BOOL),
-    JR(struct outer, count, JR_INT),
-    JR(struct outer, limit, JR_OPT_INT),
-    JR(struct outer, groups, JR_STRS),
-    JR_SUB(struct outer, in, "in", JR_OBJ, struct inner, INNER),
-    JR_SUB(struct outer, opt, "opt", JR_OPT_OBJ, struct inner, INNER),
-    JR_SUB(struct outer, rules, "rules", JR_ARR, struct inner, INNER),
-    JR(struct outer, labels, JR_MAP_STR),
-    JR(struct outer, users, JR_MAP_STRS),
+static const struct json_field INNER[] = {JSON_FIELD(struct inner, n, JSON_INT),
+                                          JSON_FIELD(struct inner, s, JSON_STR)};
+static const struct json_field OUTER[] = {
+    JSON_FIELD(struct outer, name, JSON_STR),
+    JSON_FIELD(struct outer, on, JSON_BOOL),
+    JSON_FIELD(struct outer, maybe, JSON_OPT_BOOL),
+    JSON_FIELD(struct outer, count, JSON_INT),
+    JSON_FIELD(struct outer, limit, JSON_OPT_INT),
+    JSON_FIELD(struct outer, groups, JSON_STRS),
+    JSON_FIELD_SUB(struct outer, in, "in", JSON_OBJ, struct inner, INNER),
+    JSON_FIELD_SUB(struct outer, opt, "opt", JSON_OPT_OBJ, struct inner, INNER),
+    JSON_FIELD_SUB(struct outer, rules, "rules", JSON_ARR, struct inner, INNER),
+    JSON_FIELD(struct outer, labels, JSON_MAP_STR),
+    JSON_FIELD(struct outer, users, JSON_MAP_STRS),
 };
 
-static void write_strs(struct rk_buf *b, const struct jr_strs *l)
+static void write_strs(struct rk_buf *b, const struct json_strs *l)
 {
-    jw_arr(b);
+    json_put_arr(b);
     for (size_t i = 0; i < l->n; i++)
-        jw_str(b, l->items[i]);
-    jw_arr_end(b);
+        json_put_str(b, l->items[i]);
+    json_put_arr_end(b);
 }
 
 static void write_outer(struct rk_buf *b, const struct outer *o)
 {
-    jw_obj(b);
-    jw_kstr(b, "name", o->name);
-    jw_kbool(b, "on", o->on);
-    jw_kint(b, "count", o->count);
+    json_put_obj(b);
+    json_put_key_str(b, "name", o->name);
+    json_put_key_bool(b, "on", o->on);
+    json_put_key_int(b, "count", o->count);
     if (o->groups.items) {
-        jw_key(b, "groups");
+        json_put_key(b, "groups");
         write_strs(b, &o->groups);
     }
-    jw_kobj(b, "users");
+    json_put_key_obj(b, "users");
     for (size_t i = 0; i < o->users.n; i++) {
-        jw_key_str(b, o->users.items[i].key);
+        json_put_key_any(b, o->users.items[i].key);
         write_strs(b, &o->users.items[i].strs);
     }
-    jw_obj_end(b);
-    jw_obj_end(b);
+    json_put_obj_end(b);
+    json_put_obj_end(b);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -74,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct rk_buf b;
     struct json_pull in;
     enum rk_code rc =
-        jr_parse(mem, rk_str_of(data, size), OUTER, RK_ARRAY_LEN(OUTER), &first, &err);
+        json_body_read(mem, rk_str_of(data, size), OUTER, RK_ARRAY_LEN(OUTER), &first, &err);
 
     rk_buf_init(&b, (size_t)64 << 20);
     FUZZ_CHECK(rc == RK_OK || (rc == RK_BAD_REQUEST && err.msg[0]));
@@ -82,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(rk_str_utf8_ok(first.name));
         write_outer(&b, &first);
         FUZZ_CHECK(!b.full);
-        rc = jr_parse(mem, rk_buf_str(&b), OUTER, RK_ARRAY_LEN(OUTER), &second, NULL);
+        rc = json_body_read(mem, rk_buf_str(&b), OUTER, RK_ARRAY_LEN(OUTER), &second, NULL);
         FUZZ_CHECK(!rc && rk_str_eq(first.name, second.name) && first.count == second.count &&
                    first.groups.n == second.groups.n && first.users.n == second.users.n);
     }

@@ -28,16 +28,16 @@ static enum rk_code echo(struct http_req *req, struct http_resp *resp, struct db
 
     (void)db;
     (void)err;
-    jw_obj(&resp->body);
-    jw_kstr(&resp->body, "method", rk_str_z(http_method_name(req->method)));
+    json_put_obj(&resp->body);
+    json_put_key_str(&resp->body, "method", rk_str_z(http_method_name(req->method)));
     if (req->n_params)
-        jw_kstr(&resp->body, "param", req->params[0]);
-    jw_kstr(&resp->body, "query", req->query);
-    jw_kstr(&resp->body, "body", req->body);
-    jw_kstr(&resp->body, "peer", rk_ip_format(&req->peer.ip, text));
-    jw_kbool(&resp->body, "https", req->https);
-    jw_kbool(&resp->body, "app", req->app == &pool);
-    jw_obj_end(&resp->body);
+        json_put_key_str(&resp->body, "param", req->params[0]);
+    json_put_key_str(&resp->body, "query", req->query);
+    json_put_key_str(&resp->body, "body", req->body);
+    json_put_key_str(&resp->body, "peer", rk_ip_format(&req->peer.ip, text));
+    json_put_key_bool(&resp->body, "https", req->https);
+    json_put_key_bool(&resp->body, "app", req->app == &pool);
+    json_put_obj_end(&resp->body);
     return RK_OK;
 }
 

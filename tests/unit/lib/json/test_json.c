@@ -26,26 +26,26 @@ static void teardown(void)
 
 START_TEST(writer_puts_commas)
 {
-    jw_obj(&out);
-    jw_kstr(&out, "a", RK_STR("x"));
-    jw_kint(&out, "b", INT64_MIN);
-    jw_karr(&out, "c");
-    jw_int(&out, 0);
-    jw_obj(&out);
-    jw_obj_end(&out);
-    jw_arr(&out);
-    jw_arr_end(&out);
-    jw_str(&out, RK_STR("[{:"));
-    jw_bool(&out, true);
-    jw_arr_end(&out);
-    jw_knull(&out, "d");
-    jw_kobj(&out, "e");
-    jw_kbool(&out, "f", false);
-    jw_kplain(&out, "g", RK_STR("id"));
-    jw_obj_end(&out);
-    jw_key(&out, "h");
-    jw_raw(&out, RK_STR("[1]"));
-    jw_obj_end(&out);
+    json_put_obj(&out);
+    json_put_key_str(&out, "a", RK_STR("x"));
+    json_put_key_int(&out, "b", INT64_MIN);
+    json_put_key_arr(&out, "c");
+    json_put_int(&out, 0);
+    json_put_obj(&out);
+    json_put_obj_end(&out);
+    json_put_arr(&out);
+    json_put_arr_end(&out);
+    json_put_str(&out, RK_STR("[{:"));
+    json_put_bool(&out, true);
+    json_put_arr_end(&out);
+    json_put_key_null(&out, "d");
+    json_put_key_obj(&out, "e");
+    json_put_key_bool(&out, "f", false);
+    json_put_key_plain(&out, "g", RK_STR("id"));
+    json_put_obj_end(&out);
+    json_put_key(&out, "h");
+    json_put_raw(&out, RK_STR("[1]"));
+    json_put_obj_end(&out);
     TEXT_IS(out, "{\"a\":\"x\",\"b\":-9223372036854775808,\"c\":[0,{},[],\"[{:\",true],\"d\":null,"
                  "\"e\":{\"f\":false,\"g\":\"id\"},\"h\":[1]}");
 }
@@ -53,7 +53,8 @@ END_TEST
 
 START_TEST(writer_escapes_as_go_does)
 {
-    jw_str(&out, RK_STR("<a>&\"\\/\n\r\t\x01\x1f\x7f \xc3\xa9 \xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa"
+    json_put_str(&out,
+                 RK_STR("<a>&\"\\/\n\r\t\x01\x1f\x7f \xc3\xa9 \xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa"
                         " \xff \xed\xa0\x80 \xf0\x9f\x98\x80 \xc3"));
     TEXT_IS(out, "\"\\u003ca\\u003e\\u0026\\\"\\\\/\\n\\r\\t\\u0001\\u001f\x7f \xc3\xa9 "
                  "\\u2028\\u2029\xe2\x80\xaa \\ufffd \\ufffd\\ufffd\\ufffd \xf0\x9f\x98\x80 "
@@ -63,12 +64,12 @@ END_TEST
 
 START_TEST(writer_times)
 {
-    jw_arr(&out);
-    jw_time(&out, 0);
-    jw_time(&out, INT64_C(1767323045120000));
-    jw_time(&out, INT64_C(1767323045000001));
-    jw_time(&out, INT64_C(951782400000000)); /* a leap day */
-    jw_arr_end(&out);
+    json_put_arr(&out);
+    json_put_time(&out, 0);
+    json_put_time(&out, INT64_C(1767323045120000));
+    json_put_time(&out, INT64_C(1767323045000001));
+    json_put_time(&out, INT64_C(951782400000000)); /* a leap day */
+    json_put_arr_end(&out);
     TEXT_IS(out, "[\"0001-01-01T00:00:00Z\",\"2026-01-02T03:04:05.12Z\","
                  "\"2026-01-02T03:04:05.000001Z\",\"2000-02-29T00:00:00Z\"]");
 }
@@ -78,10 +79,10 @@ START_TEST(writer_stops_when_full)
 {
     rk_buf_done(&out);
     rk_buf_init(&out, 10);
-    jw_arr(&out);
-    jw_str(&out, RK_STR("0123456789"));
-    jw_int(&out, 5);
-    jw_arr_end(&out);
+    json_put_arr(&out);
+    json_put_str(&out, RK_STR("0123456789"));
+    json_put_int(&out, 5);
+    json_put_arr_end(&out);
     ck_assert(out.full);
     ck_assert_uint_le(out.n, 10);
 }
@@ -95,29 +96,30 @@ struct inner {
 struct outer {
     struct rk_str name;
     bool on;
-    struct jr_opt_bool maybe;
+    struct json_opt_bool maybe;
     int64_t count;
-    struct jr_opt_int limit;
-    struct jr_strs groups;
+    struct json_opt_int limit;
+    struct json_strs groups;
     struct inner in;
     struct inner *opt;
-    struct jr_arr rules;
-    struct jr_map labels, users;
+    struct json_arr rules;
+    struct json_map labels, users;
 };
 
-static const struct jr_field INNER[] = {JR(struct inner, n, JR_INT), JR(struct inner, s, JR_STR)};
-static const struct jr_field OUTER[] = {
-    JR(struct outer, name, JR_STR),
-    JR(struct outer, on, JR_BOOL),
-    JR(struct outer, maybe, JR_OPT_BOOL),
-    JR(struct outer, count, JR_INT),
-    JR(struct outer, limit, JR_OPT_INT),
-    JR(struct outer, groups, JR_STRS),
-    JR_SUB(struct outer, in, "in", JR_OBJ, struct inner, INNER),
-    JR_SUB(struct outer, opt, "opt", JR_OPT_OBJ, struct inner, INNER),
-    JR_SUB(struct outer, rules, "rules", JR_ARR, struct inner, INNER),
-    JR(struct outer, labels, JR_MAP_STR),
-    JR(struct outer, users, JR_MAP_STRS),
+static const struct json_field INNER[] = {JSON_FIELD(struct inner, n, JSON_INT),
+                                          JSON_FIELD(struct inner, s, JSON_STR)};
+static const struct json_field OUTER[] = {
+    JSON_FIELD(struct outer, name, JSON_STR),
+    JSON_FIELD(struct outer, on, JSON_BOOL),
+    JSON_FIELD(struct outer, maybe, JSON_OPT_BOOL),
+    JSON_FIELD(struct outer, count, JSON_INT),
+    JSON_FIELD(struct outer, limit, JSON_OPT_INT),
+    JSON_FIELD(struct outer, groups, JSON_STRS),
+    JSON_FIELD_SUB(struct outer, in, "in", JSON_OBJ, struct inner, INNER),
+    JSON_FIELD_SUB(struct outer, opt, "opt", JSON_OPT_OBJ, struct inner, INNER),
+    JSON_FIELD_SUB(struct outer, rules, "rules", JSON_ARR, struct inner, INNER),
+    JSON_FIELD(struct outer, labels, JSON_MAP_STR),
+    JSON_FIELD(struct outer, users, JSON_MAP_STRS),
 };
 
 static enum rk_code parse(const char *text, struct outer *o, struct rk_err *err)
@@ -126,7 +128,7 @@ static enum rk_code parse(const char *text, struct outer *o, struct rk_err *err)
     RK_CLEANUP(rk_freep) char *exact = rk_memdup(text, n); /* ASan sees one byte too far */
 
     *o = (struct outer){0};
-    return jr_parse(mem, rk_str_of(exact, n), OUTER, RK_ARRAY_LEN(OUTER), o, err);
+    return json_body_read(mem, rk_str_of(exact, n), OUTER, RK_ARRAY_LEN(OUTER), o, err);
 }
 
 START_TEST(reader_fills_structs)
@@ -229,8 +231,9 @@ START_TEST(every_truncation_is_refused)
         RK_CLEANUP(rk_freep) char *exact = rk_memdup(TEXT, n);
         struct outer o = {0};
 
-        ck_assert_int_eq(jr_parse(mem, rk_str_of(exact, n), OUTER, RK_ARRAY_LEN(OUTER), &o, NULL),
-                         RK_BAD_REQUEST);
+        ck_assert_int_eq(
+            json_body_read(mem, rk_str_of(exact, n), OUTER, RK_ARRAY_LEN(OUTER), &o, NULL),
+            RK_BAD_REQUEST);
     }
 }
 END_TEST
@@ -242,10 +245,10 @@ START_TEST(lists_have_a_limit)
 
     rk_buf_init(&b, (size_t)4 << 20);
     rk_buf_addz(&b, "{\"rules\":[");
-    for (size_t i = 0; i <= JR_MAX_OBJECTS; i++)
+    for (size_t i = 0; i <= JSON_BODY_MAX_OBJECTS; i++)
         rk_buf_addz(&b, i ? ",{}" : "{}");
     rk_buf_addz(&b, "]}");
-    ck_assert_int_eq(jr_parse(mem, rk_buf_str(&b), OUTER, RK_ARRAY_LEN(OUTER), &o, NULL),
+    ck_assert_int_eq(json_body_read(mem, rk_buf_str(&b), OUTER, RK_ARRAY_LEN(OUTER), &o, NULL),
                      RK_BAD_REQUEST);
     rk_buf_done(&b);
 }
