@@ -108,8 +108,7 @@ void mgmt_app_describe(struct mgmt_app *a, bool ready, const char *why, const ch
     rk_buf_addc(out, '\n');
 }
 
-/* ---- opening
- * --------------------------------------------------------------------------------------- */
+/* ---- opening */
 
 static enum rk_code open_vault(struct mgmt_app *a, struct rk_str text, struct rk_err *err)
 {
@@ -205,8 +204,7 @@ static const char *keep_text(struct mgmt_app *a, const char *z)
     return z ? rk_arena_dupz(a->mem, rk_str_z(z)) : NULL;
 }
 
-/* ---- identity: whose tokens count, and where agents get them
- * ------------------------------------- */
+/* ---- identity: whose tokens count, and where agents get them */
 
 static enum rk_code add_remote(struct mgmt_app *a, const struct mgmt_app_issuer *from,
                                struct bearer_opts *b, struct rk_err *err)
@@ -450,8 +448,7 @@ enum rk_code mgmt_app_new(const struct mgmt_app_opts *o, struct mgmt_app **out, 
     return RK_OK;
 }
 
-/* ---- in the background: what the first agents would wait for
- * ------------------------------------------ */
+/* ---- in the background: what the first agents would wait for */
 
 static void preload_run(struct rk_work *w, struct db *db)
 {
@@ -487,8 +484,7 @@ void mgmt_app_start(struct mgmt_app *a)
         rk_log(a->log, RK_WARN, "accounts not loaded in advance");
 }
 
-/* ---- the end
- * -------------------------------------------------------------------------------------------- */
+/* ---- the end */
 
 static void *stop_main(void *arg)
 {

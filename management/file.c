@@ -24,8 +24,7 @@ struct reader {
     const char *bad; /* key of the first wrong value */
 };
 
-/* ---- values -------------------------------------------------------------------------------------
- */
+/* ---- values */
 
 static const json_t *get(const json_t *o, const char *key)
 {
@@ -36,7 +35,9 @@ static const json_t *get(const json_t *o, const char *key)
         return NULL;
     found = json_object_get(o, key);
     if (!found)
-        json_object_foreach((json_t *)(uintptr_t)o, k, v) if (!strcasecmp(k, key)) found = v;
+        json_object_foreach ((json_t *)(uintptr_t)o, k, v)
+            if (!strcasecmp(k, key))
+                found = v;
     return json_is_null(found) ? NULL : found;
 }
 
@@ -135,8 +136,7 @@ static const char *const *textzs(struct reader *r, const json_t *o, const char *
     return out;
 }
 
-/* ---- sections
- * --------------------------------------------------------------------------------------- */
+/* ---- sections */
 
 static void read_servers(struct reader *r, const json_t *root, struct mgmt_file *f)
 {
@@ -236,8 +236,7 @@ static void read_identity(struct reader *r, const json_t *root, struct mgmt_file
     f->logout_redirects = texts(r, idp, "DashboardPostLogoutRedirectURIs");
 }
 
-/* ---- the text
- * --------------------------------------------------------------------------------------- */
+/* ---- the text */
 
 /* {{ .NAME }} → the value of NAME; other braces are left alone. False past MGMT_FILE_MAX. */
 static bool expand(struct rk_str in, struct rk_buf *out)

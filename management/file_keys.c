@@ -170,12 +170,16 @@ static enum rk_code walk(struct walk *w, struct rk_str path, json_t *v)
     size_t i;
 
     if (json_is_object(v)) {
-        json_object_foreach(v, name, item) if (rc == RK_OK) rc =
-            walk(w, rk_arena_printf(w->mem, "%.*s%s%s", RK_STR_ARG(path), path.n ? "." : "", name),
-                 item);
+        json_object_foreach (v, name, item)
+            if (rc == RK_OK)
+                rc = walk(
+                    w,
+                    rk_arena_printf(w->mem, "%.*s%s%s", RK_STR_ARG(path), path.n ? "." : "", name),
+                    item);
     } else if (json_is_array(v)) {
-        json_array_foreach(v, i, item) if (rc == RK_OK) rc =
-            walk(w, rk_arena_printf(w->mem, "%.*s[]", RK_STR_ARG(path)), item);
+        json_array_foreach (v, i, item)
+            if (rc == RK_OK)
+                rc = walk(w, rk_arena_printf(w->mem, "%.*s[]", RK_STR_ARG(path)), item);
     } else {
         rc = leaf(w, path, v);
     }

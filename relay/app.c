@@ -141,7 +141,7 @@ void relay_app_free(struct relay_app *a)
     free(a);
 }
 
-/* ---- start and stop ---- */
+/* ---- start and stop */
 
 static void lane_start(struct rk_task *t)
 {
@@ -234,7 +234,7 @@ void relay_app_stop(struct relay_app *a, int64_t linger_ms, void (*done)(void *a
     }
 }
 
-/* ---- questions ---- */
+/* ---- questions */
 
 struct relay_hub *relay_app_hub(struct relay_app *a)
 {

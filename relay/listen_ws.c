@@ -29,7 +29,7 @@ struct ws_link {
 
 _Static_assert(RELAY_FRAME_HEAD >= WS_FRAME_HEAD, "room for a frame head");
 
-/* ---- towards the peer ---- */
+/* ---- towards the peer */
 
 static size_t link_frame_head(uint8_t out[RELAY_FRAME_HEAD], size_t n)
 {
@@ -72,7 +72,7 @@ static const struct relay_transport_ops LINK_OPS = {
     .close = link_close,
 };
 
-/* ---- from the peer ---- */
+/* ---- from the peer */
 
 /* A control frame of the WebSocket itself; these are few, and not worth a place in the queue. */
 static void put_control(struct ws_link *l, enum ws_op op, struct rk_str payload)
@@ -170,7 +170,7 @@ static const struct net_conn_ops CONN_OPS = {
     .closed = conn_closed,
 };
 
-/* ---- accepting ---- */
+/* ---- accepting */
 
 static void refused_data(struct net_conn_user *u, struct rk_str in)
 {

@@ -16,7 +16,7 @@ enum {
     IGNORED_LOG_MS = 60000 /* how often one peer's malformed messages are logged */
 };
 
-/* ---- references ---- */
+/* ---- references */
 
 struct relay_session *relay_session_ref(struct relay_session *s)
 {
@@ -44,7 +44,7 @@ void relay_session_unref(struct relay_session *s)
     free(s);
 }
 
-/* ---- queue of bytes for the peer ---- */
+/* ---- queue of bytes for the peer */
 
 /* Room for n more bytes in s->out; under s->lock. */
 static void out_reserve(struct relay_session *s, size_t n)
@@ -129,7 +129,7 @@ static void transmit(struct relay_session *s)
         s->link_ops->transmit(s->link, out, n);
 }
 
-/* ---- events from other sessions ---- */
+/* ---- events from other sessions */
 
 void relay_session_kick(struct relay_session *s)
 {
@@ -192,7 +192,7 @@ void relay_session_flush(struct relay_session *s)
         transmit(s);
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 static void log_session(struct relay_session *s, enum rk_log_level level, const char *event,
                         const char *why)
@@ -302,7 +302,7 @@ size_t relay_session_max_message(const struct relay_session *s)
     return s->state == RELAY_WAIT_AUTH ? RLY_MAX_AUTH : RLY_MAX_MESSAGE;
 }
 
-/* ---- health ---- */
+/* ---- health */
 
 static void health_arm(struct relay_session *s);
 
@@ -337,7 +337,7 @@ static void health_arm(struct relay_session *s)
     rk_timer_start(s->lane->loop, &s->timer, at - rk_loop_now_ms(s->lane->loop), on_health, s);
 }
 
-/* ---- messages ---- */
+/* ---- messages */
 
 static void send_auth_response(struct relay_session *s)
 {

@@ -54,8 +54,7 @@ struct acme {
     struct rk_metric *m_next, *m_good, *m_failed;
 };
 
-/* ---- files ------------------------------------------------------------------------------------
- */
+/* ---- files */
 
 static const char *path_in(struct rk_arena *mem, const char *dir, const char *name)
 {
@@ -118,8 +117,7 @@ enum rk_code acme_prepare(struct rk_arena *mem, const struct server_config *c, s
     return rc;
 }
 
-/* ---- is it time? --------------------------------------------------------------------------------
- */
+/* ---- is it time? */
 
 static bool is_placeholder(struct acme *a)
 {
@@ -146,8 +144,7 @@ static int64_t due_ms(struct acme *a)
     return (i.not_before_s + (i.not_after_s - i.not_before_s) * 2 / 3) * 1000;
 }
 
-/* ---- the hook's end in this process
- * --------------------------------------------------------------- */
+/* ---- the hook's end in this process */
 
 static bool challenge(struct acme *a, struct rk_str line)
 {
@@ -193,7 +190,7 @@ static void hook_answer(struct acme *a)
         if (line[n - 1] == '\n') {
             const char *yes = challenge(a, rk_str_of(line, n - 1)) ? "y" : "n";
 
-            (void)!send(fd, yes, 1, MSG_NOSIGNAL);
+            RK_IGNORE(send(fd, yes, 1, MSG_NOSIGNAL));
             break;
         }
     }
@@ -238,8 +235,7 @@ int server_acme_hook_main(int argc, char **argv)
     return answer == 'y' ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* ---- the child
- * ------------------------------------------------------------------------------------ */
+/* ---- the child */
 
 static enum rk_code spawn(struct acme *a, char *const *argv, int out, pid_t *pid,
                           struct rk_err *err)
@@ -350,8 +346,7 @@ static enum rk_code child(struct acme *a, char *const *argv, struct rk_err *err)
     return rk_fail(err, RK_UNAVAILABLE, "%s", words[0] ? words : "uacme failed");
 }
 
-/* ---- one certificate
- * ------------------------------------------------------------------------------- */
+/* ---- one certificate */
 
 /* Each time: it answers with the account that is there, and a key file alone does not say that the
  * authority knows it (the first try may have ended in between). */
@@ -470,8 +465,7 @@ static enum rk_code renew(struct acme *a, struct rk_err *err)
     return rc;
 }
 
-/* ---- the thread
- * ------------------------------------------------------------------------------------ */
+/* ---- the thread */
 
 /* Twice as long after each failure, and not all servers of the world at the same moment. */
 static int64_t back_off_ms(struct acme *a)

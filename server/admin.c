@@ -184,8 +184,7 @@ static const struct admin_command {
      "was the journal of changes altered, or a table that it speaks of?", admin_journal_verify},
 };
 
-/* ---- help and options --------------------------------------------------------------------------
- */
+/* ---- help and options */
 
 static void help(void)
 {
@@ -262,8 +261,7 @@ static enum rk_code check_usage(const struct admin_command *k, const struct rk_o
     return RK_OK;
 }
 
-/* ---- commands of server/command
- * ---------------------------------------------------------------------- */
+/* ---- commands of server/command */
 
 static void put_text(json_t *o, const char *key, struct rk_str v)
 {
@@ -355,11 +353,9 @@ static void print_rows(const json_t *rows)
     const json_t *row, *v;
     const char *key;
 
-    json_array_foreach(rows, i, row)
-    {
+    json_array_foreach (rows, i, row) {
         n = 0;
-        json_object_foreach((json_t *)(uintptr_t)row, key, v)
-        {
+        json_object_foreach ((json_t *)(uintptr_t)row, key, v) {
             size_t w = scalar_width(v);
 
             if (n < RK_ARRAY_LEN(width)) {
@@ -370,17 +366,14 @@ static void print_rows(const json_t *rows)
         }
     }
     n = 0;
-    json_object_foreach(json_array_get(rows, 0), key, v)
-    {
+    json_object_foreach (json_array_get(rows, 0), key, v) {
         printf("%-*s  ", (int)width[n % RK_ARRAY_LEN(width)], key);
         n++;
     }
     (void)putchar('\n');
-    json_array_foreach(rows, i, row)
-    {
+    json_array_foreach (rows, i, row) {
         n = 0;
-        json_object_foreach((json_t *)(uintptr_t)row, key, v)
-        {
+        json_object_foreach ((json_t *)(uintptr_t)row, key, v) {
             print_scalar(v);
             printf("%*s", (int)(width[n % RK_ARRAY_LEN(width)] - scalar_width(v) + 2), "");
             n++;
@@ -405,8 +398,7 @@ static void print_result(const struct admin_command *k, const json_t *result, bo
     } else if (json_object_size(result) == 0) {
         printf("%s: done\n", k->name);
     } else {
-        json_object_foreach((json_t *)(uintptr_t)result, key, v)
-        {
+        json_object_foreach ((json_t *)(uintptr_t)result, key, v) {
             if (json_is_string(v) && !*json_string_value(v))
                 continue;
             printf("%-18s ", key);
@@ -439,8 +431,7 @@ static enum rk_code command_row(const struct admin_command *k, struct admin *a, 
     return rc;
 }
 
-/* ---- main
- * ---------------------------------------------------------------------------------------- */
+/* ---- main */
 
 static enum rk_code load(struct admin *a, struct rk_err *err)
 {

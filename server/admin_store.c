@@ -26,8 +26,7 @@
 
 static const char *const SECRETS[] = {"store.key", "relay.secret", "setup-token"};
 
-/* ---- keys -------------------------------------------------------------------------------------
- */
+/* ---- keys */
 
 /* The id of the key that seals: second part of any sealed text. */
 static struct rk_str id_of_sealed(struct rk_str sealed)
@@ -66,8 +65,7 @@ static enum rk_code id_of_store(struct admin *a, struct db *db, struct rk_str *o
     return rc ? rc : db_end(rows, err);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------
- */
+/* ---- opening */
 
 static enum rk_code open_store(struct admin *a, struct db **out, struct rk_err *err)
 {
@@ -88,8 +86,7 @@ void admin_give_to_owner(struct admin *a, const char *path)
         (void)fprintf(stderr, "rookery admin: %s: %s\n", path, strerror(errno));
 }
 
-/* ---- backup -----------------------------------------------------------------------------------
- */
+/* ---- backup */
 
 static enum rk_code secrets_seal(struct admin *a, struct rk_str *out, struct rk_err *err)
 {
@@ -276,8 +273,7 @@ enum rk_code admin_backup(struct admin *a, bool *failed, struct rk_err *err)
     return RK_OK;
 }
 
-/* ---- restore ----------------------------------------------------------------------------------
- */
+/* ---- restore */
 
 static enum rk_code secrets_restore(struct admin *a, const struct dump_info *info,
                                     struct rk_err *err)
@@ -442,8 +438,7 @@ enum rk_code admin_restore(struct admin *a, bool *failed, struct rk_err *err)
     return rc;
 }
 
-/* ---- the other engine -------------------------------------------------------------------------
- */
+/* ---- the other engine */
 
 static enum rk_code dump_to_temp(struct admin *a, const char *url, FILE **out,
                                  struct dump_info *info, struct rk_err *err)
@@ -554,8 +549,7 @@ enum rk_code admin_db_migrate(struct admin *a, bool *failed, struct rk_err *err)
     return RK_OK;
 }
 
-/* ---- checks -----------------------------------------------------------------------------------
- */
+/* ---- checks */
 
 static const char SQL_VERSION[] = "SELECT max(number) FROM schema_migration";
 static const char SQL_INTEGRITY[] = "PRAGMA integrity_check(20)";

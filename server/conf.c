@@ -39,7 +39,7 @@ static enum rk_code read_file(struct rk_arena *mem, const char *path, struct rk_
     return rc;
 }
 
-/* ---- the file ---- */
+/* ---- the file */
 
 static enum rk_code unknown_key(const struct load *l, const struct yaml_entry *e)
 {
@@ -139,7 +139,7 @@ static enum rk_code load_file(struct load *l, const char *path)
     return rc;
 }
 
-/* ---- what cannot be seen in one value ---- */
+/* ---- what cannot be seen in one value */
 
 /* "localhost:80" is understood where an address is meant; other names are not looked up. */
 static enum rk_code check_listen(struct load *l, const char *key, struct rk_str *s)

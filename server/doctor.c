@@ -87,8 +87,7 @@ find(struct doctor *d, enum verdict v, const char *area, const char *todo, const
                                           area, "finding", what, "todo", todo ? todo : ""));
 }
 
-/* ---- data -------------------------------------------------------------------------------------
- */
+/* ---- data */
 
 static void look_at_folder(struct doctor *d)
 {
@@ -181,8 +180,7 @@ static void look_at_backup(struct doctor *d)
          "the last backup is %lld hours old", (long long)age_h);
 }
 
-/* ---- the running server
- * -------------------------------------------------------------------------- */
+/* ---- the running server */
 
 static void look_at_process(struct doctor *d)
 {
@@ -251,8 +249,7 @@ static void look_at_stun(struct doctor *d)
     }
 }
 
-/* ---- names, certificate, clock
- * -------------------------------------------------------------------- */
+/* ---- names, certificate, clock */
 
 static struct rk_str exposed_host(struct doctor *d)
 {
@@ -336,8 +333,7 @@ static void look_at_clock(struct doctor *d)
         find(d, GOOD, "clock", NULL, "is kept in step");
 }
 
-/* ---- main
- * ------------------------------------------------------------------------------------------ */
+/* ---- main */
 
 static void print(const struct doctor *d, bool as_json)
 {
@@ -349,8 +345,7 @@ static void print(const struct doctor *d, bool as_json)
         (void)putchar('\n');
         return;
     }
-    json_array_foreach(d->findings, i, v)
-    {
+    json_array_foreach (d->findings, i, v) {
         const char *todo = json_string_value(json_object_get(v, "todo"));
 
         printf("%-5s %-12s %s%s%s\n", json_string_value(json_object_get(v, "verdict")),

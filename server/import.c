@@ -40,8 +40,7 @@ struct import {
     const char *url; /* of the new store while it is made */
 };
 
-/* ---- the old configuration
- * ----------------------------------------------------------------------- */
+/* ---- the old configuration */
 
 static enum rk_code read_whole(struct rk_arena *mem, const char *path, struct rk_str *out,
                                struct rk_err *err)
@@ -83,8 +82,7 @@ static enum rk_code old_key(struct import *x, const char *path, struct rk_str *o
     return RK_OK;
 }
 
-/* ---- reading
- * --------------------------------------------------------------------------------------- */
+/* ---- reading */
 
 static const char *in_folder(struct import *x, const char *name)
 {
@@ -163,8 +161,7 @@ static enum rk_code read_all(struct import *x, struct rk_err *err)
     return RK_OK;
 }
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------- */
+/* ---- writing */
 
 struct local_job {
     struct import *x;
@@ -274,8 +271,7 @@ static enum rk_code write_store(struct import *x, const struct vault *vault, str
     return rc;
 }
 
-/* ---- the whole
- * ---------------------------------------------------------------------------------------- */
+/* ---- the whole */
 
 static void remove_store(struct import *x)
 {
@@ -345,7 +341,8 @@ static void report(const struct import *x)
                d->n_groups, d->n_policies, d->n_postures, d->n_routes, d->n_networks,
                d->n_ns_groups, d->n_zones, d->n_invites);
     printf("%s %zu passwords and %zu events\n", what, x->n_local, x->n_events);
-    json_array_foreach(x->im.notes, i, v) printf("note: %s\n", json_string_value(v));
+    json_array_foreach (x->im.notes, i, v)
+        printf("note: %s\n", json_string_value(v));
     printf("Second factors are set up anew at the next login; browsers sign in again; agents, API\n"
            "tokens and setup keys go on when the server has the same name and port as before.\n");
 }

@@ -48,7 +48,7 @@ enum rk_code imp_tables_read(struct imp *im, struct foreign *f, struct imp_table
     return rc;
 }
 
-/* ---- rows of one account --------------------------------------------------------------------- */
+/* ---- rows of one account */
 
 static bool belongs(imp_row r, const char *column, struct rk_str id)
 {
@@ -161,9 +161,9 @@ static void peer_flags(struct imp *im, imp_row r, struct peer_meta *m)
     for (i = 0; i < RK_ARRAY_LEN(FLAGS); i++)
         if (json_is_true(json_object_get(j, FLAGS[i])))
             m->flags |= UINT32_C(1) << i;
-    json_array_foreach(caps, i, v) if (json_is_integer(v) && json_integer_value(v) >= 0 &&
-                                       json_integer_value(v) < 32) m->capabilities |=
-        UINT32_C(1) << json_integer_value(v);
+    json_array_foreach (caps, i, v)
+        if (json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) < 32)
+            m->capabilities |= UINT32_C(1) << json_integer_value(v);
     json_decref(j);
     json_decref(caps);
 }
@@ -176,8 +176,7 @@ static void peer_lists(struct imp *im, imp_row r, struct peer_meta *m)
     size_t i;
 
     m->addresses = rk_new_n(im->mem, struct peer_address, json_array_size(nets) + 1);
-    json_array_foreach(nets, i, v)
-    {
+    json_array_foreach (nets, i, v) {
         struct peer_address *a = &m->addresses[m->n_addresses];
 
         a->mac = imp_str_of(im, v, "Mac");
@@ -185,10 +184,11 @@ static void peer_lists(struct imp *im, imp_row r, struct peer_meta *m)
             m->n_addresses++;
     }
     m->files = rk_new_n(im->mem, struct peer_file, json_array_size(files) + 1);
-    json_array_foreach(files, i, v) m->files[m->n_files++] =
-        (struct peer_file){.path = imp_str_of(im, v, "Path"),
-                           .exist = json_is_true(json_object_get(v, "Exist")),
-                           .running = json_is_true(json_object_get(v, "ProcessIsRunning"))};
+    json_array_foreach (files, i, v)
+        m->files[m->n_files++] =
+            (struct peer_file){.path = imp_str_of(im, v, "Path"),
+                               .exist = json_is_true(json_object_get(v, "Exist")),
+                               .running = json_is_true(json_object_get(v, "ProcessIsRunning"))};
     m->env_cloud = imp_str_of(im, env, "Cloud");
     m->env_platform = imp_str_of(im, env, "Platform");
     json_decref(nets);
@@ -262,7 +262,8 @@ static void group(struct imp *im, imp_row r, struct group *g)
     if (issued.n && !issued_by_parse(issued, &g->issued))
         imp_fault(im, RK_INVALID, "issued", "unknown");
     g->resources = rk_new_n(im->mem, struct resource_ref, json_array_size(list) + 1);
-    json_array_foreach(list, i, v) resource_ref(im, v, &g->resources[g->n_resources++]);
+    json_array_foreach (list, i, v)
+        resource_ref(im, v, &g->resources[g->n_resources++]);
     json_decref(list);
 }
 
@@ -272,8 +273,7 @@ static void member(struct imp *im, imp_row r, struct group_peer *gp)
                               .peer_id = imp_text(im, r, "peer_id")};
 }
 
-/* ---- policies ----------------------------------------------------------------------------------
- */
+/* ---- policies */
 
 static void rule_lists(struct imp *im, imp_row r, struct rule *u)
 {
@@ -283,12 +283,14 @@ static void rule_lists(struct imp *im, imp_row r, struct rule *u)
     size_t i;
 
     u->ranges = rk_new_n(im->mem, struct port_range, json_array_size(ranges) + 1);
-    json_array_foreach(ranges, i, v) u->ranges[u->n_ranges++] =
-        (struct port_range){(uint16_t)json_integer_value(json_object_get(v, "Start")),
-                            (uint16_t)json_integer_value(json_object_get(v, "End"))};
+    json_array_foreach (ranges, i, v)
+        u->ranges[u->n_ranges++] =
+            (struct port_range){(uint16_t)json_integer_value(json_object_get(v, "Start")),
+                                (uint16_t)json_integer_value(json_object_get(v, "End"))};
     u->authorized = rk_new_n(im->mem, struct authorized_group, json_object_size(users) + 1);
-    json_object_foreach(users, key, v) u->authorized[u->n_authorized++] = (struct authorized_group){
-        .group_id = rk_arena_dup(im->mem, rk_str_z(key)), .names = imp_list_of(im, v)};
+    json_object_foreach (users, key, v)
+        u->authorized[u->n_authorized++] = (struct authorized_group){
+            .group_id = rk_arena_dup(im->mem, rk_str_z(key)), .names = imp_list_of(im, v)};
     json_decref(ranges);
     json_decref(users);
 }
@@ -361,26 +363,26 @@ static void posture_lists(struct imp *im, const json_t *all, struct posture *p)
     if (p->has_geo && !check_action_parse(imp_str_of(im, geo, "Action"), &p->geo_action))
         imp_fault(im, RK_INVALID, "checks", "unknown action");
     p->geo = rk_new_n(im->mem, struct geo_location, json_array_size(list) + 1);
-    json_array_foreach((json_t *)(uintptr_t)list, i, v) p->geo[p->n_geo++] =
-        (struct geo_location){.country_code = imp_str_of(im, v, "CountryCode"),
-                              .city_name = imp_str_of(im, v, "CityName")};
+    json_array_foreach ((json_t *)(uintptr_t)list, i, v)
+        p->geo[p->n_geo++] = (struct geo_location){.country_code = imp_str_of(im, v, "CountryCode"),
+                                                   .city_name = imp_str_of(im, v, "CityName")};
     p->has_net_range = json_is_object(net);
     if (p->has_net_range && !check_action_parse(imp_str_of(im, net, "Action"), &p->net_action))
         imp_fault(im, RK_INVALID, "checks", "unknown action");
     list = json_object_get(net, "Ranges");
     p->ranges = rk_new_n(im->mem, struct rk_prefix, json_array_size(list) + 1);
-    json_array_foreach(
-        (json_t *)(uintptr_t)list, i,
-        v) if (rk_prefix_parse(rk_str_z(json_string_value(v) ? json_string_value(v) : ""),
-                               &p->ranges[p->n_ranges++], NULL))
-        imp_fault(im, RK_INVALID, "checks", "a range is not a prefix");
+    json_array_foreach ((json_t *)(uintptr_t)list, i, v)
+        if (rk_prefix_parse(rk_str_z(json_string_value(v) ? json_string_value(v) : ""),
+                            &p->ranges[p->n_ranges++], NULL))
+            imp_fault(im, RK_INVALID, "checks", "a range is not a prefix");
     p->has_process = json_is_object(run);
     list = json_object_get(run, "Processes");
     p->processes = rk_new_n(im->mem, struct check_process, json_array_size(list) + 1);
-    json_array_foreach((json_t *)(uintptr_t)list, i, v) p->processes[p->n_processes++] =
-        (struct check_process){.linux_path = imp_str_of(im, v, "LinuxPath"),
-                               .mac_path = imp_str_of(im, v, "MacPath"),
-                               .windows_path = imp_str_of(im, v, "WindowsPath")};
+    json_array_foreach ((json_t *)(uintptr_t)list, i, v)
+        p->processes[p->n_processes++] =
+            (struct check_process){.linux_path = imp_str_of(im, v, "LinuxPath"),
+                                   .mac_path = imp_str_of(im, v, "MacPath"),
+                                   .windows_path = imp_str_of(im, v, "WindowsPath")};
 }
 
 static void posture(struct imp *im, imp_row r, struct posture *p)
@@ -405,8 +407,7 @@ static void posture(struct imp *im, imp_row r, struct posture *p)
     json_decref(all);
 }
 
-/* ---- networks and names
- * -------------------------------------------------------------------------- */
+/* ---- networks and names */
 
 static void route(struct imp *im, imp_row r, struct route *o)
 {
@@ -447,8 +448,7 @@ static void ns_group(struct imp *im, imp_row r, struct ns_group *g)
                            .enabled = imp_bool(im, r, "enabled"),
                            .search_domains = imp_bool(im, r, "search_domains_enabled")};
     g->servers = rk_new_n(im->mem, struct nameserver, json_array_size(list) + 1);
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach (list, i, v) {
         struct nameserver *s = &g->servers[g->n_servers++];
 
         if (rk_ip_parse(imp_str_of(im, v, "IP"), &s->ip, NULL))
@@ -528,8 +528,7 @@ static void invite(struct imp *im, imp_row r, struct invite *o)
         imp_fault(im, RK_INVALID, "role", "unknown");
 }
 
-/* ---- the account -------------------------------------------------------------------------------
- */
+/* ---- the account */
 
 static void settings(struct imp *im, imp_row r, struct settings *s)
 {

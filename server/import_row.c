@@ -34,8 +34,7 @@ void imp_note(struct imp *im, const char *fmt, ...)
     (void)json_array_append_new(im->notes, json_string(text));
 }
 
-/* ---- scalars -----------------------------------------------------------------------------------
- */
+/* ---- scalars */
 
 struct rk_str imp_text(struct imp *im, imp_row r, const char *col)
 {
@@ -136,8 +135,7 @@ int64_t imp_time_us(struct imp *im, imp_row r, const char *col)
     return us;
 }
 
-/* ---- secrets
- * ------------------------------------------------------------------------------------- */
+/* ---- secrets */
 
 enum rk_code imp_key(struct imp *im, struct rk_str base64, struct rk_err *err)
 {
@@ -191,8 +189,7 @@ struct rk_str imp_secret(struct imp *im, imp_row r, const char *col)
     return imp_open(im, imp_text(im, r, col));
 }
 
-/* ---- JSON
- * ---------------------------------------------------------------------------------------- */
+/* ---- JSON */
 
 json_t *imp_json(struct imp *im, imp_row r, const char *col)
 {
@@ -216,8 +213,10 @@ struct str_list imp_list_of(struct imp *im, const json_t *j)
     if (!json_is_array(j))
         return l;
     l.v = rk_new_n(im->mem, struct rk_str, json_array_size(j) + 1);
-    json_array_foreach((json_t *)(uintptr_t)j, i, v) if (json_is_string(v)) l.v[l.n++] =
-        rk_arena_dup(im->mem, rk_str_of(json_string_value(v), json_string_length(v)));
+    json_array_foreach ((json_t *)(uintptr_t)j, i, v)
+        if (json_is_string(v))
+            l.v[l.n++] =
+                rk_arena_dup(im->mem, rk_str_of(json_string_value(v), json_string_length(v)));
     return l;
 }
 
@@ -239,8 +238,7 @@ struct rk_str imp_str_of(struct imp *im, const json_t *o, const char *key)
                : (struct rk_str){0};
 }
 
-/* ---- addresses: in quotes, as JSON has them
- * -------------------------------------------------------- */
+/* ---- addresses: in quotes, as JSON has them */
 
 static struct rk_str unquoted(struct imp *im, imp_row r, const char *col)
 {

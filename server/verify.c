@@ -31,7 +31,7 @@ static void problem(struct verify *v, const char *key, const struct rk_err *err)
     rk_opts_note(&v->problems, rk_arena_printf(v->mem, "%s%s%s", key, *key ? ": " : "", err->msg));
 }
 
-/* ---- keys ---- */
+/* ---- keys */
 
 /* A secret of the configuration, or the file of the data folder that holds it, where there is one.
  */
@@ -79,7 +79,7 @@ static void check_tls(struct verify *v)
     tls_ctx_free(ctx);
 }
 
-/* ---- addresses ---- */
+/* ---- addresses */
 
 static const char **texts_of(struct rk_arena *mem, const struct rk_strs *list)
 {
@@ -144,7 +144,7 @@ static void check_redirects(struct verify *v, const char *key, const struct rk_s
     }
 }
 
-/* ---- folders and files ---- */
+/* ---- folders and files */
 
 static struct rk_str parent_of(struct rk_arena *mem, struct rk_str path)
 {
@@ -228,7 +228,7 @@ struct rk_strs server_verify(struct rk_arena *mem, const struct server_config *c
     return v.problems.notes;
 }
 
-/* ---- ports ---- */
+/* ---- ports */
 
 static void try_port(struct verify *v, const struct rk_addr *a, int type)
 {

@@ -11,7 +11,7 @@
 /* Destination of the health check of clients v0.25.5 to v0.72.x: answered, never forwarded. */
 #define DUMMY "dummy"
 
-/* ---- ConnectStream ---- */
+/* ---- ConnectStream */
 
 static void refuse(struct grpc_call *c, struct rk_metric *counter, enum rk_code code,
                    const char *text)
@@ -113,7 +113,7 @@ static void connect_ended(struct grpc_call *c, enum rk_code why)
     sig_stream_ended(s);
 }
 
-/* ---- Send ---- */
+/* ---- Send */
 
 /* Where a message goes. One process knows only its own streams; several would ask each other here
  * before giving up. */

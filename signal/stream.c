@@ -30,7 +30,7 @@ struct delivery { /* in a lane's inbox */
     int64_t since_us;
 };
 
-/* ---- life ---- */
+/* ---- life */
 
 struct sig_stream *sig_stream_new(struct sig_lane *lane, struct grpc_call *call, struct rk_str key)
 {
@@ -74,7 +74,7 @@ void sig_stream_ended(struct sig_stream *s)
     sig_stream_unref(s);
 }
 
-/* ---- sending, on the stream's loop ---- */
+/* ---- sending, on the stream's loop */
 
 static void abort_stalled(struct sig_stream *s, struct rk_metric *counter, const char *why)
 {
@@ -169,7 +169,7 @@ bool sig_stream_evict(struct sig_lane *lane, const struct grpc_call *call)
     return true;
 }
 
-/* ---- lanes ---- */
+/* ---- lanes */
 
 static void deliver_now(struct delivery *d)
 {

@@ -43,7 +43,7 @@ static int complain(const struct rk_err *err)
     return 1;
 }
 
-/* ---- the daemon ---- */
+/* ---- the daemon */
 
 static struct rk_str join(struct rk_arena *mem, struct rk_str dir, const char *name)
 {
@@ -66,7 +66,7 @@ static int run_daemon(struct cli *c, bool foreground)
     struct rk_err err = {0};
     enum rk_code rc;
 
-    (void)!rk_log_level_parse(d->log_level, &level, NULL);
+    RK_IGNORE(rk_log_level_parse(d->log_level, &level, NULL));
     opts.log = rk_log_new(STDERR_FILENO, level, d->log_json);
     foreign_env(opts.log);
     rc = profile_load(config.p, &opts.profile, &err);
@@ -79,7 +79,7 @@ static int run_daemon(struct cli *c, bool foreground)
     return rc ? complain(&err) : 0;
 }
 
-/* ---- settings of a command line ---- */
+/* ---- settings of a command line */
 
 /* The text of a value as profile_set takes it. */
 static struct rk_str opt_text(struct cli *c, const struct rk_opt *row, const void *at)
@@ -221,7 +221,7 @@ static json_t *up_args(struct cli *c, struct rk_str token)
     return args;
 }
 
-/* ---- commands ---- */
+/* ---- commands */
 
 /* Longer than the daemon waits for the connection, so that its error arrives. */
 static int64_t patience(const struct cli *c)
@@ -229,7 +229,7 @@ static int64_t patience(const struct cli *c)
     return c->v.cli.timeout_ms + 45000;
 }
 
-/* ---- people log in by a browser ---- */
+/* ---- people log in by a browser */
 
 static void show_prompt(struct sso_user *u RK_UNUSED, const struct sso_prompt *p)
 {
@@ -367,12 +367,12 @@ static void print_networks(const json_t *list)
 
     if (!json_array_size(list))
         (void)printf("No networks available.\n");
-    json_array_foreach(list, i, one)
-    {
+    json_array_foreach (list, i, one) {
         domains = json_object_get(one, "domains");
         (void)printf("- ID: %s\n  %s: ", json_string_value(json_object_get(one, "id")),
                      json_array_size(domains) ? "Domains" : "Network");
-        json_array_foreach(domains, k, d)(void) printf("%s%s", k ? ", " : "", json_string_value(d));
+        json_array_foreach (domains, k, d)
+            (void)printf("%s%s", k ? ", " : "", json_string_value(d));
         (void)printf("%s\n  Status: %s\n", json_string_value(json_object_get(one, "network")),
                      json_is_true(json_object_get(one, "selected")) ? "Selected" : "Not Selected");
     }

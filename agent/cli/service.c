@@ -52,7 +52,7 @@ static const char UNIT_TAIL[] = "Restart=always\n"
                                 "[Install]\n"
                                 "WantedBy=multi-user.target\n";
 
-/* ---- texts ---- */
+/* ---- texts */
 
 static bool plain_name(struct rk_str s)
 {
@@ -131,7 +131,7 @@ enum rk_code service_unit(struct rk_arena *mem, const char *program, const struc
     return rc;
 }
 
-/* ---- systemctl ---- */
+/* ---- systemctl */
 
 static bool have_systemd(const struct service_opts *o)
 {
@@ -159,7 +159,7 @@ static enum rk_code systemctl(const char *verb, const char *unit, struct rk_err 
                    unit ? unit : "");
 }
 
-/* ---- install ---- */
+/* ---- install */
 
 static struct rk_str below(struct rk_arena *mem, const struct service_opts *o, const char *path)
 {

@@ -52,8 +52,7 @@ static void print_relays(FILE *out, const json_t *relays, bool detail)
         return;
     }
     (void)fprintf(out, "Relays:\n");
-    json_array_foreach(details, i, one)
-    {
+    json_array_foreach (details, i, one) {
         if (flag(one, "available"))
             (void)fprintf(out, "  [%s] is Available\n", text(one, "uri"));
         else if (*text(one, "error"))
@@ -72,8 +71,8 @@ static void print_list(FILE *out, const char *label, const json_t *list)
     (void)fprintf(out, "%s: ", label);
     if (!json_array_size(list))
         (void)fprintf(out, "-");
-    json_array_foreach(list, i, one)(void)
-        fprintf(out, "%s%s", i ? ", " : "", json_string_value(one));
+    json_array_foreach (list, i, one)
+        (void)fprintf(out, "%s%s", i ? ", " : "", json_string_value(one));
     (void)fprintf(out, "\n");
 }
 
@@ -143,11 +142,12 @@ static void print_nameservers(FILE *out, const json_t *groups)
     const json_t *g;
     size_t i, ok = 0;
 
-    json_array_foreach(groups, i, g) ok += flag(g, "enabled") && !*text(g, "error");
+    json_array_foreach (groups, i, g)
+        ok += flag(g, "enabled") && !*text(g, "error");
     (void)fprintf(out, "Nameservers: %zu/%zu Available\n", ok, json_array_size(groups));
 }
 
-/* ---- filter ---- */
+/* ---- filter */
 
 static bool in_list(const struct rk_strs *l, const char *value, bool labels)
 {
@@ -203,8 +203,7 @@ static void print_events(FILE *out, const json_t *events)
     size_t i;
 
     (void)fprintf(out, "Events:%s\n", json_array_size(events) ? "" : " No events recorded");
-    json_array_foreach(events, i, e)
-    {
+    json_array_foreach (events, i, e) {
         (void)fprintf(out, "  [%s] %s (%s)\n    Message: %s\n    Time: %s\n", text(e, "severity"),
                       text(e, "category"), text(e, "id"), text(e, "userMessage"),
                       text(e, "timestamp"));
@@ -227,7 +226,8 @@ void cli_status_print(FILE *out, const json_t *s, bool detail)
     }
     if (detail) {
         (void)fprintf(out, "Peers detail:");
-        json_array_foreach(at(peers, "details"), i, p) print_peer(out, p);
+        json_array_foreach (at(peers, "details"), i, p)
+            print_peer(out, p);
         (void)fprintf(out, "\n");
         print_events(out, at(s, "events"));
     }
@@ -264,8 +264,7 @@ static bool relay_available(const json_t *relays)
     bool listed = false;
     size_t i;
 
-    json_array_foreach(at(relays, "details"), i, one)
-    {
+    json_array_foreach (at(relays, "details"), i, one) {
         if (strncmp(text(one, "uri"), "rel", 3) != 0)
             continue;
         listed = true;

@@ -111,7 +111,7 @@ struct stream_req {
     bool up;
 };
 
-/* ---- requests ---- */
+/* ---- requests */
 
 static void req_free(struct req *r)
 {
@@ -273,7 +273,7 @@ static void on_done(struct grpc_client_user *u, int status, struct rk_str text)
 
 static const struct grpc_client_ops GRPC_OPS = {.message = on_message, .done = on_done};
 
-/* ---- the connection ---- */
+/* ---- the connection */
 
 /* Start what waits for the connection. Starting may finish requests, and their callbacks may drop
  * others, so begin again after each one. */
@@ -435,7 +435,7 @@ bool mgmt_client_is_connected(const struct mgmt_client *m)
     return m->ch && m->ready;
 }
 
-/* ---- calls ---- */
+/* ---- calls */
 
 static void call_message(struct req *r, struct rk_str plain)
 {
@@ -470,7 +470,7 @@ void mgmt_client_call_cancel(struct mgmt_client_call *c)
         req_drop(&c->req);
 }
 
-/* ---- streams ---- */
+/* ---- streams */
 
 static void stream_try(void *arg);
 

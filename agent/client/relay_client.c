@@ -66,7 +66,7 @@ struct relay_client {
 
 static void start_round(struct relay_client *c);
 
-/* --- connections --- */
+/* ---- connections */
 
 static void on_up(struct relay_link_user *u);
 static void on_down(struct relay_link_user *u, const struct rk_err *why);
@@ -127,7 +127,7 @@ static size_t url_index(const struct relay_client *c, struct rk_str url)
     return MAX_URLS;
 }
 
-/* --- home --- */
+/* ---- home */
 
 static void on_retry(void *arg)
 {
@@ -252,7 +252,7 @@ static void on_down(struct relay_link_user *u, const struct rk_err *why)
     dial_more(c);
 }
 
-/* --- configuration --- */
+/* ---- configuration */
 
 static enum rk_code make_token(struct rk_str payload, struct rk_str signature, struct rk_buf *out,
                                struct rk_err *err)
@@ -377,7 +377,7 @@ bool relay_client_status_at(const struct relay_client *c, size_t i, struct relay
     return false;
 }
 
-/* --- streams --- */
+/* ---- streams */
 
 static void on_sweep(void *arg)
 {
@@ -431,7 +431,7 @@ enum rk_code relay_client_stream_open(struct relay_client *c, struct rk_str url,
     return relay_link_stream_open(d->rlk, peer_key_text, user, out, err);
 }
 
-/* --- life --- */
+/* ---- life */
 
 enum rk_code relay_client_open(const struct relay_client_opts *opts, struct relay_client_user *user,
                                struct relay_client **out, struct rk_err *err)

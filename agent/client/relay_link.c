@@ -40,7 +40,7 @@ static void on_auth_timeout(void *arg)
     link_fail(arg, RK_TIMEOUT, "no answer to the authentication within 8 s");
 }
 
-/* --- messages --- */
+/* ---- messages */
 
 static void on_auth_response(struct relay_link *l, const struct rly_frame *f)
 {
@@ -130,7 +130,7 @@ static void on_frames(struct relay_link *l, struct rk_str in)
     }
 }
 
-/* --- opening --- */
+/* ---- opening */
 
 static void send_auth(struct relay_link *l)
 {

@@ -111,7 +111,7 @@ struct rk_str relay_client_stream_url(const struct relay_client_stream *s)
     return rk_str_z(s->link->instance ? s->link->instance : s->link->url);
 }
 
-/* --- early data: the peer may be faster than the answer to our subscription --- */
+/* ---- early data: the peer may be faster than the answer to our subscription */
 
 static void early_forget(struct relay_link_early *e)
 {
@@ -165,7 +165,7 @@ static void early_deliver(struct relay_link *l, struct relay_client_stream *s)
     }
 }
 
-/* --- what comes from the relay --- */
+/* ---- what comes from the relay */
 
 void relay_link_streams_up(struct relay_link *l)
 {

@@ -79,7 +79,7 @@ struct signal_client {
 
 static void connect_now(void *arg);
 
-/* --- keys --- */
+/* ---- keys */
 
 static void shared_clear(struct signal_client *c)
 {
@@ -115,7 +115,7 @@ static const struct box_shared *shared_for(struct signal_client *c, const struct
     return &k->box;
 }
 
-/* --- sending --- */
+/* ---- sending */
 
 static void send_free(struct send *s)
 {
@@ -209,7 +209,7 @@ enum rk_code signal_client_send(struct signal_client *c, const struct rk_key *to
     return rc;
 }
 
-/* --- receiving --- */
+/* ---- receiving */
 
 static enum rk_code unseal(struct signal_client *c, struct rk_arena *mem, struct rk_str body,
                            struct rk_key *from, struct signal_msg *out, struct rk_err *err)
@@ -293,7 +293,7 @@ static void on_stream_headers(struct grpc_client_user *u, const struct grpc_head
     c->user->ops->ready(c->user);
 }
 
-/* --- connection --- */
+/* ---- connection */
 
 static void retry_later(struct signal_client *c)
 {

@@ -94,8 +94,7 @@ static bool is_for(struct rk_arena *mem, struct rk_str token, struct rk_str audi
     claims = json_loadb((const char *)raw, n, 0, NULL);
     aud = json_object_get(claims, "aud");
     ok = rk_str_eq(text_of(claims, "aud"), audience);
-    json_array_foreach(aud, i, one)
-    {
+    json_array_foreach (aud, i, one) {
         ok = ok || (json_is_string(one) && rk_str_eqz(audience, json_string_value(one)));
     }
     json_decref(claims);

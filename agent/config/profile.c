@@ -67,7 +67,7 @@ static const struct rk_opt *row_of(const struct profile *p, const char *flag)
     return NULL;
 }
 
-/* ---- from the file ---- */
+/* ---- from the file */
 
 /* A JSON value as the text that a command line would have; false: absent. */
 static bool value_text(struct profile *p, const struct field *f, const json_t *v,
@@ -94,8 +94,7 @@ static bool value_text(struct profile *p, const struct field *f, const json_t *v
         *out = rk_arena_printf(p->mem, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
     else if (json_is_array(v)) {
         rk_buf_init(&b, PROFILE_MAX_BYTES);
-        json_array_foreach(v, i, item)
-        {
+        json_array_foreach (v, i, item) {
             if (i)
                 rk_buf_addc(&b, ',');
             rk_buf_addz(&b, json_string_value(item) ? json_string_value(item) : "");
@@ -245,7 +244,7 @@ void profile_free(struct profile *p)
     free(p);
 }
 
-/* ---- changes ---- */
+/* ---- changes */
 
 static bool only_asterisks(struct rk_str s)
 {
@@ -372,7 +371,7 @@ enum rk_code profile_save(struct profile *p, struct rk_err *err)
     return rc;
 }
 
-/* ---- derived ---- */
+/* ---- derived */
 
 enum rk_code profile_url(struct rk_arena *mem, struct rk_str url, bool *tls, char **host,
                          uint16_t *port, struct rk_err *err)

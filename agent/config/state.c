@@ -116,6 +116,6 @@ void state_set(struct state *s, const char *name, json_t *value)
         rk_log(s->log, RK_ERROR, "state file is not written: a crash would leave changes behind",
                kv_z("name", name), KV_ERR(&err));
     else
-        (void)!files_write(s->copy, rk_str_z(text), 0600, NULL);
+        RK_IGNORE(files_write(s->copy, rk_str_z(text), 0600, NULL));
     free(text);
 }

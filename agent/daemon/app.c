@@ -77,7 +77,7 @@ struct app {
 static void job_advance(struct app *a);
 static void begin_quit(struct app *a);
 
-/* ---- jobs ---- */
+/* ---- jobs */
 
 static void wipe_text(char *s)
 {
@@ -174,7 +174,7 @@ static enum rk_code dial(struct app *a, struct rk_err *err)
     return rc;
 }
 
-/* ---- logging in ---- */
+/* ---- logging in */
 
 static void on_login(struct login_user *u, const Management__LoginResponse *msg RK_UNUSED,
                      const struct rk_err *err)
@@ -252,7 +252,7 @@ static void start_logout(struct app *a)
     a->call = mgmt_client_call(a->mgc, MGMT_CLIENT_LOGOUT, &none.base, &a->call_user);
 }
 
-/* ---- where people log in ---- */
+/* ---- where people log in */
 
 static void on_flow(struct mgmt_client_call_user *u, int status, struct rk_str plain,
                     const struct rk_err *err)
@@ -297,7 +297,7 @@ static void start_flow(struct app *a)
     a->call = mgmt_client_call(a->mgc, MGMT_CLIENT_DEVICE_FLOW, &req.base, &a->call_user);
 }
 
-/* ---- the run loop ---- */
+/* ---- the run loop */
 
 static void on_settled(void *arg)
 {
@@ -433,7 +433,7 @@ static void job_advance(struct app *a)
         job_fail(a, &err);
 }
 
-/* ---- requests ---- */
+/* ---- requests */
 
 static void set(json_t *o, const char *name, json_t *value)
 {
@@ -491,8 +491,7 @@ static enum rk_code apply_settings(struct app *a, const json_t *settings, bool *
     *changed = json_object_size(settings) > 0;
     if (!*changed)
         return RK_OK;
-    json_object_foreach((json_t *)(uintptr_t)settings, flag, v)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)settings, flag, v) {
         if (rc == RK_OK && !json_is_string(v))
             rc = rk_fail(err, RK_BAD_REQUEST, "setting %s is not a text", flag);
         if (rc == RK_OK)
@@ -580,8 +579,9 @@ static void select_networks(struct app *a, struct ctl_req *r, const json_t *args
     struct rk_err err = {0};
     size_t i, n = 0;
 
-    json_array_foreach(list, i, v) if (n < NETWORKS_MAX && json_is_string(v)) ids[n++] =
-        rk_str_z(json_string_value(v));
+    json_array_foreach (list, i, v)
+        if (n < NETWORKS_MAX && json_is_string(v))
+            ids[n++] = rk_str_z(json_string_value(v));
     if (!e)
         (void)rk_fail(&err, RK_PRECONDITION, "not connected");
     else if (!n)
@@ -653,7 +653,7 @@ static void on_gone(struct ctl_user *u, struct ctl_req *r)
 
 static const struct ctl_ops CTL_OPS = {.request = on_request, .gone = on_gone};
 
-/* ---- start and end ---- */
+/* ---- start and end */
 
 static void begin_quit(struct app *a)
 {

@@ -138,7 +138,7 @@ static void close_attempt(struct runloop *r, const struct rk_err *why)
         rk_timer_start(r->o.loop, &r->timer, 0, over_soon, r);
 }
 
-/* ---- engine ---- */
+/* ---- engine */
 
 static void on_engine_started(struct engine_user *u, const struct rk_err *err)
 {
@@ -256,7 +256,7 @@ static void attempt(void *arg)
     r->login = login_start(&lo, &r->login_user);
 }
 
-/* ---- from outside ---- */
+/* ---- from outside */
 
 struct runloop *runloop_new(const struct runloop_opts *opts, struct runloop_user *user)
 {

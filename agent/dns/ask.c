@@ -50,7 +50,7 @@ static void try_next(struct dns_ask *a);
 static void arm(struct dns_ask *a);
 static void try_tcp(struct dns_ask *a);
 
-/* ---- end ---- */
+/* ---- end */
 
 static void try_drop(struct try *t)
 {
@@ -102,7 +102,7 @@ static void give_up_server(struct dns_ask *a)
     try_next(a);
 }
 
-/* ---- answers ---- */
+/* ---- answers */
 
 /* Another server would say the same: RFC 8914 codes of DNSSEC and of policy. */
 static bool final_error(const struct dns_msg *m)
@@ -143,7 +143,7 @@ static bool take_answer(struct dns_ask *a, uint8_t *bytes, size_t n, bool tcp)
     return true;
 }
 
-/* ---- UDP ---- */
+/* ---- UDP */
 
 static void udp_closed(struct tcp_watch *w)
 {
@@ -237,7 +237,7 @@ static bool try_udp(struct dns_ask *a, const struct rk_addr *to)
     return true;
 }
 
-/* ---- TCP ---- */
+/* ---- TCP */
 
 static void tcp_opened(struct net_conn_user *u)
 {
@@ -329,7 +329,7 @@ static void try_tcp(struct dns_ask *a)
         give_up_server(a);
 }
 
-/* ---- one server after the other ---- */
+/* ---- one server after the other */
 
 static void on_timer(void *arg)
 {
@@ -342,7 +342,7 @@ static void on_timer(void *arg)
         return;
     }
     if (a->repeat_ms && now >= a->repeat_ms && a->t && !a->t->conn) {
-        (void)!send(a->t->watch.fd, a->sent, a->sent_n, 0);
+        RK_IGNORE(send(a->t->watch.fd, a->sent, a->sent_n, 0));
         a->repeat_step *= 2;
         a->repeat_ms = now + a->repeat_step;
     }

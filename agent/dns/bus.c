@@ -46,7 +46,7 @@ struct dns_bus {
 
 static void turn(struct dns_bus *b);
 
-/* ---- the loop ---- */
+/* ---- the loop */
 
 static void on_ready(struct tcp_watch *w, bool readable RK_UNUSED, bool writable RK_UNUSED)
 {
@@ -102,7 +102,7 @@ static void turn(struct dns_bus *b)
         arm(b);
 }
 
-/* ---- calls ---- */
+/* ---- calls */
 
 static void log_error(struct dns_bus *b, const sd_bus_error *e, const char *quiet)
 {
@@ -159,7 +159,7 @@ void dns_bus_last(struct dns_bus *b, sd_bus_message *m, int built, const char *q
     (void)bus_dl.message_unref(m);
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 static int on_owner(sd_bus_message *m, void *arg, sd_bus_error *ignored RK_UNUSED)
 {

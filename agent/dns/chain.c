@@ -73,7 +73,7 @@ size_t dns_chain_pending(const struct dns_chain *c)
     return c->n_queries;
 }
 
-/* ---- questions ---- */
+/* ---- questions */
 
 static void query_free(struct dns_query *q)
 {

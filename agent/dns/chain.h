@@ -55,7 +55,7 @@ bool dns_handler_matches(const struct dns_handler *h, const struct dns_name *nam
 /** Does some handler up to this priority take the name? */
 bool dns_chain_has(const struct dns_chain *c, const struct dns_name *name, int max_priority);
 
-/* ---- questions ---- */
+/* ---- questions */
 
 struct dns_asker { /* embed */
     /** The answer, once; bytes may be changed and are borrowed for the call. Its id is the query's.

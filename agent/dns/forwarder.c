@@ -53,7 +53,7 @@ struct resolving {
     struct rk_timer *timer;
 };
 
-/* ---- matching ---- */
+/* ---- matching */
 
 static bool matches(const struct domain *d, const struct dns_name *name)
 {
@@ -77,7 +77,7 @@ static void allow(struct dns_forwarder *f, const struct dns_name *name, const st
             f->user->forwarded(f->user, f->domains[i].text, &ips[j]);
 }
 
-/* ---- answers ---- */
+/* ---- answers */
 
 static struct rk_str kept_key(const struct dns_msg *m, uint8_t buf[DNS_NAME_MAX + 2])
 {
@@ -205,7 +205,7 @@ static void on_answer(struct dns_asker *asker, uint8_t *bytes, size_t n)
     }
 }
 
-/* ---- questions ---- */
+/* ---- questions */
 
 static size_t from_hosts(const struct dns_forwarder *f, const struct dns_msg *m, struct rk_ip *out)
 {
@@ -264,7 +264,7 @@ static void on_ask(struct dns_listener_user *u, const struct dns_msg *msg, bool 
     dns_chain_ask(f->chain, msg, tcp, DNS_PRIO_PRIMARY, asker, out);
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 static void stop(struct dns_forwarder *f)
 {

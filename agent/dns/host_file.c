@@ -52,7 +52,7 @@ static bool is_ours(const struct rk_buf *text)
     return c.ours;
 }
 
-/* ---- writing ---- */
+/* ---- writing */
 
 static void remember(struct file *f, bool absent)
 {
@@ -108,7 +108,7 @@ static enum rk_code write_ours(struct file *f, struct rk_err *err)
     return rc;
 }
 
-/* ---- watching ---- */
+/* ---- watching */
 
 static void look_again(void *arg)
 {
@@ -184,7 +184,7 @@ static void start_watch(struct file *f)
     tcp_watch_set(&f->watch, true, false);
 }
 
-/* ---- the way ---- */
+/* ---- the way */
 
 static enum rk_code apply(struct dns_host_way *w, const struct dns_host_config *c,
                           struct rk_err *err)

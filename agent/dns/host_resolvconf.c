@@ -114,7 +114,7 @@ static bool wait_for(pid_t pid, int64_t limit_ms)
     return false;
 }
 
-/* ---- setting, beside the loop ---- */
+/* ---- setting, beside the loop */
 
 static void run_next(struct rconf *r);
 

@@ -56,7 +56,7 @@ struct dns_listener {
     bool closing;
 };
 
-/* ---- answers ---- */
+/* ---- answers */
 
 size_t dns_cut(uint8_t *bytes, size_t n, const struct dns_msg *query)
 {
@@ -104,7 +104,7 @@ static void answer(struct dns_asker *asker, uint8_t *bytes, size_t n)
     ask_free(a);
 }
 
-/* ---- questions ---- */
+/* ---- questions */
 
 static void code_for(const struct dns_msg *m, unsigned code, uint8_t *buf, size_t size, size_t *n)
 {
@@ -177,7 +177,7 @@ static void on_udp(struct udp_user *u, const struct udp_in *v, size_t n)
 
 static const struct udp_ops UDP_OPS = {.received = on_udp};
 
-/* ---- TCP ---- */
+/* ---- TCP */
 
 static void drop_asks(struct dns_listener *l, const struct client *c)
 {
@@ -306,7 +306,7 @@ static void on_tcp_closed(struct tcp_watch *w)
     listener_free(l);
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 static enum rk_code open_tcp(struct dns_listener *l, struct rk_err *err)
 {

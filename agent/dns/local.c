@@ -26,7 +26,7 @@ struct dns_local {
     unsigned turn;
 };
 
-/* ---- zones ---- */
+/* ---- zones */
 
 /* An alias leads out of our zones: the rest of the answer comes from others. */
 struct outside {
@@ -110,7 +110,7 @@ static void ask_outside(struct dns_local *l, struct dns_query *q, const struct d
     q->job = o;
     q->drop = outside_drop;
     dns_begin_query(&w, buf, sizeof buf, 0, &a->target, q->msg.qtype);
-    (void)!dns_decode(dns_end(&w), &m, NULL); /* our own */
+    RK_IGNORE(dns_decode(dns_end(&w), &m, NULL)); /* our own */
     /* not the names of the control plane: those are nobody's alias */
     dns_chain_ask(l->o.chain, &m, q->tcp, DNS_PRIO_ROUTE, &o->asker, &o->sub);
 }
@@ -150,7 +150,7 @@ static void ask_zones(struct dns_handler *h, struct dns_query *q)
     free(a);
 }
 
-/* ---- names of the control plane ---- */
+/* ---- names of the control plane */
 
 struct control { /* a name that has to be asked for first */
     struct dns_lookup lookup;
@@ -218,7 +218,7 @@ static void ask_control(struct dns_handler *h, struct dns_query *q)
     dns_resolver_lookup(l->o.resolver, &c->lookup, &q->msg.qname, q->msg.qtype);
 }
 
-/* ---- the list ---- */
+/* ---- the list */
 
 static void add(struct dns_local *l, const struct dns_handler *h)
 {

@@ -92,7 +92,7 @@ const struct dns_name *dns_names_of(const struct dns_names *n, enum dns_role rol
     return n->roles[role].v;
 }
 
-/* ---- entries ---- */
+/* ---- entries */
 
 static struct dns_entry *entry(const struct dns_names *n, const struct dns_name *name,
                                uint16_t type)
@@ -198,7 +198,7 @@ const struct dns_entry *dns_names_next(const struct dns_names *n, size_t *pos)
     return *pos < n->n ? n->v[(*pos)++] : NULL;
 }
 
-/* ---- addresses of servers ---- */
+/* ---- addresses of servers */
 
 struct rk_str dns_uri_host(struct rk_str uri)
 {

@@ -91,7 +91,7 @@ void resolvconf_parse(struct rk_str text, struct resolvconf *out)
     }
 }
 
-/* ---- writing ---- */
+/* ---- writing */
 
 static bool has_domain(const struct rk_str *v, size_t n, struct rk_str d)
 {
@@ -162,7 +162,7 @@ void resolvconf_write(const struct rk_ip *server, const struct rk_str *search, s
     rk_buf_printf(out, "nameserver %s\n", text);
 }
 
-/* ---- hosts ---- */
+/* ---- hosts */
 
 size_t hosts_find(struct rk_str text, struct rk_str name, struct rk_ip *out, size_t max)
 {

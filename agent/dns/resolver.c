@@ -34,7 +34,7 @@ struct job {
     struct rk_list waiting; /* struct dns_lookup */
 };
 
-/* ---- the host's own servers ---- */
+/* ---- the host's own servers */
 
 static bool is_own(const struct dns_resolver *r, const struct rk_ip *ip)
 {
@@ -159,7 +159,7 @@ const char *dns_resolver_hosts(const struct dns_resolver *r)
     return r->hosts;
 }
 
-/* ---- questions ---- */
+/* ---- questions */
 
 static void job_tell(struct job *j, const struct rk_ip *ips, size_t n, const struct rk_err *why)
 {
@@ -232,7 +232,7 @@ static struct job *job_get(struct dns_resolver *r, const struct dns_name *name, 
     rk_list_push_back(&r->jobs, &j->link);
     o.n = dns_resolver_servers(r, servers, RK_ARRAY_LEN(servers));
     dns_begin_query(&w, buf, sizeof buf, 0, name, type);
-    (void)!dns_decode(dns_end(&w), &query, NULL); /* our own */
+    RK_IGNORE(dns_decode(dns_end(&w), &query, NULL)); /* our own */
     j->ask = dns_ask_start(&o, &j->user);
     return j;
 }
@@ -255,7 +255,7 @@ void dns_resolver_refresh(struct dns_resolver *r, const struct dns_name *name, u
         (void)job_get(r, name, type);
 }
 
-/* ---- names ---- */
+/* ---- names */
 
 static void refresh_all(struct dns_resolver *r)
 {
@@ -291,7 +291,7 @@ struct dns_names *dns_resolver_cache(struct dns_resolver *r)
     return r->names;
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 void dns_resolver_mark(struct dns_resolver *r, uint32_t fwmark)
 {

@@ -50,7 +50,7 @@ static void own_free(struct own *o)
     free(o);
 }
 
-/* ---- telling ---- */
+/* ---- telling */
 
 /* Does the host have a way there? Asks the kernel only; no packet leaves. */
 static bool reachable(const struct own *o, const struct rk_addr *a)
@@ -118,7 +118,7 @@ static void add(struct own *o, const struct rk_ip *ips, size_t n)
         o->out[o->n_out++].ip = ips[i];
 }
 
-/* ---- what is known without asking ---- */
+/* ---- what is known without asking */
 
 static bool from_hosts(struct own *o)
 {
@@ -167,7 +167,7 @@ static void store(struct own *o, bool complete)
     }
 }
 
-/* ---- the host's servers ---- */
+/* ---- the host's servers */
 
 static void one_done(struct own *o, const struct rk_ip *ips, size_t n, const struct rk_err *why)
 {
@@ -214,7 +214,7 @@ static void v6_done(struct dns_lookup *l, const struct rk_ip *ips, size_t n,
     one_done(rk_container_of(l, struct own, lookups[V6]), ips, n, why);
 }
 
-/* ---- the C library, while there is no overlay: it has other sources too (mDNS, modules) ---- */
+/* ---- the C library, while there is no overlay: it has other sources too (mDNS, modules) */
 
 static void system_done(struct tcp_resolve *res, const struct rk_addr *addrs, size_t n,
                         const struct rk_err *why)
@@ -262,7 +262,7 @@ static void ask_next(struct own *o)
         dns_resolver_lookup(o->r, &o->lookups[f], &o->names[o->at], TYPES[f]);
 }
 
-/* ---- start ---- */
+/* ---- start */
 
 static void candidate(struct own *o, struct rk_str domain)
 {

@@ -32,7 +32,7 @@ struct dns_routes {
     struct dns_routes_opts o;
 };
 
-/* ---- what an answer says ---- */
+/* ---- what an answer says */
 
 static size_t addresses(const struct dns_msg *m, uint8_t family, struct rk_ip *out, size_t max)
 {
@@ -58,7 +58,7 @@ static void tell(struct dns_routes *r, struct rk_str id, const struct dns_msg *m
                       addresses(m, family, ips, RK_ARRAY_LEN(ips)));
 }
 
-/* ---- by the routing peer ---- */
+/* ---- by the routing peer */
 
 struct forward {
     struct dns_routes *r;
@@ -131,7 +131,7 @@ static void ask_peer(struct dns_handler *h, struct dns_query *q)
     f->ask = dns_ask_start(&o, &f->user);
 }
 
-/* ---- by us ---- */
+/* ---- by us */
 
 struct lookup {
     struct dns_asker asker;
@@ -178,7 +178,7 @@ static void look_up(void *arg)
         if (d->lookups[i])
             continue;
         dns_begin_query(&w, buf, sizeof buf, 0, &d->h.pattern, type);
-        (void)!dns_decode(dns_end(&w), &m, NULL); /* our own */
+        RK_IGNORE(dns_decode(dns_end(&w), &m, NULL)); /* our own */
         l = rk_calloc(1, sizeof *l);
         *l = (struct lookup){.asker.answer = lookup_answer, .d = d, .type = type};
         d->lookups[i] = l;
@@ -186,7 +186,7 @@ static void look_up(void *arg)
     }
 }
 
-/* ---- the list ---- */
+/* ---- the list */
 
 static void domain_stop(struct domain *d)
 {

@@ -43,7 +43,7 @@ static uint16_t udp_size(uint32_t mtu_bytes)
     return (uint16_t)rk_max_i64(DNS_UDP_SIZE, (int64_t)mtu_bytes - UDP_OVERHEAD);
 }
 
-/* ---- clients ---- */
+/* ---- clients */
 
 /* Peers have name servers of their own; answering them would lend them ours. */
 static bool may_ask(const struct dns_service *s, const struct rk_addr *from)
@@ -96,7 +96,7 @@ static enum rk_code listen_up(struct dns_service *s, struct rk_err *err)
     return RK_OK;
 }
 
-/* ---- addresses that are us ---- */
+/* ---- addresses that are us */
 
 static size_t own_addrs(const struct dns_service *s, struct rk_ip out[DNS_OWN_MAX])
 {
@@ -118,7 +118,7 @@ static void tell_resolver(struct dns_service *s)
     dns_resolver_overlay_up(s->o.resolver, own, n);
 }
 
-/* ---- the chain ---- */
+/* ---- the chain */
 
 static void rebuild(struct dns_service *s)
 {
@@ -149,7 +149,7 @@ void dns_service_names_changed(struct dns_service *s)
         rebuild(s);
 }
 
-/* ---- the host ---- */
+/* ---- the host */
 
 struct domains {
     struct rk_arena *mem;
@@ -231,7 +231,7 @@ static enum rk_code host_up(struct dns_service *s, struct rk_err *err)
     return RK_OK;
 }
 
-/* ---- configuration ---- */
+/* ---- configuration */
 
 static uint64_t hash_of(const Management__DNSConfig *config)
 {
@@ -260,7 +260,7 @@ static void disable(struct dns_service *s)
     s->listener = NULL;
     s->enabled = false;
     dns_local_zones(s->local, NULL);
-    (void)!dns_upstreams_set(s->upstreams, &none, NULL, 0, NULL);
+    RK_IGNORE(dns_upstreams_set(s->upstreams, &none, NULL, 0, NULL));
     rebuild(s);
     tell_resolver(s);
 }
@@ -307,7 +307,7 @@ enum rk_code dns_service_apply(struct dns_service *s, const Management__DNSConfi
     return rc;
 }
 
-/* ---- names of networks ---- */
+/* ---- names of networks */
 
 enum rk_code dns_service_routes(struct dns_service *s, const struct dns_route *v, size_t n,
                                 struct dns_routes_opts o, struct rk_err *err)
@@ -372,7 +372,7 @@ const struct rk_addr *dns_service_addr(const struct dns_service *s)
     return s->listener ? dns_listener_addr(s->listener) : NULL;
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 static bool is_away(void *arg, const struct rk_ip *ip)
 {

@@ -53,7 +53,7 @@ struct dns_upstreams {
     struct rk_map health; /* address bytes → struct health */
 };
 
-/* ---- health ---- */
+/* ---- health */
 
 static struct rk_str addr_key(const struct rk_addr *a, uint8_t buf[19])
 {
@@ -128,7 +128,7 @@ static void watch_groups(struct dns_upstreams *u)
     }
 }
 
-/* ---- one question to several lists of servers ---- */
+/* ---- one question to several lists of servers */
 
 struct race;
 
@@ -261,7 +261,7 @@ static void ask_last_resort(struct dns_handler *h, struct dns_query *q)
     dns_upstreams_forward(u, q, v, dns_resolver_servers(u->o.resolver, v, RK_ARRAY_LEN(v)));
 }
 
-/* ---- configuration ---- */
+/* ---- configuration */
 
 static void read_servers(struct group *g, const Management__NameServerGroup *m,
                          const struct rk_ip *own, size_t n_own)
@@ -415,7 +415,7 @@ json_t *dns_upstreams_json(const struct dns_upstreams *u)
     return list;
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 struct dns_upstreams *dns_upstreams_new(const struct dns_upstreams_opts *opts)
 {

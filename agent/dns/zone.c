@@ -21,7 +21,7 @@ struct dns_zones {
     size_t n, cap;
 };
 
-/* ---- order: labels from the right, so that a zone is one run ---- */
+/* ---- order: labels from the right, so that a zone is one run */
 
 static size_t label_starts(struct rk_str wire, uint8_t at[128])
 {
@@ -88,7 +88,7 @@ static size_t lower(const struct dns_zones *z, struct rk_str name)
     return lo;
 }
 
-/* ---- making ---- */
+/* ---- making */
 
 static struct dns_record *add(struct dns_zones *z, const struct dns_name *owner, uint16_t type,
                               uint32_t ttl, struct rk_str data)
@@ -279,7 +279,7 @@ const struct dns_zone *dns_zones_at(const struct dns_zones *z, size_t i)
     return z && i < z->n_zones ? &z->zones[i] : NULL;
 }
 
-/* ---- finding ---- */
+/* ---- finding */
 
 static const struct dns_zone *zone_of(const struct dns_zones *z, const struct dns_name *name)
 {
@@ -389,7 +389,7 @@ void dns_zones_find(const struct dns_zones *z, const struct dns_name *name, uint
     out->found = DNS_FOUND_NOTHING;
 }
 
-/* ---- writing ---- */
+/* ---- writing */
 
 static bool address(const struct dns_record *r, struct rk_ip *ip)
 {

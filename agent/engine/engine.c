@@ -32,7 +32,7 @@ static void fail_start(struct engine *e, const struct rk_err *err)
     e->user->ops->started(e->user, err);
 }
 
-/* ---- signal and relay ---- */
+/* ---- signal and relay */
 
 static void start_streams(struct engine *e);
 
@@ -138,7 +138,7 @@ static enum rk_code open_relay(struct engine *e, struct rk_err *err)
     return relay_client_open(&opts, &e->relay_client_user, &e->rcl, err);
 }
 
-/* ---- the device ---- */
+/* ---- the device */
 
 /* The configured port unless somebody has it: then the kernel chooses, and offers tell which. */
 static uint16_t wanted_port(const struct engine *e)
@@ -176,7 +176,7 @@ static enum rk_code configure_device(struct engine *e, struct rk_err *err)
     return rc;
 }
 
-/* ---- the host ---- */
+/* ---- the host */
 
 /* Where ICE must not go: the overlay, and in legacy routing what is routed into it. */
 static void set_overlay(struct engine *e)
@@ -387,7 +387,7 @@ static void on_device_closed(struct wg_device_user *u)
 static const struct wg_device_ops DEVICE_OPS = {
     .opened = on_device_opened, .lost = on_device_lost, .closed = on_device_closed};
 
-/* ---- streams of management ---- */
+/* ---- streams of management */
 
 static const ProtobufCMessage *sync_hello(struct mgmt_client_stream_user *u, struct rk_arena *mem)
 {
@@ -497,7 +497,7 @@ static void start_streams(struct engine *e)
     engine_reconcile_start(e);
 }
 
-/* ---- start and stop ---- */
+/* ---- start and stop */
 
 enum rk_code engine_new(const struct engine_opts *opts, const Management__LoginResponse *login,
                         struct engine_user *user, struct engine **out, struct rk_err *err)

@@ -55,7 +55,7 @@ struct building {
     const Management__NetworkMap *map;
 };
 
-/* ---- reading the map ---- */
+/* ---- reading the map */
 
 static bool read_proto(Management__RuleProtocol p, uint8_t *out)
 {
@@ -184,7 +184,7 @@ static void read_prules(struct building *b)
     b->n_prules = b->stats->peer_rules = kept;
 }
 
-/* ---- names ---- */
+/* ---- names */
 
 static int by_text(const void *a, const void *b)
 {
@@ -318,7 +318,7 @@ static void read_rrules(struct building *b)
     b->stats->route_rules = b->n_rrules;
 }
 
-/* ---- writing ---- */
+/* ---- writing */
 
 static void put(struct building *b, const char *line)
 {

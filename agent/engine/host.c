@@ -25,7 +25,7 @@
 #define SLEEP_LOOK_MS 5000
 #define SLEEP_MIN_MS  5000
 
-/* ---- the link ---- */
+/* ---- the link */
 
 static enum rk_code set_addrs(struct host *h, struct rk_err *err)
 {
@@ -70,7 +70,7 @@ static bool link_mend(struct host *h, bool *mended)
     return true;
 }
 
-/* ---- mending ---- */
+/* ---- mending */
 
 static void mend(struct host *h, unsigned kinds)
 {
@@ -111,7 +111,7 @@ static void on_mend_timer(void *arg)
         mend(h, kinds);
 }
 
-/* ---- the host's own network ---- */
+/* ---- the host's own network */
 
 static uint64_t add_bytes(uint64_t sum, const void *p, size_t n)
 {
@@ -129,7 +129,7 @@ static uint64_t network_picture(struct host *h)
     struct link_addr_list addrs = {0};
     uint64_t sum = 0;
 
-    (void)!link_addrs(h->o.route, 0, mem, &addrs, NULL);
+    RK_IGNORE(link_addrs(h->o.route, 0, mem, &addrs, NULL));
     for (size_t i = 0; i < addrs.n; i++) {
         const struct link_addr *a = &addrs.items[i];
 
@@ -141,7 +141,7 @@ static uint64_t network_picture(struct host *h)
     for (uint8_t family = 4; family <= 6; family += 2) {
         struct kernel_route_list list = {0};
 
-        (void)!kernel_route_list(h->o.route, family, ROUTE_TABLE_MAIN, mem, &list, NULL);
+        RK_IGNORE(kernel_route_list(h->o.route, family, ROUTE_TABLE_MAIN, mem, &list, NULL));
         for (size_t i = 0; i < list.n; i++)
             if (!list.items[i].dst.bits && list.items[i].protocol != ROUTE_PROTOCOL_OWN)
                 sum += add_bytes(list.items[i].ifindex + 1, &list.items[i].gateway,
@@ -221,7 +221,7 @@ void host_check(struct host *h)
         host_mend_soon(h, NETMON_ALL & ~(unsigned)(NETMON_DEFAULT | NETMON_ADDR));
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 struct host *host_new(const struct host_opts *o, struct host_user *u)
 {

@@ -26,7 +26,7 @@ static bool serves_routes(const struct host *h)
     return !s->disable_server_routes && !s->block_inbound && !s->disable_firewall;
 }
 
-/* ---- forwarding for networks behind us ---- */
+/* ---- forwarding for networks behind us */
 
 static void forwarding_up(struct host *h)
 {
@@ -49,7 +49,7 @@ static void forwarding_up(struct host *h)
     host_save_sysctls(h);
 }
 
-/* ---- running it ---- */
+/* ---- running it */
 
 /* Every transaction counts the generation of the whole ruleset up by one. As long as it is what
  * ours made it, nobody else has changed anything, and a picture of our tables may be taken. */
@@ -67,7 +67,7 @@ static enum rk_code run(struct host *h, const char *text, struct rk_err *err)
     return rc;
 }
 
-/* ---- names of domain routes ---- */
+/* ---- names of domain routes */
 
 static int by_ip(const void *a, const void *b)
 {
@@ -166,7 +166,7 @@ enum rk_code host_resolved(struct host *h, struct rk_str domain, const struct rk
     return rc;
 }
 
-/* ---- the text ---- */
+/* ---- the text */
 
 /* The networks that this host is directly in, for block_lan_access. */
 static const struct rk_prefix *own_networks(struct host *h, struct rk_arena *mem, size_t *n)
@@ -255,7 +255,7 @@ enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map
     return rc;
 }
 
-/* ---- others ---- */
+/* ---- others */
 
 /* Our tables as the kernel has them, as a number; false: they cannot be listed. */
 static bool picture(const struct host *h, uint64_t *out)
@@ -311,7 +311,8 @@ static bool compare(struct host *h)
     if (!f->picture && !listed)
         return put_back(h);
     if (!f->picture && (!quiet || before != f->expected) && f->unsure++ < UNSURE_MAX) {
-        (void)!again(h, NULL); /* others work at the ruleset right now: who knows what they did */
+        RK_IGNORE(
+            again(h, NULL)); /* others work at the ruleset right now: who knows what they did */
         return true;
     }
     f->unsure = 0;
@@ -343,7 +344,7 @@ bool host_firewall_mend(struct host *h)
     return mended;
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 enum rk_code host_firewall_up(struct host *h, struct rk_err *err)
 {

@@ -31,8 +31,7 @@ static bool want_routes(const struct host *h)
     return !h->o.daemon->disable_custom_routing && !h->o.settings->disable_client_routes;
 }
 
-/* ---- several agents in one namespace: rules and table are common, the last one removes them ----
- */
+/* ---- several agents in one namespace: rules and table are common, the last one removes them */
 
 #define PRESENCE "rook-routes/"
 
@@ -77,7 +76,7 @@ static bool others_present(void)
     return found;
 }
 
-/* ---- rules ---- */
+/* ---- rules */
 
 /* Replies of an exit node come in by another way than the main table says: a strict reverse path
  * filter would drop them. */
@@ -108,10 +107,10 @@ static void sweep_table(struct nl_sock *route, bool guards)
     for (uint8_t family = 4; family <= 6; family += 2) {
         struct kernel_route_list list = {0};
 
-        (void)!kernel_route_list(route, family, ROUTE_TABLE_OVERLAY, mem, &list, NULL);
+        RK_IGNORE(kernel_route_list(route, family, ROUTE_TABLE_OVERLAY, mem, &list, NULL));
         for (size_t i = 0; i < list.n; i++)
             if (is_guard(&list.items[i]) == guards)
-                (void)!kernel_route_delete(route, &list.items[i], NULL);
+                RK_IGNORE(kernel_route_delete(route, &list.items[i], NULL));
     }
 }
 
@@ -131,7 +130,7 @@ void host_routes_up(struct host *h)
     h->r.presence = presence_open(host_iface(h));
     if (!h->o.marks) { /* routes go to the main table */
         if (!others_present())
-            (void)!kernel_route_flush_own(h->o.route, NULL);
+            RK_IGNORE(kernel_route_flush_own(h->o.route, NULL));
         h->r.on = true;
         net_way_listen(on_way, h);
         return;
@@ -164,7 +163,7 @@ size_t host_rules_mend(struct host *h)
     return added;
 }
 
-/* ---- one network's kernel routes ---- */
+/* ---- one network's kernel routes */
 
 #define KERNEL_ROUTES_MAX 2
 
@@ -261,7 +260,7 @@ size_t host_routes_mend(struct host *h)
     return added;
 }
 
-/* ---- legacy: our own packets keep their way ---- */
+/* ---- legacy: our own packets keep their way */
 
 static bool is_exit(const struct routed *r)
 {
@@ -335,10 +334,10 @@ static void bypass_remove(struct host *h)
     for (uint8_t family = 4; family <= 6; family += 2) {
         struct kernel_route_list list = {0};
 
-        (void)!kernel_route_list(h->o.route, family, ROUTE_TABLE_MAIN, mem, &list, NULL);
+        RK_IGNORE(kernel_route_list(h->o.route, family, ROUTE_TABLE_MAIN, mem, &list, NULL));
         for (size_t i = 0; i < list.n; i++)
             if (list.items[i].protocol == ROUTE_PROTOCOL_OWN && list.items[i].gateway.family)
-                (void)!kernel_route_delete(h->o.route, &list.items[i], NULL);
+                RK_IGNORE(kernel_route_delete(h->o.route, &list.items[i], NULL));
     }
 }
 
@@ -386,7 +385,7 @@ void host_bypass_again(struct host *h)
         bypass_add(h, &h->r.bypass[i]);
 }
 
-/* ---- the list of networks ---- */
+/* ---- the list of networks */
 
 static bool same_way(const struct routed *a, const struct routed *b)
 {
@@ -520,7 +519,7 @@ enum rk_code host_select(struct host *h, const struct rk_str *ids, size_t n, boo
     return RK_OK;
 }
 
-/* ---- the end ---- */
+/* ---- the end */
 
 /* Rules and table go with the last agent of this namespace. */
 static enum rk_code remove_all(struct nl_sock *route, struct rk_err *err)
@@ -576,7 +575,7 @@ void host_routes_down(struct host *h, bool keep)
     h->r = (struct host_routes){.presence = -1};
 }
 
-/* ---- networks that are known by names ---- */
+/* ---- networks that are known by names */
 
 bool host_names(const struct host *h, size_t i, struct routed_names *out)
 {

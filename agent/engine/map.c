@@ -16,7 +16,7 @@
 #define RELAYS_MAX    64
 #define CHECKS_MAX    1024
 
-/* ---- addresses ---- */
+/* ---- addresses */
 
 void engine_overlay_done(struct overlay *o)
 {
@@ -69,7 +69,7 @@ static bool address_changed(struct engine *e, const Management__PeerConfig *pc)
     return changed;
 }
 
-/* ---- helper servers ---- */
+/* ---- helper servers */
 
 static enum rk_code apply_relay(struct engine *e, const Management__RelayConfig *rc,
                                 struct rk_err *err)
@@ -104,7 +104,7 @@ enum rk_code engine_apply_config(struct engine *e, const Management__NetbirdConf
     return apply_relay(e, nc->relay, err);
 }
 
-/* ---- session ---- */
+/* ---- session */
 
 void engine_apply_session(struct engine *e, const Google__Protobuf__Timestamp *t)
 {
@@ -126,7 +126,7 @@ void engine_apply_session(struct engine *e, const Google__Protobuf__Timestamp *t
     e->session_expires_ms = at;
 }
 
-/* ---- posture checks ---- */
+/* ---- posture checks */
 
 static int by_text(const void *a, const void *b)
 {
@@ -181,7 +181,7 @@ static void send_meta(struct engine *e)
     e->meta_call = mgmt_client_call(e->o.mgc, MGMT_CLIENT_SYNC_META, &r.base, &e->meta_user);
 }
 
-/* ---- the map ---- */
+/* ---- the map */
 
 static void log_step(struct engine *e, const char *what, enum rk_code rc, const struct rk_err *err)
 {

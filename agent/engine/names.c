@@ -41,7 +41,7 @@ void engine_names_config(struct engine *e, const Management__NetbirdConfig *nc)
     dns_service_names_changed(e->names);
 }
 
-/* ---- what the service asks ---- */
+/* ---- what the service asks */
 
 static bool is_address_of(const struct epeer *p, const struct rk_ip *ip)
 {
@@ -100,7 +100,7 @@ static const struct dns_service_ops NAMES_OPS = {.away = names_away,
                                                  .resolved = names_resolved,
                                                  .forwarded = names_forwarded};
 
-/* ---- networks that are known by names ---- */
+/* ---- networks that are known by names */
 
 void engine_names_carried(struct engine *e)
 {
@@ -147,7 +147,7 @@ static enum rk_code forward(struct engine *e, const Management__NetworkMap *map,
     return dns_service_forward(e->names, v, n, (uint16_t)e->o.daemon->dns_forwarder_port, err);
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 enum rk_code engine_names_up(struct engine *e, struct rk_err *err)
 {

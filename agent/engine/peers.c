@@ -34,7 +34,7 @@ struct route_peer engine_route_peer(struct engine *e, const struct rk_key *key)
                                .latency_us = s.latency_us};
 }
 
-/* ---- what a connection asks of the device ---- */
+/* ---- what a connection asks of the device */
 
 static enum rk_code flush(struct engine *e, struct rk_err *err)
 {
@@ -141,7 +141,7 @@ static const struct peer_conn_user_ops PEER_OPS = {.wg_set = wg_set,
                                                    .wg_stats = wg_stats,
                                                    .changed = on_changed};
 
-/* ---- one peer ---- */
+/* ---- one peer */
 
 static void peer_free(struct epeer *p)
 {
@@ -221,7 +221,7 @@ static void peer_rename(struct epeer *p, const char *fqdn)
     p->fqdn = rk_str_dupz(rk_str_z(fqdn));
 }
 
-/* ---- the list ---- */
+/* ---- the list */
 
 /* The addresses of one entry; IPv6 ones only if we have IPv6 ourselves. */
 static bool read_allowed(struct engine *e, struct rk_arena *mem, struct wanted *w)

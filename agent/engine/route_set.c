@@ -57,7 +57,7 @@ struct route_set {
     size_t n_list, cap_list;
 };
 
-/* ---- sets of names ---- */
+/* ---- sets of names */
 
 static bool names_has(const struct names *s, struct rk_str id)
 {
@@ -99,8 +99,9 @@ static void names_read(struct names *s, const json_t *list)
     const json_t *v;
     size_t i;
 
-    json_array_foreach(list, i, v) if (json_is_string(v))
-        names_add(s, rk_str_z(json_string_value(v)));
+    json_array_foreach (list, i, v)
+        if (json_is_string(v))
+            names_add(s, rk_str_z(json_string_value(v)));
 }
 
 static json_t *names_json(const struct names *s)
@@ -112,7 +113,7 @@ static json_t *names_json(const struct names *s)
     return a;
 }
 
-/* ---- addresses of names ---- */
+/* ---- addresses of names */
 
 static void named_drop(struct route_set *s, size_t i)
 {
@@ -146,7 +147,7 @@ static void named_prune(struct route_set *s)
             named_drop(s, i);
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 struct route_set *route_set_new(const struct route_opts *o, const json_t *selection)
 {
@@ -181,7 +182,7 @@ json_t *route_set_selection(const struct route_set *s)
                      s->deselect_all);
 }
 
-/* ---- the map's routes ---- */
+/* ---- the map's routes */
 
 static bool is_exit(const struct group *g)
 {
@@ -331,7 +332,7 @@ bool route_set_serves(const struct route_set *s)
     return s->serves;
 }
 
-/* ---- selection ---- */
+/* ---- selection */
 
 /* The user's word for an id; the IPv6 twin of an exit node follows its IPv4 one. */
 static struct rk_str base_id(const struct group *g)
@@ -468,7 +469,7 @@ enum rk_code route_set_deselect(struct route_set *s, const struct rk_str *ids, s
     return RK_OK;
 }
 
-/* ---- choosing ---- */
+/* ---- choosing */
 
 static int64_t score(const struct cand *c, const struct route_peer *p)
 {
@@ -522,7 +523,7 @@ bool route_set_choose(struct route_set *s, route_peer_fn *peer, void *arg)
     return changed;
 }
 
-/* ---- what follows ---- */
+/* ---- what follows */
 
 /* By prefix; several carriers of one: those that have a peer first, smallest key first. */
 static int by_routed(const void *a, const void *b)
@@ -656,7 +657,7 @@ const struct routed *route_set_list(struct route_set *s, size_t *n)
     return s->list;
 }
 
-/* ---- for people ---- */
+/* ---- for people */
 
 static json_t *text(struct rk_str t)
 {

@@ -49,7 +49,7 @@ bool ice_mux_may_send(const struct ice_mux *m, const struct rk_ip *to)
     return (m->with_loopback || !rk_ip_is_loopback(to)) && !in_overlay(m, to);
 }
 
-/* --- receiving --- */
+/* ---- receiving */
 
 static struct ice_mux_session *session_for(const struct ice_mux *m, const struct stun_msg *msg)
 {
@@ -145,7 +145,7 @@ static const struct wg_port_user_ops PORT_OPS = {.other = on_shared};
 
 static const struct udp_ops UDP_OPS = {.received = on_received};
 
-/* --- opening --- */
+/* ---- opening */
 
 static size_t copy_names(char **out, const struct rk_str *names, size_t n)
 {
@@ -248,7 +248,7 @@ void ice_mux_set_overlay(struct ice_mux *m, const struct rk_prefix *prefixes, si
         m->overlay[i] = prefixes[i];
 }
 
-/* --- sending --- */
+/* ---- sending */
 
 void ice_mux_send(struct ice_mux *m, const struct rk_ip *src, const struct rk_addr *to,
                   struct rk_str datagram)
@@ -271,7 +271,7 @@ void ice_mux_sendv(struct ice_mux *m, const struct udp_out *v, size_t n)
         (void)udp_sendv(m->sock, v, n);
 }
 
-/* --- sessions and wires --- */
+/* ---- sessions and wires */
 
 static struct rk_str tag_key(const struct ice_mux_session *s)
 {

@@ -70,7 +70,7 @@ void ice_mux_set_stun(struct ice_mux *m, const struct rk_str *uris, size_t n);
 bool ice_mux_stun_status(const struct ice_mux *m, size_t i, struct rk_str *uri,
                          struct rk_addr *mapped, struct rk_err *last_err);
 
-/* --- for the connection logic; the engine needs nothing below --- */
+/* ---- for the connection logic; the engine needs nothing below */
 
 /** Receive memory shared by all sockets of this loop. Lent. */
 struct udp_scratch *ice_mux_scratch(const struct ice_mux *m);

@@ -171,7 +171,7 @@ bool link_wireguard_known(struct nl_sock *s)
     mnl_attr_put_u32(h, IFLA_MTU, PROBE_MTU_BYTES);
     rc = nl_ask(s, h, NULL, PROBE_NAME, &err);
     if (rc == RK_OK && link_find(s, PROBE_NAME, &made, NULL) == RK_OK) /* it took the MTU */
-        (void)!link_delete(s, made.index, NULL);
+        RK_IGNORE(link_delete(s, made.index, NULL));
     return rc == RK_OK || rc == RK_INVALID;
 }
 

@@ -38,7 +38,7 @@ struct netmon {
     _Alignas(8) char in[NL_MSG_SIZE * 2];
 };
 
-/* ---- one message ---- */
+/* ---- one message */
 
 static uint32_t u32_attr(const struct nlmsghdr *h, size_t head, uint16_t type, uint32_t other)
 {
@@ -107,7 +107,7 @@ static unsigned firewall_kind(const struct nlmsghdr *h)
     return ntohl(pid) == (uint32_t)getpid() ? 0 : NETMON_FIREWALL;
 }
 
-/* ---- telling ---- */
+/* ---- telling */
 
 static void tell(void *arg)
 {
@@ -162,7 +162,7 @@ static void on_ready(struct tcp_watch *w, bool readable RK_UNUSED, bool writable
         read_news(s);
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 static void free_if_done(struct netmon *m)
 {
@@ -230,7 +230,8 @@ enum rk_code netmon_open(struct rk_loop *loop, const struct netmon_opts *o, stru
         free(m);
         return rc;
     }
-    (void)!open_source(m, &m->nft, NETLINK_NETFILTER, nft_groups, RK_ARRAY_LEN(nft_groups), NULL);
+    RK_IGNORE(
+        open_source(m, &m->nft, NETLINK_NETFILTER, nft_groups, RK_ARRAY_LEN(nft_groups), NULL));
     *out = m;
     return RK_OK;
 }

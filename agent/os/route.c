@@ -365,7 +365,7 @@ enum rk_code rule_overlay_install(struct nl_sock *s, size_t *added, struct rk_er
         if (one) {
             for (size_t k = 0; k < i; k++)
                 if (made[k])
-                    (void)!rule_delete(s, &OVERLAY_RULES[k], NULL);
+                    RK_IGNORE(rule_delete(s, &OVERLAY_RULES[k], NULL));
             *added = 0;
             return one;
         }

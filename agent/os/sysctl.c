@@ -122,7 +122,7 @@ void sysctls_done(struct sysctls *s)
 void sysctls_undo(struct sysctls *s)
 {
     for (size_t i = s->n; i-- > 0;)
-        (void)!sysctl_write(s->items[i].path, s->items[i].old, NULL);
+        RK_IGNORE(sysctl_write(s->items[i].path, s->items[i].old, NULL));
     sysctls_done(s);
 }
 
@@ -141,8 +141,7 @@ void sysctls_load(struct sysctls *s, const json_t *json)
     const json_t *v;
     size_t i;
 
-    json_array_foreach(json, i, v)
-    {
+    json_array_foreach (json, i, v) {
         const char *path = json_string_value(json_object_get(v, "path"));
         const char *old = json_string_value(json_object_get(v, "old"));
 

@@ -12,7 +12,7 @@
 
 #define QUIET_BYTES 512 /* received in a minute without anybody using the tunnel */
 
-/* --- guard --- */
+/* ---- guard */
 
 static void on_guard(void *arg);
 
@@ -53,7 +53,7 @@ void peer_conn_guard_event(struct peer_conn *p)
     arm_guard(p);
 }
 
-/* --- opening and idling --- */
+/* ---- opening and idling */
 
 /* "0.45.0" or newer, or a development build. Suffixes do not count; a hash is an old build. */
 static bool version_is_lazy_able(struct rk_str v)
@@ -170,7 +170,7 @@ void peer_conn_check_idle(struct peer_conn *p, int64_t now_ms, int64_t limit_ms)
         go_idle(p, true);
 }
 
-/* --- the engine's view --- */
+/* ---- the engine's view */
 
 enum rk_code peer_conn_new(struct peer_conn_env *e, const struct peer_conn_opts *opts,
                            struct peer_conn_user *user, struct peer_conn **out, struct rk_err *err)

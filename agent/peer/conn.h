@@ -31,7 +31,7 @@ struct signal_client;
 struct peer_conn;
 struct peer_conn_env;
 
-/* --- what all peers share --- */
+/* ---- what all peers share */
 
 struct peer_conn_env_opts { /* copied; handles borrowed for the life of the env */
     struct rk_loop *loop;
@@ -63,7 +63,7 @@ void peer_conn_env_network_changed(struct peer_conn_env *e);
  *  the peers concerned. */
 void peer_conn_env_set_lazy(struct peer_conn_env *e, bool on);
 
-/* --- what the engine does for a peer --- */
+/* ---- what the engine does for a peer */
 
 struct peer_conn_user { /* embedded in the engine's peer */
     const struct peer_conn_user_ops *ops;

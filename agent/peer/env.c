@@ -51,7 +51,7 @@ void peer_conn_env_network_changed(struct peer_conn_env *e)
         events(e);
 }
 
-/* --- lazy --- */
+/* ---- lazy */
 
 static void on_idle_check(void *arg)
 {
@@ -77,7 +77,7 @@ void peer_conn_env_set_lazy(struct peer_conn_env *e, bool on)
         peer_conn_wake(rk_container_of(it, struct peer_conn, link));
 }
 
-/* --- candidate monitor: every 5 min, do we have other addresses than before? --- */
+/* ---- candidate monitor: every 5 min, do we have other addresses than before? */
 
 static void on_monitor(void *arg);
 
@@ -132,7 +132,7 @@ static void on_monitor(void *arg)
     rk_timer_start(e->loop, &e->monitor_timer, MONITOR_WAIT_MS, on_monitor_end, e);
 }
 
-/* --- life --- */
+/* ---- life */
 
 enum rk_code peer_conn_env_new(const struct peer_conn_env_opts *opts, struct peer_conn_env **out,
                                struct rk_err *err)

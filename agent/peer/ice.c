@@ -53,7 +53,7 @@ static void arm(struct peer_conn *p)
                    on_ice_timer, p);
 }
 
-/* --- probing a lost path --- */
+/* ---- probing a lost path */
 
 static void send_probe(struct peer_conn *p)
 {
@@ -135,7 +135,7 @@ static bool on_stray(struct peer_conn *p, const struct rk_addr *from, const stru
     return true;
 }
 
-/* --- the agent's surroundings --- */
+/* ---- the agent's surroundings */
 
 static void on_send(struct ice_user *u, const struct rk_ip *src, const struct rk_addr *to,
                     struct rk_str datagram)
@@ -255,7 +255,7 @@ static bool on_alive(struct ice_user *u, bool begin)
 static const struct ice_user_ops ICE_OPS = {
     .send = on_send, .changed = on_changed, .alive = on_alive};
 
-/* --- sessions --- */
+/* ---- sessions */
 
 /* Drop the agent; a new session id tells the remote that its own is of no use any more. */
 static void agent_drop(struct peer_conn *p)

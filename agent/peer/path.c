@@ -70,7 +70,7 @@ static void wg_restart_session(struct peer_conn *p)
     wg_set(p, wg_endpoint(p), KEEPALIVE_S);
 }
 
-/* --- handshake watch --- */
+/* ---- handshake watch */
 
 static void arm_watch(struct peer_conn *p);
 
@@ -122,7 +122,7 @@ static void start_watch(struct peer_conn *p)
     wg_watch_start(&p->watch, rk_mono_ms(), handshake);
 }
 
-/* --- choosing --- */
+/* ---- choosing */
 
 static enum peer_conn_path best(const struct peer_conn *p)
 {

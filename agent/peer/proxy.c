@@ -29,7 +29,7 @@ static bool is_payload(struct rk_str d)
     return d.n > MIN_WG_BYTES && wg_type(d) == WG_DATA;
 }
 
-/* --- from WireGuard --- */
+/* ---- from WireGuard */
 
 static void hold(struct peer_proxy *p, struct rk_str d)
 {
@@ -110,7 +110,7 @@ void peer_proxy_drop_held(struct peer_proxy *p)
     p->held_ms = 0;
 }
 
-/* --- to WireGuard --- */
+/* ---- to WireGuard */
 
 static void on_wire(struct ice_mux_wire *w, const struct udp_in *v, size_t n)
 {
@@ -154,7 +154,7 @@ void peer_proxy_from_relay(struct peer_proxy *p, struct rk_str datagram)
         (void)udp_send(p->sock, NULL, NULL, datagram);
 }
 
-/* --- life --- */
+/* ---- life */
 
 enum rk_code peer_proxy_open(struct peer_proxy *p, const struct peer_proxy_opts *o,
                              struct peer_proxy_user *user, struct rk_err *err)

@@ -12,7 +12,7 @@
 #define WG_SOCKET_DIR "/var/run/wireguard"
 #define WG_PROGRAM    "wireguard-go"
 
-/* ---- kernel: generic netlink ---- */
+/* ---- kernel: generic netlink */
 
 /* Where the encoder stands in a change that needs several messages. All zero: at the start. */
 struct wg_nl_pos {
@@ -38,7 +38,7 @@ enum rk_code wg_kernel_apply(struct wg_kernel *k, const struct wg_change *c,
 enum rk_code wg_kernel_read(struct wg_kernel *k, struct rk_arena *mem, struct wg_state *out,
                             struct rk_err *err) RK_MUST;
 
-/* ---- userspace: text over a UNIX socket ---- */
+/* ---- userspace: text over a UNIX socket */
 
 /** The set=1 text with its empty line. Secret: out must be wiped. */
 void wg_uapi_encode(const struct wg_change *c, struct rk_buf *out);

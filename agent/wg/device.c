@@ -103,7 +103,7 @@ static void on_exit_seen(uv_poll_t *w, int status RK_UNUSED, int events RK_UNUSE
     }
 }
 
-/* ---- opening ---- */
+/* ---- opening */
 
 /* A link of our name from another life goes, one of another kind is somebody's. */
 static enum rk_code remove_old_link(struct wg_device *d, struct rk_err *err)
@@ -244,7 +244,7 @@ struct wg_device *wg_device_open(struct rk_loop *loop, const struct wg_open *o,
     return d;
 }
 
-/* ---- closing ---- */
+/* ---- closing */
 
 static void kill_daemon(void *arg)
 {
@@ -262,7 +262,7 @@ static void finish_close(void *arg)
     struct link left;
 
     if (d->ours && link_find(d->route, d->name, &left, NULL) == RK_OK)
-        (void)!link_delete(d->route, left.index, NULL);
+        RK_IGNORE(link_delete(d->route, left.index, NULL));
     if (d->ours && d->mode == WG_DAEMON)
         (void)unlink(d->socket_path);
     wg_raw_port_close(d->raw);
@@ -299,7 +299,7 @@ void wg_device_close(struct wg_device *d)
     rk_timer_start(d->loop, &d->timer, 0, step_close, d);
 }
 
-/* ---- use ---- */
+/* ---- use */
 
 static void tell_hung(void *arg)
 {

@@ -118,7 +118,7 @@ void wg_nl_encode(struct nlmsghdr *h, size_t cap, uint32_t ifindex, const struct
     pos->done = pos->peer >= c->n_peers;
 }
 
-/* ---- answers ---- */
+/* ---- answers */
 
 static void decode_allowed(const struct nlattr *one, struct rk_arena *mem, struct wg_peer_state *p)
 {
@@ -129,8 +129,8 @@ static void decode_allowed(const struct nlattr *one, struct rk_arena *mem, struc
         unsigned type = mnl_attr_get_type(a);
 
         if (type == WGALLOWEDIP_A_IPADDR)
-            (void)!rk_ip_from_bytes(rk_str_of(mnl_attr_get_payload(a), mnl_attr_get_payload_len(a)),
-                                    &out.ip, NULL);
+            RK_IGNORE(rk_ip_from_bytes(
+                rk_str_of(mnl_attr_get_payload(a), mnl_attr_get_payload_len(a)), &out.ip, NULL));
         else if (type == WGALLOWEDIP_A_CIDR_MASK && mnl_attr_validate(a, MNL_TYPE_U8) == 0)
             out.bits = mnl_attr_get_u8(a);
     }
@@ -148,7 +148,7 @@ static void decode_endpoint(const struct nlattr *a, struct rk_addr *out)
     if (n > sizeof sa)
         return;
     memcpy(&sa, mnl_attr_get_payload(a), n);
-    (void)!rk_addr_from_sa((const struct sockaddr *)&sa, out, NULL);
+    RK_IGNORE(rk_addr_from_sa((const struct sockaddr *)&sa, out, NULL));
 }
 
 static void decode_handshake(const struct nlattr *a, struct wg_peer_state *p)
@@ -252,7 +252,7 @@ enum rk_code wg_nl_decode(const struct nlmsghdr *h, struct rk_arena *mem, struct
     return RK_OK;
 }
 
-/* ---- the back-end ---- */
+/* ---- the back-end */
 
 enum rk_code wg_kernel_new(uint32_t ifindex, struct wg_kernel **out, struct rk_err *err)
 {

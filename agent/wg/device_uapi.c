@@ -197,7 +197,7 @@ enum rk_code wg_uapi_read(struct wg_uapi *u, struct rk_arena *mem, struct wg_sta
     return ask(u, RK_STR("get=1\n\n"), mem, out, err);
 }
 
-/* ---- the process ---- */
+/* ---- the process */
 
 /* Where execvp would find it; done before the fork so that the error is a sentence. */
 static enum rk_code find_program(const char *name, char *out, size_t cap, struct rk_err *err)

@@ -190,7 +190,7 @@ void wg_peers_disallow(struct wg_peers *t, const struct rk_key *peer, const stru
     drop_allowed(w, &m, false);
 }
 
-/* ---- one change ---- */
+/* ---- one change */
 
 struct building {
     struct rk_arena *mem;
@@ -337,7 +337,7 @@ enum rk_code wg_peers_flush(struct wg_peers *t, struct wg_device *d, struct rk_e
     return rc;
 }
 
-/* ---- against the device's own picture ---- */
+/* ---- against the device's own picture */
 
 static int by_state_key(const void *a, const void *b)
 {

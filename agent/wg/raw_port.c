@@ -40,7 +40,7 @@ struct raw_port {
     unsigned handles; /* polls that are not closed yet */
 };
 
-/* ---- the filter ---- */
+/* ---- the filter */
 
 /* Raw IPv4 sockets get the IP header too, raw IPv6 ones begin at the UDP header. */
 static enum rk_code set_filter(int fd, bool v6, uint16_t port, struct rk_err *err)
@@ -72,7 +72,7 @@ static enum rk_code set_filter(int fd, bool v6, uint16_t port, struct rk_err *er
     return RK_OK;
 }
 
-/* ---- receiving ---- */
+/* ---- receiving */
 
 static unsigned get16(const uint8_t *p)
 {
@@ -152,7 +152,7 @@ static void on_poll(uv_poll_t *poll, int status RK_UNUSED, int events RK_UNUSED)
             return;
 }
 
-/* ---- sending ---- */
+/* ---- sending */
 
 /* Our address towards a remote: what the kernel's routes, with our mark, say. */
 static struct rk_ip source_for(struct raw_port *p, const struct rk_addr *to)
@@ -164,7 +164,7 @@ static struct rk_ip source_for(struct raw_port *p, const struct rk_addr *to)
     if (connect(p->probe, (const struct sockaddr *)&ss, len) == 0) {
         len = sizeof ss;
         if (getsockname(p->probe, (struct sockaddr *)&ss, &len) == 0)
-            (void)!rk_addr_from_sa((const struct sockaddr *)&ss, &a, NULL);
+            RK_IGNORE(rk_addr_from_sa((const struct sockaddr *)&ss, &a, NULL));
     }
     return a.ip;
 }
@@ -316,7 +316,7 @@ static const struct wg_port_ops OPS = {.sendv = port_sendv,
                                        .way_input = port_way_input,
                                        .inject = port_inject};
 
-/* ---- life ---- */
+/* ---- life */
 
 static int open_marked(int family, int type, int proto, uint32_t mark)
 {
@@ -388,7 +388,7 @@ enum rk_code wg_raw_port_open(const struct wg_raw_port_opts *o, struct wg_port *
         return rc;
     }
     if (!o->no_ipv6)
-        (void)!open_sock(p, &p->v6, true, o, NULL); /* a host without IPv6 goes on without it */
+        RK_IGNORE(open_sock(p, &p->v6, true, o, NULL)); /* a host without IPv6 goes on without it */
     if (o->kernel) {
         p->lo4 = open_loopback(AF_INET, o->mark);
         p->lo6 = o->no_ipv6 ? -1 : open_loopback(AF_INET6, o->mark);

@@ -70,7 +70,7 @@ void wg_uapi_encode(const struct wg_change *c, struct rk_buf *out)
     rk_buf_addc(out, '\n');
 }
 
-/* ---- answers ---- */
+/* ---- answers */
 
 struct parse {
     struct rk_arena *mem;
@@ -99,7 +99,7 @@ static bool peer_line(struct parse *p, struct rk_str k, struct rk_str v)
     int64_t n = 0;
 
     if (rk_str_eqz(k, "endpoint")) {
-        (void)!rk_addr_parse(v, &peer->endpoint, NULL); /* may carry a zone we cannot use */
+        RK_IGNORE(rk_addr_parse(v, &peer->endpoint, NULL)); /* may carry a zone we cannot use */
         return true;
     }
     if (rk_str_eqz(k, "preshared_key"))

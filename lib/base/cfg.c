@@ -30,7 +30,7 @@ static const char *source_name(enum rk_opt_source s)
     return names[s];
 }
 
-/* ---- one value ---- */
+/* ---- one value */
 
 static bool parse_bool(struct rk_str v, bool *out)
 {
@@ -177,7 +177,7 @@ static enum rk_code set_value(const struct rk_opts *o, const struct rk_opt *opt,
     return rk_fail(err, RK_INTERNAL, "option type %d", (int)opt->type);
 }
 
-/* ---- finding options ---- */
+/* ---- finding options */
 
 static const struct rk_opt *find(const struct rk_opt *table, size_t n, struct rk_str flag)
 {
@@ -273,7 +273,7 @@ static enum rk_code read_secret(const struct rk_opts *o, struct rk_str path, str
     return rc ? RK_INVALID : RK_OK;
 }
 
-/* ---- sources ---- */
+/* ---- sources */
 
 enum rk_code rk_opts_init(struct rk_opts *o, const struct rk_opt *table, size_t n, void *values,
                           struct rk_arena *mem, struct rk_err *err)
@@ -574,7 +574,7 @@ enum rk_opt_source rk_opt_source_of(const struct rk_opts *o, const char *flag)
     return opt ? o->source[opt - o->table] : RK_OPT_DEFAULT;
 }
 
-/* ---- showing ---- */
+/* ---- showing */
 
 static const char *arg_name(const struct rk_opt *opt)
 {

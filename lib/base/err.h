@@ -48,6 +48,8 @@ enum rk_code rk_fail_errno(struct rk_err *err, enum rk_code code, int errnum, co
 /** Lower-case name of a code for logs ("not_found"); "unknown" outside the range. */
 const char *rk_code_name(enum rk_code code);
 
+/** The result of a call is not wanted, also where it is RK_MUST: the one spelling for it. */
+#define RK_IGNORE(call) (void)!(call)
 #define RK_MUST         __attribute__((warn_unused_result))
 #define RK_CLEANUP(fn)  __attribute__((cleanup(fn)))
 #define RK_UNUSED       __attribute__((unused))

@@ -127,7 +127,7 @@ static bool make(struct rk_str name, const uint8_t *digest, int days, X509 **cer
     return true;
 }
 
-/* ---- answers ------------------------------------------------------------------------------- */
+/* ---- answers */
 
 static void drop(struct answer *a)
 {
@@ -211,7 +211,7 @@ bool acme_answer_use(struct ssl_st *ssl, struct rk_str server_name)
     return ok;
 }
 
-/* ---- placeholder --------------------------------------------------------------------------- */
+/* ---- placeholder */
 
 static FILE *create(const char *path)
 {
@@ -243,7 +243,7 @@ enum rk_code acme_placeholder(struct rk_str name, const char *cert_file, const c
     return ok ? RK_OK : rk_fail_errno(err, RK_UNAVAILABLE, errno, "make %s", cert_file);
 }
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- reading */
 
 static int64_t unix_s(const ASN1_TIME *t)
 {

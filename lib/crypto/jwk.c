@@ -211,7 +211,7 @@ bool jwk_fits(const struct jwk *k, enum jwk_alg alg)
     return false;
 }
 
-/* ---- private keys ---- */
+/* ---- private keys */
 
 /* Takes the key. */
 static enum rk_code wrap_private(EVP_PKEY *key, struct jwk **out, struct rk_err *err)
@@ -263,7 +263,7 @@ enum rk_code jwk_of_pem(struct rk_str pem, struct jwk **out, struct rk_err *err)
     return key ? wrap_private(key, out, err) : ssl_fail(err, RK_INTERNAL, "read a private key");
 }
 
-/* ---- public keys ---- */
+/* ---- public keys */
 
 static enum rk_code build(const char *type, OSSL_PARAM_BLD *bld, struct jwk **out,
                           struct rk_err *err)
@@ -394,7 +394,7 @@ enum rk_code jwk_rsa_public(const struct jwk *k, struct rk_arena *mem, struct rk
     return RK_OK;
 }
 
-/* ---- signatures ---- */
+/* ---- signatures */
 
 enum rk_code jwk_sign(const struct jwk *k, struct rk_arena *mem, struct rk_str in,
                       struct rk_str *out, struct rk_err *err)

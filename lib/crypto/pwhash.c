@@ -100,7 +100,7 @@ void pwhash_burn(struct pwhash_cost cost, struct rk_str password)
     char out[PWHASH_TEXT_MAX + 1];
 
     password.n = rk_min_size(password.n, PWHASH_PASSWORD_MAX);
-    (void)!pwhash_make(cost, password, out, NULL);
+    RK_IGNORE(pwhash_make(cost, password, out, NULL));
 }
 
 bool pwhash_is_stale(struct pwhash_cost cost, struct rk_str hash)

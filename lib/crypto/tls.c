@@ -65,7 +65,7 @@ static const char *reason(void)
     return text ? text : "unknown reason";
 }
 
-/* ---- BIO ---- */
+/* ---- BIO */
 
 static int bio_read(BIO *bio, char *buf, size_t size, size_t *n)
 {
@@ -117,7 +117,7 @@ static BIO_METHOD *bio_method(void)
     return m;
 }
 
-/* ---- ALPN ---- */
+/* ---- ALPN */
 
 /* "h2,http/1.1" to length-prefixed form; 0 when it does not fit. */
 static unsigned alpn_wire(const char *list, unsigned char out[ALPN_MAX])
@@ -194,7 +194,7 @@ static int alpn_select(SSL *ssl, const unsigned char **out, unsigned char *out_n
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* ---- contexts ---- */
+/* ---- contexts */
 
 static int no_password(char *buf, int size, int writing, void *arg)
 {
@@ -409,7 +409,7 @@ int64_t tls_ctx_not_after_ms(struct tls_ctx *ctx)
     return ms;
 }
 
-/* ---- sessions ---- */
+/* ---- sessions */
 
 static enum rk_code client_setup(struct tls_sess *s, const char *name, const char *alpn,
                                  struct rk_err *err)

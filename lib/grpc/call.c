@@ -45,7 +45,7 @@ struct grpc_call {
 
 static const struct h2_stream_ops call_ops;
 
-/* ---- life ---- */
+/* ---- life */
 
 struct grpc_call *grpc_call_ref(struct grpc_call *c)
 {
@@ -100,7 +100,7 @@ static void call_closed(struct h2_stream_user *u, struct h2_stream *s, const str
     grpc_call_unref(c);
 }
 
-/* ---- answering ---- */
+/* ---- answering */
 
 static void send_headers(struct grpc_call *c, const char *name, const char *value)
 {
@@ -276,7 +276,7 @@ static void deadline_passed(void *arg)
         fail_status(c, RK_TIMEOUT, GRPC_DEADLINE_EXCEEDED, RK_STR("deadline exceeded"));
 }
 
-/* ---- request ---- */
+/* ---- request */
 
 static void frame_error(struct grpc_call *c, const struct rk_err *err)
 {
@@ -549,7 +549,7 @@ void grpc_call_start(struct grpc_endpoint *ep, struct h2_stream *stream)
         ep->method->begin(c);
 }
 
-/* ---- looking at a call ---- */
+/* ---- looking at a call */
 
 struct rk_arena *grpc_call_arena(struct grpc_call *c)
 {

@@ -59,7 +59,7 @@ struct grpc_client_call {
     struct rk_buf text;
 };
 
-/* ---- calls ---- */
+/* ---- calls */
 
 static void set_status(struct grpc_client_call *c, int status, struct rk_str text)
 {
@@ -276,7 +276,7 @@ void grpc_client_cancel(struct grpc_client_call *c)
     call_stop(c, GRPC_CANCELLED, "cancelled");
 }
 
-/* ---- channel ---- */
+/* ---- channel */
 
 static void channel_fail(struct grpc_channel *ch, const struct rk_err *why)
 {

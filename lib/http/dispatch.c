@@ -25,7 +25,7 @@ struct http_dispatch {
     struct rk_metric *m_class[6], *m_ms;
 };
 
-/* ---- the head ---- */
+/* ---- the head */
 
 void http_call_init(struct http_call *c, struct http_dispatch *d, const struct http_call_ops *ops,
                     struct rk_arena *mem, struct rk_loop *loop)
@@ -200,7 +200,7 @@ bool http_call_body(struct http_call *c, struct rk_str in)
     return true;
 }
 
-/* ---- the answer ---- */
+/* ---- the answer */
 
 bool http_req_move(struct http_req *req, unsigned to)
 {
@@ -378,7 +378,7 @@ void http_call_done(struct http_call *c)
     rk_budget_leave(&c->held);
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 static void metrics_init(struct http_dispatch *d)
 {

@@ -43,7 +43,7 @@ void edge_loop_less(struct edge_loop *el)
     }
 }
 
-/* ---- sockets from other threads ---- */
+/* ---- sockets from other threads */
 
 struct edge_upgraded { /* a socket that lib/http/h1 gives back */
     struct rk_task task;
@@ -98,7 +98,7 @@ uint16_t edge_port(const struct edge *e, size_t i)
     return i < e->n_listen && e->started ? e->listen[i].addr.port : 0;
 }
 
-/* ---- stopping ---- */
+/* ---- stopping */
 
 static void grace_over(void *arg)
 {
@@ -150,7 +150,7 @@ void edge_stop(struct edge *e, int64_t grace_ms, void (*done)(void *arg), void *
     post_stop(e, 0, e->one_acceptor ? 1 : e->n_loops);
 }
 
-/* ---- set-up ---- */
+/* ---- set-up */
 
 static enum rk_code add_ws(struct edge *e, const char *path, const struct edge_ws_ops *ops,
                            void *app, struct rk_err *err)

@@ -78,7 +78,7 @@ void edge_conn_timeout(void *arg)
                                           : "no complete request head in time");
 }
 
-/* ---- answers of our own in HTTP/1.1 ---- */
+/* ---- answers of our own in HTTP/1.1 */
 
 static void answer(struct edge_conn *c, const char *status, const char *text)
 {
@@ -105,7 +105,7 @@ static void answer_use_tls(struct edge_conn *c)
     answer(c, "400 Bad Request", "{\"message\":\"this port speaks HTTPS\",\"code\":400}");
 }
 
-/* ---- WebSocket ---- */
+/* ---- WebSocket */
 
 static struct rk_addr ws_client(struct edge_conn *c, const struct ws_request *ws)
 {
@@ -156,7 +156,7 @@ static void ws_upgrade(struct edge_conn *c, const struct edge_ws *w, size_t head
     rk_buf_done(&head);
 }
 
-/* ---- bytes read by us ---- */
+/* ---- bytes read by us */
 
 static void conn_head(struct edge_conn *c)
 {
@@ -234,7 +234,7 @@ static void conn_hook_gone(struct net_conn_hook *h)
     edge_conn_gone(rk_container_of(h, struct edge_conn, hook));
 }
 
-/* ---- bytes only looked at ---- */
+/* ---- bytes only looked at */
 
 /* false: c is gone. */
 static bool adopt(struct edge_conn *c, int fd, struct tls_ctx *tls)

@@ -32,7 +32,7 @@ struct edge_h2_conn {
     struct rk_task pack;
 };
 
-/* ---- requests ---- */
+/* ---- requests */
 
 struct edge_h2_info *edge_h2_info(const struct h2_stream *s)
 {
@@ -116,7 +116,7 @@ static void session_request(struct h2_session_user *u, struct h2_stream *s)
         answer_not_found(s);
 }
 
-/* ---- the session's end and start ---- */
+/* ---- the session's end and start */
 
 static void session_ready(struct h2_session_user *u)
 {
@@ -188,7 +188,7 @@ static bool session_hurry(struct h2_session_user *u)
 static const struct h2_session_ops session_ops = {session_request, session_ready, session_over,
                                                   session_hurry};
 
-/* ---- bytes ---- */
+/* ---- bytes */
 
 static void io_send(struct h2_io *io, struct rk_str s)
 {

@@ -21,7 +21,7 @@ struct handoff {
     const struct edge_listen *conf;
 };
 
-/* ---- accepting ---- */
+/* ---- accepting */
 
 static void handoff_run(struct rk_task *t)
 {

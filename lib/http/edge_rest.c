@@ -55,7 +55,7 @@ static void count(struct edge_rest *r, size_t now)
     r->counted = now;
 }
 
-/* ---- answer ---- */
+/* ---- answer */
 
 static bool hop_by_hop(struct rk_str name)
 {
@@ -135,7 +135,7 @@ static void refuse(struct edge_rest *r, unsigned status, const char *text)
     respond(r);
 }
 
-/* ---- whose turn it is ---- */
+/* ---- whose turn it is */
 
 static bool may_begin(const struct edge_rest_conn *rc, const struct edge_rest *r)
 {
@@ -201,7 +201,7 @@ static void call_ready(struct http_call *http)
 
 static const struct http_call_ops call_ops = {.ready = call_ready};
 
-/* ---- request ---- */
+/* ---- request */
 
 static void stream_data(struct h2_stream_user *u, struct h2_stream *s, struct rk_str in)
 {

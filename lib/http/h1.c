@@ -28,7 +28,7 @@ struct call { /* one request; con_cls of MHD; first in its own arena */
     bool busy; /* counted in n_busy */
 };
 
-/* ---- one request ---- */
+/* ---- one request */
 
 static void call_out(struct http_call *http)
 {
@@ -241,7 +241,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     return MHD_NO;
 }
 
-/* ---- start and stop ---- */
+/* ---- start and stop */
 
 static void on_mhd_log(void *arg, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));

@@ -25,7 +25,7 @@ struct addr_count {
     size_t n;
 };
 
-/* ---- places ---- */
+/* ---- places */
 
 /* Lock held. */
 static void count_out(struct h1_conn *c)
@@ -101,7 +101,7 @@ static enum rk_code count_in(struct h1_conn *c, struct rk_err *err)
     return RK_OK;
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 /* Lock held. */
 static void by_fd_set(struct http_h1 *h, int fd, struct h1_conn *c)
@@ -228,7 +228,7 @@ void h1_conn_sending(struct h1_conn *c)
     pthread_mutex_unlock(&c->h->lock);
 }
 
-/* ---- deadlines and the end ---- */
+/* ---- deadlines and the end */
 
 /* Too late. lock held. */
 static bool overdue(const struct h1_conn *c, int64_t now, bool tight)

@@ -64,7 +64,7 @@ static void count_reset(struct h2_session *s)
         flood(s, "too many resets");
 }
 
-/* ---- nghttp2 callbacks ---- */
+/* ---- nghttp2 callbacks */
 
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 {
@@ -292,7 +292,7 @@ static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int
     return 0;
 }
 
-/* ---- sending and ending ---- */
+/* ---- sending and ending */
 
 static void tell_drained(struct h2_session *s)
 {
@@ -374,7 +374,7 @@ void h2_session_feed(struct h2_session *s, struct rk_str in)
     h2_session_kick(s);
 }
 
-/* ---- the end ---- */
+/* ---- the end */
 
 static void final_goaway(void *arg)
 {
@@ -406,7 +406,7 @@ void h2_session_shutdown(struct h2_session *s)
     h2_session_kick(s);
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 static nghttp2_session_callbacks *callbacks(void)
 {

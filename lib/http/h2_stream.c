@@ -52,7 +52,7 @@ void h2_stream_free(struct h2_stream *st)
     free(st);
 }
 
-/* ---- received headers ---- */
+/* ---- received headers */
 
 void h2_stream_add_header(struct h2_stream *st, struct rk_str name, struct rk_str value)
 {
@@ -124,7 +124,7 @@ void h2_stream_consume(struct h2_stream *st, size_t n)
     h2_session_kick(st->session);
 }
 
-/* ---- sending ---- */
+/* ---- sending */
 
 static size_t piece_size(const struct h2_piece *p)
 {

@@ -193,7 +193,7 @@ size_t dns_addresses(const struct dns_msg *m, struct rk_ip *out, size_t max, uin
     return n;
 }
 
-/* ---- passing on ---- */
+/* ---- passing on */
 
 void dns_set_id(uint8_t *msg, uint16_t id)
 {

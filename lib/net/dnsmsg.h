@@ -164,7 +164,7 @@ bool dns_rr_ip(const struct dns_rr *rr, struct rk_ip *out);
 #define DNS_ALIAS_MAX 16
 size_t dns_addresses(const struct dns_msg *m, struct rk_ip *out, size_t max, uint32_t *ttl_s);
 
-/* ---- writing ---- */
+/* ---- writing */
 
 struct dns_writer { /* open for counts; the buffer is borrowed */
     struct rk_wr w;
@@ -197,7 +197,7 @@ struct rk_str dns_end(struct dns_writer *w);
 size_t dns_reply_empty(const struct dns_msg *query, unsigned flags, int ede, void *buf,
                        size_t size);
 
-/* ---- passing on ---- */
+/* ---- passing on */
 
 /** Bytes of an OPT record without options. */
 #define DNS_OPT_SIZE 11

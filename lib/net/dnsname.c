@@ -183,5 +183,5 @@ void dns_name_reverse(const struct rk_ip *ip, struct dns_name *out)
         memcpy(text + n, "ip6.arpa", 8);
         n += 8;
     }
-    (void)!dns_name_parse(rk_str_of(text, n), out, NULL);
+    RK_IGNORE(dns_name_parse(rk_str_of(text, n), out, NULL));
 }

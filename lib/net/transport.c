@@ -19,7 +19,7 @@ enum {
     DEFAULT_LOW_WATER = 16 * 1024,
 };
 
-/* ---- end of life ---- */
+/* ---- end of life */
 
 void net_conn_release(struct net_conn *c)
 {
@@ -74,7 +74,7 @@ void net_conn_fail_errno(struct net_conn *c, enum rk_code code, int errnum, cons
     net_conn_end(c, &err);
 }
 
-/* ---- the socket ---- */
+/* ---- the socket */
 
 void net_conn_update_watch(struct net_conn *c)
 {
@@ -190,7 +190,7 @@ enum rk_code net_conn_adopt(struct rk_loop *loop, int fd, const struct rk_addr *
     return RK_OK;
 }
 
-/* ---- control ---- */
+/* ---- control */
 
 void net_conn_set_low_water(struct net_conn *c, size_t bytes)
 {

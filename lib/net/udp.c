@@ -79,7 +79,7 @@ void udp_scratch_free(struct udp_scratch *s)
     free(s);
 }
 
-/* --- receiving --- */
+/* ---- receiving */
 
 static void read_controls(struct msghdr *h, struct udp_in *in)
 {
@@ -160,7 +160,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
             return;
 }
 
-/* --- opening --- */
+/* ---- opening */
 
 static void set_int(int fd, int level, int name, int value)
 {
@@ -318,7 +318,7 @@ const struct rk_addr *udp_local(const struct udp_sock *s)
     return &s->local;
 }
 
-/* --- sending --- */
+/* ---- sending */
 
 struct cursor { /* a place in the caller's list */
     size_t entry, offset;

@@ -14,7 +14,7 @@
 
 enum { KEY_SIZE = 16, KEY_TEXT = 24, HEADERS_MAX = 100 };
 
-/* ---- upgrade ---- */
+/* ---- upgrade */
 
 size_t ws_head_size(struct rk_str in)
 {
@@ -262,7 +262,7 @@ enum rk_code ws_client_check(struct rk_str head, const char accept[WS_ACCEPT_LEN
     return RK_OK;
 }
 
-/* ---- reading frames ---- */
+/* ---- reading frames */
 
 void ws_rx_init(struct ws_rx *rx, enum ws_role role, size_t max_message)
 {
@@ -485,7 +485,7 @@ enum ws_event ws_rx_next(struct ws_rx *rx, struct rk_str *in, struct ws_msg *out
     }
 }
 
-/* ---- writing frames ---- */
+/* ---- writing frames */
 
 size_t ws_frame_head(uint8_t out[WS_FRAME_HEAD], enum ws_op op, size_t payload_bytes)
 {

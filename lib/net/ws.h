@@ -37,7 +37,7 @@ enum ws_close_code {
     WS_CLOSE_TOO_BIG = 1009,
 };
 
-/* ---- upgrade ---- */
+/* ---- upgrade */
 
 /** Bytes of the HTTP head at the start of `in`, with the empty line; 0 while it is incomplete. More
  *  than WS_HEAD_MAX bytes without an end: the caller gives up. */
@@ -76,7 +76,7 @@ void ws_client_request(struct rk_str host, struct rk_str path, struct rk_buf *ou
 enum rk_code ws_client_check(struct rk_str head, const char accept[WS_ACCEPT_LEN + 1],
                              struct rk_err *err) RK_MUST;
 
-/* ---- frames ---- */
+/* ---- frames */
 
 enum ws_event {
     WS_MORE,   /* the input is used up; nothing complete is left */

@@ -31,7 +31,7 @@ struct svc_priv {
     int64_t stop_by_ms;
 };
 
-/* ---- options ---- */
+/* ---- options */
 
 static void print_help(const struct svc_program *prog)
 {
@@ -103,7 +103,7 @@ enum rk_code svc_listener(const char *flag, struct rk_str text, const struct svc
     return RK_OK;
 }
 
-/* ---- set-up ---- */
+/* ---- set-up */
 
 static enum rk_code open_log(struct svc *s, const struct svc_common *c, struct rk_err *err)
 {
@@ -241,7 +241,7 @@ void svc_close(struct svc *s)
     free(s);
 }
 
-/* ---- run ---- */
+/* ---- run */
 
 static bool is_ready(void *arg, const char **why)
 {

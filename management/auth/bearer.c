@@ -144,7 +144,7 @@ static struct claims claims_of(const struct bearer *b, struct db *db, struct rk_
     return x;
 }
 
-/* ---- is it still good? ---- */
+/* ---- is it still good? */
 
 static enum auth_fault fault_of(enum rk_code rc)
 {

@@ -88,7 +88,7 @@ static enum rk_code refuse(struct rk_err *err)
     return rk_fail(err, RK_UNAUTHENTICATED, "token invalid");
 }
 
-/* ---- lookup ---- */
+/* ---- lookup */
 
 static void remember(struct pat_auth *a, struct rk_str hash, struct rk_str account_id,
                      struct rk_str pat_id)

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* ---- enums ------------------------------------------------------------------------------- */
+/* ---- enums */
 
 #define ENUM_IO(name, type, text_fn, parse_fn)                                                     \
     static const char *name##_to_text(int v)                                                       \
@@ -52,7 +52,7 @@ ENUM_IO(check, check_action, check_action_text, check_action_parse);
 ENUM_IO(rectype, record_type, record_type_text, record_type_parse);
 ENUM_IO(jobstatus, job_status, job_status_text, job_status_parse);
 
-/* ---- columns ----------------------------------------------------------------------------- */
+/* ---- columns */
 
 #define COL(st, column, type_, field)                                                              \
     {                                                                                              \
@@ -493,7 +493,7 @@ static const struct col PROXY_DOMAIN[] = {
     COL(proxy_domain, "validated", C_BOOL, validated),
 };
 
-/* ---- entities ---------------------------------------------------------------------------- */
+/* ---- entities */
 
 #define TABLE(table_name, cols_)                                                                   \
     {                                                                                              \

@@ -21,7 +21,7 @@ static const char SQL_ACCOUNT_OF_PEER[] = "SELECT account_id FROM peer WHERE wg_
 static const char SQL_ACCOUNT_OF_USER[] = "SELECT account_id FROM usr WHERE id = $1";
 static const char SQL_ACCOUNTS[] = "SELECT id FROM account ORDER BY created_at, id";
 
-/* ---- the engine -------------------------------------------------------------------------- */
+/* ---- the engine */
 
 enum rk_code mgmt_db_open(struct mgmt *m, struct db **out, struct rk_err *err)
 {
@@ -72,7 +72,7 @@ bool mgmt_no_default_policy(const struct mgmt *m)
     return m->opts.no_default_policy;
 }
 
-/* ---- accounts ---------------------------------------------------------------------------- */
+/* ---- accounts */
 
 struct acct *mgmt_acct(struct mgmt *m, struct rk_str id)
 {
@@ -109,7 +109,7 @@ void mgmt_chore_add(struct mgmt *m, struct mgmt_chore *c)
     (void)pthread_mutex_unlock(&m->chores_lock);
 }
 
-/* ---- reading ----------------------------------------------------------------------------- */
+/* ---- reading */
 
 const struct snapshot *mgmt_snapshot_try(struct mgmt *m, struct rk_str account_id)
 {
@@ -350,7 +350,7 @@ enum rk_code mgmt_account_ids(struct mgmt *m, struct db *db, struct rk_arena *me
     return rc;
 }
 
-/* ---- changing ---------------------------------------------------------------------------- */
+/* ---- changing */
 
 static enum rk_code lane_submit(struct lane *l, struct mgmt_mutation *mut, struct rk_err *err)
 {

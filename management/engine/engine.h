@@ -42,7 +42,7 @@ struct vault;    /* lib/crypto/vault.h */
 struct probe;    /* management/store/probe.h */
 struct places;   /* management/engine/places.h */
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* ---- life */
 
 struct mgmt_opts {
     const char *store_url;     /* see struct db_opts */
@@ -81,7 +81,7 @@ const struct vault *mgmt_vault(const struct mgmt *m);
 struct places *mgmt_places(const struct mgmt *m); /* NULL: none */
 bool mgmt_no_default_policy(const struct mgmt *m);
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- reading */
 
 /** Current snapshot of an account, referenced (snap_unref), loading it when needed: blocks, store
  *  thread. Errors: RK_NOT_FOUND, RK_UNAVAILABLE. */
@@ -119,7 +119,7 @@ void mgmt_each_loaded(struct mgmt *m, void (*fn)(const struct snapshot *s, void 
 enum rk_code mgmt_account_ids(struct mgmt *m, struct db *db, struct rk_arena *mem,
                               struct str_list *out, struct rk_err *err) RK_MUST;
 
-/* ---- who does it ---------------------------------------------------------------------------- */
+/* ---- who does it */
 
 /* Initiator of a mutation, for the journal and for events. Borrowed for the mutation. */
 struct actor {
@@ -130,7 +130,7 @@ struct actor {
 
 #define ACTOR_SYSTEM ((struct actor){.id = RK_STR(EVENT_INITIATOR_SYSTEM)})
 
-/* ---- changing ------------------------------------------------------------------------------- */
+/* ---- changing */
 
 /* A running mutation. Open for reading; only valid inside fn and only on its thread. */
 struct tx {
@@ -187,7 +187,7 @@ enum rk_code mgmt_submit(struct mgmt *m, struct mgmt_mutation *mut, struct rk_er
  *  before the loops stop that done() posts to. Any thread that may block. */
 void mgmt_drain(struct mgmt *m);
 
-/* ---- inside a mutation ----------------------------------------------------------------------- */
+/* ---- inside a mutation */
 
 /**
  * Insert or update one entity by its id: SQL, journal row and change record. The struct itself is
@@ -249,7 +249,7 @@ enum rk_code event_meta_open(const struct vault *v, struct rk_arena *mem, struct
 enum rk_code tx_event_by(struct tx *tx, struct rk_str initiator, int activity, struct rk_str target,
                          struct rk_str meta, struct rk_err *err) RK_MUST;
 
-/* ---- hearing of it --------------------------------------------------------------------------- */
+/* ---- hearing of it */
 
 /* Embedded in the listener's struct. changed() runs on the lane thread after each commit, in commit
  * order per account, before done() of the mutations; it must be quick and must not call back into
@@ -265,7 +265,7 @@ struct mgmt_observer {
 /** Any thread, but before traffic starts. Stays until mgmt_close. */
 void mgmt_observe(struct mgmt *m, struct mgmt_observer *o);
 
-/* ---- chores ---------------------------------------------------------------------------------- */
+/* ---- chores */
 
 /* Something that is to be done from time to time, on the engine's own keeper thread, which may
  * block and mutate. Embedded in the owner's struct; errors are logged with `what`, at most once a
@@ -282,7 +282,7 @@ struct mgmt_chore {
 /** Any thread. Stays until mgmt_close. */
 void mgmt_chore_add(struct mgmt *m, struct mgmt_chore *c);
 
-/* ---- accounts -------------------------------------------------------------------------------- */
+/* ---- accounts */
 
 /** Store a complete new account (all tables of d; ids and defaults are the caller's). RK_EXISTS. */
 enum rk_code mgmt_account_insert(struct mgmt *m, const struct actor *actor,

@@ -46,7 +46,7 @@ static void complain(struct keeper *k, const char *what, const struct rk_err *er
                  what, KV_ERR(err));
 }
 
-/* ---- processes and their presence -------------------------------------------------------- */
+/* ---- processes and their presence */
 
 struct alive {
     const char *node;
@@ -112,7 +112,7 @@ static enum rk_code alive_say(struct keeper *k, bool first, struct rk_err *err)
     return rc;
 }
 
-/* ---- commits of other processes ---------------------------------------------------------- */
+/* ---- commits of other processes */
 
 static const char SQL_VERSIONS[] = "SELECT account_id, version FROM account_head";
 
@@ -187,7 +187,7 @@ static enum rk_code wait_some(struct keeper *k, struct rk_err *err)
     return RK_OK;
 }
 
-/* ---- what time brings -------------------------------------------------------------------- */
+/* ---- what time brings */
 
 static const char SQL_OLD_EVENTS[] = "DELETE FROM event WHERE account_id = $1 AND at < $2";
 

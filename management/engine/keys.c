@@ -23,7 +23,7 @@ static const char SQL_GET[] = "SELECT value FROM kv WHERE name = $1";
 static const char SQL_NEW[] =
     "INSERT INTO kv (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
 
-/* ---- the store key ----------------------------------------------------------------------- */
+/* ---- the store key */
 
 /* A file is on the disk when its directory is, too. */
 static void dir_sync(const char *path)
@@ -178,7 +178,7 @@ enum rk_code keys_store_key(struct rk_arena *mem, struct rk_str dir, const char 
     return keyfile_get(mem, dir, STORE_KEY_FILE, STORE_KEY_BYTES, out, NULL, err);
 }
 
-/* ---- values in the database -------------------------------------------------------------- */
+/* ---- values in the database */
 
 static enum rk_code value_get(struct db *db, struct rk_arena *mem, const char *name,
                               struct rk_str *out, struct rk_err *err)

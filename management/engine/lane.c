@@ -22,7 +22,7 @@ static const char SQL_HEAD_NEW[] =
     "INSERT INTO account_head (account_id, serial, version, journal_seq, journal_hash, base_seq, "
     "base_hash) VALUES ($1, $2, 1, 0, $3, 0, $3) ON CONFLICT DO NOTHING";
 
-/* ---- publishing -------------------------------------------------------------------------- */
+/* ---- publishing */
 
 static void publish(struct lane *l, struct work *w, const struct snapshot *now)
 {
@@ -46,7 +46,7 @@ static void observers_call(struct lane *l, const struct snapshot *old, const str
     }
 }
 
-/* ---- accounts of the batch --------------------------------------------------------------- */
+/* ---- accounts of the batch */
 
 /* Read the account anew inside our transaction: at first contact, and after another process. */
 static enum rk_code work_load(struct lane *l, struct work *w, struct rk_err *err)
@@ -175,7 +175,7 @@ static void works_done(struct lane *l)
     l->work = NULL;
 }
 
-/* ---- one mutation ------------------------------------------------------------------------ */
+/* ---- one mutation */
 
 /* The rows, then the first snapshot read back from them. */
 static enum rk_code account_create(struct run *r, const struct account_data *d, struct rk_err *err)
@@ -280,7 +280,7 @@ static bool mutation_try(struct lane *l, struct mgmt_mutation *mut)
     return rc == RK_OK || (!db_is_broken(l->db) && !db_should_retry(l->db));
 }
 
-/* ---- the batch --------------------------------------------------------------------------- */
+/* ---- the batch */
 
 static enum rk_code head_save(struct lane *l, struct work *w, struct rk_err *err)
 {

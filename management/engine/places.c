@@ -83,7 +83,7 @@ enum rk_code places_reload(struct places *p, struct rk_err *err)
     return RK_OK;
 }
 
-/* ---- one address ------------------------------------------------------------------------- */
+/* ---- one address */
 
 static struct rk_str text_of(MMDB_entry_s *e, const char *const *path)
 {
@@ -178,7 +178,7 @@ void places_fill(struct places *p, struct rk_arena *mem, struct peer_location *l
     (void)pthread_rwlock_unlock(&p->lock);
 }
 
-/* ---- all of them ------------------------------------------------------------------------- */
+/* ---- all of them */
 
 /* Entries are shared by many networks: each offset counts once. */
 static bool seen_before(uint8_t *seen, uint32_t offset)

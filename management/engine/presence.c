@@ -44,7 +44,7 @@ struct presences {
     struct mgmt_observer observer; /* forgets deleted peers */
 };
 
-/* ---- life -------------------------------------------------------------------------------- */
+/* ---- life */
 
 static void entry_free(struct entry *e)
 {
@@ -117,7 +117,7 @@ void presences_free(struct mgmt *m)
     m->presences = NULL;
 }
 
-/* ---- peers ------------------------------------------------------------------------------- */
+/* ---- peers */
 
 /* Locked. */
 static struct entry *entry_get(struct presences *ps, struct rk_str id)
@@ -215,7 +215,7 @@ size_t presence_connected_count(struct mgmt *m)
     return n;
 }
 
-/* ---- other processes --------------------------------------------------------------------- */
+/* ---- other processes */
 
 static const char SQL_REMOTE[] = "SELECT id, last_seen, session_token FROM peer_status WHERE "
                                  "connected = 1 AND node IS NOT NULL AND node <> $1";
@@ -258,7 +258,7 @@ enum rk_code presence_look(struct mgmt *m, struct db *db, struct rk_err *err)
     return rc;
 }
 
-/* ---- tokens ------------------------------------------------------------------------------ */
+/* ---- tokens */
 
 void pat_used(struct mgmt *m, struct rk_str pat_id)
 {
@@ -292,7 +292,7 @@ int64_t pat_last_used_us(struct mgmt *m, const struct pat *p)
     return us;
 }
 
-/* ---- batches ----------------------------------------------------------------------------- */
+/* ---- batches */
 
 #define BATCH_ROWS 2000 /* bounds how long the writer is busy with presence */
 

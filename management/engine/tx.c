@@ -56,7 +56,7 @@ bool mgmt_kind_in_maps(enum entity_kind k)
     return false;
 }
 
-/* ---- reading ----------------------------------------------------------------------------- */
+/* ---- reading */
 
 static const void *snap_get(const struct snapshot *s, enum entity_kind kind, struct rk_str id)
 {
@@ -105,7 +105,7 @@ bool tx_group_has_peer(struct tx *tx, struct rk_str group_id, struct rk_str peer
     return index != SNAP_NO_PEER && snap_is_member(tx->snap, group_id, index);
 }
 
-/* ---- writing ----------------------------------------------------------------------------- */
+/* ---- writing */
 
 /* Our own shallow copy, with the account's id in it where the struct has one. */
 static void *entity_copy(struct run *r, enum entity_kind kind, const void *entity)
@@ -214,7 +214,7 @@ enum rk_code tx_group_del_peer(struct tx *tx, struct rk_str group_id, struct rk_
     return rc;
 }
 
-/* ---- what goes with a deleted entity ----------------------------------------------------- */
+/* ---- what goes with a deleted entity */
 
 /* Memberships of a group, or of a peer: those of the snapshot, then those that are newer. SQL drops
  * them by foreign key; here they are recorded. */
@@ -377,7 +377,7 @@ enum rk_code tx_del(struct tx *tx, enum entity_kind kind, struct rk_str id, stru
     return rc;
 }
 
-/* ---- serial and events ------------------------------------------------------------------- */
+/* ---- serial and events */
 
 void tx_raise_serial(struct tx *tx)
 {
@@ -450,7 +450,7 @@ enum rk_code tx_event(struct tx *tx, int activity, struct rk_str target, struct 
     return tx_event_by(tx, tx->actor->id, activity, target, meta, err);
 }
 
-/* ---- journal ----------------------------------------------------------------------------- */
+/* ---- journal */
 
 static enum rk_code state_json(struct store *s, const struct change *c, const void *entity,
                                struct rk_str *out, struct rk_err *err)
@@ -509,7 +509,7 @@ enum rk_code run_journal(struct run *r, struct rk_err *err)
     return RK_OK;
 }
 
-/* ---- whole accounts ---------------------------------------------------------------------- */
+/* ---- whole accounts */
 
 enum rk_code run_create(struct run *r, const struct account_data *d, struct rk_err *err)
 {

@@ -9,7 +9,7 @@
 
 #include "management/engine/engine_impl.h"
 
-/* ---- snapshots of the batch -------------------------------------------------------------- */
+/* ---- snapshots of the batch */
 
 void work_keep(struct lane *l, struct work *w, const struct snapshot *s)
 {
@@ -28,7 +28,7 @@ void work_apply(struct lane *l, struct work *w, size_t n)
     w->serial_applied = w->serial;
 }
 
-/* ---- the overlay ------------------------------------------------------------------------- */
+/* ---- the overlay */
 
 /* Kind, id and, for memberships, the peer: unique among entities of an account. */
 static struct rk_str overlay_key(struct rk_arena *mem, enum entity_kind kind, struct rk_str id,

@@ -86,7 +86,7 @@ static void keep(struct disco_cache *c, struct rk_str issuer, struct rk_str text
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-/* ---- the document ---- */
+/* ---- the document */
 
 static struct rk_str text_of(const json_t *o, const char *name)
 {

@@ -46,7 +46,7 @@ static const char SQL_RECOVERY[] = "UPDATE local_user SET recovery = $3, totp_fa
 static const char SQL_DELETE[] = "DELETE FROM local_user WHERE subject = $1";
 static const char SQL_COUNT[] = "SELECT count(*) FROM local_user";
 
-/* ---- the key that addresses are hashed with ---- */
+/* ---- the key that addresses are hashed with */
 
 static enum rk_code read_key(struct local_users *l, struct rk_str *sealed, struct rk_err *err)
 {
@@ -95,7 +95,7 @@ static enum rk_code hash_email(struct local_users *l, struct rk_str email, struc
     return RK_OK;
 }
 
-/* ---- rows ---- */
+/* ---- rows */
 
 static enum rk_code seal(struct local_users *l, const char *column, struct rk_str id,
                          struct rk_str plain, struct rk_str *out, struct rk_err *err)
@@ -260,7 +260,7 @@ enum rk_code local_user_use_recovery(struct local_users *l, const struct local_u
     return rc;
 }
 
-/* ---- by the server's administrator ---- */
+/* ---- by the server's administrator */
 
 struct admin {
     struct local_users *l;
@@ -330,7 +330,7 @@ enum rk_code local_user_count(struct db *db, int64_t *out, struct rk_err *err)
     return db_get_i64(db, out, err, SQL_COUNT, DB_NOARGS);
 }
 
-/* ---- subjects ---- */
+/* ---- subjects */
 
 /* One field of the protobuf: tag, length as a varint, bytes. */
 static size_t put_part(char *to, char tag, struct rk_str part)
@@ -399,7 +399,7 @@ bool idp_subject_decode(struct rk_arena *mem, struct rk_str subject, struct rk_s
            connector->n;
 }
 
-/* ---- addresses and passwords ---- */
+/* ---- addresses and passwords */
 
 bool idp_email_ok(struct rk_str email)
 {

@@ -45,7 +45,7 @@ static int64_t now_of(const struct http_req *req)
     return idp_now_us(idp_of(req)) / 1000000;
 }
 
-/* ---- the device ---- */
+/* ---- the device */
 
 static struct rk_str user_code(struct rk_arena *mem)
 {
@@ -200,7 +200,7 @@ enum rk_code idp_device_poll(struct idp *i, struct db *db, struct rk_arena *mem,
     return db_tx(db, poll_tx, &p, err);
 }
 
-/* ---- the person ---- */
+/* ---- the person */
 
 /* As shown: capitals with the dash in the middle. false: cannot be a code. */
 static bool tidy(struct rk_arena *mem, struct rk_str in, struct rk_str *out)

@@ -119,7 +119,7 @@ enum rk_code idp_external_start(struct http_req *req, struct http_resp *resp, st
     return rc ? rc : idp_redirect(req, resp, auth_url(req, &p, &r, state));
 }
 
-/* ---- the way back ---- */
+/* ---- the way back */
 
 /* The issuer in the answer: where it is announced it must be there, and it must always be right. */
 static enum rk_code check_iss(struct http_req *req, const struct idp_provider *p,

@@ -19,7 +19,7 @@
 
 #define ENC(s) rk_percent_encode(mem, (s))
 
-/* ---- token endpoint ---- */
+/* ---- token endpoint */
 
 static enum rk_code post_once(struct http_req *req, const struct idp_provider *p,
                               struct rk_str form, bool basic, struct idp_answer *out,
@@ -69,7 +69,7 @@ enum rk_code idp_provider_post(struct http_req *req, const struct idp_provider *
     return rc;
 }
 
-/* ---- ID token ---- */
+/* ---- ID token */
 
 static struct rk_str unverified(struct http_req *req, struct rk_str token, const char *claim)
 {
@@ -131,7 +131,7 @@ static enum rk_code verify(struct http_req *req, const struct idp_provider *p, s
     return rc;
 }
 
-/* ---- claims ---- */
+/* ---- claims */
 
 static struct rk_str group_name(const json_t *v)
 {
@@ -196,7 +196,7 @@ static struct rk_str name_of(struct rk_arena *mem, const json_t *claims)
     return name.n ? name : jwt_text(claims, "preferred_username");
 }
 
-/* ---- userinfo ---- */
+/* ---- userinfo */
 
 /* Not in the token, and worth asking for. */
 static bool lacks(const json_t *claims)
@@ -248,7 +248,7 @@ static enum rk_code userinfo(struct http_req *req, const struct idp_provider *p,
     return rc;
 }
 
-/* ---- the person ---- */
+/* ---- the person */
 
 static enum rk_code id_of(struct rk_arena *mem, const struct idp_provider *p, const json_t *claims,
                           struct rk_str *out, struct rk_err *err)

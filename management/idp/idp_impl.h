@@ -75,7 +75,7 @@ int64_t idp_now_us(const struct idp *i);
 const struct idp_client *idp_client(const struct idp *i, struct rk_str id); /* NULL: none */
 bool idp_list_has(const struct idp_list *l, struct rk_str s);
 
-/* ---- request.c: parameters, secrets, and forms bound to a browser ---- */
+/* ---- request.c: parameters, secrets, and forms bound to a browser */
 
 /** Parameter of a query or form body. false when absent; *bad when it stands there twice, is too
  *  long or not UTF-8. Values without NUL bytes. arena */
@@ -122,7 +122,7 @@ enum rk_code idp_first_use(struct http_req *req, struct db *db, struct rk_str se
 void idp_cookie_set(struct http_req *req, struct http_resp *resp, const char *name,
                     struct rk_str value, int64_t max_age_s);
 
-/* ---- pages.c ---- */
+/* ---- pages.c */
 
 /** Headers of every page: CSP and the like. form_to: another origin that the form may lead to, or
  *  empty. */
@@ -156,7 +156,7 @@ struct rk_str idp_page_start(struct http_req *req, const struct idp_request *r);
 http_handler idp_page_back;
 http_handler idp_style, idp_script;
 
-/* ---- identity.c: local users, and others as their provider described them last ---- */
+/* ---- identity.c: local users, and others as their provider described them last */
 
 /** Only who may sign in: a local user, or one whose provider is still there as it was.
  *  groups: JSON array or empty; may be NULL. RK_NOT_FOUND. */
@@ -169,7 +169,7 @@ enum rk_code idp_external_get(struct http_req *req, struct db *db, struct rk_str
 enum rk_code idp_external_put(struct http_req *req, struct db *db, const struct external_user *x,
                               struct rk_err *err) RK_MUST;
 
-/* ---- external.c, external_token.c, external_refresh.c ---- */
+/* ---- external.c, external_token.c, external_refresh.c */
 
 http_handler idp_external_start, idp_external_back;
 
@@ -205,7 +205,7 @@ enum rk_code idp_provider_person(struct http_req *req, const struct idp_provider
 enum rk_code idp_external_still(struct http_req *req, struct db *db, struct rk_str subject,
                                 bool *gone, struct rk_err *err) RK_MUST;
 
-/* ---- session.c ---- */
+/* ---- session.c */
 
 struct idp_session { /* open; arena */
     struct rk_str subject;
@@ -221,7 +221,7 @@ enum rk_code idp_session_start(struct http_req *req, struct http_resp *resp, str
                                const struct local_user *u, struct rk_err *err) RK_MUST;
 http_handler idp_userinfo, idp_logout, idp_logged_out;
 
-/* ---- limits.c: tries that fail are counted ---- */
+/* ---- limits.c: tries that fail are counted */
 
 struct idp_try { /* open; what a try has taken, to be given back when it succeeds */
     struct rk_ratelimit *limit[3];
@@ -241,7 +241,7 @@ enum rk_code idp_browser_known(struct http_req *req, struct http_resp *resp, str
 /** One more device code for this address. */
 bool idp_may_make_code(struct http_req *req);
 
-/* ---- login.c ---- */
+/* ---- login.c */
 
 http_handler idp_login;
 
@@ -250,7 +250,7 @@ enum rk_code idp_login_done(struct http_req *req, struct http_resp *resp, struct
                             const struct idp_request *r, const struct local_user *u,
                             struct rk_err *err) RK_MUST;
 
-/* ---- second.c ---- */
+/* ---- second.c */
 
 http_handler idp_second;
 enum rk_code idp_second_needed(struct http_req *req, struct db *db, const struct local_user *u,
@@ -259,7 +259,7 @@ enum rk_code idp_second_ask(struct http_req *req, struct http_resp *resp,
                             const struct idp_request *r, const struct local_user *u,
                             struct rk_err *err) RK_MUST;
 
-/* ---- authorize.c ---- */
+/* ---- authorize.c */
 
 http_handler idp_authorize, idp_consent;
 /** Send the browser back with a code for this session. */
@@ -268,7 +268,7 @@ enum rk_code idp_grant_code(struct http_req *req, struct http_resp *resp, struct
                             struct rk_err *err) RK_MUST;
 enum rk_code idp_redirect(struct http_req *req, struct http_resp *resp, struct rk_str to);
 
-/* ---- device.c ---- */
+/* ---- device.c */
 
 http_handler idp_device_code, idp_device_page, idp_device_entered, idp_device_answer;
 /** The page that asks to let the device in. */
@@ -291,7 +291,7 @@ enum rk_code idp_device_poll(struct idp *i, struct db *db, struct rk_arena *mem,
                              struct rk_str client_id, struct idp_grant *out,
                              struct rk_err *err) RK_MUST;
 
-/* ---- token.c ---- */
+/* ---- token.c */
 
 http_handler idp_token;
 enum rk_code idp_oauth_error(struct http_resp *resp, unsigned status, const char *error,

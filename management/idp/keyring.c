@@ -54,7 +54,7 @@ static struct rk_str context(struct rk_arena *mem, const char *kid)
     return rk_arena_printf(mem, "idp_key.private/%s", kid);
 }
 
-/* ---- the table ---- */
+/* ---- the table */
 
 static enum rk_code row_of(struct keyring *k, struct db_rows *rows, struct rk_arena *mem,
                            struct one *out, struct rk_err *err)
@@ -195,7 +195,7 @@ static enum rk_code chore_run(struct mgmt_chore *c, struct mgmt *m, struct db *d
     return keyring_tend(rk_container_of(c, struct keyring, chore), db, err);
 }
 
-/* ---- use ---- */
+/* ---- use */
 
 static struct jwk *look(struct keyring *k, struct rk_str kid, bool *again)
 {

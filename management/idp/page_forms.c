@@ -48,7 +48,7 @@ static void help(struct http_req *req, struct rk_buf *b, const char *question, c
     rk_buf_addz(b, "</p></details>");
 }
 
-/* ---- signing in ---- */
+/* ---- signing in */
 
 /* Links, not forms: form-action would have to name every provider. */
 static void connector_links(struct http_req *req, struct rk_buf *b,
@@ -117,7 +117,7 @@ enum rk_code idp_page_login(struct http_req *req, struct http_resp *resp, struct
     return RK_OK;
 }
 
-/* ---- devices ---- */
+/* ---- devices */
 
 enum rk_code idp_page_code(struct http_req *req, struct http_resp *resp, unsigned status,
                            const char *problem, struct rk_str code, struct rk_str login_hint,
@@ -192,7 +192,7 @@ enum rk_code idp_page_confirm(struct http_req *req, struct http_resp *resp,
     return RK_OK;
 }
 
-/* ---- second factor ---- */
+/* ---- second factor */
 
 #define QR_EDGE 4 /* modules of white around it, as scanners want */
 

@@ -109,7 +109,7 @@ void page_form(struct http_req *req, struct rk_buf *b, const char *action, struc
     rk_buf_addz(b, "\">");
 }
 
-/* ---- ways back ---- */
+/* ---- ways back */
 
 #define ENC(s) rk_percent_encode(req->mem, (s))
 
@@ -174,7 +174,7 @@ enum rk_code idp_page_back(struct http_req *req, struct http_resp *resp, struct 
                             "that you want to use.");
 }
 
-/* ---- last pages ---- */
+/* ---- last pages */
 
 static void headline(struct http_req *req, struct http_resp *resp, unsigned status, char icon,
                      const char *title, const char *text)

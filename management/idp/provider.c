@@ -69,7 +69,7 @@ struct jwt_issuer idp_issuer(struct idp *i)
                                .embedded = true};
 }
 
-/* ---- documents ---- */
+/* ---- documents */
 
 static json_t *words(const char *const *v)
 {
@@ -197,7 +197,7 @@ void idp_attach(struct idp *i, struct http_router *router)
     http_router_add(router, i->routes, i->n_routes);
 }
 
-/* ---- what has expired ---- */
+/* ---- what has expired */
 
 static const char SQL_OLD_SESSIONS[] =
     "DELETE FROM idp_session WHERE expires_at < $1 OR last_seen < $2";
@@ -221,7 +221,7 @@ static enum rk_code forget(struct mgmt_chore *c, struct mgmt *m, struct db *db, 
     return rc ? rc : db_exec(db, err, NULL, SQL_OLD_DEVICES, DB_ARGS(db_i64(old)));
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 static struct idp_list copy(struct idp *i, const struct idp_list *l, const struct idp_list *other)
 {

@@ -86,7 +86,7 @@ enum rk_code idp_session_start(struct http_req *req, struct http_resp *resp, str
     return rc;
 }
 
-/* ---- userinfo ---- */
+/* ---- userinfo */
 
 static enum rk_code unauthorized(struct http_resp *resp)
 {
@@ -131,7 +131,7 @@ enum rk_code idp_userinfo(struct http_req *req, struct http_resp *resp, struct d
     return RK_OK;
 }
 
-/* ---- logout ---- */
+/* ---- logout */
 
 /* A form or link of another site must not log anybody out. */
 static bool from_elsewhere(const struct http_req *req)

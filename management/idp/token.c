@@ -68,7 +68,7 @@ const struct idp_client *idp_client_of(struct http_req *req)
     return bad || secret.n ? NULL : idp_client(idp_of(req), id);
 }
 
-/* ---- grants: each on a transaction of its own ---- */
+/* ---- grants: each on a transaction of its own */
 
 struct use {
     struct http_req *req;
@@ -274,7 +274,7 @@ static enum rk_code use_device(struct use *u, struct db *db, struct rk_err *err)
     return rc || u->grant.error ? rc : new_refresh(u, db, err);
 }
 
-/* ---- tokens ---- */
+/* ---- tokens */
 
 /* OpenID Connect Core 3.1.3.6: the left half of the hash. */
 static struct rk_str half_hash(struct rk_arena *mem, struct rk_str token)

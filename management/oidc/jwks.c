@@ -16,7 +16,7 @@
 #define FETCH_TIMEOUT_MS 10000
 #define FETCH_MAX        ((size_t)256 << 10) /* bytes of a key set or discovery document */
 
-/* ---- text ---- */
+/* ---- text */
 
 static struct rk_str text_of(const json_t *obj, const char *name)
 {
@@ -120,7 +120,7 @@ bool jwks_set_find(const struct jwks_set *s, struct rk_str kid, enum jwk_alg alg
     return out->n > 0;
 }
 
-/* ---- an external issuer ---- */
+/* ---- an external issuer */
 
 struct jwks_remote {
     struct jwks_source source;

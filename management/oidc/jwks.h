@@ -34,7 +34,7 @@ struct jwks_source {
                          struct jwks_found *out, struct rk_err *err);
 };
 
-/* ---- key sets as text ---- */
+/* ---- key sets as text */
 
 #define JWKS_KEYS_MAX 64  /* issuers have a handful */
 #define JWKS_KID_MAX  256 /* bytes */
@@ -61,7 +61,7 @@ void jwks_set_done(struct jwks_set *s);
 bool jwks_set_find(const struct jwks_set *s, struct rk_str kid, enum jwk_alg alg,
                    struct jwks_found *out);
 
-/* ---- the keys of an external issuer ---- */
+/* ---- the keys of an external issuer */
 
 #define JWKS_REFRESH_MIN_MS 30000       /* an unknown key id makes us ask this often at most */
 #define JWKS_WAIT_S         2           /* for the issuer's answer; it goes on without us */

@@ -143,7 +143,7 @@ enum rk_code account_create(struct mgmt *m, struct rk_arena *mem, const struct a
     return rc;
 }
 
-/* ---- the end ---- */
+/* ---- the end */
 
 static enum rk_code farewell_tx(struct tx *tx, void *arg, struct rk_err *err)
 {

@@ -23,7 +23,7 @@ struct save {
     const void *out;
 };
 
-/* ---- nameserver groups ---- */
+/* ---- nameserver groups */
 
 static enum rk_code read_server(const struct nameserver_input *in, struct nameserver *out,
                                 struct rk_err *err)
@@ -180,7 +180,7 @@ enum rk_code ns_group_delete(struct op *op, struct rk_str id, struct rk_err *err
     return rc ? rc : op_mutate(op, ns_group_delete_tx, &s, err);
 }
 
-/* ---- settings ---- */
+/* ---- settings */
 
 static enum rk_code disabled_events(struct tx *tx, struct rk_arena *mem, const struct str_list *in,
                                     const struct str_list *not_in, int activity, struct rk_err *err)
@@ -228,7 +228,7 @@ enum rk_code dns_settings_update(struct op *op, const struct str_list *disabled_
     return rc ? rc : op_mutate(op, dns_settings_tx, &s, err);
 }
 
-/* ---- zones ---- */
+/* ---- zones */
 
 static enum rk_code no_zone(struct rk_str id, struct rk_err *err)
 {
@@ -358,7 +358,7 @@ enum rk_code zone_delete(struct op *op, struct rk_str id, struct rk_err *err)
     return rc ? rc : op_mutate(op, zone_delete_tx, &s, err);
 }
 
-/* ---- records ---- */
+/* ---- records */
 
 static enum rk_code check_record(const struct record_input *in, enum record_type *type,
                                  struct rk_err *err)

@@ -179,7 +179,7 @@ enum rk_code group_update(struct op *op, struct rk_str id, const struct group_in
     return rc ? rc : op_mutate(op, update_tx, &s, err);
 }
 
-/* ---- what refers to a group ---- */
+/* ---- what refers to a group */
 
 static bool link_route(const struct snapshot *s, struct rk_str id, struct rk_str *name)
 {
@@ -309,7 +309,7 @@ bool group_link(const struct snapshot *s, const struct group *g, const char **ki
     return str_list_has(&snap_settings(s)->integrated_validator_groups, g->id);
 }
 
-/* ---- delete ---- */
+/* ---- delete */
 
 /* The settings must not name a group that is gone, or IPv6 would hang on nothing. */
 static enum rk_code forget_in_settings(struct tx *tx, struct rk_arena *mem, struct rk_str id,

@@ -57,7 +57,7 @@ static struct rk_str new_token(struct rk_arena *mem, struct rk_str *hash)
     return rk_str_of(token, TOKEN_LEN);
 }
 
-/* ---- by admins ---- */
+/* ---- by admins */
 
 static enum rk_code create_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
@@ -172,7 +172,7 @@ enum rk_code invite_delete(struct op *op, struct rk_str id, struct rk_err *err)
     return rc ? rc : op_mutate(op, delete_tx, &s, err);
 }
 
-/* ---- by whom is invited ---- */
+/* ---- by whom is invited */
 
 /* The invite of a token, with a reference to the snapshot that lends it. */
 static enum rk_code find(struct mgmt *m, struct db *db, struct rk_arena *mem, struct rk_str token,

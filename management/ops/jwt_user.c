@@ -79,7 +79,7 @@ bool jwt_domain_ok(struct rk_str s)
     return labels >= 2 && last >= 2;
 }
 
-/* ---- what the token means here ----------------------------------------------------------- */
+/* ---- what the token means here */
 
 struct wish { /* claims after the single-account rule */
     const struct jwt_claims *claims;
@@ -126,7 +126,7 @@ static enum rk_code wish_of(struct jwt_users *j, struct db *db, const struct jwt
     return RK_OK;
 }
 
-/* ---- new users --------------------------------------------------------------------------- */
+/* ---- new users */
 
 static enum rk_code id_query(struct db *db, struct rk_arena *mem, const char *sql,
                              const struct db_val *args, size_t n, struct rk_str *out,
@@ -215,7 +215,7 @@ static enum rk_code user_new(struct jwt_users *j, struct db *db, struct rk_arena
     return rc;
 }
 
-/* ---- groups of the token ----------------------------------------------------------------- */
+/* ---- groups of the token */
 
 static bool has_group_rules(const struct settings *s, const struct jwt_claims *c)
 {
@@ -372,7 +372,7 @@ static enum rk_code groups_sync(struct tx *tx, struct user *u, const struct jwt_
     return user_move_peers(tx, tx->mem, u->id, &join, &leave, err);
 }
 
-/* ---- keeping in step --------------------------------------------------------------------- */
+/* ---- keeping in step */
 
 /* A time that we guess counts once an hour: it moves with each refresh, and each move is a write.
  */
@@ -503,7 +503,7 @@ static void in_step(struct jwt_users *j, struct rk_arena *mem, const struct wish
     *snap = now;
 }
 
-/* ---- entry ------------------------------------------------------------------------------- */
+/* ---- entry */
 
 enum rk_code jwt_user_find(struct jwt_users *j, struct db *db, struct rk_arena *mem,
                            const struct jwt_claims *claims, struct jwt_user_found *out,

@@ -32,7 +32,7 @@ static enum rk_code no_router(struct rk_str id, struct rk_err *err)
     return rk_fail(err, RK_NOT_FOUND, "network router: %.*s not found", RK_STR_ARG(id));
 }
 
-/* ---- events ---- */
+/* ---- events */
 
 static enum rk_code resource_event(struct tx *tx, struct rk_arena *mem, const struct network *n,
                                    const struct resource *r, int activity, struct rk_err *err)
@@ -62,7 +62,7 @@ static enum rk_code router_event(struct tx *tx, struct rk_arena *mem, const stru
                     err);
 }
 
-/* ---- groups that hold a resource ---- */
+/* ---- groups that hold a resource */
 
 static size_t place_of(const struct group *g, struct rk_str resource_id)
 {
@@ -117,7 +117,7 @@ static enum rk_code set_groups(struct tx *tx, struct rk_arena *mem, const struct
     return rc;
 }
 
-/* ---- networks ---- */
+/* ---- networks */
 
 static enum rk_code network_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
@@ -204,7 +204,7 @@ enum rk_code network_delete(struct op *op, struct rk_str id, struct rk_err *err)
     return rc ? rc : op_mutate(op, network_delete_tx, &s, err);
 }
 
-/* ---- resources ---- */
+/* ---- resources */
 
 /* A prefix, an address or a domain, tried in this order. */
 static enum rk_code read_address(struct rk_arena *mem, struct rk_str text, struct resource *r,
@@ -344,7 +344,7 @@ enum rk_code resource_delete(struct op *op, struct rk_str network_id, struct rk_
     return rc ? rc : op_mutate(op, resource_delete_tx, &s, err);
 }
 
-/* ---- routers ---- */
+/* ---- routers */
 
 static enum rk_code find_router(struct tx *tx, const struct save *s, const struct network **n,
                                 const struct router **r, struct rk_err *err)

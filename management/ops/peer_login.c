@@ -39,7 +39,7 @@ enum rk_code peer_login_result(struct mgmt *m, struct rk_str account_id, struct 
     return RK_OK;
 }
 
-/* ---- a peer that is known ---------------------------------------------------------------- */
+/* ---- a peer that is known */
 
 static enum rk_code check_user(const struct peer *p, const struct user *owner,
                                struct rk_str user_id, struct rk_err *err)
@@ -155,7 +155,7 @@ static enum rk_code login_known(struct mgmt *m, const struct snapshot *snap,
     return rc;
 }
 
-/* ---- entry ------------------------------------------------------------------------------- */
+/* ---- entry */
 
 /* Answer a known key, or prepare the enrolment of an unknown one (*enrol true). */
 static enum rk_code start(struct mgmt *m, struct db *db, struct peer_login_job *j, bool *enrol,
@@ -226,7 +226,7 @@ bool peer_login_begin(struct mgmt *m, struct db *db, struct peer_login_job *j)
     return mgmt_submit(m, &j->mut, &j->err) == RK_OK;
 }
 
-/* ---- session extension ------------------------------------------------------------------- */
+/* ---- session extension */
 
 struct extend {
     struct rk_str peer_key, user_id;

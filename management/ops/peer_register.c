@@ -24,7 +24,7 @@ static const char SQL_PEER[] = "SELECT 1 FROM peer WHERE wg_key = $1";
 static const char KEY_INVALID[] = "couldn't add peer: setup key is invalid";
 static const char NO_LABELS[] = "couldn't add peer: setup key doesn't allow extra DNS labels";
 
-/* ---- addresses and labels ---------------------------------------------------------------- */
+/* ---- addresses and labels */
 
 /* A random free address: from a random start to the next one that nobody has. */
 static enum rk_code pick_ip4(struct tx *tx, const struct rk_prefix *net, struct rk_ip *out,
@@ -82,7 +82,7 @@ static enum rk_code check_labels(const struct str_list *l, struct rk_err *err)
     return RK_OK;
 }
 
-/* ---- the mutation ------------------------------------------------------------------------ */
+/* ---- the mutation */
 
 /* What the credential brings. */
 struct grant {
@@ -256,7 +256,7 @@ static enum rk_code enrol_tx(struct tx *tx, void *arg, struct rk_err *err)
     return rc ? rc : enrol_event(tx, &g, &p, err);
 }
 
-/* ---- before it --------------------------------------------------------------------------- */
+/* ---- before it */
 
 static bool text_take(struct db_rows *rows, int col, char *buf, size_t size, struct rk_str *out)
 {

@@ -32,8 +32,7 @@ bool peer_meta_is_empty(const struct peer_meta *m)
            !m->n_files;
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------
- */
+/* ---- comparing */
 
 static bool address_eq(const void *a, const void *b)
 {
@@ -116,8 +115,7 @@ bool peer_merge_report(const struct peer *p, const struct peer_report *r, struct
     return changed || places_wants(r->places, &out->location);
 }
 
-/* ---- storing
- * -------------------------------------------------------------------------------------- */
+/* ---- storing */
 
 struct sync_tx {
     const struct peer_report *r;

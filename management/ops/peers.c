@@ -40,7 +40,7 @@ struct rk_str peer_event_meta(struct rk_arena *mem, const struct snapshot *s, co
     return op_meta(mem, kv, n);
 }
 
-/* ---- reading ---- */
+/* ---- reading */
 
 enum rk_code peer_scope_of(const struct op *op, enum peer_scope *out, struct rk_err *err)
 {
@@ -96,7 +96,7 @@ enum rk_code peer_get(const struct op *op, struct rk_str id, const struct peer *
     return RK_OK;
 }
 
-/* ---- update ---- */
+/* ---- update */
 
 static enum rk_code set_ip(struct tx *tx, struct peer *p, struct rk_str text, struct rk_err *err)
 {
@@ -275,7 +275,7 @@ enum rk_code peer_update(struct op *op, struct rk_str id, const struct peer_upda
     return rc ? rc : op_mutate(op, update_tx, &s, err);
 }
 
-/* ---- delete, expire ---- */
+/* ---- delete, expire */
 
 enum rk_code peer_check_unused(const struct snapshot *s, const struct peer *p, bool for_cleanup,
                                struct rk_err *err)

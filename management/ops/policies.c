@@ -16,7 +16,7 @@ struct save {
     const struct policy *out;
 };
 
-/* ---- form of the input ---- */
+/* ---- form of the input */
 
 static enum rk_code check_side(const struct rule_side *s, const char *what, struct rk_err *err)
 {
@@ -97,7 +97,7 @@ static enum rk_code check_input(const struct policy_input *in, struct rk_err *er
     return rc;
 }
 
-/* ---- comparison ---- */
+/* ---- comparison */
 
 static bool same_set(const struct str_list *a, const struct str_list *b)
 {
@@ -178,7 +178,7 @@ bool policy_same(const struct policy *a, const struct policy *b)
     return true;
 }
 
-/* ---- building ---- */
+/* ---- building */
 
 /* The ids that exist, in order, each once. */
 static struct str_list known(struct tx *tx, struct rk_arena *mem, enum entity_kind kind,

@@ -18,7 +18,7 @@ struct save {
     const struct route *out;
 };
 
-/* ---- form ---- */
+/* ---- form */
 
 static size_t characters(struct rk_str s)
 {
@@ -68,7 +68,7 @@ static enum rk_code read_target(struct rk_arena *mem, const struct route_input *
     return RK_OK;
 }
 
-/* ---- references ---- */
+/* ---- references */
 
 static enum rk_code check_groups(struct tx *tx, const struct str_list *ids, struct rk_err *err)
 {
@@ -172,7 +172,7 @@ static enum rk_code check_references(struct tx *tx, struct rk_arena *mem, const 
     return rc;
 }
 
-/* ---- writing ---- */
+/* ---- writing */
 
 static struct rk_str route_meta(struct rk_arena *mem, const struct route *r)
 {

@@ -25,7 +25,7 @@ struct save {
     struct settings *now;
 };
 
-/* ---- checks ---- */
+/* ---- checks */
 
 static enum rk_code check_range(const struct op *op, struct rk_str text, uint8_t family,
                                 struct rk_prefix *out, struct rk_err *err)
@@ -123,7 +123,7 @@ static enum rk_code check_values(const struct op *op, const struct settings *s, 
     return RK_OK;
 }
 
-/* ---- events ---- */
+/* ---- events */
 
 static enum rk_code event(struct tx *tx, int activity, struct rk_str meta, struct rk_err *err)
 {
@@ -193,7 +193,7 @@ static enum rk_code value_events(struct tx *tx, struct rk_arena *mem, const stru
     return rc;
 }
 
-/* ---- consequences ---- */
+/* ---- consequences */
 
 static bool prefix_eq(const struct rk_prefix *a, const struct rk_prefix *b)
 {

@@ -59,7 +59,7 @@ enum rk_code user_groups_check(struct tx *tx, struct rk_str who, const struct st
     return RK_OK;
 }
 
-/* ---- create ---- */
+/* ---- create */
 
 static enum rk_code create_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
@@ -170,7 +170,7 @@ enum rk_code user_create(struct op *op, const struct user_new *in, bool local,
     return rc;
 }
 
-/* ---- update ---- */
+/* ---- update */
 
 static enum rk_code check_role_change(const struct user *by, const struct user *old,
                                       const struct user_update *in, enum user_role role,
@@ -384,7 +384,7 @@ enum rk_code user_update(struct op *op, struct rk_str id, const struct user_upda
     return rc ? rc : op_mutate(op, update_tx, &s, err);
 }
 
-/* ---- delete, approve, reject ---- */
+/* ---- delete, approve, reject */
 
 /* The audit log goes on showing who it was. */
 static enum rk_code keep_name(struct tx *tx, struct rk_arena *mem, const struct user *u,
@@ -538,7 +538,7 @@ enum rk_code user_reject(struct op *op, struct rk_str id, struct rk_err *err)
     return rc ? rc : op_mutate(op, reject_tx, &s, err);
 }
 
-/* ---- password ---- */
+/* ---- password */
 
 struct password {
     struct rk_arena *mem;

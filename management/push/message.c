@@ -26,7 +26,7 @@ enum {
 /* Room in front of the map for its tag and length, which are known only afterwards. */
 #define MAP_HEAD 16
 
-/* ---- small parts --------------------------------------------------------------------------- */
+/* ---- small parts */
 
 void message_put_checks(struct rk_buf *b, unsigned field, const struct snapshot *s, uint32_t index,
                         struct rk_arena *mem)
@@ -73,7 +73,7 @@ static bool checks_in_config(const struct peer *p)
     return version_between(p->meta.version, RK_STR("0.28.0"), RK_STR("0.72.3"));
 }
 
-/* ---- the map and its copies ----------------------------------------------------------------- */
+/* ---- the map and its copies */
 
 /* Next field of a message that we encoded ourselves. */
 static bool next_field(struct rk_rd *rd, uint64_t *tag, struct rk_str *whole, struct rk_str *value)

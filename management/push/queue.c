@@ -179,7 +179,7 @@ void hub_mark(struct hub_stream *s, unsigned want, enum hub_need need, int64_t n
     hub_schedule(s, now_ms);
 }
 
-/* ---- bytes on their way ---------------------------------------------------------------------- */
+/* ---- bytes on their way */
 
 void hub_way_add(struct hub_stream *s, size_t bytes, int64_t now_ms)
 {
@@ -219,8 +219,7 @@ static void check_slow(struct hub *h, int64_t now_ms)
     }
 }
 
-/* ---- time -------------------------------------------------------------------------------------
- */
+/* ---- time */
 
 /* All streams have the same period, so the list is in order of time by itself. */
 void hub_refresh_add(struct hub_stream *s, int64_t now_ms)
@@ -313,8 +312,7 @@ static void tick_on_loop(struct rk_task *t)
         rk_timer_start(h->loop, &h->timer, rk_max_i64(at - rk_mono_ms(), 0), fire, h);
 }
 
-/* ---- the builders' end --------------------------------------------------------------------------
- */
+/* ---- the builders' end */
 
 /* Taking clears what is wanted: a change that comes while the map is being built marks the stream
  * anew, so the newest state is always built at last and never twice at once (`building`). Nothing

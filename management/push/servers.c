@@ -186,7 +186,7 @@ void servers_free(struct servers *s)
     free(s);
 }
 
-/* ---- encoding ------------------------------------------------------------------------------ */
+/* ---- encoding */
 
 static void put_host(struct rk_buf *b, unsigned field, struct rk_str uri, enum protocol protocol)
 {

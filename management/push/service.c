@@ -22,8 +22,7 @@
 #define SLOW_BYTES    ((size_t)128 << 20)
 #define SLOW_AFTER_MS 3000
 
-/* ---- accounts (locked) ------------------------------------------------------------------------
- */
+/* ---- accounts (locked) */
 
 static struct hub_account *account_get(struct hub *h, struct rk_str id)
 {
@@ -91,8 +90,7 @@ static void index_follow(struct hub_account *a, const struct snapshot *now)
     a->epoch = snap_epoch(now);
 }
 
-/* ---- streams -----------------------------------------------------------------------------------
- */
+/* ---- streams */
 
 /* The stream is no longer the one of its peer; the account may be gone afterwards. */
 static void stream_leave(struct hub_stream *s, bool keep_account)
@@ -226,8 +224,7 @@ void hub_stats(struct hub *h, struct hub_stats *out)
     hub_unlock(h);
 }
 
-/* ---- the engine's side --------------------------------------------------------------------------
- */
+/* ---- the engine's side */
 
 /* Does the change take something away from somebody? */
 static bool tightens(const struct change *c)
@@ -333,8 +330,7 @@ static void hub_changed(struct mgmt_observer *o, const struct snapshot *old,
     bits_done(&affected);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life */
 
 static void make_metrics(struct hub *h, struct rk_metrics *m)
 {

@@ -6,7 +6,7 @@
 
 #include "management/rest/handlers.h"
 
-/* ---- nameserver groups ---- */
+/* ---- nameserver groups */
 
 static void put_ns(struct rk_buf *b, const struct ns_group *g)
 {
@@ -150,7 +150,7 @@ enum rk_code rest_ns_groups_delete(struct http_req *req, struct http_resp *resp,
     return rc ? rc : answer_empty(resp);
 }
 
-/* ---- settings ---- */
+/* ---- settings */
 
 static enum rk_code answer_settings(struct http_resp *resp, const struct str_list *disabled)
 {
@@ -190,7 +190,7 @@ enum rk_code rest_dns_settings_update(struct http_req *req, struct http_resp *re
     return rc ? rc : answer_settings(resp, &in.disabled_management_groups);
 }
 
-/* ---- zones ---- */
+/* ---- zones */
 
 static void put_record(struct rk_buf *b, const struct record *r)
 {
@@ -315,7 +315,7 @@ enum rk_code rest_zones_delete(struct http_req *req, struct http_resp *resp, str
     return rc ? rc : answer_empty(resp);
 }
 
-/* ---- records ---- */
+/* ---- records */
 
 enum rk_code rest_records_list(struct http_req *req, struct http_resp *resp, struct db *db,
                                struct rk_err *err)

@@ -43,7 +43,7 @@ struct list { /* one answer in the making */
     struct rk_map joins;  /* "target initiator" of joins that were shown */
 };
 
-/* ---- people ---- */
+/* ---- people */
 
 static struct rk_str unseal(struct list *l, const char *column, struct rk_str id,
                             struct rk_str sealed)
@@ -115,7 +115,7 @@ static enum rk_code person_of(struct list *l, struct rk_str id, const struct per
     return rc;
 }
 
-/* ---- meta ---- */
+/* ---- meta */
 
 static struct rk_str spaced(struct rk_arena *mem, const struct str_list *items)
 {
@@ -146,8 +146,7 @@ static void put_value(struct list *l, struct rk_buf *b, const json_t *v)
         json_put_str(b, op_bool(json_is_true(v)));
         break;
     case JSON_ARRAY:
-        json_array_foreach(v, i, item)
-        {
+        json_array_foreach (v, i, item) {
             items.v = rk_arena_grow(l->req->mem, items.v, items.n, &cap, sizeof *items.v);
             items.v[items.n++] = rk_str_z(json_string_value(item));
         }
@@ -170,8 +169,7 @@ static void put_meta(struct list *l, struct rk_buf *b, struct rk_str text,
     json_t *v;
 
     json_put_key_obj(b, "meta");
-    json_object_foreach(meta, key, v)
-    {
+    json_object_foreach (meta, key, v) {
         json_put_key_any(b, rk_str_z(key));
         put_value(l, b, v);
     }
@@ -185,7 +183,7 @@ static void put_meta(struct list *l, struct rk_buf *b, struct rk_str text,
     json_decref(meta);
 }
 
-/* ---- the list ---- */
+/* ---- the list */
 
 /* Of equal joins one is shown. */
 static bool seen_join(struct list *l, int64_t activity, struct rk_str target,

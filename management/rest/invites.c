@@ -117,7 +117,7 @@ enum rk_code rest_invites_delete(struct http_req *req, struct http_resp *resp, s
     return rc ? rc : answer_empty(resp);
 }
 
-/* ---- public ---- */
+/* ---- public */
 
 static enum rk_code too_many(struct rk_err *err)
 {

@@ -201,7 +201,7 @@ enum rk_code rest_networks_delete(struct http_req *req, struct http_resp *resp, 
     return rc ? rc : answer_empty(resp);
 }
 
-/* ---- resources ---- */
+/* ---- resources */
 
 static void put_resource(struct http_req *req, struct rk_buf *b, const void *row)
 {
@@ -323,7 +323,7 @@ enum rk_code rest_resources_delete(struct http_req *req, struct http_resp *resp,
     return rc ? rc : answer_empty(resp);
 }
 
-/* ---- routers ---- */
+/* ---- routers */
 
 static void put_router(struct http_req *req, struct rk_buf *b, const void *row)
 {

@@ -42,8 +42,7 @@ struct jobs {
     struct rk_log *log;
 };
 
-/* ---- finishing a job in the store -------------------------------------------------------------
- */
+/* ---- finishing a job in the store */
 
 struct finishing {
     struct mgmt_mutation mut;
@@ -103,8 +102,7 @@ static void finish_job(struct jobs *j, const struct pending *p, const struct job
         finish_done(&f->mut);
 }
 
-/* ---- the table of pending jobs (locked) ---------------------------------------------------------
- */
+/* ---- the table of pending jobs (locked) */
 
 static struct rk_str put_text(char **at, struct rk_str s)
 {
@@ -174,8 +172,7 @@ enum rk_code jobs_load(struct jobs *j, struct db *db, struct rk_err *err)
     return rc ? rc : db_end(rows, err);
 }
 
-/* ---- giving a job to a stream -------------------------------------------------------------------
- */
+/* ---- giving a job to a stream */
 
 struct sending {
     struct rk_task task;
@@ -281,8 +278,7 @@ bool jobs_can_reach(struct jobs *j, struct rk_str peer_id)
     return yes;
 }
 
-/* ---- streams
- * -------------------------------------------------------------------------------------- */
+/* ---- streams */
 
 static void end_on_loop(struct rk_task *t)
 {
@@ -357,8 +353,7 @@ void job_stream_close(struct job_stream *s)
     unref(s);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------- */
+/* ---- life */
 
 struct jobs *jobs_new(struct mgmt *m, struct envelope *envelope, struct rk_log *log)
 {

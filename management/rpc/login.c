@@ -16,8 +16,7 @@
 /* Fields of LoginResponse. */
 enum { F_CONFIG = 1, F_PEER_CONFIG = 2, F_CHECKS = 3, F_SESSION = 4 };
 
-/* ---- JWT
- * ------------------------------------------------------------------------------------------- */
+/* ---- JWT */
 
 /* What agents expect: 3 not valid, 13 no account, 16 used or expired, 7 not allowed. */
 static enum rk_code token_fail(struct rpc_job *j, enum auth_fault f, const struct rk_err *why)
@@ -62,8 +61,7 @@ static enum rk_code user_of_token(struct rpc_job *j, struct db *db, struct rk_st
     return RK_OK;
 }
 
-/* ---- Login
- * ------------------------------------------------------------------------------------------ */
+/* ---- Login */
 
 struct login {
     struct rpc_job job;
@@ -182,8 +180,7 @@ void rpc_login(struct grpc_call *c, struct rk_str body)
     rpc_job_submit(&l->job, c);
 }
 
-/* ---- ExtendAuthSession
- * --------------------------------------------------------------------------------- */
+/* ---- ExtendAuthSession */
 
 struct extend {
     struct rpc_job job;
@@ -233,9 +230,7 @@ void rpc_extend(struct grpc_call *c, struct rk_str body)
     rpc_job_submit(&x->job, c);
 }
 
-/* ---- Logout
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Logout */
 
 static void logout_run(struct rpc_job *j, struct db *db)
 {

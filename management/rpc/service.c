@@ -12,7 +12,7 @@
 
 #define METHOD(name) "/management.ManagementService/" name
 
-/* ---- calls without anything behind them -------------------------------------------------- */
+/* ---- calls without anything behind them */
 
 static void server_key(struct grpc_call *c, struct rk_str body)
 {
@@ -57,7 +57,7 @@ static const struct grpc_method METHODS[] = {
     {.path = METHOD("StopExpose"), .kind = GRPC_UNARY, .message = expose},
 };
 
-/* ---- life -------------------------------------------------------------------------------- */
+/* ---- life */
 
 static void make_metrics(struct rpc *r)
 {

@@ -64,8 +64,7 @@ static void refuse(struct grpc_call *c, struct rk_err *err)
         rpc_fail(c, err);
 }
 
-/* ---- attaching
- * ------------------------------------------------------------------------------------ */
+/* ---- attaching */
 
 static void attach(struct grpc_call *c, const struct sync_start *st, const struct snapshot *snap,
                    uint32_t index)
@@ -142,7 +141,7 @@ static enum next try_now(struct grpc_call *c, struct sync_start *st, bool stored
     return next;
 }
 
-/* ---- Sync ------------------------------------------------------------------------------------ */
+/* ---- Sync */
 
 static void start_free(struct sync_start *st)
 {
@@ -264,8 +263,7 @@ void rpc_sync_ended(struct grpc_call *c, enum rk_code why)
     free(sc);
 }
 
-/* ---- where the hub sends
- * ------------------------------------------------------------------------------ */
+/* ---- where the hub sends */
 
 static void sink_send(void *call, struct rk_bytes *taken)
 {
@@ -287,8 +285,7 @@ struct rk_bytes *rpc_seal(void *envelope, const struct box_shared *shared, struc
     return envelope_seal(envelope, shared, plain);
 }
 
-/* ---- SyncMeta
- * -------------------------------------------------------------------------------------------- */
+/* ---- SyncMeta */
 
 struct sync_meta {
     struct rpc_job job;

@@ -17,7 +17,7 @@
 
 struct vault;
 
-/* ---- JSON -------------------------------------------------------------------------------- */
+/* ---- JSON */
 
 /* How C_SEALED fields are written. */
 struct seal {

@@ -11,7 +11,7 @@ struct rk_str codec_seal_context(struct rk_arena *mem, const char *table, const 
     return rk_arena_printf(mem, "%s.%s/%.*s", table, column, RK_STR_ARG(id));
 }
 
-/* ---- writing ----------------------------------------------------------------------------- */
+/* ---- writing */
 
 static void write_sealed(struct rk_buf *b, struct rk_str plain, const struct col *c,
                          struct seal *seal)
@@ -138,7 +138,7 @@ void codec_json_cols(struct rk_buf *b, const void *base, const struct col *cols,
     }
 }
 
-/* ---- reading ----------------------------------------------------------------------------- */
+/* ---- reading */
 
 static void read_strs(struct json_pull *r, struct str_list *out)
 {

@@ -23,7 +23,7 @@ struct load {
     struct rk_map owners; /* "kind/id" -> struct owner */
 };
 
-/* ---- one field --------------------------------------------------------------------------- */
+/* ---- one field */
 
 static enum rk_code read_json(struct load *l, struct db_rows *rows, int i, void *base,
                               const struct col *c, struct rk_err *err)
@@ -177,7 +177,7 @@ static enum rk_code read_cols(struct load *l, struct db_rows *rows, int *i, cons
     return RK_OK;
 }
 
-/* ---- owners of lists --------------------------------------------------------------------- */
+/* ---- owners of lists */
 
 static struct rk_str owner_key(struct rk_arena *mem, struct rk_str kind, struct rk_str id)
 {
@@ -212,7 +212,7 @@ static struct owner *owner_find(struct load *l, struct rk_str kind, struct rk_st
     return rk_map_get(&l->owners, rk_str_of(key, (size_t)n));
 }
 
-/* ---- tables ------------------------------------------------------------------------------ */
+/* ---- tables */
 
 static enum rk_code row_read(struct load *l, const struct codec *c, struct db_rows *rows,
                              char *base, struct rk_err *err)
@@ -334,7 +334,7 @@ static enum rk_code kind_load(struct load *l, const struct codec *c, char **item
     return rc;
 }
 
-/* ---- lists of groups --------------------------------------------------------------------- */
+/* ---- lists of groups */
 
 static const char SQL_REFS[] = "SELECT owner_kind, owner_id, role, group_id FROM group_ref "
                                "WHERE account_id = $1 ORDER BY owner_kind, owner_id, role, ord";
@@ -400,7 +400,7 @@ static enum rk_code refs_load_one(struct load *l, struct rk_str kind, struct rk_
     return rc ? rc : refs_read(l, rows, err);
 }
 
-/* ---- public ------------------------------------------------------------------------------ */
+/* ---- public */
 
 static const char SQL_MEMBERS[] =
     "SELECT group_id, peer_id FROM grp_peer WHERE account_id = $1 ORDER BY group_id, peer_id";

@@ -16,7 +16,7 @@
 static struct codec_sql TEXTS[ENT_COUNT];
 static pthread_once_t texts_once = PTHREAD_ONCE_INIT;
 
-/* ---- making the texts -------------------------------------------------------------------- */
+/* ---- making the texts */
 
 static const char *text_keep(struct rk_buf *b)
 {
@@ -167,7 +167,7 @@ const struct codec_sql *codec_sql_of(enum entity_kind k)
     return &TEXTS[k];
 }
 
-/* ---- values ------------------------------------------------------------------------------ */
+/* ---- values */
 
 struct rk_str codec_entity_id(const struct codec *c, struct rk_str account_id, const void *entity)
 {
@@ -297,7 +297,7 @@ static enum rk_code args_of(struct store *s, const char *table, struct rk_str id
     return RK_OK;
 }
 
-/* ---- lists of groups and child rows ------------------------------------------------------ */
+/* ---- lists of groups and child rows */
 
 static const char SQL_REF_ADD[] = "INSERT INTO group_ref (owner_kind, owner_id, role, ord, "
                                   "group_id, account_id) VALUES ($1, $2, $3, $4, $5, $6)";
@@ -487,7 +487,7 @@ static enum rk_code hangers_write(struct store *s, const struct codec *c, struct
     return RK_OK;
 }
 
-/* ---- entities ---------------------------------------------------------------------------- */
+/* ---- entities */
 
 enum rk_code store_insert(struct store *s, struct rk_str account_id, enum entity_kind kind,
                           const void *entity, bool *taken, struct rk_err *err)
@@ -597,7 +597,7 @@ enum rk_code store_member_del(struct store *s, struct rk_str group_id, struct rk
     return db_exec(s->db, err, NULL, SQL_MEMBER_DEL, DB_ARGS(db_text(group_id), db_text(peer_id)));
 }
 
-/* ---- JSON of whole entities -------------------------------------------------------------- */
+/* ---- JSON of whole entities */
 
 enum rk_code store_json(struct store *s, enum entity_kind kind, const void *entity,
                         struct rk_str *out, struct rk_err *err)

@@ -54,7 +54,7 @@ bool db_is_broken(const struct db *db)
     return db->broken;
 }
 
-/* ---- statements -------------------------------------------------------------------------- */
+/* ---- statements */
 
 static enum rk_code stmt_find(struct db *db, const char *sql, struct db_stmt **out,
                               struct rk_err *err)
@@ -293,7 +293,7 @@ enum rk_code db_script(struct db *db, const char *sql, struct rk_err *err)
     return rc ? rc : db->ops->script(db, sql, err);
 }
 
-/* ---- transactions ------------------------------------------------------------------------ */
+/* ---- transactions */
 
 static const char SQL_BEGIN_SQLITE[] = "BEGIN IMMEDIATE";
 static const char SQL_BEGIN_PG[] = "BEGIN";
@@ -421,7 +421,7 @@ enum rk_code db_tx(struct db *db, db_tx_fn *fn, void *arg, struct rk_err *err)
     return rc;
 }
 
-/* ---- notifications ----------------------------------------------------------------------- */
+/* ---- notifications */
 
 static const char SQL_NOTIFY[] = "SELECT pg_notify($1, $2)";
 

@@ -125,7 +125,7 @@ enum rk_code db_url_check(const char *url, struct rk_err *err) RK_MUST;
 enum rk_code db_url_make(struct rk_arena *mem, struct rk_str engine, struct rk_str dsn,
                          struct rk_str path, const char **out, struct rk_err *err) RK_MUST;
 
-/* ---- statements -------------------------------------------------------------------------- */
+/* ---- statements */
 
 /** Run a statement that returns rows. `sql` must outlive the connection (a static text): it is
  *  prepared once per connection and found again by its address. *rows is owned: db_rows_free, or
@@ -178,7 +178,7 @@ enum rk_code db_get_i64(struct db *db, int64_t *out, struct rk_err *err, const c
 /** Several statements separated by ';' without arguments or results; not cached. For migrations. */
 enum rk_code db_script(struct db *db, const char *sql, struct rk_err *err) RK_MUST;
 
-/* ---- transactions ------------------------------------------------------------------------ */
+/* ---- transactions */
 
 typedef enum rk_code db_tx_fn(struct db *db, void *arg, struct rk_err *err);
 
@@ -204,7 +204,7 @@ bool db_should_retry(const struct db *db);
 /** The connection is unusable (server gone); db_begin and db_query try to reconnect once each. */
 bool db_is_broken(const struct db *db);
 
-/* ---- PostgreSQL notifications (no-ops that succeed on SQLite) ------------------------------ */
+/* ---- PostgreSQL notifications (no-ops that succeed on SQLite) */
 
 /** Subscribe to a channel on this connection; again after db_wait_notify has failed. */
 enum rk_code db_listen(struct db *db, const char *channel, struct rk_err *err) RK_MUST;

@@ -37,8 +37,7 @@ enum rk_code db_tables_foreign(const char *where, const struct db_tables *t, str
         netbird ? "; \"rookery admin import netbird\" takes its data over" : "");
 }
 
-/* ---- folders -----------------------------------------------------------------------------------
- */
+/* ---- folders */
 
 static bool is_there(struct rk_str folder, const char *name)
 {
@@ -74,8 +73,7 @@ enum rk_code db_origin_check_folder(struct rk_str folder, const char *url, struc
     return RK_OK;
 }
 
-/* ---- PostgreSQL --------------------------------------------------------------------------------
- */
+/* ---- PostgreSQL */
 
 static const char SQL_SCHEMA_OURS[] =
     "SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "

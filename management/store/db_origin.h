@@ -37,7 +37,7 @@ enum rk_code db_origin_of_schema(struct db *db, struct rk_err *err) RK_MUST;
 enum rk_code db_origin_check_folder(struct rk_str folder, const char *url,
                                     struct rk_err *err) RK_MUST;
 
-/* ---- for the engines ------------------------------------------------------------------------- */
+/* ---- for the engines */
 
 #define DB_ORIGIN_LEFT " and was left as it is: "
 

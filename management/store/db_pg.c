@@ -127,7 +127,7 @@ static bool is_ok(const PGresult *res)
     return t == PGRES_COMMAND_OK || t == PGRES_TUPLES_OK;
 }
 
-/* ---- statements -------------------------------------------------------------------------- */
+/* ---- statements */
 
 /* Results of what was sent, then back to one statement at a time. */
 static enum rk_code pg_sync(struct db *db, struct rk_err *err)
@@ -356,7 +356,7 @@ static enum rk_code pg_script(struct db *db, const char *sql, struct rk_err *err
     return rc;
 }
 
-/* ---- connection -------------------------------------------------------------------------- */
+/* ---- connection */
 
 static void notice_ignore(void *arg, const PGresult *res)
 {

@@ -92,7 +92,7 @@ static enum rk_code lite_fail(struct lite *l, int rc, const char *what, struct r
                    l->h ? sqlite3_errmsg(l->h) : sqlite3_errstr(rc));
 }
 
-/* ---- statements -------------------------------------------------------------------------- */
+/* ---- statements */
 
 static enum rk_code lite_prepare(struct db *db, const char *sql, struct db_stmt **out,
                                  struct rk_err *err)
@@ -240,7 +240,7 @@ static enum rk_code lite_script(struct db *db, const char *sql, struct rk_err *e
     return rc == SQLITE_OK ? RK_OK : lite_fail(l, rc, "script", err);
 }
 
-/* ---- connection -------------------------------------------------------------------------- */
+/* ---- connection */
 
 /* Serialises file_create. */
 static pthread_mutex_t creation = PTHREAD_MUTEX_INITIALIZER;

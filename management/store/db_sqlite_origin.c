@@ -9,8 +9,7 @@
 
 #include "lib/base/arena.h"
 #include "management/store/db_origin.h"
-/* ---- SQLite ------------------------------------------------------------------------------------
- */
+/* ---- SQLite */
 
 /* "file:/path?immutable=1" with what has a meaning in a URI escaped. Owned. */
 static char *immutable_uri(const char *path)

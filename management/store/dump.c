@@ -55,7 +55,7 @@ enum rk_code dump_tables(struct db *db, struct rk_arena *mem, struct str_list *o
     return dump_names(db, pg ? SQL_TABLES_PG : SQL_TABLES_LITE, mem, (struct rk_str){0}, out, err);
 }
 
-/* ---- lines --------------------------------------------------------------------------------- */
+/* ---- lines */
 
 void dump_sum_add(uint64_t sum[2], struct rk_str line)
 {
@@ -132,7 +132,7 @@ static void add_value(struct rk_buf *b, const struct db_val *v)
     }
 }
 
-/* ---- a table ------------------------------------------------------------------------------- */
+/* ---- a table */
 
 static const char *select_of(struct rk_arena *mem, struct rk_str table, const struct str_list *cols)
 {
@@ -189,7 +189,7 @@ static enum rk_code table_write(struct writer *w, struct db *db, struct rk_arena
     return rc;
 }
 
-/* ---- the whole ----------------------------------------------------------------------------- */
+/* ---- the whole */
 
 static void manifest_write(struct writer *w, const struct dump_info *i)
 {

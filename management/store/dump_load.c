@@ -47,7 +47,7 @@ static enum rk_code damaged(const struct reader *r, const char *what, struct rk_
     return rk_fail(err, RK_INVALID, "the backup is damaged: %s (line %zu)", what, r->number);
 }
 
-/* ---- checking ------------------------------------------------------------------------------ */
+/* ---- checking */
 
 static bool manifest_read(struct rk_str line, struct rk_arena *mem, struct dump_info *i)
 {
@@ -153,7 +153,7 @@ enum rk_code dump_check(FILE *in, struct rk_arena *mem, struct dump_info *out, s
     return rc;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------- */
+/* ---- rows */
 
 static bool unescape(struct rk_arena *mem, struct rk_str in, struct rk_str *out)
 {
@@ -279,7 +279,7 @@ static enum rk_code table_load(struct load *l, struct rk_err *err)
     return rc;
 }
 
-/* ---- order: what others refer to comes first ------------------------------------------------- */
+/* ---- order: what others refer to comes first */
 
 static const char SQL_REFS_LITE[] = "SELECT DISTINCT \"table\" FROM pragma_foreign_key_list($1)";
 static const char SQL_REFS_PG[] =
@@ -341,7 +341,7 @@ static enum rk_code in_order(struct db *db, struct rk_arena *mem,
     return rc;
 }
 
-/* ---- loading ------------------------------------------------------------------------------- */
+/* ---- loading */
 
 static enum rk_code pass_load(void *arg, const struct str_list *pass, struct rk_err *err)
 {
@@ -467,8 +467,7 @@ enum rk_code dump_clear(struct db *db, struct rk_err *err)
     return rc;
 }
 
-/* ---- secrets under a passphrase ---------------------------------------------------------------
- */
+/* ---- secrets under a passphrase */
 
 enum { SALT = crypto_pwhash_SALTBYTES, NONCE = crypto_secretbox_NONCEBYTES };
 

@@ -85,7 +85,7 @@ enum rk_code journal_append(struct db *db, struct journal_head *head, const stru
     return RK_OK;
 }
 
-/* ---- checking ---------------------------------------------------------------------------- */
+/* ---- checking */
 
 static bool hash_copy(struct rk_str from, uint8_t to[HASH_SHA256_SIZE])
 {
@@ -197,7 +197,7 @@ enum rk_code journal_verify_all(struct db *db, struct rk_arena *mem, struct rk_s
     return rc ? rc : db_end(rows, err);
 }
 
-/* ---- pruning ----------------------------------------------------------------------------- */
+/* ---- pruning */
 
 struct prune {
     struct rk_str account_id;

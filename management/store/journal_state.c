@@ -55,7 +55,7 @@ static void differs(struct cmp *c, int64_t seq, const char *what, struct rk_str 
                    RK_STR_ARG(id), what);
 }
 
-/* ---- what the journal says --------------------------------------------------------------- */
+/* ---- what the journal says */
 
 static struct last *last_of(struct cmp *c, struct rk_str key)
 {
@@ -98,7 +98,7 @@ static enum rk_code members_read(struct cmp *c, struct rk_err *err)
     return rc ? rc : db_end(rows, err);
 }
 
-/* ---- against the tables ------------------------------------------------------------------ */
+/* ---- against the tables */
 
 /* A copy of the entity with every journaled column written over it: columns that are younger than
  * the entry stay as they are, and are not compared by that. */

@@ -184,7 +184,7 @@ static void add_options(struct dsn *d, struct rk_str given)
     rk_buf_add(&d->settings, given);
 }
 
-/* ---- key = value ---- */
+/* ---- key = value */
 
 static bool is_blank(char c)
 {
@@ -272,7 +272,7 @@ static void read_keywords(struct dsn *d, struct rk_str in)
         add_quoted(&d->kept, RK_STR("options"), rk_buf_str(&d->settings));
 }
 
-/* ---- URI ---- */
+/* ---- URI */
 
 static int hex_of(char c)
 {

@@ -61,7 +61,7 @@ const char *probe_sqlite_path(const char *url)
     return strncmp(url, "//", 2) == 0 ? url + 2 : url;
 }
 
-/* ---- one look ---------------------------------------------------------------------------- */
+/* ---- one look */
 
 /* Room for what a write needs, asked from the file system itself: a quota or a file system that
  * became read-only shows only when something is written. */
@@ -175,7 +175,7 @@ static enum rk_code pg_look(struct probe *p, bool suspect, int64_t *size, struct
     return rc;
 }
 
-/* ---- what it means ----------------------------------------------------------------------- */
+/* ---- what it means */
 
 /* Under the lock. The log lines are the caller's, outside of it. */
 static bool turn(struct probe *p, const struct rk_err *err)

@@ -13,7 +13,7 @@
 static const struct command_row *const TABLES[] = {COMMAND_USERS, COMMAND_KEYS, COMMAND_PEERS,
                                                    COMMAND_STATE};
 
-/* ---- arguments ----------------------------------------------------------------------------- */
+/* ---- arguments */
 
 struct rk_str arg_text(const struct call *c, const char *name)
 {
@@ -96,7 +96,7 @@ json_t *j_time(int64_t unix_us)
     return unix_us ? j_text(rk_time_format_us(unix_us, text)) : json_null();
 }
 
-/* ---- running ------------------------------------------------------------------------------- */
+/* ---- running */
 
 static const struct command_row *find(const char *name)
 {

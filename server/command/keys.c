@@ -103,7 +103,7 @@ static enum rk_code key_delete(struct call *c, struct rk_err *err)
     return rc ? rc : setup_key_delete(&c->op, rk_arena_dup(c->mem, k->id), err);
 }
 
-/* ---- API tokens ------------------------------------------------------------------------------ */
+/* ---- API tokens */
 
 static json_t *pat_json(const struct pat *p)
 {

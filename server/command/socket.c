@@ -85,7 +85,7 @@ static json_t *receive_json(int fd)
     return j;
 }
 
-/* ---- the server's end ------------------------------------------------------------------------ */
+/* ---- the server's end */
 
 static bool allowed(int fd)
 {
@@ -186,8 +186,7 @@ void command_socket_close(struct command_socket *s)
     free(s);
 }
 
-/* ---- the command line's end --------------------------------------------------------------------
- */
+/* ---- the command line's end */
 
 enum rk_code command_ask(const char *path, const json_t *request, json_t **out, struct rk_err *err)
 {

@@ -197,8 +197,7 @@ static enum rk_code delete_user(struct call *c, struct rk_err *err)
     return rc ? rc : user_delete(&c->op, rk_arena_dup(c->mem, u->id), err);
 }
 
-/* ---- the second factor of everybody -----------------------------------------------------------
- */
+/* ---- the second factor of everybody */
 
 static enum rk_code mfa_tx(struct tx *tx, void *arg, struct rk_err *err)
 {

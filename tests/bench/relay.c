@@ -113,7 +113,7 @@ static double rss_bytes(pid_t pid)
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
-/* ---- servers ---- */
+/* ---- servers */
 
 static int listener(uint16_t *port)
 {
@@ -260,7 +260,7 @@ static void server_stop(struct server *s)
         ;
 }
 
-/* ---- peers ---- */
+/* ---- peers */
 
 static void read_until_head(int fd)
 {
@@ -408,7 +408,7 @@ static void fill_window(struct pair *p)
     }
 }
 
-/* ---- measuring ---- */
+/* ---- measuring */
 
 static void throughput(struct server *s, struct pair *pairs, size_t n_pairs, double seconds,
                        struct result *r)

@@ -44,7 +44,7 @@ static _Noreturn void die(const char *what)
     exit(1);
 }
 
-/* ---- one connection ---- */
+/* ---- one connection */
 
 static int dial(uint16_t port)
 {
@@ -89,7 +89,7 @@ static size_t ask(int fd, struct rk_str request, struct rk_buf *b)
     return body;
 }
 
-/* ---- load ---- */
+/* ---- load */
 
 struct load {
     uint16_t port;
@@ -179,7 +179,7 @@ static double measure(const struct options *o, const char *what, uint16_t port,
     return per_second;
 }
 
-/* ---- the bare library ---- */
+/* ---- the bare library */
 
 static enum MHD_Result say_hello(void *arg, struct MHD_Connection *c, const char *url,
                                  const char *method, const char *version, const char *data,
@@ -236,7 +236,7 @@ static pid_t start_hello(uint16_t *port)
     return pid;
 }
 
-/* ---- restd ---- */
+/* ---- restd */
 
 static void read_line(const struct server *s, char *line, size_t size)
 {

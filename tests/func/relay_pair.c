@@ -70,7 +70,7 @@ static bool turn_until(const bool *flag, bool want)
     return *flag == want;
 }
 
-/* ---- the relay ---- */
+/* ---- the relay */
 
 static uint16_t free_port(void)
 {
@@ -114,7 +114,7 @@ static void relay_stop(void)
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the relay ends in order");
 }
 
-/* ---- clients ---- */
+/* ---- clients */
 
 static void home_up(struct relay_client_user *u)
 {

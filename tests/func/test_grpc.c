@@ -20,7 +20,7 @@
 
 static struct test_cert cert;
 
-/* ---- server: one loop thread ---- */
+/* ---- server: one loop thread */
 
 struct server {
     struct rk_loop *loop;
@@ -151,7 +151,7 @@ static void server_stop(void)
     rk_loop_free(srv.loop);
 }
 
-/* ---- client: this thread ---- */
+/* ---- client: this thread */
 
 struct channel {
     struct grpc_channel_user user;
@@ -630,7 +630,7 @@ START_TEST(messages_without_an_end_have_a_budget)
 }
 END_TEST
 
-/* ---- without a client of ours ---- */
+/* ---- without a client of ours */
 
 static int dial_raw(void)
 {

@@ -41,8 +41,7 @@ static struct rk_loop *loop;
 static struct rk_arena *mem;
 static struct agent agents[N_AGENTS];
 
-/* ---- callbacks ----------------------------------------------------------------------------------
- */
+/* ---- callbacks */
 
 static struct agent *agent_of(struct wire_agent *w)
 {
@@ -131,8 +130,7 @@ static const struct wire_agent_ops OPS = {.ready = on_ready,
                                           .job_ended = on_job_ended,
                                           .down = on_down};
 
-/* ---- doing and waiting
- * ------------------------------------------------------------------------------ */
+/* ---- doing and waiting */
 
 #define WAIT_FOR(a, cond)                                                                          \
     do {                                                                                           \
@@ -297,15 +295,15 @@ static char *peer_id(const char *name)
     size_t i;
 
     ck_assert_int_eq(mgmt_rest(&server, "GET", "/api/peers", NULL, &list), 200);
-    json_array_foreach(list, i, p) if (!strcmp(json_string_value(json_object_get(p, "name")), name))
-        id = rk_arena_dupz(mem, rk_str_z(json_string_value(json_object_get(p, "id"))));
+    json_array_foreach (list, i, p)
+        if (!strcmp(json_string_value(json_object_get(p, "name")), name))
+            id = rk_arena_dupz(mem, rk_str_z(json_string_value(json_object_get(p, "id"))));
     json_decref(list);
     ck_assert_msg(id != NULL, "no peer %s", name);
     return id;
 }
 
-/* ---- set-up
- * ---------------------------------------------------------------------------------------------- */
+/* ---- set-up */
 
 static const char *const *extra;
 
@@ -342,9 +340,7 @@ static void teardown(void)
     rk_arena_free(mem);
 }
 
-/* ---- tests
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- tests */
 
 START_TEST(two_agents_enrol_and_see_each_other)
 {
@@ -638,8 +634,8 @@ START_TEST(jobs_reach_the_agent_and_come_back)
         json_decref(list);
         list = NULL;
         ck_assert_int_eq(mgmt_rest(&server, "GET", path, NULL, &list), 200);
-        json_array_foreach(list, k, j) failed |=
-            !strcmp(json_string_value(json_object_get(j, "status")), "failed");
+        json_array_foreach (list, k, j)
+            failed |= !strcmp(json_string_value(json_object_get(j, "status")), "failed");
         if (failed)
             break;
         ck_assert_msg(i < 499, "the job that was left behind did not fail");

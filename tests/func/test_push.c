@@ -55,7 +55,7 @@ static size_t rss_kib(pid_t pid)
     return v;
 }
 
-/* ---- server process ---- */
+/* ---- server process */
 
 struct watcher {
     struct rk_list link;
@@ -144,7 +144,7 @@ static void serve(int in, int out)
     exit(0);
 }
 
-/* ---- clients, all in this process ---- */
+/* ---- clients, all in this process */
 
 struct client {
     struct grpc_channel_user ch_user;

@@ -36,8 +36,7 @@ static uint16_t free_port(void)
     return ntohs(sa.sin_port);
 }
 
-/* ---- HTTP
- * ----------------------------------------------------------------------------------------- */
+/* ---- HTTP */
 
 static int dial(uint16_t port)
 {
@@ -84,7 +83,7 @@ static int http(struct mgmt_proc *p, const char *method, const char *path, const
                    method, path, p->token[0] ? "Authorization: Token " : "", p->token,
                    p->token[0] ? "\r\n" : "", body ? strlen(body) : 0);
     if (write(fd, head, strlen(head)) > 0 && body)
-        (void)!write(fd, body, strlen(body));
+        RK_IGNORE(write(fd, body, strlen(body)));
     all = read_all(fd, &n);
     close(fd);
     if (n > 12 && !strncmp(all, "HTTP/1.1 ", 9))
@@ -122,8 +121,7 @@ const char *mgmt_setup_key(struct mgmt_proc *p, const char *type)
     return key;
 }
 
-/* ---- the process
- * ------------------------------------------------------------------------------------- */
+/* ---- the process */
 
 static void spawn(struct mgmt_proc *p, const char *const *extra)
 {

@@ -14,8 +14,7 @@
 #define OPEN_MAX   ((size_t)256 << 20)
 #define CONNECT_MS 60000
 
-/* ---- sealing and opening
- * -------------------------------------------------------------------------- */
+/* ---- sealing and opening */
 
 struct rk_str wire_agent_seal(struct wire_agent *a, struct rk_arena *mem, struct rk_str plain)
 {
@@ -65,8 +64,7 @@ static bool peek_wire(struct wire_agent *a, struct rk_str wire, uint8_t *out, si
     return true;
 }
 
-/* ---- unary calls
- * ------------------------------------------------------------------------------------ */
+/* ---- unary calls */
 
 static void unary_message(struct grpc_client_user *u, struct rk_str body)
 {
@@ -113,8 +111,7 @@ enum rk_code wire_agent_call(struct wire_agent *a, const char *method, struct rk
     return wire_agent_call_raw(a, path.p, wire_agent_seal(a, mem, plain), err);
 }
 
-/* ---- the server's key
- * --------------------------------------------------------------------------------- */
+/* ---- the server's key */
 
 static void key_done(struct grpc_client_user *u, int status, struct rk_str text)
 {
@@ -183,9 +180,7 @@ void wire_agent_close(struct wire_agent *a)
         grpc_channel_close(a->channel);
 }
 
-/* ---- streams
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- streams */
 
 static void sync_message(struct grpc_client_user *u, struct rk_str body)
 {
@@ -270,9 +265,7 @@ enum rk_code wire_agent_job_send(struct wire_agent *a, struct rk_str plain, stru
     return RK_OK;
 }
 
-/* ---- messages
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- messages */
 
 Management__PeerSystemMeta *wire_meta(struct rk_arena *mem, const char *hostname)
 {

@@ -135,8 +135,7 @@ void account_peer(const struct cases *c, struct rk_arena *mem, const char *id, c
         out->meta.flags |= PEER_FLAG_SERVER_SSH_ALLOWED;
     if (get_bool(c, "peer", j, "disable_ipv6"))
         out->meta.flags |= PEER_FLAG_NO_IPV6;
-    json_array_foreach(caps, i, cap)
-    {
+    json_array_foreach (caps, i, cap) {
         if (rk_str_eqz(tj_str(cap), "ipv6"))
             out->meta.capabilities |= PEER_CAP_IPV6_OVERLAY;
         else if (rk_str_eqz(tj_str(cap), "source_prefixes"))
@@ -153,7 +152,8 @@ static void add_peers(const struct cases *c, struct rk_arena *mem, const json_t 
     const char *id;
 
     d->peers = rk_new_n(mem, struct peer, json_object_size(peers) + 1);
-    json_object_foreach(peers, id, j) account_peer(c, mem, id, j, &d->peers[d->n_peers++]);
+    json_object_foreach (peers, id, j)
+        account_peer(c, mem, id, j, &d->peers[d->n_peers++]);
 }
 
 /* ---- groups */
@@ -178,7 +178,8 @@ static void add_members(struct rk_arena *mem, struct account_data *d, size_t *ca
                 add_member(mem, d, cap, group, d->peers[i].id);
         return;
     }
-    json_array_foreach(peers, i, p) add_member(mem, d, cap, group, tj_str(p));
+    json_array_foreach (peers, i, p)
+        add_member(mem, d, cap, group, tj_str(p));
 }
 
 static void add_groups(struct rk_arena *mem, const json_t *account, struct account_data *d)
@@ -188,8 +189,7 @@ static void add_groups(struct rk_arena *mem, const json_t *account, struct accou
     size_t cap = 0;
 
     d->groups = rk_new_n(mem, struct group, json_object_size(groups) + 1);
-    json_object_foreach(groups, id, j)
-    {
+    json_object_foreach (groups, id, j) {
         struct group *g = &d->groups[d->n_groups++];
         const json_t *name = json_object_get(j, "name"), *res = json_object_get(j, "resources");
 
@@ -245,8 +245,9 @@ static void rule_of(const struct cases *c, struct rk_arena *mem, const json_t *j
                                 (uint16_t)json_integer_value(json_array_get(r, 1))};
     }
     out->authorized = rk_new_n(mem, struct authorized_group, json_object_size(groups) + 1);
-    json_object_foreach(groups, group, names) out->authorized[out->n_authorized++] =
-        (struct authorized_group){.group_id = rk_str_z(group), .names = tj_list(mem, names)};
+    json_object_foreach (groups, group, names)
+        out->authorized[out->n_authorized++] =
+            (struct authorized_group){.group_id = rk_str_z(group), .names = tj_list(mem, names)};
 }
 
 void account_policy(const struct cases *c, struct rk_arena *mem, const json_t *j, int64_t seq,
@@ -273,7 +274,7 @@ static void add_policies(const struct cases *c, struct rk_arena *mem, const json
     size_t i;
 
     d->policies = rk_new_n(mem, struct policy, json_array_size(list) + 1);
-    json_array_foreach(list, i, j)
+    json_array_foreach (list, i, j)
         account_policy(c, mem, j, (int64_t)i, &d->policies[d->n_policies++]);
 }
 
@@ -350,7 +351,8 @@ static void add_postures(struct rk_arena *mem, const json_t *account, struct acc
     const char *id;
 
     d->postures = rk_new_n(mem, struct posture, json_object_size(checks) + 1);
-    json_object_foreach(checks, id, j) account_posture(mem, id, j, &d->postures[d->n_postures++]);
+    json_object_foreach (checks, id, j)
+        account_posture(mem, id, j, &d->postures[d->n_postures++]);
 }
 
 static void add_users(const struct cases *c, struct rk_arena *mem, const json_t *account,
@@ -360,12 +362,13 @@ static void add_users(const struct cases *c, struct rk_arena *mem, const json_t 
     const char *id;
 
     d->users = rk_new_n(mem, struct user, json_object_size(users) + 1);
-    json_object_foreach(users, id, j) d->users[d->n_users++] =
-        (struct user){.id = rk_str_z(id),
-                      .role = ROLE_USER,
-                      .blocked = get_bool(c, "user", j, "blocked"),
-                      .is_service = get_bool(c, "user", j, "service"),
-                      .auto_groups = tj_list(mem, account_get(c, "user", j, "auto_groups"))};
+    json_object_foreach (users, id, j)
+        d->users[d->n_users++] =
+            (struct user){.id = rk_str_z(id),
+                          .role = ROLE_USER,
+                          .blocked = get_bool(c, "user", j, "blocked"),
+                          .is_service = get_bool(c, "user", j, "service"),
+                          .auto_groups = tj_list(mem, account_get(c, "user", j, "auto_groups"))};
 }
 
 /* ---- routes and networks */
@@ -437,11 +440,14 @@ static void add_networks(const struct cases *c, struct rk_arena *mem, const json
     size_t i;
 
     d->routes = rk_new_n(mem, struct route, json_array_size(routes) + 1);
-    json_array_foreach(routes, i, j) account_route(c, mem, j, &d->routes[d->n_routes++]);
+    json_array_foreach (routes, i, j)
+        account_route(c, mem, j, &d->routes[d->n_routes++]);
     d->routers = rk_new_n(mem, struct router, json_array_size(routers) + 1);
-    json_array_foreach(routers, i, j) account_router(c, mem, j, &d->routers[d->n_routers++]);
+    json_array_foreach (routers, i, j)
+        account_router(c, mem, j, &d->routers[d->n_routers++]);
     d->resources = rk_new_n(mem, struct resource, json_array_size(resources) + 1);
-    json_array_foreach(resources, i, j) resource_from(c, j, &d->resources[d->n_resources++]);
+    json_array_foreach (resources, i, j)
+        resource_from(c, j, &d->resources[d->n_resources++]);
 }
 
 /* ---- DNS */
@@ -473,8 +479,7 @@ static void add_records(struct rk_arena *mem, struct account_data *d, size_t *ca
     json_t *j;
     size_t i;
 
-    json_array_foreach(records, i, j)
-    {
+    json_array_foreach (records, i, j) {
         struct record r = {
             .id = rk_arena_printf(mem, "%.*s-%04zu", RK_STR_ARG(zone), i),
             .zone_id = zone,
@@ -498,10 +503,10 @@ static void add_dns(const struct cases *c, struct rk_arena *mem, const json_t *a
     size_t i, cap = 0;
 
     d->ns_groups = rk_new_n(mem, struct ns_group, json_array_size(servers) + 1);
-    json_array_foreach(servers, i, j) ns_group_from(c, mem, j, &d->ns_groups[d->n_ns_groups++]);
+    json_array_foreach (servers, i, j)
+        ns_group_from(c, mem, j, &d->ns_groups[d->n_ns_groups++]);
     d->zones = rk_new_n(mem, struct zone, json_array_size(zones) + 1);
-    json_array_foreach(zones, i, j)
-    {
+    json_array_foreach (zones, i, j) {
         struct zone *z = &d->zones[d->n_zones++];
 
         *z = (struct zone){
@@ -557,12 +562,14 @@ static void add_services(const struct cases *c, struct rk_arena *mem, const json
     size_t i;
 
     d->services = rk_new_n(mem, struct service, json_array_size(list) + 1);
-    json_array_foreach(list, i, j) service_from(c, mem, j, &d->services[d->n_services++]);
+    json_array_foreach (list, i, j)
+        service_from(c, mem, j, &d->services[d->n_services++]);
     d->proxy_domains = rk_new_n(mem, struct proxy_domain, json_array_size(domains) + 1);
-    json_array_foreach(domains, i, j) d->proxy_domains[d->n_proxy_domains++] =
-        (struct proxy_domain){.id = tj_str(json_object_get(j, "domain")),
-                              .domain = tj_str(json_object_get(j, "domain")),
-                              .cluster = tj_str(json_object_get(j, "cluster"))};
+    json_array_foreach (domains, i, j)
+        d->proxy_domains[d->n_proxy_domains++] =
+            (struct proxy_domain){.id = tj_str(json_object_get(j, "domain")),
+                                  .domain = tj_str(json_object_get(j, "domain")),
+                                  .cluster = tj_str(json_object_get(j, "cluster"))};
 }
 
 static void add_settings(const struct cases *c, struct rk_arena *mem, const json_t *account,

@@ -31,13 +31,13 @@ static void walk_peers(struct affected *a, const json_t *change)
     json_t *list = json_object_get(change, "peers"), *v;
     size_t i;
 
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach (list, i, v) {
         affected_peer(a, snap_index_of(a->s, tj_str(v)));
         bits_set(&a->out, snap_index_of(a->s, tj_str(v)));
     }
     list = json_object_get(change, "output_peers");
-    json_array_foreach(list, i, v) bits_set(&a->out, snap_index_of(a->s, tj_str(v)));
+    json_array_foreach (list, i, v)
+        bits_set(&a->out, snap_index_of(a->s, tj_str(v)));
 }
 
 static void walk_groups(struct affected *a, const json_t *change)
@@ -47,13 +47,16 @@ static void walk_groups(struct affected *a, const json_t *change)
     size_t i, k;
     const char *group;
 
-    json_array_foreach(list, i, v) affected_group(a, tj_str(v));
+    json_array_foreach (list, i, v)
+        affected_group(a, tj_str(v));
     list = json_object_get(change, "link_groups");
-    json_array_foreach(list, i, v) affected_link(a, tj_str(v));
+    json_array_foreach (list, i, v)
+        affected_link(a, tj_str(v));
     /* whoever left a group that something uses is refreshed with its members */
-    json_object_foreach(removed, group,
-                        v) if (bits_meet(&a->out, snap_group_members(a->s, rk_str_z(group))))
-        json_array_foreach(v, k, p) bits_set(&a->out, snap_index_of(a->s, tj_str(p)));
+    json_object_foreach (removed, group, v)
+        if (bits_meet(&a->out, snap_group_members(a->s, rk_str_z(group))))
+            json_array_foreach (v, k, p)
+                bits_set(&a->out, snap_index_of(a->s, tj_str(p)));
 }
 
 static void walk_objects(const struct cases *c, struct rk_arena *mem, struct affected *a,
@@ -65,35 +68,33 @@ static void walk_objects(const struct cases *c, struct rk_arena *mem, struct aff
     struct router router;
     size_t i;
 
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach (list, i, v) {
         account_policy(c, mem, v, 0, &policy);
         affected_policy(a, &policy);
     }
     list = json_object_get(change, "routes");
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach (list, i, v) {
         account_route(c, mem, v, &route);
         affected_route(a, &route);
     }
     list = json_object_get(change, "routers");
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach (list, i, v) {
         account_router(c, mem, v, &router);
         affected_router(a, &router);
     }
     list = json_object_get(change, "resources");
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach (list, i, v) {
         struct str_list groups = tj_list(mem, json_object_get(v, "groups"));
 
         affected_resource(a, tj_str(json_object_get(v, "id")),
                           tj_str(json_object_get(v, "network")), &groups);
     }
     list = json_object_get(change, "networks");
-    json_array_foreach(list, i, v) affected_network(a, tj_str(v));
+    json_array_foreach (list, i, v)
+        affected_network(a, tj_str(v));
     list = json_object_get(change, "posture_checks");
-    json_array_foreach(list, i, v) affected_posture(a, tj_str(v));
+    json_array_foreach (list, i, v)
+        affected_posture(a, tj_str(v));
 }
 
 static bool compare(const char *id, const json_t *want, const struct affected *a)
@@ -102,16 +103,17 @@ static bool compare(const char *id, const json_t *want, const struct affected *a
     json_t *v;
     size_t k;
 
-    json_array_foreach(want, k, v) if (!bits_has(&a->out, snap_index_of(a->s, tj_str(v))))
-    {
-        printf("  %s not woken\n", json_string_value(v));
-        ok = false;
-    }
+    json_array_foreach (want, k, v)
+        if (!bits_has(&a->out, snap_index_of(a->s, tj_str(v)))) {
+            printf("  %s not woken\n", json_string_value(v));
+            ok = false;
+        }
     for (BITS_EACH(i, &a->out)) {
         struct rk_str peer = snap_peer_at(a->s, i)->id;
 
         listed = false;
-        json_array_foreach(want, k, v) listed |= rk_str_eq(tj_str(v), peer);
+        json_array_foreach (want, k, v)
+            listed |= rk_str_eq(tj_str(v), peer);
         if (!listed && !is_addition(id, peer)) {
             printf("  %.*s woken without need\n", RK_STR_ARG(peer));
             ok = false;

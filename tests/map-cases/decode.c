@@ -266,8 +266,11 @@ void canonical(json_t *j, const char *keep)
     size_t i;
 
     if (json_is_array(j)) {
-        json_array_foreach(j, i, v) canonical(v, NULL);
+        json_array_foreach (j, i, v)
+            canonical(v, NULL);
         sort_array(j);
     }
-    json_object_foreach(j, key, v) if (!keep || strcmp(key, keep) != 0) canonical(v, NULL);
+    json_object_foreach (j, key, v)
+        if (!keep || strcmp(key, keep) != 0)
+            canonical(v, NULL);
 }

@@ -15,8 +15,7 @@ static void print_diff(const char *peer, const json_t *want, const json_t *got)
     const char *key;
     json_t *v;
 
-    json_object_foreach((json_t *)(uintptr_t)want, key, v)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)want, key, v) {
         const json_t *g = json_object_get(got, key);
         char *a, *b;
 
@@ -103,7 +102,8 @@ bool judge_map(const struct cases *c, const json_t *one)
     const char *peer;
     bool ok = json_object_size(expect) > 0;
 
-    json_object_foreach(expect, peer, want) ok &= judge_view(c, one, d, s, peer, want);
+    json_object_foreach (expect, peer, want)
+        ok &= judge_view(c, one, d, s, peer, want);
     json_decref(expect);
     snap_unref(s);
     rk_arena_free(mem);

@@ -22,7 +22,7 @@ static void label_key(struct wgc_crypt *c, const char *label, const struct rk_ke
     wgc_hash(c, rk_str_z(label), key_str(public), out->b);
 }
 
-/* ---- receiving ---- */
+/* ---- receiving */
 
 void wgc_gate_init(struct wgc_gate *g, struct wgc_crypt *c, const struct rk_key *own_public)
 {
@@ -91,7 +91,7 @@ void wgc_gate_reply(struct wgc_gate *g, struct wgc_crypt *c, struct rk_str msg,
     wgc_xbox(&g->cookie_key, out + C_NONCE, rk_str_of(cookie, sizeof cookie), mac1, out + C_COOKIE);
 }
 
-/* ---- sending ---- */
+/* ---- sending */
 
 void wgc_stamp_init(struct wgc_stamp *s, struct wgc_crypt *c, const struct rk_key *remote_public)
 {

@@ -15,7 +15,7 @@
 #include "agent/wg/core/proto.h"
 #include "lib/net/addr.h"
 
-/* ---- for what we receive ---- */
+/* ---- for what we receive */
 
 struct wgc_gate {                       /* embed; wiped by wgc_gate_done */
     struct rk_key mac1_key, cookie_key; /* of our public key */
@@ -41,7 +41,7 @@ enum wgc_gate_verdict wgc_gate_check(struct wgc_gate *g, struct wgc_crypt *c, st
 void wgc_gate_reply(struct wgc_gate *g, struct wgc_crypt *c, struct rk_str msg,
                     const struct rk_addr *from, int64_t mono_ms, uint8_t out[WGC_COOKIE_SIZE]);
 
-/* ---- for what we send to one peer ---- */
+/* ---- for what we send to one peer */
 
 struct wgc_stamp {                      /* embed, one per peer; wiped by wgc_stamp_done */
     struct rk_key mac1_key, cookie_key; /* of the peer's public key */

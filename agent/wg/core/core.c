@@ -33,7 +33,7 @@ enum rk_code wgc_new(struct wgc_user *user, struct wgc **out, struct rk_err *err
     return RK_OK;
 }
 
-/* ---- indices, endpoints ---- */
+/* ---- indices, endpoints */
 
 uint32_t wgc_index_add(struct wgc *w, struct wgc_index *i)
 {
@@ -69,7 +69,7 @@ void wgc_peer_heard(struct wgc_peer *p, const struct wgc_endpoint *from)
     p->endpoint = *from;
 }
 
-/* ---- peers ---- */
+/* ---- peers */
 
 static struct wgc_peer *peer_new(struct wgc *w, const struct rk_key *key)
 {
@@ -125,7 +125,7 @@ void wgc_free(struct wgc *w)
     free(w);
 }
 
-/* ---- configuration ---- */
+/* ---- configuration */
 
 /* A new identity: sessions and handshakes of the old one are void. */
 static void set_identity(struct wgc *w, const struct rk_key *private_key)

@@ -67,7 +67,7 @@ void wgc_input(struct wgc *w, struct rk_str msg, const struct wgc_endpoint *from
 void wgc_tick(struct wgc *w, int64_t mono_ms);
 int64_t wgc_deadline(const struct wgc *w);
 
-/* ---- transport data ---- */
+/* ---- transport data */
 
 /* A session as the ciphers need it: its keys do not change while it is held. */
 struct wgc_hold {

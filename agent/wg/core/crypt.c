@@ -75,7 +75,7 @@ void wgc_crypt_free(struct wgc_crypt *c)
     free(c);
 }
 
-/* ---- BLAKE2s ---- */
+/* ---- BLAKE2s */
 
 static void digest(struct wgc_crypt *c, const struct rk_str *v, size_t n,
                    uint8_t out[WGC_HASH_SIZE])
@@ -139,7 +139,7 @@ void wgc_kdf(struct wgc_crypt *c, const struct rk_key *chain, struct rk_str in, 
     rk_secret_wipe(t, sizeof t);
 }
 
-/* ---- X25519 and the boxes of the handshake ---- */
+/* ---- X25519 and the boxes of the handshake */
 
 bool wgc_dh(const struct rk_key *secret, const struct rk_key *public, struct rk_key *out)
 {
@@ -178,7 +178,7 @@ bool wgc_xunbox(const struct rk_key *key, const uint8_t nonce[WGC_XNONCE_SIZE], 
                                                       key->b) == 0;
 }
 
-/* ---- transport data ---- */
+/* ---- transport data */
 
 /* Nonce of the AEAD: 32 zero bits, then the counter in little endian (section 5.4.6). */
 static void begin(struct wgc_crypt *c, struct lane *l, const struct rk_key *key, uint64_t counter,

@@ -166,7 +166,7 @@ void wgc_input(struct wgc *w, struct rk_str msg, const struct wgc_endpoint *from
     case WGC_COOKIE:
         p = peer_by_index(w, msg.p + RECEIVER_COOKIE);
         if (p)
-            (void)!wgc_stamp_read_reply(&p->stamp, (const uint8_t *)msg.p, mono_ms);
+            RK_IGNORE(wgc_stamp_read_reply(&p->stamp, (const uint8_t *)msg.p, mono_ms));
         break;
     default:
         break;

@@ -109,7 +109,7 @@ static void make_ephemeral(struct wgc_noise *n, struct wgc_mint mint, struct rk_
     rk_key_public(&n->ephemeral, public);
 }
 
-/* ---- initiation, section 5.4.2 ---- */
+/* ---- initiation, section 5.4.2 */
 
 bool wgc_noise_initiate(struct wgc_noise *n, struct wgc_crypt *c, const struct wgc_identity *own,
                         struct wgc_mint mint, const uint8_t timestamp[WGC_TIMESTAMP_SIZE],
@@ -184,7 +184,7 @@ bool wgc_noise_accept(struct wgc_noise *n, struct wgc_crypt *c, const struct wgc
     return ok;
 }
 
-/* ---- response, section 5.4.3 ---- */
+/* ---- response, section 5.4.3 */
 
 /* (C, tau, k) := Kdf3(C, Q), H := Hash(H || tau) */
 static void mix_psk(struct wgc_crypt *c, struct wgc_transcript *t, const struct rk_key *psk,

@@ -12,7 +12,7 @@
 #include "agent/wg/core/core_priv.h"
 #include "lib/base/num.h"
 
-/* ---- life ---- */
+/* ---- life */
 
 static void session_free(struct wgc_session *s)
 {
@@ -77,7 +77,7 @@ static bool is_old(const struct wgc_session *s, int64_t mono_ms)
     return mono_ms - s->born_ms >= WGC_REJECT_AFTER_MS;
 }
 
-/* ---- receiving ---- */
+/* ---- receiving */
 
 struct wgc_hold wgc_rx_begin(struct wgc *w, uint32_t index, int64_t mono_ms)
 {
@@ -185,7 +185,7 @@ size_t wgc_rx_end(struct wgc *w, struct wgc_hold *h, struct wgc_rx *v, size_t n,
     return deliver;
 }
 
-/* ---- sending ---- */
+/* ---- sending */
 
 struct wgc_peer *wgc_route(const struct wgc *w, struct rk_str packet)
 {
@@ -246,7 +246,7 @@ void wgc_put_header(uint8_t out[16], uint32_t remote_index, uint64_t counter)
     wgc_put64(out + 8, counter);
 }
 
-/* ---- without a session, or without a batch ---- */
+/* ---- without a session, or without a batch */
 
 static void staged_drop(struct wgc_peer *p)
 {

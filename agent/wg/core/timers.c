@@ -97,7 +97,7 @@ void wgc_timers_stop(struct wgc_peer *p)
     p->another_keepalive = p->late_rekey = false;
 }
 
-/* ---- what is due ---- */
+/* ---- what is due */
 
 /* 6.4: REKEY_ATTEMPT_TIME of tries and no answer: give up until there is traffic again. */
 static void give_up(struct wgc_peer *p, int64_t mono_ms)

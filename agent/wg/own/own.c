@@ -18,7 +18,7 @@
 #define WAYS_MAX    ((uint32_t)1 << 22)
 #define LOOP_BATCH  64 /* datagrams told to a way at once */
 
-/* ---- the core and its lock ---- */
+/* ---- the core and its lock */
 
 int64_t wgo_now_ms(void)
 {
@@ -99,7 +99,7 @@ static int64_t on_unix_us(struct wgc_user *u RK_UNUSED)
 static const struct wgc_user_ops CORE_OPS = {
     .send = on_send, .way_of = on_way_of, .unix_us = on_unix_us};
 
-/* ---- threads ---- */
+/* ---- threads */
 
 static void stop_threads(struct wgo *d)
 {
@@ -162,7 +162,7 @@ static enum rk_code set_port(struct wgo *d, uint16_t port, struct rk_err *err)
     return RK_OK;
 }
 
-/* ---- configuration ---- */
+/* ---- configuration */
 
 enum rk_code wgo_apply(struct wgo *d, const struct wg_change *c, struct rk_err *err)
 {
@@ -193,7 +193,7 @@ enum rk_code wgo_read(struct wgo *d, struct rk_arena *mem, struct wg_state *out,
     return RK_OK;
 }
 
-/* ---- ways and the shared port ---- */
+/* ---- ways and the shared port */
 
 static struct wgo *of_port(struct wg_port *p)
 {
@@ -285,7 +285,7 @@ struct wg_port *wgo_port(struct wgo *d)
     return &d->port;
 }
 
-/* ---- what threads hand to the loop ---- */
+/* ---- what threads hand to the loop */
 
 static void tell_batch(struct wgo *d, const struct wgo_batch *b)
 {
@@ -319,7 +319,7 @@ static void tell_others(struct wgo *d, struct rk_list *others)
     }
 }
 
-/* ---- life ---- */
+/* ---- life */
 
 static void free_batches(struct rk_list *head)
 {
@@ -350,7 +350,7 @@ static void finish_close(struct wgo *d)
         closed(arg);
 }
 
-/* ---- the bell ---- */
+/* ---- the bell */
 
 static void on_bell(struct rk_task *t)
 {

@@ -31,7 +31,8 @@ static void deliver(struct wgo_worker *w, const struct run *r)
         size_t n = wgo_join(packets + at, r->n - at, w->d->tun_udp, &h, iov, IOVS_MAX, &used);
 
         if (n)
-            (void)!writev(w->tun, iov, (int)n); /* the interface is down, or full: as on a wire */
+            RK_IGNORE(
+                writev(w->tun, iov, (int)n)); /* the interface is down, or full: as on a wire */
         at += used;
     }
 }

@@ -37,7 +37,7 @@ static void put32(uint8_t *p, uint32_t v)
     put16(p + 2, v & 0xffff);
 }
 
-/* ---- checksums ---- */
+/* ---- checksums */
 
 uint64_t wgo_sum(const uint8_t *p, size_t n, uint64_t start)
 {
@@ -87,7 +87,7 @@ static void finish_v4(uint8_t *ip)
     put_sum(ip + 10, (uint16_t)~wgo_fold(wgo_sum(ip, (size_t)(ip[0] & 15) * 4, 0)));
 }
 
-/* ---- apart ---- */
+/* ---- apart */
 
 static bool complete_sum(const struct virtio_net_hdr *h, uint8_t *p, size_t n)
 {
@@ -200,7 +200,7 @@ size_t wgo_split_next(struct wgo_split *s, uint8_t *out)
     return n;
 }
 
-/* ---- together ---- */
+/* ---- together */
 
 struct shape { /* of a packet that may be joined */
     bool v6, tcp;

@@ -38,7 +38,7 @@ static void set_int(int fd, int level, int name, int value)
     (void)setsockopt(fd, level, name, &value, sizeof value);
 }
 
-/* ---- opening ---- */
+/* ---- opening */
 
 static enum rk_code fail(struct rk_err *err, int e, const char *what)
 {
@@ -87,7 +87,7 @@ static uint16_t bound_port(int fd)
     struct rk_addr a = {0};
 
     if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
-        (void)!rk_addr_from_sa((struct sockaddr *)&ss, &a, NULL);
+        RK_IGNORE(rk_addr_from_sa((struct sockaddr *)&ss, &a, NULL));
     return a.port;
 }
 
@@ -132,7 +132,7 @@ void wgo_sockets_mark(const struct wgo_sock *v, size_t n, uint32_t mark)
         (void)setsockopt(v[i].fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark);
 }
 
-/* ---- sending ---- */
+/* ---- sending */
 
 /* IPv4 in the form of a socket of both families. */
 static socklen_t to_sa(const struct wgo_sock *s, const struct rk_addr *a,
@@ -266,7 +266,7 @@ void wgo_socket_send(struct wgo_sock *s, const struct wgo_batch *b)
     }
 }
 
-/* ---- receiving ---- */
+/* ---- receiving */
 
 static void read_controls(struct msghdr *h, struct wgo_rx *in)
 {

@@ -57,10 +57,10 @@ void wgo_worker_wake(struct wgo_worker *w)
 {
     uint64_t one = 1;
 
-    (void)!write(w->wake, &one, sizeof one);
+    RK_IGNORE(write(w->wake, &one, sizeof one));
 }
 
-/* ---- out ---- */
+/* ---- out */
 
 static void flush(struct wgo_worker *w)
 {
@@ -150,7 +150,7 @@ static void from_tun(struct wgo_worker *w)
     }
 }
 
-/* ---- in ---- */
+/* ---- in */
 
 static void from_udp(struct wgo_worker *w)
 {
@@ -172,7 +172,7 @@ static void from_loop(struct wgo_worker *w)
     uint64_t count;
     struct rk_list *l;
 
-    (void)!read(w->wake, &count, sizeof count);
+    RK_IGNORE(read(w->wake, &count, sizeof count));
     for (;;) {
         struct wgo_batch *b;
 

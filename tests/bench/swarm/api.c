@@ -42,8 +42,7 @@ void api_open(struct api *a, const struct options *o)
         die("TLS", err.msg);
 }
 
-/* ---- HTTP/1.1, one connection per call
- * ----------------------------------------------------------- */
+/* ---- HTTP/1.1, one connection per call */
 
 struct chan {
     int fd;
@@ -151,9 +150,9 @@ static void send_request(const struct api *a, struct chan *c, const char *method
                      a->token, a->token[0] ? "\r\n" : "", body ? strlen(body) : 0);
 
     if (c->tls) {
-        (void)!tls_sess_write(c->tls, rk_str_of(head, (size_t)n), NULL);
+        RK_IGNORE(tls_sess_write(c->tls, rk_str_of(head, (size_t)n), NULL));
         if (body)
-            (void)!tls_sess_write(c->tls, rk_str_z(body), NULL);
+            RK_IGNORE(tls_sess_write(c->tls, rk_str_z(body), NULL));
         return;
     }
     put(c->fd, head, (size_t)n);
@@ -223,8 +222,7 @@ json_t *api_must(struct api *a, const char *method, const char *path, json_t *bo
     return answer;
 }
 
-/* ---- shapes
- * ---------------------------------------------------------------------------------------- */
+/* ---- shapes */
 
 static const char *text_of(const json_t *o, const char *key)
 {
@@ -298,8 +296,7 @@ static void delete_default(struct api *a)
     char path[160];
     size_t i;
 
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach (list, i, v) {
         (void)snprintf(path, sizeof path, "/api/policies/%s", text_of(v, "id"));
         json_decref(api_must(a, "DELETE", path, NULL));
     }
@@ -313,8 +310,9 @@ static void plan_all(struct api *a, struct plan *p)
 
     p->n_groups = 1;
     new_key(a, p, 0, NULL);
-    json_array_foreach(groups, i, g) if (!strcmp(text_of(g, "name"), "All"))
-        new_policy(a, p, "everybody", text_of(g, "id"), text_of(g, "id"), true);
+    json_array_foreach (groups, i, g)
+        if (!strcmp(text_of(g, "name"), "All"))
+            new_policy(a, p, "everybody", text_of(g, "id"), text_of(g, "id"), true);
     json_decref(groups);
 }
 

@@ -18,8 +18,7 @@
 static void agent_start(struct agent *a);
 static void lane_fill(struct lane *l);
 
-/* ---- reading a SyncResponse
- * ------------------------------------------------------------------------- */
+/* ---- reading a SyncResponse */
 
 static uint64_t take_varint(struct rk_rd *rd)
 {
@@ -64,8 +63,7 @@ static bool find_serial(struct rk_str plain, uint64_t *serial)
     return false;
 }
 
-/* ---- one agent
- * --------------------------------------------------------------------------------------- */
+/* ---- one agent */
 
 static struct agent *agent_of(struct wire_agent *w)
 {
@@ -268,8 +266,7 @@ static void agent_start(struct agent *a)
     }
 }
 
-/* ---- lanes
- * ---------------------------------------------------------------------------------------------- */
+/* ---- lanes */
 
 static void lane_fill(struct lane *l)
 {
@@ -408,9 +405,7 @@ void fleet_quiet(struct fleet *f, int64_t ms)
     while (now_ns() - atomic_load(&f->last_ns) < ms * 1000000);
 }
 
-/* ---- life
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- life */
 
 void fleet_open(struct fleet *f, const struct options *o, struct api *a, struct plan *p, size_t n)
 {

@@ -39,7 +39,7 @@ struct options { /* open; see main.c */
     bool newcomer; /* the last agent joins later, into plan_newcomer_group() */
 };
 
-/* ---- api.c ---- */
+/* ---- api.c */
 
 struct api { /* open */
     char host[128];
@@ -78,7 +78,7 @@ size_t plan_newcomer_group(const struct plan *p);
 /** Edit the policy: the other form. */
 void plan_edit(struct api *a, struct plan *p);
 
-/* ---- fleet.c ---- */
+/* ---- fleet.c */
 
 enum agent_goal { GOAL_LOGIN, GOAL_SYNC };
 
@@ -141,7 +141,7 @@ void fleet_quiet(struct fleet *f, int64_t ms);
 void fleet_close(struct fleet *f);
 int64_t now_ns(void);
 
-/* ---- stat.c ---- */
+/* ---- stat.c */
 
 struct usage { /* of the server process; zero without --server-pid */
     double cpu_s;
@@ -153,12 +153,12 @@ struct usage usage_of(int64_t pid);
 double *times_of(const struct fleet *f, size_t *n);
 double percentile(const double *sorted, size_t n, double p);
 
-/* ---- limit.c ---- */
+/* ---- limit.c */
 
 /** Bytes per second that one core seals. */
 double limit_seal_speed(void);
 
-/* ---- run.c ---- */
+/* ---- run.c */
 
 /** Run o->scenario and print one JSON line. Exit status. */
 int scenario_run(const struct options *o);

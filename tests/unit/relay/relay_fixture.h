@@ -75,7 +75,7 @@ static RK_UNUSED void fixture_stop(void)
     uv_sem_destroy(&fx.stopped);
 }
 
-/* ---- one client ---- */
+/* ---- one client */
 
 struct client {
     int fd;

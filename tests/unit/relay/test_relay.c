@@ -443,7 +443,7 @@ START_TEST(shutdown_says_close)
 }
 END_TEST
 
-/* ---- many at once ---- */
+/* ---- many at once */
 
 enum { CROWD = 24, ROUNDS = 300 };
 

@@ -92,7 +92,7 @@ static struct rk_str nest(const char *dotted, const char *value, const char *quo
     return rk_arena_printf(mem, "%.*s%s%.*s", RK_STR_ARG(out), value, RK_STR_ARG(end));
 }
 
-/* ---- config.yaml ---- */
+/* ---- config.yaml */
 
 #define KEY32 "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
@@ -259,7 +259,7 @@ START_TEST(addresses_are_brought_to_one_form)
 }
 END_TEST
 
-/* ---- variables of management and of the combined server ---- */
+/* ---- variables of management and of the combined server */
 
 static const struct row ENV[] = {
     {"NB_STORE_ENGINE_POSTGRES_DSN", "host=db", WORKS, "NETBIRD_STORE_ENGINE"},
@@ -330,7 +330,7 @@ START_TEST(variables_of_the_combined_server)
 }
 END_TEST
 
-/* ---- management.json ---- */
+/* ---- management.json */
 
 #define FLOW(section)                                                                              \
     {section ".ProviderConfig.ClientID", "\"c\"", WORKS, NULL},                                    \
@@ -466,7 +466,7 @@ START_TEST(unknown_keys_are_named)
 }
 END_TEST
 
-/* ---- flags, and the variables behind them ---- */
+/* ---- flags, and the variables behind them */
 
 struct flags {
     const struct svc_program *program;

@@ -107,7 +107,7 @@ static void wait_streams(size_t n)
     ck_assert_uint_eq(sig_app_streams(app), n);
 }
 
-/* ---- clients ---- */
+/* ---- clients */
 
 struct channel {
     struct grpc_channel_user user;
@@ -263,7 +263,7 @@ static struct rk_str message(const char *from, const char *to, size_t body_bytes
     return rk_wr_done(&w);
 }
 
-/* ---- tests ---- */
+/* ---- tests */
 
 START_TEST(messages_reach_their_peer_unchanged)
 {
@@ -415,7 +415,7 @@ START_TEST(registrations_are_bounded)
 }
 END_TEST
 
-/* ---- a client that takes nothing ---- */
+/* ---- a client that takes nothing */
 
 static void h2_frame(struct rk_buf *out, unsigned type, unsigned flags, uint32_t stream,
                      struct rk_str payload)

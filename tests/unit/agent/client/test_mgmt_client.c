@@ -90,7 +90,7 @@ static struct mgmt_client *client(void)
     return mgmt_client_open(&o);
 }
 
-/* ---- calls ---- */
+/* ---- calls */
 
 struct caller {
     struct mgmt_client_call_user user;
@@ -241,7 +241,7 @@ START_TEST(cancelled_call_says_nothing)
 }
 END_TEST
 
-/* ---- streams ---- */
+/* ---- streams */
 
 struct streamer {
     struct mgmt_client_stream_user user;
@@ -386,7 +386,7 @@ START_TEST(stream_closed_by_its_own_message)
 }
 END_TEST
 
-/* ---- login ---- */
+/* ---- login */
 
 struct enrol {
     struct login_user user;

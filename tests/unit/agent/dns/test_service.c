@@ -556,7 +556,7 @@ START_TEST(control_plane_names_need_no_group)
 }
 END_TEST
 
-/* ---- names of networks behind peers ---- */
+/* ---- names of networks behind peers */
 
 static void on_resolved(struct dns_service_user *u RK_UNUSED, struct rk_str id, struct rk_str name,
                         uint8_t family, const struct rk_ip *ips, size_t n)

@@ -36,7 +36,7 @@ static const char *const UFRAG[2] = {"aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"};
 static const char *const PWD[2] = {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
                                    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"};
 
-/* --- a STUN server that sees everybody as 203.0.113.7:1234, and is deaf at first --- */
+/* ---- a STUN server that sees everybody as 203.0.113.7:1234, and is deaf at first */
 
 struct stun_server {
     struct udp_user user;
@@ -81,7 +81,7 @@ static void server_open(unsigned deaf, char uri[64])
     (void)snprintf(uri, 64, "stun:127.0.0.1:%u", udp_local(server.sock)->port);
 }
 
-/* --- the two sides --- */
+/* ---- the two sides */
 
 static void finish(void)
 {

@@ -42,7 +42,7 @@ static struct udp_scratch *scratch;
 static struct side side[2];
 static bool with_relay, force_relay, two_relays;
 
-/* --- a WireGuard device of one peer --- */
+/* ---- a WireGuard device of one peer */
 
 static void wg_send(struct side *s, uint8_t type, size_t n)
 {
@@ -139,7 +139,7 @@ static bool wg_stats(struct peer_conn_user *u, struct peer_conn_wg_stats *out)
 static const struct peer_conn_user_ops PEER_OPS = {
     .wg_set = wg_set, .wg_forget = wg_forget, .wg_remove = wg_remove, .wg_stats = wg_stats};
 
-/* --- the engine's part --- */
+/* ---- the engine's part */
 
 static void on_signal_ready(struct signal_client_user *u)
 {
@@ -270,7 +270,7 @@ static void finish(void)
     two_relays = false;
 }
 
-/* --- waiting --- */
+/* ---- waiting */
 
 static struct peer_conn_status status(const struct side *s)
 {

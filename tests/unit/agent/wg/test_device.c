@@ -219,7 +219,7 @@ START_TEST(leftovers_are_removed)
 }
 END_TEST
 
-/* ---- peers ---- */
+/* ---- peers */
 
 static struct wg_state read_state(struct owner *o, struct rk_arena *mem)
 {
@@ -332,7 +332,7 @@ START_TEST(wishes_reach_the_device)
 }
 END_TEST
 
-/* ---- two machines ---- */
+/* ---- two machines */
 
 static void side_up(struct owner *o, const struct rk_key *own, const struct rk_key *peer_public,
                     struct wg_peers *t, int me)

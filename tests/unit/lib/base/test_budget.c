@@ -83,7 +83,7 @@ START_TEST(a_fall_is_told_once)
 }
 END_TEST
 
-/* ---- pools ---- */
+/* ---- pools */
 
 #define WORKS 30
 

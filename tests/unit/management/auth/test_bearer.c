@@ -185,7 +185,7 @@ START_TEST(tokens_end_with_the_logins_and_the_provider)
 }
 END_TEST
 
-/* ---- signing keys ---- */
+/* ---- signing keys */
 
 static size_t n_keys(struct keyring *k)
 {

@@ -172,7 +172,7 @@ static void assert_stored(void)
     snap_unref(now);
 }
 
-/* ---- mutations for the tests ------------------------------------------------------------- */
+/* ---- mutations for the tests */
 
 static struct group a_group(const char *id, const char *name)
 {
@@ -227,7 +227,7 @@ static enum rk_code put_peer(struct tx *tx, void *arg, struct rk_err *err)
     return rc ? rc : tx_group_add_peer(tx, RK_STR("grp-1"), p.id, err);
 }
 
-/* ---- tests ------------------------------------------------------------------------------- */
+/* ---- tests */
 
 START_TEST(an_account_is_created_and_survives_a_restart)
 {
@@ -551,7 +551,7 @@ START_TEST(an_account_is_deleted_with_everything)
 }
 END_TEST
 
-/* ---- presence ---------------------------------------------------------------------------- */
+/* ---- presence */
 
 START_TEST(presence_counts_the_newest_stream)
 {
@@ -654,7 +654,7 @@ START_TEST(old_events_are_dropped)
 }
 END_TEST
 
-/* ---- other processes --------------------------------------------------------------------- */
+/* ---- other processes */
 
 START_TEST(two_processes_share_one_database)
 {
@@ -909,7 +909,7 @@ START_TEST(presence_comes_back_after_a_pause)
 }
 END_TEST
 
-/* ---- faults ------------------------------------------------------------------------------ */
+/* ---- faults */
 
 START_TEST(a_locked_database_is_unavailable_then_works)
 {

@@ -167,8 +167,7 @@ static void account_make(const struct env *e)
     vault_free(vault);
 }
 
-/* ---- the operator with sqlite3 -----------------------------------------------------------------
- */
+/* ---- the operator with sqlite3 */
 
 #define OPERATOR_MIN 3 /* whole loops of it, or the test would say nothing */
 

@@ -216,7 +216,7 @@ START_TEST(every_truncation_and_change_is_refused)
 }
 END_TEST
 
-/* ---- other kinds of keys ---- */
+/* ---- other kinds of keys */
 
 static struct rk_str ec_sign(EVP_PKEY *k, struct rk_str in, size_t half)
 {
@@ -263,7 +263,7 @@ START_TEST(keys_on_curves_verify)
 }
 END_TEST
 
-/* ---- whole tokens in every algorithm, from key sets as providers have them ---- */
+/* ---- whole tokens in every algorithm, from key sets as providers have them */
 
 struct signer { /* open */
     const char *alg, *typ;
@@ -525,7 +525,7 @@ START_TEST(a_private_key_survives_its_text)
 }
 END_TEST
 
-/* ---- an issuer elsewhere ---- */
+/* ---- an issuer elsewhere */
 
 static struct server {
     int fd;
@@ -557,7 +557,7 @@ static void answer(int c)
     n = snprintf(out, sizeof out,
                  "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
                  srv.broken ? "503 No" : "200 OK", strlen(body), body);
-    (void)!send(c, out, (size_t)n, MSG_NOSIGNAL);
+    RK_IGNORE(send(c, out, (size_t)n, MSG_NOSIGNAL));
 }
 
 static void *serve(void *arg)

@@ -473,7 +473,7 @@ START_TEST(a_new_ssh_key_is_stored)
 }
 END_TEST
 
-/* ---- many at once ------------------------------------------------------------------------ */
+/* ---- many at once */
 
 struct crowd {
     pthread_t thread;
@@ -647,7 +647,7 @@ START_TEST(two_processes_enrol_into_one_account)
 }
 END_TEST
 
-/* ---- keys -------------------------------------------------------------------------------- */
+/* ---- keys */
 
 START_TEST(the_server_keeps_its_keys)
 {

@@ -61,7 +61,7 @@ START_TEST(no_news_hardly_delays_the_next_change)
 }
 END_TEST
 
-/* ---- servers --------------------------------------------------------------------------------- */
+/* ---- servers */
 
 static const char *const STUNS[] = {"stun:stun.example.com:3478"};
 static const char *const RELAYS[] = {"rels://relay.example.com:443"};

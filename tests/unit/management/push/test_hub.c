@@ -56,8 +56,7 @@ static struct rk_key peer_keys[N_PEERS];
 static const struct actor sys = {.id = {"sys", 3}};
 static const struct rk_str ACC = {"acc-1", 5};
 
-/* ---- the account: N peers, All, one policy All <-> All
- * -------------------------------------------- */
+/* ---- the account: N peers, All, one policy All <-> All */
 
 static struct rk_str numbered(const char *what, size_t i)
 {
@@ -136,8 +135,7 @@ static void account_insert(void)
     ck_ok(mgmt_account_insert(m, &sys, &d, err));
 }
 
-/* ---- the sink
- * ----------------------------------------------------------------------------------------- */
+/* ---- the sink */
 
 static void drain_on_loop(struct rk_task *t)
 {
@@ -275,9 +273,7 @@ static void quiet(int ms)
     (void)usleep((useconds_t)ms * 1000);
 }
 
-/* ---- set-up
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- set-up */
 
 static const char *const RELAYS[] = {"rel://relay.example.com:80"};
 static struct coalesce_rule rule = {.gap_ms = 60, .quiet_ms = 10, .max_wait_ms = 200};
@@ -357,9 +353,7 @@ static void teardown(void)
     slow_bytes = 0;
 }
 
-/* ---- mutations
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- mutations */
 
 static enum rk_code put_policy(struct tx *tx, void *arg, struct rk_err *err)
 {
@@ -402,9 +396,7 @@ static void on_peer(size_t i, mgmt_fn *fn)
     ck_ok(mgmt_mutate(m, ACC, &sys, 0, fn, &id, err));
 }
 
-/* ---- tests
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- tests */
 
 START_TEST(first_message_is_complete_and_pushes_are_not)
 {

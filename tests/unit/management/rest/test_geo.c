@@ -92,7 +92,7 @@ START_TEST(every_truncation_is_harmless)
 
         (void)snprintf(part, sizeof part, "%.*s", (int)cut, TEXT);
         g = with(part);
-        (void)!geo_cities(g, RK_STR("DE"), &t, &n, NULL);
+        RK_IGNORE(geo_cities(g, RK_STR("DE"), &t, &n, NULL));
         geo_free(g);
     }
 }

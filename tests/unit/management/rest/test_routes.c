@@ -61,7 +61,8 @@ START_TEST(everything_documented_is_a_route)
     json_t *item;
     size_t n = 0;
 
-    json_object_foreach(paths, path, item) n += json_object_size(item);
+    json_object_foreach (paths, path, item)
+        n += json_object_size(item);
     ck_assert_uint_eq(n, REST_N_ROUTES);
 }
 END_TEST

@@ -622,7 +622,7 @@ START_TEST(a_foreign_schema_is_left_as_it_is)
 }
 END_TEST
 
-/* ---- migrations -------------------------------------------------------------------------- */
+/* ---- migrations */
 
 START_TEST(migrations_run_once_and_in_order)
 {

@@ -176,8 +176,7 @@ START_TEST(file_systems_of_several_machines_are_known)
 }
 END_TEST
 
-/* ---- whose file it is --------------------------------------------------------------------------
- */
+/* ---- whose file it is */
 
 /* Names, sizes and bytes of all files in the folder, as one number (FNV-1a). */
 static uint64_t folder_sum(void)

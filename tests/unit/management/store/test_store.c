@@ -286,7 +286,7 @@ START_TEST(bad_text_is_refused_not_cut)
 }
 END_TEST
 
-/* ---- journal ----------------------------------------------------------------------------- */
+/* ---- journal */
 
 static void journal_fill(struct journal_head *head, int n)
 {
