@@ -17,6 +17,7 @@
 #include "lib/http/h2.h"
 #include "lib/net/tcp.h"
 #include "tests/unit/cert.h"
+#include "tests/unit/run.h"
 
 static struct test_cert cert;
 
@@ -987,8 +988,6 @@ int main(void)
 {
     Suite *s = suite_create("grpc");
     TCase *t = tcase_create("all");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 60);
     tcase_add_unchecked_fixture(t, setup, teardown);
@@ -1015,9 +1014,5 @@ int main(void)
     tcase_add_test(t, one_acceptor_serves_all_loops);
     tcase_add_test(t, taken_port_is_told);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -14,6 +14,7 @@
 #include "schema/pb_arena.h"
 #include "tests/lib/mgmt_proc.h"
 #include "tests/lib/wire_agent.h"
+#include "tests/unit/run.h"
 
 #define WAIT_MS  10000
 #define N_AGENTS 3
@@ -683,8 +684,6 @@ int main(void)
 {
     Suite *s = suite_create("management");
     TCase *t = tcase_create("management");
-    SRunner *r;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 120);
@@ -699,9 +698,5 @@ int main(void)
     tcase_add_test(t, jobs_reach_the_agent_and_come_back);
     tcase_add_test(t, old_agents_get_what_they_read);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return run_suite(s);
 }

@@ -22,6 +22,7 @@
 #include "lib/grpc/client.h"
 #include "lib/grpc/server.h"
 #include "tests/unit/cert.h"
+#include "tests/unit/run.h"
 
 enum {
     MESSAGE = 400 * 1000,
@@ -291,8 +292,6 @@ int main(void)
     const char *conns = getenv("PUSH_CONNS");
     struct rlimit lim;
     int64_t n;
-    SRunner *r;
-    int failed;
 
     if (conns && rk_parse_i64(rk_str_z(conns), 1, 50000, &n, NULL) == RK_OK)
         n_conns = (size_t)n;
@@ -304,9 +303,5 @@ int main(void)
     tcase_add_unchecked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, push_to_many, 0, 2);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -9,6 +9,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/enc.h"
 #include "lib/base/str.h"
+#include "tests/unit/run.h"
 
 /** Bytes of a hex text; blanks and line ends in it are skipped. arena */
 static inline RK_UNUSED struct rk_str vec_hex(struct rk_arena *a, const char *hex)
@@ -37,15 +38,9 @@ static inline RK_UNUSED void vec_expect(struct rk_arena *a, struct rk_str got, c
 static inline RK_UNUSED int vec_run(TCase *t, const char *name)
 {
     Suite *s = suite_create(name);
-    SRunner *r;
-    int failed;
 
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }
 
 #endif

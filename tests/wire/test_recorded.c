@@ -11,6 +11,7 @@
 
 #include "schema/gen/management.pb-c.h"
 #include "schema/pb_arena.h"
+#include "tests/unit/run.h"
 
 #define FILE_MAX (64 * 1024)
 
@@ -168,17 +169,11 @@ int main(void)
 {
     Suite *s = suite_create("recorded");
     TCase *c = tcase_create("messages");
-    SRunner *r;
-    int failed;
 
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, client_messages);
     tcase_add_test(c, server_messages);
     tcase_add_test(c, every_truncation);
     suite_add_tcase(s, c);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

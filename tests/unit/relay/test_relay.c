@@ -7,6 +7,7 @@
 
 #include "relay/registry.h"
 #include "relay/session.h"
+#include "tests/unit/run.h"
 
 #define KEY_A "NYBy1jZYgNGu6jKa35EhODhR7SGijjt16WXQ0s0WYlQ="
 #define KEY_B "Z13VdO13iTELPS52gfN5C0ZsdzsVIf7PNld5WDcepS8="
@@ -514,8 +515,6 @@ int main(void)
     TCase *fast = tcase_create("relay with short times");
     TCase *down = tcase_create("relay shutdown");
     Suite *s = suite_create("relay");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
@@ -540,9 +539,5 @@ int main(void)
     suite_add_tcase(s, t);
     suite_add_tcase(s, fast);
     suite_add_tcase(s, down);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -8,6 +8,7 @@
 
 #include "server/conf.h"
 #include "server/yaml.h"
+#include "tests/unit/run.h"
 
 static char path[] = "/tmp/rookery-test-config-XXXXXX";
 
@@ -137,7 +138,6 @@ int main(void)
 {
     Suite *s = suite_create("config");
     TCase *t = tcase_create("config");
-    SRunner *r;
     int failed, fd = mkstemp(path);
 
     if (fd < 0)
@@ -148,10 +148,7 @@ int main(void)
     tcase_add_test(t, environment_wins_and_secrets_are_masked);
     tcase_add_test(t, a_missing_file_is_said);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    failed = run_suite(s);
     (void)unlink(path);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return failed;
 }

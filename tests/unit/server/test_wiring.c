@@ -8,6 +8,7 @@
 
 #include "lib/crypto/keyfile.h"
 #include "server/wiring.h"
+#include "tests/unit/run.h"
 
 static char dir[] = "/tmp/rookery-test-wiring-XXXXXX";
 
@@ -89,7 +90,6 @@ int main(void)
 {
     Suite *s = suite_create("wiring");
     TCase *t = tcase_create("wiring");
-    SRunner *r;
     int failed;
 
     if (!mkdtemp(dir))
@@ -97,13 +97,10 @@ int main(void)
     tcase_add_test(t, everything_is_ours_by_default);
     tcase_add_test(t, external_services_replace_ours);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    failed = run_suite(s);
     keyfile_remove(rk_str_z(dir), "store.key");
     keyfile_remove(rk_str_z(dir), "relay.secret");
     keyfile_remove(rk_str_z(dir), "setup-token");
     (void)rmdir(dir);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return failed;
 }

@@ -12,6 +12,7 @@
 #include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 #include "tests/unit/agent/fake_mgmt.h"
+#include "tests/unit/run.h"
 
 static struct rk_loop *loop;
 static struct fake_mgmt srv;
@@ -533,8 +534,6 @@ int main(void)
 {
     Suite *s = suite_create("mgmt_client");
     TCase *t = tcase_create("scripted server");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
@@ -557,8 +556,5 @@ int main(void)
     tcase_add_test(t, incomplete_answer_is_refused);
     tcase_add_test(t, login_can_be_cancelled);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -20,6 +20,7 @@
 #include "agent/os/files.h"
 #include "agent/os/sysinfo.h"
 #include "lib/base/file.h"
+#include "tests/unit/run.h"
 
 static char dir[] = "/tmp/rook-test-profile-XXXXXX";
 static char path[128];
@@ -335,8 +336,6 @@ int main(void)
 {
     Suite *s = suite_create("profile");
     TCase *t = tcase_create("files");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, new_profile_is_private_and_complete);
@@ -350,8 +349,5 @@ int main(void)
     tcase_add_test(t, backoff_grows_and_stays_within_bounds);
     tcase_add_test(t, facts_about_the_machine);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -19,6 +19,7 @@
 #include "signal/app.h"
 #include "tests/unit/agent/fake_mgmt.h"
 #include "tests/unit/agent/ns.h"
+#include "tests/unit/run.h"
 
 static struct rk_loop *loop;
 static struct fake_mgmt srv;
@@ -653,7 +654,6 @@ int main(void)
 {
     Suite *s = suite_create("runloop");
     TCase *t = tcase_create("whole agent");
-    SRunner *r = srunner_create(s);
     int failed;
 
     if (ns_run("sh", "-c",
@@ -680,8 +680,6 @@ int main(void)
     tcase_add_test(t, next_start_cleans_up);
     tcase_add_test(t, map_of_contradictions);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    failed = run_suite(s);
+    return failed;
 }

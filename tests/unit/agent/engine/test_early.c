@@ -6,6 +6,7 @@
 
 #include "agent/engine/early.h"
 #include "lib/base/num.h"
+#include "tests/unit/run.h"
 
 struct got {
     size_t n, ufrag_bytes, rosenpass_bytes;
@@ -88,16 +89,10 @@ int main(void)
 {
     Suite *s = suite_create("early");
     TCase *t = tcase_create("all");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, messages_wait_for_their_peer);
     tcase_add_test(t, long_messages_of_strangers_are_not_kept);
     tcase_add_test(t, the_oldest_go);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

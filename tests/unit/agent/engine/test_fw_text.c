@@ -11,6 +11,7 @@
 #include "agent/engine/fw_text.h"
 #include "agent/os/firewall.h"
 #include "tests/unit/agent/ns.h"
+#include "tests/unit/run.h"
 
 #define OWN "T1dOT1dOT1dOT1dOT1dOT1dOT1dOT1dOT1dOT1dOT1c="
 
@@ -454,7 +455,6 @@ int main(void)
 {
     Suite *s = suite_create("fw_text");
     TCase *t = tcase_create("text");
-    SRunner *r = srunner_create(s);
     int failed;
 
     kernel = ns_run("sh", "-c", "command -v nft ip >/dev/null", NULL) == 0 && ns_enter();
@@ -471,9 +471,7 @@ int main(void)
     tcase_add_test(t, removal_works_with_and_without_the_tables);
     tcase_add_test(t, large_map_is_small_text);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    failed = run_suite(s);
     rk_arena_free(mem);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return failed;
 }

@@ -17,6 +17,7 @@
 #include "agent/os/route.h"
 #include "lib/base/loop_uv.h"
 #include "tests/unit/agent/ns.h"
+#include "tests/unit/run.h"
 
 static struct rk_loop *loop;
 static struct nl_sock *nl;
@@ -318,8 +319,6 @@ int main(void)
 {
     Suite *s = suite_create("host");
     TCase *t = tcase_create("kernel");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     if (ns_run("sh", "-c", "command -v ip nft >/dev/null", NULL) || !ns_enter()) {
         (void)fprintf(stderr, "skipped: needs root, iproute2 and nftables\n");
@@ -336,8 +335,5 @@ int main(void)
     t = tcase_create("state");
     tcase_add_test(t, damaged_state_has_a_copy);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

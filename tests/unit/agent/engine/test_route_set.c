@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/engine/route_set.h"
+#include "tests/unit/run.h"
 
 enum { OWN, A, B, C, N_PEERS };
 static struct rk_key keys[N_PEERS];
@@ -343,8 +344,6 @@ int main(void)
 {
     Suite *s = suite_create("route_set");
     TCase *t = tcase_create("choices");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, the_better_peer_carries);
@@ -359,8 +358,5 @@ int main(void)
     tcase_add_test(t, selection_is_kept);
     tcase_add_test(t, domains_are_listed);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -9,6 +9,7 @@
 #include "agent/os/link.h"
 #include "agent/os/route.h"
 #include "tests/unit/agent/ns.h"
+#include "tests/unit/run.h"
 
 static struct nl_sock *nl;
 static struct rk_arena *mem;
@@ -148,8 +149,6 @@ int main(void)
 {
     Suite *s = suite_create("os");
     TCase *t = tcase_create("kernel");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     if (ns_run("sh", "-c", "command -v ip >/dev/null", NULL) || !ns_enter()) {
         (void)fprintf(stderr, "skipped: needs root and iproute2\n");
@@ -161,8 +160,5 @@ int main(void)
     tcase_add_test(t, routes_come_and_go);
     tcase_add_test(t, rules_keep_marked_traffic_out);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

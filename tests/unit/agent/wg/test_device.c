@@ -24,6 +24,7 @@
 #include "agent/wg/peers.h"
 #include "lib/base/loop_uv.h"
 #include "tests/unit/agent/ns.h"
+#include "tests/unit/run.h"
 
 struct owner {
     struct wg_device_user user;
@@ -634,8 +635,6 @@ int main(void)
 {
     Suite *s = suite_create("wg_device");
     TCase *t = tcase_create("userspace");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     if (ns_run("sh", "-c", "command -v ip >/dev/null && test -c /dev/net/tun", NULL) ||
         !ns_enter()) {
@@ -657,8 +656,5 @@ int main(void)
     tcase_add_loop_test(t, wishes_reach_the_device, 0, have_daemon() ? 2 : 1);
     tcase_add_loop_test(t, two_devices_exchange_data, 0, 4);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

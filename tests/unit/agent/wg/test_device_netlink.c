@@ -10,6 +10,7 @@
 #include "agent/wg/backend.h"
 #include "lib/base/buf.h"
 #include "lib/base/enc.h"
+#include "tests/unit/run.h"
 
 static _Alignas(8) char space[NL_MSG_SIZE];
 
@@ -212,8 +213,6 @@ int main(void)
 {
     Suite *s = suite_create("device_netlink");
     TCase *t = tcase_create("messages");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_test(t, device_attributes);
     tcase_add_test(t, peer_attributes);
@@ -221,8 +220,5 @@ int main(void)
     tcase_add_test(t, large_change_is_cut_and_loses_nothing);
     tcase_add_test(t, answer_with_statistics);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/wg/backend.h"
+#include "tests/unit/run.h"
 
 #define AA "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define BB "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -123,16 +124,11 @@ int main(void)
 {
     Suite *s = suite_create("uapi_text");
     TCase *t = tcase_create("text");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_test(t, change_as_text);
     tcase_add_test(t, answer_is_read);
     tcase_add_test(t, cut_answers_are_refused);
     tcase_add_test(t, errors_of_the_daemon);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -20,6 +20,7 @@
 #include "lib/base/ratelimit.h"
 #include "lib/base/rd.h"
 #include "lib/base/wr.h"
+#include "tests/unit/run.h"
 
 START_TEST(errors_carry_context_and_are_cut)
 {
@@ -415,8 +416,6 @@ int main(void)
 {
     Suite *s = suite_create("base");
     TCase *t = tcase_create("base");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, errors_carry_context_and_are_cut);
     tcase_add_test(t, strings_compare_and_cut);
@@ -436,9 +435,5 @@ int main(void)
     tcase_add_test(t, metrics_in_thousandths_are_shown_in_units);
     tcase_add_test(t, log_lines_cannot_be_forged);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

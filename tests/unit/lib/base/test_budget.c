@@ -8,6 +8,7 @@
 
 #include "lib/base/budget.h"
 #include "lib/base/pool.h"
+#include "tests/unit/run.h"
 
 START_TEST(levels_follow_what_is_held)
 {
@@ -156,17 +157,11 @@ int main(void)
 {
     Suite *s = suite_create("budget");
     TCase *t = tcase_create("budget");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, levels_follow_what_is_held);
     tcase_add_test(t, who_holds_much_gives_way_first);
     tcase_add_test(t, a_fall_is_told_once);
     tcase_add_test(t, lines_take_turns);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

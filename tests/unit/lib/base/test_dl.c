@@ -9,6 +9,7 @@
 
 #include "lib/base/dl.h"
 #include "lib/base/num.h"
+#include "tests/unit/run.h"
 
 struct table {
     __typeof__(strlen) *strlen;
@@ -78,16 +79,10 @@ int main(void)
 {
     Suite *s = suite_create("dl");
     TCase *t = tcase_create("dl");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, a_library_fills_the_table);
     tcase_add_test(t, a_missing_library_is_named_and_asked_for_again);
     tcase_add_test(t, a_missing_function_is_named);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

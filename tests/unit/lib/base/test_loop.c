@@ -10,6 +10,7 @@
 
 #include "lib/base/loop.h"
 #include "lib/base/pool.h"
+#include "tests/unit/run.h"
 
 struct job {
     struct rk_work work;
@@ -279,8 +280,6 @@ int main(void)
 {
     Suite *s = suite_create("loop");
     TCase *t = tcase_create("loop");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, work_runs_on_a_pool_thread_and_ends_on_the_loop);
     tcase_add_test(t, a_stopped_pool_cancels_what_waits_and_refuses_more);
@@ -289,9 +288,5 @@ int main(void)
     tcase_add_test(t, tasks_cross_threads);
     tcase_add_test(t, a_call_runs_on_the_loop_or_at_once);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

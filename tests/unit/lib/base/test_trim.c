@@ -10,6 +10,7 @@
 #include "lib/base/num.h"
 #include "lib/base/str.h"
 #include "lib/base/trim.h"
+#include "tests/unit/run.h"
 
 enum { CONST_BYTES = 1 << 20 };
 
@@ -71,14 +72,8 @@ int main(void)
 {
     Suite *s = suite_create("trim");
     TCase *t = tcase_create("trim");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, code_and_constants_survive);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

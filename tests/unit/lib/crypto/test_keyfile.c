@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/crypto/keyfile.h"
+#include "tests/unit/run.h"
 
 static char base[] = "/tmp/rookery-test-keyfile-XXXXXX";
 
@@ -62,7 +63,6 @@ int main(void)
 {
     Suite *s = suite_create("keyfile");
     TCase *t = tcase_create("keyfile");
-    SRunner *r;
     int failed;
 
     if (!mkdtemp(base))
@@ -70,10 +70,7 @@ int main(void)
     tcase_add_test(t, a_secret_is_made_once_and_kept);
     tcase_add_test(t, open_and_empty_files_are_refused);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    failed = run_suite(s);
     (void)rmdir(base);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return failed;
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "lib/grpc/frame.h"
+#include "tests/unit/run.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -127,8 +128,6 @@ int main(void)
 {
     Suite *s = suite_create("frame");
     TCase *t = tcase_create("all");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, every_split_gives_the_same);
     tcase_add_test(t, every_truncation_is_noticed);
@@ -136,9 +135,5 @@ int main(void)
     tcase_add_test(t, memory_follows_the_bytes);
     tcase_add_test(t, prefix_is_read_back);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "lib/grpc/status.h"
+#include "tests/unit/run.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -119,17 +120,11 @@ int main(void)
 {
     Suite *s = suite_create("status");
     TCase *t = tcase_create("all");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, table_is_the_documented_one);
     tcase_add_test(t, names_and_numbers);
     tcase_add_test(t, messages);
     tcase_add_test(t, timeouts);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

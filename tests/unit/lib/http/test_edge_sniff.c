@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "lib/http/realip.h"
+#include "tests/unit/run.h"
 
 static const struct rk_str paths[] = {{"/relay", 6}, {"/ws-proxy/management", 20}, {"/r", 2}};
 
@@ -190,8 +191,6 @@ int main(void)
 {
     Suite *s = suite_create("edge_sniff");
     TCase *t = tcase_create("all");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, first_bytes);
     tcase_add_test(t, every_truncation_is_undecided_or_the_same);
@@ -200,9 +199,5 @@ int main(void)
     tcase_add_test(t, endless_proxy_header_is_refused);
     tcase_add_test(t, real_addresses);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -12,6 +12,7 @@
 #include "lib/base/num.h"
 #include "lib/http/h1.h"
 #include "lib/json/json.h"
+#include "tests/unit/run.h"
 
 #define MAX_HELD 1600 /* bytes of requests and answers */
 
@@ -559,8 +560,6 @@ int main(void)
 {
     Suite *s = suite_create("h1");
     TCase *t = tcase_create("h1");
-    SRunner *r;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
@@ -579,9 +578,5 @@ int main(void)
     tcase_add_test(t, garbage_is_refused);
     tcase_add_test(t, stop_waits_for_requests);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

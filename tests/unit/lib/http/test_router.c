@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/http/router.h"
+#include "tests/unit/run.h"
 
 static enum rk_code nothing(struct http_req *req, struct http_resp *resp, struct db *db,
                             struct rk_err *err)
@@ -168,8 +169,6 @@ int main(void)
 {
     Suite *s = suite_create("router");
     TCase *t = tcase_create("router");
-    SRunner *r;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, routes_are_found);
@@ -177,9 +176,5 @@ int main(void)
     tcase_add_test(t, queries_forms_and_cookies);
     tcase_add_test(t, errors_have_one_shape);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

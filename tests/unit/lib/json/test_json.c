@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/json/json.h"
+#include "tests/unit/run.h"
 
 #define TEXT_IS(b, want) ck_assert_str_eq(rk_arena_dupz(mem, rk_buf_str(&(b))), want)
 
@@ -258,8 +259,6 @@ int main(void)
 {
     Suite *s = suite_create("json");
     TCase *t = tcase_create("json");
-    SRunner *r;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, writer_puts_commas);
@@ -272,9 +271,5 @@ int main(void)
     tcase_add_test(t, every_truncation_is_refused);
     tcase_add_test(t, lists_have_a_limit);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

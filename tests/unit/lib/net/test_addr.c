@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/net/addr.h"
+#include "tests/unit/run.h"
 
 START_TEST(addresses_round_trip)
 {
@@ -95,17 +96,11 @@ int main(void)
 {
     Suite *s = suite_create("addr");
     TCase *t = tcase_create("addr");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, addresses_round_trip);
     tcase_add_test(t, prefixes_contain_and_overlap);
     tcase_add_test(t, configured_forms_are_read);
     tcase_add_test(t, kinds_are_told_apart);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -12,6 +12,7 @@
 #include "lib/base/num.h"
 #include "lib/net/tcp.h"
 #include "tests/unit/cert.h"
+#include "tests/unit/run.h"
 
 enum { BIG = 3 * 1024 * 1024 };
 
@@ -406,8 +407,6 @@ int main(void)
 {
     Suite *s = suite_create("transport");
     TCase *t = tcase_create("all");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 60);
     tcase_add_unchecked_fixture(t, setup, teardown);
@@ -421,9 +420,5 @@ int main(void)
     tcase_add_loop_test(t, close_at_every_stage, 0, 20);
     tcase_add_test(t, finish_delivers_before_closing);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -12,6 +12,7 @@
 #include "management/idp/keyring.h"
 #include "management/snapshot/snapshot.h"
 #include "tests/unit/management/store_env.h"
+#include "tests/unit/run.h"
 
 #define ISSUER  "https://id.test/oauth2"
 #define DAY_S   (24 * 3600)
@@ -253,8 +254,6 @@ int main(void)
 {
     Suite *s = suite_create("bearer");
     TCase *t = tcase_create("bearer");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, a_token_logs_an_agent_in_once, 0, env_engines());
@@ -262,9 +261,5 @@ int main(void)
     tcase_add_loop_test(t, tokens_end_with_the_logins_and_the_provider, 0, env_engines());
     tcase_add_loop_test(t, keys_rotate_and_old_ones_verify_for_a_while, 0, env_engines());
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

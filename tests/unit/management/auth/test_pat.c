@@ -11,6 +11,7 @@
 #include "management/ops/tokens.h"
 #include "management/snapshot/snapshot.h"
 #include "tests/unit/management/store_env.h"
+#include "tests/unit/run.h"
 
 static struct env e;
 static struct mgmt *m;
@@ -156,8 +157,6 @@ int main(void)
 {
     Suite *s = suite_create("pat");
     TCase *t = tcase_create("pat");
-    SRunner *r;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
@@ -167,9 +166,5 @@ int main(void)
     tcase_add_test(t, deleted_tokens_end_at_once);
     tcase_add_test(t, one_token_has_an_allowance);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "management/domain/permission.h"
+#include "tests/unit/run.h"
 
 static const struct {
     const char *module, *owner, *admin, *network_admin, *auditor, *user, *billing_admin;
@@ -129,16 +130,10 @@ int main(void)
 {
     Suite *s = suite_create("permission");
     TCase *t = tcase_create("permission");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, every_cell_of_the_matrix);
     tcase_add_test(t, blocked_users_may_nothing);
     tcase_add_test(t, restriction_of_plain_users);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

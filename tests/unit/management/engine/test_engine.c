@@ -16,6 +16,7 @@
 #include "tests/unit/management/store_env.h"
 /* after store_env.h: uses libcheck */
 #include "tests/unit/management/sample.h"
+#include "tests/unit/run.h"
 
 static struct env e;
 static struct mgmt *m;
@@ -1065,7 +1066,6 @@ int main(void)
 {
     Suite *s = suite_create("engine");
     TCase *tc = tcase_create("engine");
-    SRunner *sr;
     int failed, engines = env_engines();
 
     tcase_set_timeout(tc, 120);
@@ -1097,9 +1097,6 @@ int main(void)
     tcase_add_loop_test(tc, a_moved_database_is_unavailable_then_works, 0, engines);
     tcase_add_loop_test(tc, a_newer_schema_is_refused, 0, engines);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    failed = run_suite(s);
+    return failed;
 }

@@ -23,6 +23,7 @@
 #include "tests/unit/management/store_env.h"
 /* after store_env.h: uses libcheck */
 #include "tests/unit/management/sample.h"
+#include "tests/unit/run.h"
 
 #define THREADS     3
 #define ROUNDS      20
@@ -309,15 +310,10 @@ int main(void)
 {
     Suite *s = suite_create("kill");
     TCase *tc = tcase_create("kill");
-    SRunner *sr;
-    int failed, engines = env_engines();
+    int engines = env_engines();
 
     tcase_set_timeout(tc, 900);
     tcase_add_loop_test(tc, no_acknowledged_write_is_lost_on_kill, 0, engines);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

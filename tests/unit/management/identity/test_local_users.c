@@ -12,6 +12,7 @@
 #include "management/identity/logins.h"
 #include "management/store/migrate.h"
 #include "tests/unit/management/store_env.h"
+#include "tests/unit/run.h"
 
 #define UUID      "7aad8c05-3287-473f-b42a-365504bf25e7"
 #define SUB_LOCAL "CiQ3YWFkOGMwNS0zMjg3LTQ3M2YtYjQyYS0zNjU1MDRiZjI1ZTcSBWxvY2Fs"
@@ -236,8 +237,6 @@ int main(void)
 {
     Suite *s = suite_create("local users");
     TCase *t = tcase_create("local users");
-    SRunner *r;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
@@ -248,9 +247,5 @@ int main(void)
     tcase_add_test(t, passwords);
     tcase_add_loop_test(t, the_table, 0, env_engines());
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "lib/base/err.h"
+#include "tests/unit/run.h"
 
 #define SECRET RK_STR("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ") /* "12345678901234567890" */
 
@@ -66,16 +67,10 @@ int main(void)
 {
     Suite *s = suite_create("totp");
     TCase *t = tcase_create("totp");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, the_vectors_of_the_rfc);
     tcase_add_test(t, a_code_fits_its_time_once);
     tcase_add_test(t, new_secrets_differ_and_work);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "lib/base/enc.h"
+#include "tests/unit/run.h"
 
 #define NOW INT64_C(1800000000)
 #define KID RK_STR("key-1")
@@ -681,8 +682,6 @@ int main(void)
 {
     Suite *s = suite_create("jwt");
     TCase *t = tcase_create("jwt");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 60);
     tcase_add_unchecked_fixture(t, setup, teardown);
@@ -698,9 +697,5 @@ int main(void)
     tcase_add_test(t, keys_elsewhere_are_asked_for_seldom);
     tcase_add_test(t, a_foreign_discovery_document_is_refused);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "management/ops/domains.h"
+#include "tests/unit/run.h"
 
 #define LABEL_63 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk"
 
@@ -75,16 +76,10 @@ int main(void)
 {
     Suite *s = suite_create("domains");
     TCase *t = tcase_create("domains");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, names_are_checked);
     tcase_add_test(t, names_become_punycode_and_back);
     tcase_add_test(t, lists_have_limits);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

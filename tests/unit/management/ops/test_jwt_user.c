@@ -11,6 +11,7 @@
 #include "tests/unit/management/store_env.h"
 /* after store_env.h: uses libcheck */
 #include "tests/unit/management/sample.h"
+#include "tests/unit/run.h"
 
 #define S RK_STR
 
@@ -330,8 +331,7 @@ int main(void)
 {
     Suite *s = suite_create("jwt_user");
     TCase *tc = tcase_create("jwt_user");
-    SRunner *sr;
-    int failed, engines = env_engines();
+    int engines = env_engines();
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, the_first_user_owns_the_single_account_and_others_join, 0, engines);
@@ -341,9 +341,5 @@ int main(void)
     tcase_add_loop_test(tc, the_user_follows_the_token, 0, engines);
     tcase_add_loop_test(tc, groups_follow_the_token, 0, engines);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -10,6 +10,7 @@
 #include "tests/unit/management/store_env.h"
 /* after store_env.h: uses libcheck */
 #include "tests/unit/management/sample.h"
+#include "tests/unit/run.h"
 
 #define T0        ((int64_t)1767268800 * 1000000)
 #define MINUTE_US ((int64_t)60 * 1000000)
@@ -146,17 +147,12 @@ int main(void)
 {
     Suite *s = suite_create("peer_ephemeral");
     TCase *tc = tcase_create("peer_ephemeral");
-    SRunner *sr;
-    int failed, engines = env_engines();
+    int engines = env_engines();
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, a_peer_goes_ten_minutes_after_its_last_stream, 0, engines);
     tcase_add_loop_test(tc, a_peer_that_a_service_needs_stays, 0, engines);
     tcase_add_loop_test(tc, the_engine_does_it_by_itself, 0, engines);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -16,6 +16,7 @@
 #include "tests/unit/management/store_env.h"
 /* after store_env.h: uses libcheck */
 #include "tests/unit/management/sample.h"
+#include "tests/unit/run.h"
 
 #define S          RK_STR
 #define KEY        "A2C8E62B-38F5-4553-B31E-DD66C696CEBB"
@@ -699,8 +700,7 @@ int main(void)
 {
     Suite *s = suite_create("peer_login");
     TCase *tc = tcase_create("peer_login");
-    SRunner *sr;
-    int failed, engines = env_engines();
+    int engines = env_engines();
 
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, a_peer_is_enrolled_by_setup_key, 0, engines);
@@ -718,9 +718,5 @@ int main(void)
     tcase_add_loop_test(tc, two_processes_enrol_into_one_account, 0, engines);
     tcase_add_loop_test(tc, the_server_keeps_its_keys, 0, engines);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

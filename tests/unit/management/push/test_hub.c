@@ -18,6 +18,7 @@
 #include "schema/gen/management.pb-c.h"
 #include "schema/pb_arena.h"
 #include "tests/unit/management/store_env.h"
+#include "tests/unit/run.h"
 
 #define N_PEERS 6
 #define WAIT_MS 5000
@@ -625,8 +626,6 @@ int main(void)
     Suite *s = suite_create("hub");
     TCase *t = tcase("hub", setup), *refresh = tcase("refresh", setup_refresh);
     TCase *slow = tcase("slow", setup_slow);
-    SRunner *r;
-    int failed;
 
     tcase_add_test(t, first_message_is_complete_and_pushes_are_not);
     tcase_add_test(t, no_news_is_not_sent);
@@ -641,9 +640,5 @@ int main(void)
     suite_add_tcase(s, t);
     suite_add_tcase(s, refresh);
     suite_add_tcase(s, slow);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

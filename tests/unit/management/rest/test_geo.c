@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "management/rest/geo.h"
+#include "tests/unit/run.h"
 
 #define HEAD "city_name,geoname_id,country_iso_code,country_name\n"
 
@@ -102,17 +103,11 @@ int main(void)
 {
     Suite *s = suite_create("geo");
     TCase *t = tcase_create("geo");
-    SRunner *r;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, names_are_sorted_and_once);
     tcase_add_test(t, wrong_files_are_refused);
     tcase_add_test(t, every_truncation_is_harmless);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

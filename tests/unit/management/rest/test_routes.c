@@ -10,6 +10,7 @@
 
 #include "management/rest/routes.h"
 #include "schema/openapi.h"
+#include "tests/unit/run.h"
 
 static json_t *paths;
 
@@ -86,17 +87,11 @@ int main(void)
 {
     Suite *s = suite_create("routes");
     TCase *t = tcase_create("routes");
-    SRunner *r;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, every_route_is_documented);
     tcase_add_test(t, everything_documented_is_a_route);
     tcase_add_test(t, all_paths_fit_the_router);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -12,6 +12,7 @@
 
 #include "management/store/migrate.h"
 #include "tests/unit/management/store_env.h"
+#include "tests/unit/run.h"
 
 static const char SQL_T[] = "CREATE TABLE t (id TEXT PRIMARY KEY, n BIGINT, b BLOB, u TEXT UNIQUE)";
 static const char SQL_T_PG[] =
@@ -700,8 +701,7 @@ int main(void)
 {
     Suite *s = suite_create("db");
     TCase *tc = tcase_create("db");
-    SRunner *sr;
-    int failed, engines = env_engines();
+    int engines = env_engines();
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, values_come_back_as_they_went_in, 0, engines);
@@ -726,9 +726,5 @@ int main(void)
     tcase_add_loop_test(tc, migrations_run_once_and_in_order, 0, engines);
     tcase_add_loop_test(tc, the_real_schema_migrates_while_others_try_too, 0, engines);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -14,6 +14,7 @@
 #include "management/store/db_origin.h"
 #include "management/store/migrate.h"
 #include "tests/unit/management/store_env.h"
+#include "tests/unit/run.h"
 
 #define NOBODY 65534
 
@@ -377,8 +378,6 @@ int main(void)
 {
     Suite *s = suite_create("db_file");
     TCase *tc = tcase_create("lock");
-    SRunner *sr;
-    int failed;
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_second_server_is_refused_and_told_who_is_first);
@@ -394,9 +393,5 @@ int main(void)
     tcase_add_test(tc, odd_names_of_files_are_no_parameters);
     tcase_add_test(tc, a_folder_of_the_official_server_is_refused);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

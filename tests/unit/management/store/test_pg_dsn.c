@@ -5,6 +5,7 @@
 #include "management/store/pg_dsn.h"
 
 #include "tests/unit/management/store_env.h"
+#include "tests/unit/run.h"
 
 static const struct {
     const char *in, *out;
@@ -83,15 +84,9 @@ int main(void)
 {
     Suite *s = suite_create("pg_dsn");
     TCase *t = tcase_create("pg_dsn");
-    SRunner *r;
-    int failed;
 
     tcase_add_loop_test(t, parameters_become_options, 0, RK_ARRAY_LEN(FORMS));
     tcase_add_loop_test(t, the_session_has_them, 0, env_engines());
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

@@ -14,6 +14,7 @@
 #include "tests/unit/management/store_env.h"
 /* after store_env.h: uses libcheck */
 #include "tests/unit/management/sample.h"
+#include "tests/unit/run.h"
 
 static struct env e;
 static struct store s;
@@ -402,8 +403,7 @@ int main(void)
 {
     Suite *su = suite_create("store");
     TCase *tc = tcase_create("store");
-    SRunner *sr;
-    int failed, engines = env_engines();
+    int engines = env_engines();
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, every_field_of_every_entity_comes_back, 0, engines);
@@ -417,9 +417,5 @@ int main(void)
     tcase_add_loop_test(tc, every_kind_of_tampering_is_found, 0, engines);
     tcase_add_loop_test(tc, a_pruned_journal_still_verifies, 0, engines);
     suite_add_tcase(su, tc);
-    sr = srunner_create(su);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(su);
 }
