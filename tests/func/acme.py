@@ -174,7 +174,7 @@ def http_page(port, path="/x?y=1"):
 
 
 tls_port, http_port = free_port(), free_port()
-a = Authority(tls_port, http_port, 12)
+a = Authority(tls_port, http_port, 9)
 try:
     one(a, "tls-alpn-01", tls_port, 0, ["vpn.test", "www.vpn.test"])
     one(a, "http-01", tls_port, http_port, ["vpn.test"])

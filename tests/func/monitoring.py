@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -40,8 +41,13 @@ p = Program(["prometheus", "--config.file=%s/prometheus.yml" % work,
 
 
 def query(expr):
-    text = urllib.request.urlopen("http://127.0.0.1:%d/api/v1/query?%s" % (
-        port, urllib.parse.urlencode({"query": expr})), timeout=10).read()
+    try:
+        text = urllib.request.urlopen("http://127.0.0.1:%d/api/v1/query?%s" % (
+            port, urllib.parse.urlencode({"query": expr})), timeout=10).read()
+    except urllib.error.HTTPError as e:
+        if e.code == 503:  # not ready yet
+            return []
+        raise
     return json.loads(text)["data"]["result"]
 
 
