@@ -10,7 +10,7 @@
  *
  * Files below `dir`: uacme's account and keys, `current` -> live-NUMBER with cert.pem and key.pem.
  * Until the first one is there a self-signed placeholder is used; an old certificate stays in force
- * whatever fails. docs/decisions/0018-acme-by-a-child.md says why not a client of our own.
+ * whatever fails. docs/decisions/0010-acme-by-a-child.md says why not a client of our own.
  */
 #ifndef RK_SERVER_ACME_H
 #define RK_SERVER_ACME_H

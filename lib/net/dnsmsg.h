@@ -10,7 +10,7 @@
  *      2      2          8          name 2 2   records: name, type 2, class 2, ttl 4, length 2,
  * data
  *
- * Why not a library: docs/decisions/0017-dns-messages.md.
+ * Why not a library: docs/decisions/0009-dns-messages.md.
  */
 #ifndef RK_NET_DNSMSG_H
 #define RK_NET_DNSMSG_H
