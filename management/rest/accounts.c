@@ -136,7 +136,7 @@ struct settings_in {
     struct rk_str network_range, network_range_v6;
     struct extra_in *extra;
     struct features_in *features;
-    bool local_auth_disabled; /* shown, and sent back by dashboards */
+    bool embedded_idp_enabled, local_auth_disabled; /* shown, and sent back by dashboards */
 };
 
 struct onboarding_in {
@@ -188,6 +188,7 @@ static const struct json_field SETTINGS[] = {
     JSON_FIELD_SUB(struct settings_in, features, "dashboard_features", JSON_OPT_OBJ,
                    struct features_in, FEATURES),
     JSON_FIELD_AS(struct settings_in, s.local_mfa, "local_mfa_enabled", JSON_BOOL),
+    JSON_FIELD(struct settings_in, embedded_idp_enabled, JSON_BOOL),
     JSON_FIELD(struct settings_in, local_auth_disabled, JSON_BOOL),
     JSON_FIELD_AS(struct settings_in, s.ipv6_groups, "ipv6_enabled_groups", JSON_STRS),
 };
@@ -217,6 +218,23 @@ static enum rk_code check_extra(const struct extra_in *e, struct rk_err *err)
                ? rk_fail(err, RK_INVALID,
                          "extra.%s: this server keeps no traffic logs; leave it off or empty", what)
                : RK_OK;
+}
+
+/* What the server's configuration decides: "off" is taken, for the answer of a change says it
+ * whatever is in force, and dashboards send that back. */
+static enum rk_code check_server_wide(const struct settings_in *in, const struct rest_opts *o,
+                                      struct rk_err *err)
+{
+    if (in->embedded_idp_enabled && !o->embedded_idp)
+        return rk_fail(err, RK_INVALID,
+                       "embedded_idp_enabled is the server's configuration, not a setting of the "
+                       "account: this one takes the tokens of another issuer "
+                       "(HttpConfig.AuthIssuer without EmbeddedIdP)");
+    if (in->local_auth_disabled && !o->local_auth_disabled)
+        return rk_fail(err, RK_INVALID,
+                       "local_auth_disabled is the server's configuration "
+                       "(server.auth.localAuthDisabled), not a setting of the account");
+    return RK_OK;
 }
 
 static struct settings_input to_input(const struct account_in *in, bool embedded_idp)
@@ -260,11 +278,9 @@ enum rk_code rest_accounts_update(struct http_req *req, struct http_resp *resp, 
         return rc;
     if (!in.settings) /* an update replaces them all; "all off" must be said */
         return rk_fail(err, RK_INVALID, "settings are missing");
-    if (in.settings->local_auth_disabled && !rest_of(req)->o.local_auth_disabled)
-        return rk_fail(err, RK_INVALID,
-                       "local_auth_disabled is the server's configuration "
-                       "(server.auth.localAuthDisabled), not a setting of the account");
-    rc = check_extra(in.settings->extra, err);
+    rc = check_server_wide(in.settings, &rest_of(req)->o, err);
+    if (!rc)
+        rc = check_extra(in.settings->extra, err);
     if (rc)
         return rc;
     input = to_input(&in, rest_of(req)->o.embedded_idp);

@@ -214,7 +214,7 @@ int main(int argc, char **argv)
                            .version = "0.1.0",
                            .setup_token = argc > 2 ? argv[2] : NULL,
                            .setup_pat = true,
-                           .embedded_idp = true,
+                           .embedded_idp = !getenv("RESTD_NO_IDP"),
                            .jobs = &jobs,
                            .geo_names_path = getenv("RESTD_GEO")};
     struct rk_prefix loopback = {rk_ip4(127, 0, 0, 0), 8};

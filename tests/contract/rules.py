@@ -480,6 +480,32 @@ def other_server(url, token):
     return api
 
 
+def server_wide(api):
+    """What the configuration decides is refused where it is not so, with the reason; changes nothing.
+    Ends with a server that has no identity provider of its own."""
+    account = api.call("GET", "/accounts")[0]
+    path, settings = "/accounts/" + account["id"], account["settings"]
+    settings.pop("network_range"), settings.pop("network_range_v6")
+    for idp in (True, False):
+        if not idp:
+            api.server.restart({"RESTD_NO_IDP": "1"})
+        domain = settings["dns_domain"]
+        given = {"settings": {**settings, "embedded_idp_enabled": True, "dns_domain": "wide.test"}}
+        if idp:
+            api.call("PUT", path, given)
+        else:
+            api.refuse(422, "embedded_idp_enabled is the server's configuration", "PUT", path, given)
+        now = api.call("GET", "/accounts")[0]["settings"]
+        api.check(now["embedded_idp_enabled"] is idp, "embedded_idp_enabled as it is in force")
+        api.check(now["dns_domain"] == ("wide.test" if idp else domain), now["dns_domain"])
+        api.call("PUT", path, {"settings": {**settings, "embedded_idp_enabled": False}})
+        now = api.call("GET", "/accounts")[0]["settings"]
+        api.check(now["embedded_idp_enabled"] is idp, "off is taken, without effect")
+        api.refuse(422, "local_auth_disabled is the server's configuration", "PUT", path,
+                   {"settings": {**settings, "embedded_idp_enabled": idp,
+                                 "local_auth_disabled": True}})
+
+
 def main():
     if sys.argv[1] == "--url":
         api = other_server(sys.argv[2], sys.argv[3])
@@ -490,7 +516,7 @@ def main():
                 "create_pat": True}, headers={"X-Setup-Token": TOKEN})
             api = Api(server, answer.json()["personal_access_token"])
             run_refusals(api)
-            for part in (ours, links, details, transport, peers, blocked, owners):
+            for part in (ours, links, details, transport, peers, blocked, owners, server_wide):
                 part(api)
     print(f"{api.checks} checks, {api.failed} failed")
     return 1 if api.failed else 0

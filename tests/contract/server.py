@@ -23,17 +23,35 @@ class Server:
     def __init__(self, program, setup_token=None, env=None):
         self.dir = tempfile.TemporaryDirectory(prefix="rookery-contract-")
         self.database = None
-        args = [program, self.store_url()]
+        self.args = [program, self.store_url()]
         if setup_token:
-            args.append(setup_token)
-        self.process = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            self.args.append(setup_token)
+        self.clients = 0
+        self.start(env)
+
+    def start(self, env):
+        self.process = subprocess.Popen(self.args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, env={**os.environ, **(env or {})})
         line = self.process.stdout.readline().split()
         if not line or line[0] != "port":
             raise RuntimeError("restd does not start")
         self.port = int(line[1])
         self.connection = None
-        self.clients = 0
+
+    def end(self):
+        if self.connection:
+            self.connection.close()
+        self.process.stdin.close()
+        status = self.process.wait(30)
+        self.process.stdout.close()
+        return status
+
+    def restart(self, env):
+        """The same store, another environment."""
+        status = self.end()
+        if status != 0:
+            raise RuntimeError(f"restd ended with {status}")
+        self.start(env)
 
     def store_url(self):
         if os.environ.get("STORE") != "pg":
@@ -49,11 +67,7 @@ class Server:
         return self
 
     def __exit__(self, *exc):
-        if self.connection:
-            self.connection.close()
-        self.process.stdin.close()
-        status = self.process.wait(30)
-        self.process.stdout.close()
+        status = self.end()
         self.dir.cleanup()
         if self.database:
             self.psql("DROP DATABASE " + self.database)
