@@ -127,6 +127,7 @@ static const struct col SETTINGS[] = {
     COL(settings, "has_dashboard_features", C_BOOL, has_dashboard_features),
     COL(settings, "dashboard_agent_network", C_ENUM_NUM, dashboard_agent_network),
     COL(settings, "local_mfa", C_BOOL, local_mfa),
+    COL(settings, "traffic_groups_given", C_BOOL, traffic_groups_given),
     COL_OR_NULL(settings, "ipv6", C_GROUPS, ipv6_groups),
     COL_OR_NULL(settings, "expose", C_GROUPS, peer_expose_groups),
     COL(settings, "validator", C_GROUPS, integrated_validator_groups),

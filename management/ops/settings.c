@@ -322,6 +322,7 @@ static enum rk_code update_tx(struct tx *tx, void *arg, struct rk_err *err)
     if (!s->in->has_extra) {
         now->peer_approval_enabled = old->peer_approval_enabled;
         now->user_approval_required = old->user_approval_required;
+        now->traffic_groups_given = old->traffic_groups_given;
     }
     s->now = now;
     rc = tx_put(tx, ENT_SETTINGS, now, err);

@@ -16,12 +16,16 @@ struct shown {
 
 static void put_extra(struct rk_buf *b, const struct settings *s)
 {
+    struct rk_str nothing = {0};
+    const struct str_list given = {&nothing, 0}, none = {0};
+
     json_put_key_obj(b, "extra");
     json_put_key_bool(b, "peer_approval_enabled", s->peer_approval_enabled);
     json_put_key_bool(b, "user_approval_required", s->user_approval_required);
     /* traffic logs belong to another product: always off */
     json_put_key_bool(b, "network_traffic_logs_enabled", false);
-    json_put_key_null(b, "network_traffic_logs_groups");
+    json_put_key(b, "network_traffic_logs_groups");
+    put_strs_or_null(b, s->traffic_groups_given ? &given : &none);
     json_put_key_bool(b, "network_traffic_packet_counter_enabled", false);
     json_put_obj_end(b);
 }
@@ -249,6 +253,7 @@ static struct settings_input to_input(const struct account_in *in, bool embedded
         to.has_extra = true;
         to.s.peer_approval_enabled = from->extra->peer_approval_enabled;
         to.s.user_approval_required = from->extra->user_approval_required;
+        to.s.traffic_groups_given = from->extra->network_traffic_logs_groups.v != NULL;
     }
     if (from->features) {
         const struct json_opt_bool *an = &from->features->agent_network;
