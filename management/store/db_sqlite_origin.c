@@ -9,6 +9,9 @@
 
 #include "lib/base/arena.h"
 #include "management/store/db_origin.h"
+
+#define LOOK_BUSY_MS 10000 /* somebody checkpoints, or copies the file */
+
 /* ---- SQLite */
 
 /* "file:/path?immutable=1" with what has a meaning in a URI escaped. Owned. */
@@ -101,6 +104,8 @@ static int look_by(const char *name, int flags, enum db_origin *out, struct db_t
     int rc = sqlite3_open_v2(name, &h, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | flags, NULL);
 
     if (rc == SQLITE_OK)
+        rc = sqlite3_busy_timeout(h, LOOK_BUSY_MS);
+    if (rc == SQLITE_OK)
         rc = look(h, out, t, other);
     (void)sqlite3_close(h);
     return rc & 0xff;
@@ -132,7 +137,9 @@ enum rk_code db_origin_of_file(const char *path, enum db_origin *out, struct rk_
     if (!S_ISREG(st.st_mode))
         return rk_fail(err, RK_INVALID, "database %s is not a file", path);
     rc = look_by(uri, SQLITE_OPEN_URI, out, &t, &other);
-    if (rc == SQLITE_OK && !other && *out == DB_ORIGIN_EMPTY && has_wal(path))
+    /* The look without locks sees half of what another connection checkpoints at the moment: what
+     * it finds wrong counts only when a look that waits its turn finds it, too. */
+    if (rc != SQLITE_OK || (!other && *out == DB_ORIGIN_EMPTY && has_wal(path)))
         rc = look_by(path, 0, out, &t, &other);
     if (rc == SQLITE_NOTADB)
         return rk_fail(err, RK_PRECONDITION,
