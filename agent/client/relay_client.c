@@ -25,7 +25,7 @@
 #define MAX_DIALS       7 /* at once, as official clients */
 #define MAX_FOREIGN     64
 #define SETTLE_MS       1500
-#define RETRY_MIN_MS    2000
+#define RETRY_MIN_MS    500 /* an outage of seconds, such as a restart, costs about as long */
 #define RETRY_MAX_MS    60000
 #define SWEEP_MS        60000
 #define FOREIGN_OLD_MS  5000
@@ -453,7 +453,7 @@ enum rk_code relay_client_open(const struct relay_client_opts *opts, struct rela
     rk_buf_init(&c->token, 0);
     c->wait = (struct backoff){.first_ms = RETRY_MIN_MS,
                                .max_ms = RETRY_MAX_MS,
-                               .factor_permille = 2000,
+                               .factor_permille = 1500,
                                .spread_permille = 500};
     *out = c;
     return RK_OK;
