@@ -13,17 +13,6 @@ static const char SQL_NEW[] =
     "challenge, auth_time, expires_at, used, gen) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11)";
 
-enum rk_code idp_redirect(struct http_req *req, struct http_resp *resp, struct rk_str to)
-{
-    (void)req;
-    resp->status = 303; /* a POST becomes a GET */
-    resp->content_type = "";
-    http_resp_header(resp, "Location", to);
-    http_resp_header(resp, "Cache-Control", RK_STR("no-store"));
-    http_resp_header(resp, "Referrer-Policy", RK_STR("no-referrer"));
-    return RK_OK;
-}
-
 /* The log has what the person cannot mend. */
 static enum rk_code cannot_start(struct http_req *req, struct http_resp *resp,
                                  const struct idp_request *r, bool known)

@@ -71,9 +71,20 @@ static inline struct idp *idp_of(const struct http_req *req)
     return (struct idp *)(uintptr_t)req->route->arg;
 }
 
+/* ---- base.c (and what provider.h tells of a provider) */
+
 int64_t idp_now_us(const struct idp *i);
 const struct idp_client *idp_client(const struct idp *i, struct rk_str id); /* NULL: none */
 bool idp_list_has(const struct idp_list *l, struct rk_str s);
+
+/* ---- reply.c: answers that are no pages */
+
+enum rk_code idp_redirect(struct http_req *req, struct http_resp *resp, struct rk_str to);
+/** RFC 6749 5.2: error is its code, why a sentence for who reads logs, or NULL. */
+enum rk_code idp_oauth_error(struct http_resp *resp, unsigned status, const char *error,
+                             const char *why);
+void idp_cookie_set(struct http_req *req, struct http_resp *resp, const char *name,
+                    struct rk_str value, int64_t max_age_s);
 
 /* ---- request.c: parameters, secrets, and forms bound to a browser */
 
@@ -91,6 +102,9 @@ bool idp_has_word(struct rk_str list, const char *word);
 struct rk_str idp_secret(struct rk_arena *mem);
 /** base64(SHA-256). arena */
 struct rk_str idp_hash(struct rk_arena *mem, struct rk_str secret);
+
+/** Who asks: RFC 6749 2.3.1 or client_id in the body; NULL: no such client. */
+const struct idp_client *idp_client_of(struct http_req *req);
 
 /* What a page waits for: who asked what. */
 struct idp_request { /* open; arena */
@@ -118,9 +132,6 @@ enum rk_code idp_request_open(struct http_req *req, const char *name, struct idp
  *  must not be used again; forgotten when they are too old anyway. */
 enum rk_code idp_first_use(struct http_req *req, struct db *db, struct rk_str sealed, bool *first,
                            struct rk_err *err) RK_MUST;
-
-void idp_cookie_set(struct http_req *req, struct http_resp *resp, const char *name,
-                    struct rk_str value, int64_t max_age_s);
 
 /* ---- pages.c */
 
@@ -266,7 +277,6 @@ http_handler idp_authorize, idp_consent;
 enum rk_code idp_grant_code(struct http_req *req, struct http_resp *resp, struct db *db,
                             const struct idp_request *r, const struct idp_session *s,
                             struct rk_err *err) RK_MUST;
-enum rk_code idp_redirect(struct http_req *req, struct http_resp *resp, struct rk_str to);
 
 /* ---- device.c */
 
@@ -294,9 +304,5 @@ enum rk_code idp_device_poll(struct idp *i, struct db *db, struct rk_arena *mem,
 /* ---- token.c */
 
 http_handler idp_token;
-enum rk_code idp_oauth_error(struct http_resp *resp, unsigned status, const char *error,
-                             const char *why);
-/** RFC 6749 2.3.1 or client_id in the body; NULL: no such client. */
-const struct idp_client *idp_client_of(struct http_req *req);
 
 #endif

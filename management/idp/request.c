@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Parameters, secrets, cookies, and the sealed request of a form. The browser gets a random cookie;
- * the sealed request holds its hash. A form that another site makes a browser send lacks one of
- * both, and a request that was seen elsewhere does not fit this browser.
+ * Parameters, the client that asks, secrets, and the sealed request of a form. The browser gets a
+ * random cookie; the sealed request holds its hash. A form that another site makes a browser send
+ * lacks one of both, and a request that was seen elsewhere does not fit this browser.
  */
 #include "config.h"
 
@@ -71,16 +71,27 @@ struct rk_str idp_hash(struct rk_arena *mem, struct rk_str secret)
     return hash_sha256_base64_new(mem, secret);
 }
 
-void idp_cookie_set(struct http_req *req, struct http_resp *resp, const char *name,
-                    struct rk_str value, int64_t max_age_s)
+/* Our clients are public, so their secret is empty wherever they send it. */
+const struct idp_client *idp_client_of(struct http_req *req)
 {
-    const struct idp *i = idp_of(req);
+    struct rk_str header, scheme, text, id = {0}, secret = {0}, plain;
+    bool bad = false;
+    uint8_t raw[512];
+    size_t n;
 
-    http_resp_header(resp, "Set-Cookie",
-                     rk_arena_printf(req->mem,
-                                     "%s=%.*s; Path=%s; Max-Age=%lld; HttpOnly; SameSite=Lax%s",
-                                     name, RK_STR_ARG(value), i->path, (long long)max_age_s,
-                                     i->https || req->https ? "; Secure" : ""));
+    if (http_req_header(req, "Authorization", &header)) {
+        if (!rk_str_cut(header, ' ', &scheme, &text) || !rk_str_ieq(scheme, RK_STR("Basic")) ||
+            rk_base64_decode(text, raw, sizeof raw, &n, NULL))
+            return NULL;
+        (void)rk_str_cut(rk_arena_dup(req->mem, rk_str_of(raw, n)), ':', &id, &secret);
+        if (rk_percent_decode(req->mem, id, true, &plain, NULL))
+            return NULL;
+        id = plain;
+    } else {
+        (void)idp_param(req->mem, req->body, "client_id", &id, &bad);
+        (void)idp_param(req->mem, req->body, "client_secret", &secret, &bad);
+    }
+    return bad || secret.n ? NULL : idp_client(idp_of(req), id);
 }
 
 /* The browser's form cookie, made where it has none. */

@@ -30,44 +30,6 @@ static const char SQL_REFRESH_NEW[] =
     "expires_at, used, gen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)";
 static const char SQL_FAMILY_END[] = "DELETE FROM idp_refresh WHERE family = $1";
 
-enum rk_code idp_oauth_error(struct http_resp *resp, unsigned status, const char *error,
-                             const char *why)
-{
-    json_t *o = json_pack("{s:s, s:s}", "error", error, "error_description", why ? why : "");
-    char *text = json_dumps(o, JSON_COMPACT);
-
-    resp->status = status;
-    rk_buf_addz(&resp->body, text);
-    free(text);
-    json_decref(o);
-    http_resp_header(resp, "Cache-Control", RK_STR("no-store"));
-    http_resp_header(resp, "Pragma", RK_STR("no-cache"));
-    return RK_OK;
-}
-
-/* Our clients are public, so their secret is empty wherever they send it. */
-const struct idp_client *idp_client_of(struct http_req *req)
-{
-    struct rk_str header, scheme, text, id = {0}, secret = {0}, plain;
-    bool bad = false;
-    uint8_t raw[512];
-    size_t n;
-
-    if (http_req_header(req, "Authorization", &header)) {
-        if (!rk_str_cut(header, ' ', &scheme, &text) || !rk_str_ieq(scheme, RK_STR("Basic")) ||
-            rk_base64_decode(text, raw, sizeof raw, &n, NULL))
-            return NULL;
-        (void)rk_str_cut(rk_arena_dup(req->mem, rk_str_of(raw, n)), ':', &id, &secret);
-        if (rk_percent_decode(req->mem, id, true, &plain, NULL))
-            return NULL;
-        id = plain;
-    } else {
-        (void)idp_param(req->mem, req->body, "client_id", &id, &bad);
-        (void)idp_param(req->mem, req->body, "client_secret", &secret, &bad);
-    }
-    return bad || secret.n ? NULL : idp_client(idp_of(req), id);
-}
-
 /* ---- grants: each on a transaction of its own */
 
 struct use {
