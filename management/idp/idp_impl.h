@@ -230,6 +230,12 @@ enum rk_code idp_session_find(struct http_req *req, struct db *db, struct idp_se
                               struct rk_err *err) RK_MUST;
 enum rk_code idp_session_start(struct http_req *req, struct http_resp *resp, struct db *db,
                                const struct local_user *u, struct rk_err *err) RK_MUST;
+/** Forget the browser's session, if it has one, and its cookie. */
+enum rk_code idp_session_end(struct http_req *req, struct http_resp *resp, struct db *db,
+                             struct rk_err *err) RK_MUST;
+
+/* ---- userinfo.c, logout.c */
+
 http_handler idp_userinfo, idp_logout, idp_logged_out;
 
 /* ---- limits.c: tries that fail are counted */

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Browser sessions, who is logged in, and logging out. */
+/* Browser sessions as the store keeps them: found, started, ended. */
 #include "config.h"
 
-#include <stdlib.h>
-
-#include "lib/base/enc.h"
-#include "lib/crypto/vault.h"
 #include "management/idp/idp_impl.h"
 
 #define SEEN_EVERY_S 60 /* how exact last_seen is */
@@ -86,113 +82,15 @@ enum rk_code idp_session_start(struct http_req *req, struct http_resp *resp, str
     return rc;
 }
 
-/* ---- userinfo */
-
-static enum rk_code unauthorized(struct http_resp *resp)
+enum rk_code idp_session_end(struct http_req *req, struct http_resp *resp, struct db *db,
+                             struct rk_err *err)
 {
-    http_resp_header(resp, "WWW-Authenticate", RK_STR("Bearer error=\"invalid_token\""));
-    return idp_oauth_error(resp, 401, "invalid_token", "the access token is not valid");
-}
+    struct rk_str hash;
+    enum rk_code rc;
 
-enum rk_code idp_userinfo(struct http_req *req, struct http_resp *resp, struct db *db,
-                          struct rk_err *err)
-{
-    static const char *const SHOWN[] = {"sub", "email", "email_verified", "name",
-                                        "preferred_username"};
-    struct idp *i = idp_of(req);
-    struct jwt_issuer by = idp_issuer(i);
-    struct local_user u;
-    struct rk_str header, scheme, token;
-    struct jwt t;
-    json_t *o;
-    char *text;
-
-    if (!http_req_header(req, "Authorization", &header) ||
-        !rk_str_cut(header, ' ', &scheme, &token) || !rk_str_ieq(scheme, RK_STR("Bearer")) ||
-        jwt_verify(&by, 1, req->mem, token, now_of(req), &t, NULL, err))
-        return unauthorized(resp);
-    if (idp_identity(req, db, jwt_text(t.claims, "sub"), &u, NULL, err)) {
-        jwt_done(&t);
-        return unauthorized(resp);
-    }
-    o = json_object();
-    for (size_t k = 0; k < RK_ARRAY_LEN(SHOWN); k++) {
-        json_t *v = json_object_get(t.claims, SHOWN[k]);
-
-        if (v)
-            (void)json_object_set(o, SHOWN[k], v);
-    }
-    text = json_dumps(o, JSON_COMPACT);
-    rk_buf_addz(&resp->body, text);
-    free(text);
-    json_decref(o);
-    jwt_done(&t);
-    http_resp_header(resp, "Cache-Control", RK_STR("no-store"));
-    return RK_OK;
-}
-
-/* ---- logout */
-
-/* A form or link of another site must not log anybody out. */
-static bool from_elsewhere(const struct http_req *req)
-{
-    struct rk_str site;
-
-    return http_req_header(req, "Sec-Fetch-Site", &site) && rk_str_eqz(site, "cross-site");
-}
-
-static bool hint_ok(struct http_req *req, struct rk_str token)
-{
-    struct jwt_issuer by = idp_issuer(idp_of(req));
-    struct jwt t;
-
-    if (jwt_verify(&by, 1, req->mem, token, JWT_ANY_TIME, &t, NULL, NULL))
-        return false;
-    jwt_done(&t);
-    return true;
-}
-
-enum rk_code idp_logout(struct http_req *req, struct http_resp *resp, struct db *db,
-                        struct rk_err *err)
-{
-    const struct idp *i = idp_of(req);
-    const struct idp_list *allowed = &i->clients[IDP_DASHBOARD].logout_redirects;
-    struct rk_str from = req->method == HTTP_POST ? req->body : req->query;
-    struct rk_str hint = {0}, to = {0}, state = {0}, hash;
-    bool bad = false, hinted;
-    enum rk_code rc = RK_OK;
-
-    /* longer than other parameters: a whole token */
-    size_t pos = 0;
-    struct rk_str k, v;
-
-    while (http_form_next(req->mem, from, &pos, &k, &v))
-        if (rk_str_eqz(k, "id_token_hint"))
-            hint = v;
-    (void)idp_param(req->mem, from, "post_logout_redirect_uri", &to, &bad);
-    (void)idp_param(req->mem, from, "state", &state, &bad);
-    hinted = hint.n && hint_ok(req, hint);
-    if ((hinted || !from_elsewhere(req)) && cookie_hash(req, &hash)) {
-        rc = db_exec(db, err, NULL, SQL_END, DB_ARGS(db_text(hash)));
-        idp_cookie_set(req, resp, IDP_COOKIE_SESSION, RK_STR(""), 0);
-    }
-    if (rc)
-        return rc;
-    if (!hinted || !to.n || bad)
-        return idp_redirect(req, resp, RK_STR("/"));
-    if (!idp_list_has(allowed, to))
-        return idp_page_trouble(req, resp, 400, NULL, "Signed out",
-                                "The address to go on to is not registered for the application.");
-    if (state.n)
-        to = idp_uri_with(req->mem, to, "state", state);
-    return idp_redirect(req, resp, to);
-}
-
-/* Where a provider sends people after its own logout. */
-enum rk_code idp_logged_out(struct http_req *req, struct http_resp *resp, struct db *db,
-                            struct rk_err *err)
-{
-    (void)db;
-    (void)err;
-    return idp_redirect(req, resp, RK_STR("/"));
+    if (!cookie_hash(req, &hash))
+        return RK_OK;
+    rc = db_exec(db, err, NULL, SQL_END, DB_ARGS(db_text(hash)));
+    idp_cookie_set(req, resp, IDP_COOKIE_SESSION, RK_STR(""), 0);
+    return rc;
 }
