@@ -258,14 +258,16 @@ enum rk_code idp_browser_known(struct http_req *req, struct http_resp *resp, str
 /** One more device code for this address. */
 bool idp_may_make_code(struct http_req *req);
 
-/* ---- login.c */
-
-http_handler idp_login;
+/* ---- login_done.c */
 
 /** The user is who they say: start a session and go on with the request. */
 enum rk_code idp_login_done(struct http_req *req, struct http_resp *resp, struct db *db,
                             const struct idp_request *r, const struct local_user *u,
                             struct rk_err *err) RK_MUST;
+
+/* ---- login.c */
+
+http_handler idp_login;
 
 /* ---- second.c */
 
