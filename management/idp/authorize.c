@@ -2,9 +2,17 @@
 /* The authorization endpoint: RFC 6749 4.1, 7636, 9700, OpenID Connect Core 3.1.2. */
 #include "config.h"
 
+#include "management/idp/authorize.h"
+
 #include "lib/base/enc.h"
 #include "lib/base/num.h"
-#include "management/idp/idp_impl.h"
+#include "lib/crypto/hash.h"
+#include "management/idp/base.h"
+#include "management/idp/page_forms.h"
+#include "management/idp/pages.h"
+#include "management/idp/reply.h"
+#include "management/idp/request.h"
+#include "management/idp/session.h"
 
 #define CHALLENGE_LEN 43 /* base64url of a SHA-256 */
 

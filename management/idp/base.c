@@ -3,7 +3,7 @@
  * it asks none of them. */
 #include "config.h"
 
-#include "management/idp/idp_impl.h"
+#include "management/idp/base.h"
 
 int64_t idp_now_us(const struct idp *i)
 {

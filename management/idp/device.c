@@ -7,11 +7,20 @@
  */
 #include "config.h"
 
+#include "management/idp/device.h"
+
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "lib/base/num.h"
 #include "lib/crypto/secret.h"
-#include "management/idp/idp_impl.h"
+#include "management/idp/base.h"
+#include "management/idp/limits.h"
+#include "management/idp/page_forms.h"
+#include "management/idp/pages.h"
+#include "management/idp/reply.h"
+#include "management/idp/request.h"
+#include "management/idp/session.h"
 
 #define CODE_LEN   8 /* characters: 34 bits, with few tries and ten minutes */
 #define SLOWER_S   5

@@ -13,10 +13,24 @@
  */
 #include "config.h"
 
+#include "management/idp/external.h"
+
 #include "lib/base/enc.h"
+#include "lib/crypto/hash.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/vault.h"
-#include "management/idp/idp_impl.h"
+#include "management/identity/connectors.h"
+#include "management/identity/discovery.h"
+#include "management/identity/external_users.h"
+#include "management/identity/local_users.h"
+#include "management/idp/base.h"
+#include "management/idp/external_token.h"
+#include "management/idp/identity.h"
+#include "management/idp/login_done.h"
+#include "management/idp/page_forms.h"
+#include "management/idp/pages.h"
+#include "management/idp/reply.h"
+#include "management/idp/request.h"
 
 static enum rk_code trouble(struct http_req *req, struct http_resp *resp,
                             const struct idp_request *r, const struct rk_err *why)

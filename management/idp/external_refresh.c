@@ -7,9 +7,18 @@
  */
 #include "config.h"
 
+#include "management/idp/external_refresh.h"
+
 #include "lib/base/enc.h"
+#include "lib/crypto/hash.h"
+#include "management/identity/connectors.h"
+#include "management/identity/discovery.h"
+#include "management/identity/external_users.h"
+#include "management/identity/local_users.h"
 #include "management/identity/logins.h"
-#include "management/idp/idp_impl.h"
+#include "management/idp/base.h"
+#include "management/idp/external_token.h"
+#include "management/idp/identity.h"
 
 static pthread_mutex_t *lock_of(struct idp *i, struct rk_str subject)
 {

@@ -7,12 +7,18 @@
  */
 #include "config.h"
 
+#include "management/idp/external_token.h"
+
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "lib/base/enc.h"
 #include "lib/crypto/secret.h"
 #include "lib/http/client.h"
-#include "management/idp/idp_impl.h"
+#include "management/identity/discovery.h"
+#include "management/identity/external_users.h"
+#include "management/identity/local_users.h"
+#include "management/idp/base.h"
 
 #define TIMEOUT_MS 10000
 #define GROUPS_MAX 20000 /* of one person; directories allow some thousands */

@@ -2,7 +2,11 @@
 /* Who a subject is: a local user, or somebody whom an external provider described. */
 #include "config.h"
 
-#include "management/idp/idp_impl.h"
+#include "management/idp/identity.h"
+
+#include "management/identity/external_users.h"
+#include "management/identity/local_users.h"
+#include "management/idp/base.h"
 
 enum rk_code idp_identity(struct http_req *req, struct db *db, struct rk_str subject,
                           struct local_user *u, struct rk_str *groups, struct rk_err *err)

@@ -10,13 +10,17 @@
  */
 #include "config.h"
 
+#include "management/idp/limits.h"
+
+#include <ctype.h>
+
 #include "lib/base/enc.h"
 #include "lib/base/num.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/vault.h"
-#include "management/idp/idp_impl.h"
-
-#include <ctype.h>
+#include "management/idp/base.h"
+#include "management/idp/reply.h"
+#include "management/idp/request.h"
 
 #define COOKIE_CONTEXT RK_STR("idp.browser")
 #define COOKIE_LIFE_S  (180 * 24 * 3600)

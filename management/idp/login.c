@@ -5,8 +5,17 @@
  */
 #include "config.h"
 
+#include "management/idp/login.h"
+
 #include "lib/crypto/pwhash.h"
-#include "management/idp/idp_impl.h"
+#include "management/identity/local_users.h"
+#include "management/idp/base.h"
+#include "management/idp/limits.h"
+#include "management/idp/login_done.h"
+#include "management/idp/page_forms.h"
+#include "management/idp/pages.h"
+#include "management/idp/request.h"
+#include "management/idp/second.h"
 
 static const char WRONG[] = "Email or password is wrong.";
 static const char TOO_MANY[] = "Too many attempts. Wait a minute and try again.";

@@ -3,7 +3,14 @@
  * with what the browser came for. Above authorize.c and device.c, below the forms. */
 #include "config.h"
 
-#include "management/idp/idp_impl.h"
+#include "management/idp/login_done.h"
+
+#include "management/identity/local_users.h"
+#include "management/idp/authorize.h"
+#include "management/idp/base.h"
+#include "management/idp/device.h"
+#include "management/idp/limits.h"
+#include "management/idp/session.h"
 
 enum rk_code idp_login_done(struct http_req *req, struct http_resp *resp, struct db *db,
                             const struct idp_request *r, const struct local_user *u,

@@ -2,7 +2,13 @@
 /* Logging out, by the person or by an application (OpenID Connect RP-Initiated Logout 1.0). */
 #include "config.h"
 
-#include "management/idp/idp_impl.h"
+#include "management/idp/logout.h"
+
+#include "management/idp/base.h"
+#include "management/idp/pages.h"
+#include "management/idp/reply.h"
+#include "management/idp/request.h"
+#include "management/idp/session.h"
 
 /* A form or link of another site must not log anybody out. */
 static bool from_elsewhere(const struct http_req *req)

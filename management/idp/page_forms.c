@@ -3,11 +3,15 @@
  * which program asks, and what to do when something is forgotten or lost. */
 #include "config.h"
 
+#include "management/idp/page_forms.h"
+
 #include <qrencode.h>
 
 #include "lib/base/enc.h"
-#include "management/idp/idp_impl.h"
+#include "management/identity/connectors.h"
+#include "management/idp/base.h"
 #include "management/idp/pages.h"
+#include "management/idp/request.h"
 
 /* "https://host:port" of a URI. */
 static struct rk_str origin_of(struct rk_str uri)

@@ -3,7 +3,7 @@
  * it needs is hidden until it runs, and all pages work without it. */
 #include "config.h"
 
-#include "management/idp/idp_impl.h"
+#include "management/idp/page_static.h"
 
 /* Contrast: text at least 4.5:1 on what it stands on, edges of fields and the focus ring 3:1 (WCAG
  * 2.2 AA), in both schemes. */

@@ -3,9 +3,12 @@
  * Plain HTML; everything that comes from outside goes through page_esc(). */
 #include "config.h"
 
-#include "lib/base/enc.h"
-#include "management/idp/idp_impl.h"
 #include "management/idp/pages.h"
+
+#include "lib/base/enc.h"
+#include "management/idp/base.h"
+#include "management/idp/reply.h"
+#include "management/idp/request.h"
 
 #define BACK_MAX 2000 /* bytes of an address that a cookie holds */
 

@@ -4,9 +4,22 @@
 
 #include "management/idp/provider.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 
-#include "management/idp/idp_impl.h"
+#include "management/identity/discovery.h"
+#include "management/idp/authorize.h"
+#include "management/idp/base.h"
+#include "management/idp/device.h"
+#include "management/idp/external.h"
+#include "management/idp/login.h"
+#include "management/idp/logout.h"
+#include "management/idp/page_static.h"
+#include "management/idp/pages.h"
+#include "management/idp/second.h"
+#include "management/idp/session.h"
+#include "management/idp/token.h"
+#include "management/idp/userinfo.h"
 
 #define TOKEN_LIFE_S     (24 * 3600)
 #define TRIES_PER_MINUTE 10

@@ -10,6 +10,14 @@
  * State is in the store (hashes only), so several processes can serve one issuer. A form that waits
  * for an answer carries its request sealed, bound to a cookie of the browser. All handlers run on
  * store threads.
+ *
+ * Floors; each file knows those below it, never one above:
+ *   provider                                          routes, documents, life
+ *   login ─▶ second, external ─▶ login_done           ways to sign in, and where they end
+ *   authorize, device, token, userinfo, logout        what browsers and programs come for
+ *   page_forms ─▶ pages; external_refresh ─▶ external_token
+ *   session ─▶ identity; limits                       who is there
+ *   request ─▶ reply ─▶ base                          what is said and answered
  */
 #ifndef MGMT_IDP_PROVIDER_H
 #define MGMT_IDP_PROVIDER_H

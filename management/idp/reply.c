@@ -2,9 +2,12 @@
 /* Answers that are no pages: redirects, errors of OAuth, cookies. */
 #include "config.h"
 
+#include "management/idp/reply.h"
+
+#include <jansson.h>
 #include <stdlib.h>
 
-#include "management/idp/idp_impl.h"
+#include "management/idp/base.h"
 
 enum rk_code idp_redirect(struct http_req *req, struct http_resp *resp, struct rk_str to)
 {

@@ -6,12 +6,17 @@
  */
 #include "config.h"
 
+#include "management/idp/request.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
 #include "lib/base/enc.h"
+#include "lib/crypto/hash.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/vault.h"
-#include "management/idp/idp_impl.h"
-
-#include <stdlib.h>
+#include "management/idp/base.h"
+#include "management/idp/reply.h"
 
 #define SEAL_CONTEXT RK_STR("idp.request")
 

@@ -6,10 +6,18 @@
  */
 #include "config.h"
 
+#include "management/idp/second.h"
+
 #include "lib/base/num.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/vault.h"
-#include "management/idp/idp_impl.h"
+#include "management/identity/local_users.h"
+#include "management/idp/base.h"
+#include "management/idp/limits.h"
+#include "management/idp/login_done.h"
+#include "management/idp/page_forms.h"
+#include "management/idp/pages.h"
+#include "management/idp/request.h"
 #include "management/idp/totp.h"
 #include "management/snapshot/snapshot.h"
 

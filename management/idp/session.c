@@ -2,7 +2,13 @@
 /* Browser sessions as the store keeps them: found, started, ended. */
 #include "config.h"
 
-#include "management/idp/idp_impl.h"
+#include "management/idp/session.h"
+
+#include "management/identity/local_users.h"
+#include "management/idp/base.h"
+#include "management/idp/identity.h"
+#include "management/idp/reply.h"
+#include "management/idp/request.h"
 
 #define SEEN_EVERY_S 60 /* how exact last_seen is */
 

@@ -2,14 +2,24 @@
 /* The token endpoint: codes, refresh tokens and device codes into tokens. RFC 6749, 7636, 8628. */
 #include "config.h"
 
+#include "management/idp/token.h"
+
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "lib/base/enc.h"
 #include "lib/base/num.h"
+#include "lib/crypto/hash.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/vault.h"
+#include "management/identity/local_users.h"
 #include "management/identity/logins.h"
-#include "management/idp/idp_impl.h"
+#include "management/idp/base.h"
+#include "management/idp/device.h"
+#include "management/idp/external_refresh.h"
+#include "management/idp/identity.h"
+#include "management/idp/reply.h"
+#include "management/idp/request.h"
 
 #define VERIFIER_MIN 43
 #define VERIFIER_MAX 128

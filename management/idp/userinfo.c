@@ -3,9 +3,15 @@
  * long as that person may sign in. */
 #include "config.h"
 
+#include "management/idp/userinfo.h"
+
+#include <jansson.h>
 #include <stdlib.h>
 
-#include "management/idp/idp_impl.h"
+#include "management/identity/local_users.h"
+#include "management/idp/base.h"
+#include "management/idp/identity.h"
+#include "management/idp/reply.h"
 
 static enum rk_code unauthorized(struct http_resp *resp)
 {

@@ -2,7 +2,7 @@
 /* Fuzz tokens, key sets and form parameters: what strangers send to the identity provider. */
 #include "config.h"
 
-#include "management/idp/idp_impl.h"
+#include "management/idp/request.h"
 #include "management/oidc/jwt.h"
 #include "tests/fuzz/fuzz.h"
 
