@@ -66,6 +66,11 @@ BEGIN {
     may["agent/cli"] = base "agent/os agent/config agent/control agent/client agent/daemon"
     may["agent"] = base "agent/cli"
 
+    # Files of one folder that stand on floors: each includes only those named before it. (provider.h
+    # is the face that the folder shows to others.)
+    n = split("base reply request identity limits session pages page_forms external_token external_refresh authorize device token userinfo logout login_done external second login", names, " ")
+    for (i = 1; i <= n; i++) floor["management/idp/" names[i]] = i
+
     # libuv is behind lib/base/loop_uv.h, and that is for who opens handles of its own; everything
     # else takes bytes and a time.
     uv = "^(lib/base/loop|lib/base/loop_uv|lib/net/(tcp|udp)|agent/(control/server|daemon/app|wg/(device|raw_port))|[a-z]+/listen[a-z_]*|tests/.*)[.][ch]$"
@@ -93,11 +98,14 @@ BEGIN {
         bad(path " includes \"" target "\": the product does not need its tests")
     if (from != "" && path !~ /^tests\// && !(from in may))
         bad(path ": " from " has no row in the table")
+    if (floor[stem(path)] && floor[stem(target)] > floor[stem(path)])
+        bad(path " includes \"" target "\", which stands above it")
     if (from == "" || to == "" || from == to)
         next
     if (index(" " may[from] " ", " " to " ") == 0)
         bad(path " (" from ") includes \"" target "\": " from " may not use " to)
 }
+function stem(path) { sub(/[.][ch]$/, "", path); return path }
 function bad(text) { print FILENAME ":" FNR ": " text; failed = 1 }
 END {
     if (list_rows) { for (f in may) { line = f; n = split(may[f], p, " "); for (i = 1; i <= n; i++) line = line " " p[i]; print line } exit 0 }
@@ -158,6 +166,8 @@ expect lib/net/ws.c '#include <uv.h>'
 expect lib/net/a.c '#include "addr.h"'
 expect management/rest/a.c '#include <sqlite3.h>'
 expect management/rpc/a.c '#include "management/store/db.h"'
+expect management/idp/session.c '#include "management/idp/login.h"'
+expect ok management/idp/login.c '#include "management/idp/session.h"'
 expect management/newroom/a.c '#include "lib/base/str.h"'
 expect agent/a.c '#include "tests/unit/vec.h"'
 [ "$fail" = 0 ] || exit 1
