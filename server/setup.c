@@ -71,6 +71,7 @@ struct setup {
     struct rk_str pat;      /* "Authorization: Token …" */
     struct rk_str password; /* set when one was made up */
     struct rk_str setup_key;
+    bool owner_sent; /* the server may have made the owner */
 };
 
 static enum rk_code wait_ready(struct setup *s, bool *required, struct rk_err *err)
@@ -166,6 +167,7 @@ static enum rk_code make_owner(struct setup *s, struct rk_err *err)
                      s->o.owner_name.p, s->o.owner_name.n, "create_pat", 1, "pat_expire_in", 1);
     rc = rest_call(&s->t, "POST", "/api/setup", header, body, &status, &answer, err);
     json_decref(body);
+    s->owner_sent = rc || status < 400 || status >= 500; /* 4xx: refused, nobody was made */
     if (rc == RK_OK && status != 200)
         rc = rk_fail(err, RK_PRECONDITION, "/api/setup answers %ld: %s", status,
                      rest_error_text(answer));
@@ -232,6 +234,17 @@ static void print_json(const struct setup *s)
     json_decref(o);
 }
 
+/* A password that was made up here is known to nobody else: it is not lost with what failed. */
+static void tell_password(const struct setup *s)
+{
+    if (s->owner_sent && s->password.n)
+        (void)fprintf(stderr,
+                      "The owner may have been made before that. Keep this: %.*s signs in at %.*s "
+                      "with the password %.*s\n",
+                      RK_STR_ARG(s->o.owner_email), RK_STR_ARG(s->c.exposed_address),
+                      RK_STR_ARG(s->password));
+}
+
 static int setup_run(struct setup *s)
 {
     struct rk_err err = {0};
@@ -259,6 +272,7 @@ static int setup_run(struct setup *s)
         rc = make_setup_key(s, &err);
     if (rc) {
         (void)fprintf(stderr, "rookery setup: %s\n", err.msg);
+        tell_password(s);
         return EXIT_FAILURE;
     }
     if (s->o.json)
