@@ -382,6 +382,7 @@ def end_of_trust(program):
         {"old_password": PASSWORD, "new_password": "Other-Horse8!"}), h)
     check("a new password", a.status == 200, a.body)
     check("ends the access token", b.send("GET", "/api/users/current", headers=h).status == 401)
+    check("at userinfo as well", b.send("GET", O + "/userinfo", headers=h).status == 401)
     check("ends the session", b.get(O + "/auth", **f.params(prompt="none")).query()["error"] ==
           "login_required")
     check("and the refresh token", b.post(O + "/token", grant_type="refresh_token",

@@ -373,10 +373,12 @@ def blocked(here):
     put = lambda yes: here.rest("PUT", "/users/" + quote(uid, safe=""), {
         "role": "user", "auto_groups": [], "is_blocked": yes}).status
     check("good before", me(here, bearer(t)).status == 200)
+    check("userinfo, too", b.send("GET", O + "/userinfo", headers=bearer(t)).status == 200)
     check("blocked", put(True) == 200)
     check("the token ends", me(here, bearer(t)).status in (401, 403))
     check("unblocked", put(False) == 200)
     check("what was given out before stays dead", me(here, bearer(t)).status == 401)
+    check("at userinfo, too", b.send("GET", O + "/userinfo", headers=bearer(t)).status == 401)
     check("the refresh token, too", b.post(O + "/token", grant_type="refresh_token",
           client_id="netbird-cli", refresh_token=t["refresh_token"]).status == 400)
     check("and the session", b.get(O + "/auth", **Flow("netbird-dashboard", here.s.base + "/nb-auth")
