@@ -10,11 +10,10 @@
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
+#include "management/identity/subject.h"
 #include "management/store/db.h"
 
 struct vault;
-
-#define IDP_LOCAL_CONNECTOR "local"
 
 struct local_user {        /* open; arena */
     struct rk_str id;      /* UUID */
@@ -94,19 +93,6 @@ enum rk_code local_user_delete(struct local_users *l, struct rk_str subject,
 
 /** Number of local users. */
 enum rk_code local_user_count(struct db *db, int64_t *out, struct rk_err *err) RK_MUST;
-
-#define IDP_SUBJECT_PART 512 /* OpenID Connect Core says 255, directories take more */
-
-/**
- * Subject of a token: unpadded standard base64 of the protobuf {1: user id, 2: connector id}. Each
- * at most IDP_SUBJECT_PART bytes. arena
- */
-struct rk_str idp_subject_encode(struct rk_arena *mem, struct rk_str user_id,
-                                 struct rk_str connector);
-
-/** false when the text is no such subject. *user_id and *connector in mem. */
-bool idp_subject_decode(struct rk_arena *mem, struct rk_str subject, struct rk_str *user_id,
-                        struct rk_str *connector);
 
 /** Plausible address: one '@' with a local part and a dotted domain, no blanks or controls, at most
  *  254 bytes. */

@@ -4,7 +4,7 @@
 
 #include "management/identity/logins.h"
 
-#include "management/identity/local_users.h"
+#include "management/identity/subject.h"
 
 static const char SQL_RAISE[] = "INSERT INTO idp_login (subject, gen) VALUES ($1, 1) "
                                 "ON CONFLICT (subject) DO UPDATE SET gen = idp_login.gen + 1";
