@@ -9,7 +9,7 @@
 
 #include "management/ops/peer_login.h"
 
-#include "management/ops/peer_login_impl.h"
+#include "management/ops/peer_register.h"
 #include "management/ops/peers.h"
 #include "management/ops/report_gate.h"
 
@@ -21,8 +21,9 @@ void peer_login_done(struct peer_login_res *res)
     *res = (struct peer_login_res){0};
 }
 
-enum rk_code peer_login_result(struct mgmt *m, struct rk_str account_id, struct rk_str key,
-                               bool registered, struct peer_login_res *out, struct rk_err *err)
+/* The peer with this key in the account's current snapshot. */
+static enum rk_code login_result(struct mgmt *m, struct rk_str account_id, struct rk_str key,
+                                 bool registered, struct peer_login_res *out, struct rk_err *err)
 {
     struct peer_login_res res = {.registered = registered};
     enum rk_code rc = mgmt_snapshot(m, account_id, &res.snap, err);
@@ -82,17 +83,6 @@ struct relogin {
     struct rk_str peer_id;
 };
 
-enum rk_code peer_user_seen(struct tx *tx, const struct user *owner, struct rk_err *err)
-{
-    struct user u;
-
-    if (!owner)
-        return RK_OK;
-    u = *owner;
-    u.last_login_us = tx->now_us;
-    return tx_put(tx, ENT_USER, &u, err);
-}
-
 static enum rk_code relogin_tx(struct tx *tx, void *arg, struct rk_err *err)
 {
     const struct relogin *l = arg;
@@ -150,7 +140,7 @@ static enum rk_code login_known(struct mgmt *m, const struct snapshot *snap,
     if (rc == RK_OK) /* the serial stays; others see the change by the push of the commit */
         rc = mgmt_mutate(m, account_id, &actor, MUT_QUIET, relogin_tx, &relogin, err);
     if (rc == RK_OK)
-        rc = peer_login_result(m, account_id, req->key, false, out, err);
+        rc = login_result(m, account_id, req->key, false, out, err);
     peer_login_done(&res);
     return rc;
 }
@@ -186,7 +176,7 @@ enum rk_code peer_login(struct mgmt *m, struct db *db, const struct peer_login_r
     if (rc == RK_OK && enrol) {
         rc = mgmt_mutate(m, j.account_id, &j.actor, j.mut.flags, j.mut.fn, &j, err);
         if (rc == RK_OK)
-            rc = peer_login_result(m, j.account_id, req->key, true, &j.res, err);
+            rc = login_result(m, j.account_id, req->key, true, &j.res, err);
     }
     if (rc == RK_OK)
         *out = j.res;

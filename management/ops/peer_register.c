@@ -6,6 +6,8 @@
  */
 #include "config.h"
 
+#include "management/ops/peer_register.h"
+
 #include "lib/base/id.h"
 #include "lib/base/num.h"
 #include "lib/crypto/secret.h"
@@ -13,7 +15,6 @@
 #include "management/engine/places.h"
 #include "management/ops/addresses.h"
 #include "management/ops/peer_insert.h"
-#include "management/ops/peer_login_impl.h"
 #include "management/ops/peers.h"
 
 #define TRIES            10 /* with another address and label each */
@@ -231,6 +232,17 @@ static enum rk_code enrol_event(struct tx *tx, const struct grant *g, const stru
     return tx_event_by(tx, g->user ? g->user->id : g->key->id,
                        g->user ? ACT_PEER_USER_ADD : ACT_PEER_SETUPKEY_ADD, p->id,
                        peer_event_meta(tx->mem, tx->snap, p, more, n), err);
+}
+
+enum rk_code peer_user_seen(struct tx *tx, const struct user *owner, struct rk_err *err)
+{
+    struct user u;
+
+    if (!owner)
+        return RK_OK;
+    u = *owner;
+    u.last_login_us = tx->now_us;
+    return tx_put(tx, ENT_USER, &u, err);
 }
 
 static enum rk_code enrol_tx(struct tx *tx, void *arg, struct rk_err *err)

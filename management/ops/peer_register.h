@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Shared by peer_login.c and peer_register.c; nothing else includes it. */
-#ifndef MGMT_OPS_PEER_LOGIN_IMPL_H
-#define MGMT_OPS_PEER_LOGIN_IMPL_H
+/* Enrolment of a new peer, for peer_login.c above it; nothing else includes it. */
+#ifndef MGMT_OPS_PEER_REGISTER_H
+#define MGMT_OPS_PEER_REGISTER_H
 
 #include "management/ops/peer_login.h"
 
@@ -12,10 +12,5 @@ enum rk_code peer_register_prepare(struct mgmt *m, struct db *db, struct peer_lo
 
 /** Inside a mutation: a person has signed in for a machine now. user may be NULL. */
 enum rk_code peer_user_seen(struct tx *tx, const struct user *user, struct rk_err *err) RK_MUST;
-
-/** The peer with this key in the account's current snapshot. */
-enum rk_code peer_login_result(struct mgmt *m, struct rk_str account_id, struct rk_str key,
-                               bool registered, struct peer_login_res *out,
-                               struct rk_err *err) RK_MUST;
 
 #endif
