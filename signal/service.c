@@ -32,6 +32,25 @@ static void displace(struct sig_hub *hub, struct sig_lane *lane, struct sig_stre
     sig_stream_unref(old);
 }
 
+static void deregister(struct sig_hub *hub, struct sig_stream *s)
+{
+    if (!sig_registry_remove(hub->registry, s))
+        return;
+    rk_metric_add(hub->metrics.active, -1);
+    rk_metric_add(hub->metrics.deregistrations, 1);
+}
+
+static bool evict(struct sig_lane *lane, const struct grpc_call *c)
+{
+    struct sig_stream *s = sig_stream_evict(lane, c);
+
+    if (!s)
+        return false;
+    deregister(lane->hub, s);
+    sig_stream_evicted(s);
+    return true;
+}
+
 /* Strangers choose keys as they like: places that run short go to those who have few. */
 static bool may_register(struct sig_lane *lane, struct grpc_call *c)
 {
@@ -41,7 +60,7 @@ static bool may_register(struct sig_lane *lane, struct grpc_call *c)
     if (n >= hub->max_streams / 2 && !grpc_call_of_many(c) &&
         sig_places_of(&lane->places, grpc_call_conn(c)) >= SIG_PER_CONN)
         return false;
-    return n < hub->max_streams || sig_stream_evict(lane, c);
+    return n < hub->max_streams || evict(lane, c);
 }
 
 static void connect_begin(struct grpc_call *c)
@@ -105,10 +124,7 @@ static void connect_ended(struct grpc_call *c, enum rk_code why)
         return;
     rk_log(hub->log, RK_DEBUG, "signal peer gone", kv_str("peer", sig_stream_key(s)),
            kv_z("reason", rk_code_name(why)));
-    if (sig_registry_remove(hub->registry, s)) {
-        rk_metric_add(hub->metrics.active, -1);
-        rk_metric_add(hub->metrics.deregistrations, 1);
-    }
+    deregister(hub, s);
     grpc_call_set_data(c, NULL);
     sig_stream_ended(s);
 }

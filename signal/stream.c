@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "lib/base/num.h"
-#include "signal/registry.h"
 
 struct sig_stream {
     _Atomic uint32_t refs;
@@ -151,22 +150,20 @@ static void displace_now(struct sig_stream *s)
         grpc_call_fail_status(s->call, GRPC_UNKNOWN, RK_STR("peer registered again"));
 }
 
-bool sig_stream_evict(struct sig_lane *lane, const struct grpc_call *call)
+struct sig_stream *sig_stream_evict(struct sig_lane *lane, const struct grpc_call *call)
 {
     struct sig_place *place = sig_places_victim(&lane->places, grpc_call_conn(call));
-    struct sig_stream *s;
 
     if (!place)
-        return false;
-    s = rk_container_of(place, struct sig_stream, place);
+        return NULL;
     sig_places_leave(&lane->places, place);
-    if (sig_registry_remove(lane->hub->registry, s)) {
-        rk_metric_add(lane->hub->metrics.active, -1);
-        rk_metric_add(lane->hub->metrics.deregistrations, 1);
-    }
+    return rk_container_of(place, struct sig_stream, place);
+}
+
+void sig_stream_evicted(struct sig_stream *s)
+{
     grpc_call_fail_status(s->call, GRPC_RESOURCE_EXHAUSTED,
                           RK_STR("too many registrations on this connection"));
-    return true;
 }
 
 /* ---- lanes */

@@ -93,9 +93,13 @@ void sig_stream_drained(struct sig_stream *s);
 void sig_stream_deliver(struct sig_stream *s, struct sig_lane *from, struct rk_bytes *body,
                         int64_t since_us);
 
-/** End the oldest stream of the connection of this lane that has most, for a newcomer on the
- *  connection of `call`; false when no connection has many. Loop thread of the lane. */
-bool sig_stream_evict(struct sig_lane *lane, const struct grpc_call *call);
+/** Take its place from the oldest stream of the connection of this lane that has most, for a
+ *  newcomer on the connection of `call`; NULL when no connection has many. Lent: the caller takes
+ * it out of the registry, then calls sig_stream_evicted, which ends its call. Loop thread of the
+ * lane.
+ */
+struct sig_stream *sig_stream_evict(struct sig_lane *lane, const struct grpc_call *call);
+void sig_stream_evicted(struct sig_stream *s);
 
 /** A newer registration took over: end the stream with UNKNOWN "peer registered again". */
 void sig_stream_displace(struct sig_stream *s, struct sig_lane *from);
