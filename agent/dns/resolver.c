@@ -18,11 +18,6 @@
 #define UDP_SIZE  1232 /* fits everywhere (DNS flag day 2020) */
 #define REREAD_MS 1000
 
-/* Real servers behind a resolver on this host, which asks with sockets of its own: those would be
- * captured by an exit node. */
-static const char *const LOCAL[] = {"/run/systemd/resolve/resolv.conf",
-                                    "/run/NetworkManager/no-stub-resolv.conf", NULL};
-
 /* One question under way; everybody who asks the same waits here. */
 struct job {
     struct rk_list link;
@@ -291,7 +286,7 @@ struct dns_names *dns_resolver_cache(struct dns_resolver *r)
     return r->names;
 }
 
-/* ---- life */
+/* ---- what changes on the way */
 
 void dns_resolver_mark(struct dns_resolver *r, uint32_t fwmark)
 {
@@ -316,42 +311,14 @@ void dns_resolver_overlay_down(struct dns_resolver *r)
     r->read_ms = 0;
 }
 
-struct dns_resolver *dns_resolver_new(const struct dns_resolver_opts *opts)
-{
-    struct dns_resolver *r = rk_calloc(1, sizeof *r);
-
-    r->loop = opts->loop;
-    r->log = opts->log;
-    r->resolv_conf = opts->resolv_conf ? opts->resolv_conf : "/etc/resolv.conf";
-    r->backup = opts->backup ? opts->backup : "/var/lib/rook/resolv.conf.original";
-    r->resolvconf = opts->resolvconf;
-    r->hosts = opts->hosts ? opts->hosts : "/etc/hosts";
-    r->local = opts->local ? opts->local : LOCAL;
-    r->names = dns_names_new(opts->ttl_ms);
-    r->search_mem = rk_arena_new(0);
-    r->ndots = 1;
-    rk_list_init(&r->jobs);
-    rk_list_init(&r->owns);
-    dns_resolver_serve_loop(r);
-    return r;
-}
-
-void dns_resolver_free(struct dns_resolver *r)
+void dns_resolver_end_jobs(struct dns_resolver *r, const struct rk_err *why)
 {
     struct rk_list *node;
-    struct rk_err err = {0};
 
-    if (!r)
-        return;
-    (void)rk_fail(&err, RK_CANCELLED, "cancelled");
     while ((node = r->jobs.next) != &r->jobs) {
         struct job *j = rk_container_of(node, struct job, link);
 
         dns_ask_cancel(j->ask);
-        job_tell(j, NULL, 0, &err);
+        job_tell(j, NULL, 0, why);
     }
-    dns_resolver_leave_loop(r);
-    dns_names_free(r->names);
-    rk_arena_free(r->search_mem);
-    free(r);
 }

@@ -29,6 +29,9 @@ struct dns_resolver {
     struct rk_list owns; /* look-ups of the loop's clients */
 };
 
+/* resolver.c: whoever waits is told why. */
+void dns_resolver_end_jobs(struct dns_resolver *r, const struct rk_err *why);
+
 /* resolver_own.c: every tcp_resolve_start of the loop comes to us. */
 void dns_resolver_serve_loop(struct dns_resolver *r);
 void dns_resolver_leave_loop(struct dns_resolver *r);
