@@ -415,6 +415,41 @@ START_TEST(registrations_are_bounded)
 }
 END_TEST
 
+/* Places are counted per loop, so the newcomer must come to the loop of the one that has many. */
+START_TEST(who_has_many_gives_a_place_to_a_newcomer)
+{
+    enum { TRIES = 64 };
+    struct channel *a = channel_open(), *b = NULL;
+    struct grpc_header h = {RK_STR("x-wiretrustee-peer-id"), RK_STR("newcomer")};
+    struct call *calls[40], *c = NULL;
+
+    for (int i = 0; i < 40; i++)
+        calls[i] = join(a, rk_arena_printf(mem, "k%d", i).p);
+    for (int i = 0; i < TRIES && !(c && c->registered.n); i++) {
+        if (b)
+            channel_close(b);
+        b = channel_open();
+        c = connect_raw(b, &h, 1);
+        for (int k = 0; k < WAIT_MS && !c->registered.n && !c->done; k++)
+            (void)turn_until(&c->done, 1);
+    }
+    ck_assert(rk_str_eqz(c->registered, "1"));
+    ck_assert(turn_until(&calls[0]->done, WAIT_MS)); /* the oldest */
+    ck_assert_int_eq(calls[0]->status, GRPC_RESOURCE_EXHAUSTED);
+    ck_assert(rk_str_eqz(calls[0]->text, "too many registrations on this connection"));
+    ck_assert(!calls[1]->done);
+    ck_assert_uint_eq(sig_app_streams(app), 40);
+    ck_assert_int_eq(counter("signal_active_peers", NULL), 40);
+    ck_assert_int_eq(counter("signal_deregistrations_total", NULL), 1);
+    send_ok(b, message("newcomer", "k1", 5));
+    (void)next_message(calls[1]);
+    send_ok(a, message("k1", "newcomer", 5));
+    (void)next_message(c);
+    channel_close(a);
+    channel_close(b);
+}
+END_TEST
+
 /* ---- a client that takes nothing */
 
 static void h2_frame(struct rk_buf *out, unsigned type, unsigned flags, uint32_t stream,
@@ -561,6 +596,7 @@ int main(void)
     tcase_add_test(t, newest_registration_wins);
     tcase_add_test(t, what_clients_write_on_the_stream_is_ignored);
     tcase_add_test(t, registrations_are_bounded);
+    tcase_add_test(t, who_has_many_gives_a_place_to_a_newcomer);
     tcase_add_test(t, a_blocked_client_is_aborted_and_blocks_nobody);
     tcase_add_test(t, too_much_waiting_aborts_at_once);
     tcase_add_test(t, a_blocked_twin_does_not_linger);
