@@ -72,6 +72,7 @@ static void watch(struct grpc_call *c, struct rk_str body)
     (void)body;
     w->call = c;
     grpc_call_set_data(c, w);
+    grpc_call_set_known(c); /* as for agents: strangers would have to share a budget */
     rk_list_push_back(&watchers, &w->link);
     grpc_call_send(c, RK_STR("hello"));
 }
