@@ -59,18 +59,107 @@ static void cover(uint8_t *map, const struct col *cols, size_t n, size_t at)
     }
 }
 
-/* A field that somebody adds to a struct and forgets in the list leaves a hole; holes of fewer than
- * eight bytes that end at a multiple of eight are padding. */
+/* What the compiler puts between fields. Where it cannot say (clang), holes of fewer than eight
+ * bytes before a multiple of four are taken for that: gcc alone sees a forgotten bool beside
+ * others. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_clear_padding)
+#define CLEAR_PADDING(v) __builtin_clear_padding(v)
+#endif
+#endif
+enum { STRUCT_MAX = 4096 };
+static uint8_t padding[STRUCT_MAX]; /* 1: no field has this byte */
+
+#ifdef CLEAR_PADDING
+#define PADDING_OF(st)                                                                             \
+    do {                                                                                           \
+        struct st v;                                                                               \
+                                                                                                   \
+        _Static_assert(sizeof v <= STRUCT_MAX, "STRUCT_MAX");                                      \
+        memset(&v, 0xff, sizeof v);                                                                \
+        CLEAR_PADDING(&v);                                                                         \
+        for (size_t i_ = 0; i_ < sizeof v; i_++)                                                   \
+            padding[i_] = ((const uint8_t *)&v)[i_] == 0;                                          \
+    } while (0)
+#else
+#define PADDING_OF(st) ck_assert_uint_le(sizeof(struct st), STRUCT_MAX)
+#endif
+
+static void padding_of_entity(enum entity_kind k)
+{
+    switch (k) {
+#define KIND(kind, st)                                                                             \
+    case kind:                                                                                     \
+        PADDING_OF(st);                                                                            \
+        return
+        KIND(ENT_ACCOUNT, account);
+        KIND(ENT_SETTINGS, settings);
+        KIND(ENT_DNS_SETTINGS, dns_settings);
+        KIND(ENT_USER, user);
+        KIND(ENT_PAT, pat);
+        KIND(ENT_SETUP_KEY, setup_key);
+        KIND(ENT_PEER, peer);
+        KIND(ENT_GROUP, group);
+        KIND(ENT_POLICY, policy);
+        KIND(ENT_POSTURE, posture);
+        KIND(ENT_ROUTE, route);
+        KIND(ENT_NETWORK, network);
+        KIND(ENT_RESOURCE, resource);
+        KIND(ENT_ROUTER, router);
+        KIND(ENT_NS_GROUP, ns_group);
+        KIND(ENT_ZONE, zone);
+        KIND(ENT_RECORD, record);
+        KIND(ENT_INVITE, invite);
+        KIND(ENT_JOB, job);
+        KIND(ENT_SERVICE, service);
+        KIND(ENT_PROXY_DOMAIN, proxy_domain);
+#undef KIND
+    default:
+        ck_abort_msg("%s: add it to this list", entity_kind_text(k));
+    }
+}
+
+/* Elements of lists have no kind: known by column and size. */
+static void padding_of_element(const struct col *c)
+{
+#define ELEMENT(column, st)                                                                        \
+    if (strcmp(c->name, column) == 0 && c->elem == sizeof(struct st)) {                            \
+        PADDING_OF(st);                                                                            \
+        return;                                                                                    \
+    }
+    ELEMENT("addresses", peer_address)
+    ELEMENT("postures", rk_str)
+    ELEMENT("rules", rule)
+    ELEMENT("files", peer_file)
+    ELEMENT("resources", resource_ref)
+    ELEMENT("ranges", port_range)
+    ELEMENT("authorized", authorized_group)
+    ELEMENT("geo", geo_location)
+    ELEMENT("ranges", rk_prefix)
+    ELEMENT("processes", check_process)
+    ELEMENT("servers", nameserver)
+    ELEMENT("targets", service_target)
+#undef ELEMENT
+    ck_abort_msg("elements of %s: add them to this list", c->name);
+}
+
+/* A field that somebody adds to a struct and forgets in the list leaves a hole. */
 static void no_hole(const char *name, const uint8_t *map, size_t size)
 {
     for (size_t i = 0, end; i < size; i = end) {
+        bool between;
+
         end = i + 1;
-        if (map[i])
+        if (map[i] || padding[i])
             continue;
-        while (end < size && !map[end])
+        while (end < size && !map[end] && !padding[end])
             end++;
-        ck_assert_msg(end - i < 8 && (end % 4 == 0 || end == size),
-                      "%s: bytes %zu to %zu are in no column", name, i, end);
+#ifdef CLEAR_PADDING
+        between = false;
+#else
+        between = end - i < 8 && (end % 4 == 0 || end == size);
+#endif
+        ck_assert_msg(between, "%s: bytes %zu to %zu are in no column", name, i, end);
     }
 }
 
@@ -87,6 +176,7 @@ static void check_elements(const char *name, const struct col *cols, size_t n)
             cover(map, c->sub, c->n_sub, 0);
             if (c->off_owner)
                 memset(map + c->off_owner, 1, sizeof(struct rk_str));
+            padding_of_element(c);
             no_hole(c->name, map, c->elem);
             free(map);
         }
@@ -113,6 +203,7 @@ START_TEST(every_byte_of_a_struct_is_in_its_list)
             cover(map, c->tables[t].cols, c->tables[t].n_cols, 0);
             check_elements(entity_kind_text(k), c->tables[t].cols, c->tables[t].n_cols);
         }
+        padding_of_entity(k);
         no_hole(entity_kind_text(k), map, c->size);
         free(map);
     }
