@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Every configuration key of the server that does something stands in docs/admin.md. Run by make
-# check.
+# Every configuration key of the server that does something stands in docs/admin.md, and the OpenAPI
+# document is the one that its contract makes. Run by make check.
 cd "${srcdir:-$(dirname "$0")/..}" || exit 1
 
 missing() { # conf_keys.c admin.md: keys that the second lacks, as it writes them
@@ -15,12 +15,19 @@ missing() { # conf_keys.c admin.md: keys that the second lacks, as it writes the
 tmp=$(mktemp) || exit 1
 trap 'rm -f "$tmp"' EXIT
 grep -v listenAddress docs/admin.md >"$tmp"
-[ "$(missing server/conf_keys.c "$tmp")" = listenAddress ] || {
+missing server/conf_keys.c "$tmp" | grep -qx listenAddress || {
     echo "check-docs: does not notice a missing key"
     exit 1
 }
 lacking=$(missing server/conf_keys.c docs/admin.md)
 [ -z "$lacking" ] || {
     echo "docs/admin.md lacks: $lacking"
+    exit 1
+}
+
+command -v python3 >/dev/null || exit 0
+python3 schema/openapi/make.py tests/data/rest-contract.json "$tmp" || exit 1
+cmp -s "$tmp" schema/openapi/openapi.json || {
+    echo "schema/openapi/openapi.json is stale: schema/openapi/make.py tests/data/rest-contract.json"
     exit 1
 }

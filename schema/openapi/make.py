@@ -279,7 +279,8 @@ def main():
                 "message": {"type": "string"}, "code": {"type": "integer"}}},
                 **{n: put_refs(s, names, True) for n, s in components.items()}}},
     }
-    with open(os.path.join(HERE, "openapi.json"), "w", encoding="utf-8") as f:
+    out = sys.argv[2] if len(sys.argv) > 2 else os.path.join(HERE, "openapi.json")
+    with open(out, "w", encoding="utf-8") as f:
         json.dump(document, f, ensure_ascii=False, indent=1)
         f.write("\n")
 
