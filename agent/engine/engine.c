@@ -68,12 +68,9 @@ static void on_signal_message(struct signal_client_user *u, const struct rk_key 
                               const struct signal_msg *msg)
 {
     struct engine *e = rk_container_of(u, struct engine, signal_client_user);
-    struct epeer *p = e->phase == ENGINE_RUNNING ? engine_peer(e, from) : NULL;
 
-    if (p && p->conn)
-        peer_conn_on_signal(p->conn, msg);
-    else if (e->phase == ENGINE_STARTING || e->phase == ENGINE_RUNNING)
-        early_put(&e->early, from, msg); /* its peer may be in the next map */
+    if (e->phase == ENGINE_STARTING || e->phase == ENGINE_RUNNING)
+        peers_on_signal(e->peers, from, msg);
 }
 
 static const struct signal_client_user_ops SIGNAL_CLIENT_OPS = {
@@ -138,44 +135,6 @@ static enum rk_code open_relay(struct engine *e, struct rk_err *err)
     return relay_client_open(&opts, &e->relay_client_user, &e->rcl, err);
 }
 
-/* ---- the device */
-
-/* The configured port unless somebody has it: then the kernel chooses, and offers tell which. */
-static uint16_t wanted_port(const struct engine *e)
-{
-    uint16_t port = (uint16_t)e->o.profile->settings.wireguard_port;
-
-    if (!port || udp_port_free(port))
-        return port;
-    rk_log(e->log, RK_WARN, "udp port is taken, using another", kv_i64("port", port));
-    return 0;
-}
-
-/* The port is known only once the link is up: the kernel's WireGuard binds no earlier. */
-static enum rk_code configure_device(struct engine *e, struct rk_err *err)
-{
-    struct wg_change c = {.has_private_key = true,
-                          .private_key = e->o.profile->private_key,
-                          .has_port = true,
-                          .port = wanted_port(e),
-                          .has_mark = true,
-                          .mark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
-                          .replace_peers = true};
-    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
-    struct wg_state s = {0};
-    enum rk_code rc = wg_device_apply(e->dev, &c, err);
-
-    rk_key_wipe(&c.private_key);
-    if (rc == RK_OK)
-        rc = host_up(e->host, wg_device_ifindex(e->dev), &e->addr.v4, &e->addr.v6, err);
-    if (rc == RK_OK)
-        rc = wg_device_read(e->dev, mem, &s, err);
-    if (rc == RK_OK && !s.port)
-        rc = rk_fail(err, RK_UNAVAILABLE, "the WireGuard device has no UDP port");
-    e->wg_port = s.port;
-    return rc;
-}
-
 /* ---- the host */
 
 /* Where ICE must not go: the overlay, and in legacy routing what is routed into it. */
@@ -192,18 +151,13 @@ static void set_overlay(struct engine *e)
 
 static struct route_peer host_peer(struct host_user *u, const struct rk_key *key)
 {
-    return engine_route_peer(rk_container_of(u, struct engine, host_user), key);
+    return peers_route(rk_container_of(u, struct engine, host_user)->peers, key);
 }
 
 static void host_carry(struct host_user *u, const struct rk_key *key, const struct rk_prefix *p,
                        bool on)
 {
-    struct engine *e = rk_container_of(u, struct engine, host_user);
-
-    if (on)
-        wg_peers_allow(e->wg, key, p);
-    else
-        wg_peers_disallow(e->wg, key, p);
+    peers_carry(rk_container_of(u, struct engine, host_user)->peers, key, p, on);
 }
 
 static void host_carried(struct host_user *u)
@@ -213,7 +167,7 @@ static void host_carried(struct host_user *u)
 
     if (e->phase == ENGINE_RUNNING && !e->o.marks)
         set_overlay(e);
-    if (e->phase == ENGINE_RUNNING && wg_peers_flush(e->wg, e->dev, &err))
+    if (e->phase == ENGINE_RUNNING && peers_flush(e->peers, &err))
         rk_log(e->log, RK_WARN, "allowed addresses are not set yet", KV_ERR(&err));
     if (e->phase == ENGINE_RUNNING)
         engine_names_carried(e);
@@ -265,6 +219,8 @@ static const struct host_ops HOST_OPS = {.peer = host_peer,
                                          .lost = host_lost,
                                          .moved = host_moved};
 
+/* ---- the device */
+
 static enum rk_code open_mux(struct engine *e, struct rk_err *err)
 {
     const struct settings *s = &e->o.profile->settings;
@@ -280,7 +236,7 @@ static enum rk_code open_mux(struct engine *e, struct rk_err *err)
                                 .n_own_ifaces = 1};
     enum rk_code rc;
 
-    if (wg_device_share(e->dev, s->disable_ipv6, &e->port, err))
+    if (wg_device_share(peers_device(e->peers), s->disable_ipv6, &e->port, err))
         rk_log(e->log, RK_WARN, "WireGuard's port is not shared, packets take a detour",
                KV_ERR(err));
     opts.shared = e->port;
@@ -308,57 +264,55 @@ static enum rk_code open_env(struct engine *e, struct rk_err *err)
     return peer_conn_env_new(&opts, &e->env, err);
 }
 
-static void remember_device(struct engine *e)
+/* The link goes up in the middle: only then is the device's port known. */
+static enum rk_code bring_up(struct engine *e, struct rk_err *err)
 {
-    uint64_t start = 0;
-    pid_t pid = wg_device_pid(e->dev, &start);
+    enum rk_code rc = peers_configure(e->peers, err);
 
-    state_set(e->o.state, STATE_DEVICE,
-              json_pack("{s:s,s:I,s:s,s:I,s:I}", "name", wg_device_name(e->dev), "ifindex",
-                        (json_int_t)wg_device_ifindex(e->dev), "socket_dir",
-                        e->o.daemon->wireguard_sockets.p, "pid", (json_int_t)pid, "pid_start",
-                        (json_int_t)start));
+    if (rc == RK_OK)
+        rc = host_up(e->host, wg_device_ifindex(peers_device(e->peers)), &e->addr.v4, &e->addr.v6,
+                     err);
+    if (rc == RK_OK)
+        rc = peers_port(e->peers, &e->wg_port, err);
+    if (rc == RK_OK)
+        rc = open_mux(e, err);
+    if (rc == RK_OK)
+        rc = open_env(e, err);
+    if (rc)
+        return rc;
+    peers_up(e->peers, e->env, e->addr.v6.ip.family != 0);
+    rc = engine_names_up(e, err);
+    if (rc == RK_OK)
+        rc = engine_apply_config(e, e->login->netbirdconfig, err);
+    return rc;
 }
 
-static void on_device_opened(struct wg_device_user *u, const struct rk_err *failed)
+static void on_device_opened(struct peers_user *u, const struct rk_err *failed)
 {
-    struct engine *e = rk_container_of(u, struct engine, wg_user);
+    struct engine *e = rk_container_of(u, struct engine, peers_user);
+    const struct wg_device *dev = peers_device(e->peers);
     struct rk_err err = {0};
-    enum rk_code rc;
 
-    if (e->phase != ENGINE_STARTING)
-        return; /* stop came first: the device is closing */
     if (failed) {
         fail_start(e, failed);
         return;
     }
-    e->dev_open = true;
-    remember_device(e);
-    rc = configure_device(e, &err);
-    if (rc == RK_OK)
-        rc = open_mux(e, &err);
-    if (rc == RK_OK)
-        rc = open_env(e, &err);
-    if (rc == RK_OK)
-        rc = engine_names_up(e, &err);
-    if (rc == RK_OK)
-        rc = engine_apply_config(e, e->login->netbirdconfig, &err);
-    if (rc) {
-        (void)rk_wrap(&err, "interface %s", wg_device_name(e->dev));
+    if (bring_up(e, &err)) {
+        (void)rk_wrap(&err, "interface %s", wg_device_name(dev));
         fail_start(e, &err);
         return;
     }
-    rk_log(e->log, RK_INFO, "interface is up", kv_z("name", wg_device_name(e->dev)),
-           kv_z("kind", wg_device_kind(e->dev)), kv_z("address", e->addr.text),
+    rk_log(e->log, RK_INFO, "interface is up", kv_z("name", wg_device_name(dev)),
+           kv_z("kind", wg_device_kind(dev)), kv_z("address", e->addr.text),
            kv_i64("port", ice_mux_port(e->mux)));
     if (relay_client_home(e->rcl, &(struct rk_str){0}, &(struct rk_ip){0}))
         peer_conn_env_relay_ready(e->env);
     maybe_running(e);
 }
 
-static void on_device_lost(struct wg_device_user *u, const struct rk_err *why)
+static void on_device_lost(struct peers_user *u, const struct rk_err *why)
 {
-    struct engine *e = rk_container_of(u, struct engine, wg_user);
+    struct engine *e = rk_container_of(u, struct engine, peers_user);
 
     if (e->phase == ENGINE_STARTING)
         fail_start(e, why);
@@ -374,18 +328,49 @@ static void finish_stop(struct engine *e)
     u->ops->stopped(u);
 }
 
-static void on_device_closed(struct wg_device_user *u)
+static void on_device_closed(struct peers_user *u)
 {
-    struct engine *e = rk_container_of(u, struct engine, wg_user);
+    struct engine *e = rk_container_of(u, struct engine, peers_user);
 
-    e->dev = NULL;
-    state_set(e->o.state, STATE_DEVICE, NULL);
     if (e->torn_down)
         finish_stop(e);
 }
 
-static const struct wg_device_ops DEVICE_OPS = {
-    .opened = on_device_opened, .lost = on_device_lost, .closed = on_device_closed};
+/* ---- what the peers ask */
+
+static void peers_choose(struct peers_user *u)
+{
+    host_routes_soon(rk_container_of(u, struct engine, peers_user)->host);
+}
+
+static void peers_changed(struct peers_user *u)
+{
+    engine_changed(rk_container_of(u, struct engine, peers_user));
+}
+
+static void peers_bypass(struct peers_user *u, const struct rk_ip *ip)
+{
+    host_bypass(rk_container_of(u, struct engine, peers_user)->host, ip);
+}
+
+static void peers_refused(struct peers_user *u)
+{
+    engine_reconcile_soon(rk_container_of(u, struct engine, peers_user));
+}
+
+static json_t *peers_networks(struct peers_user *u, const struct rk_key *key)
+{
+    return host_networks_of(rk_container_of(u, struct engine, peers_user)->host, key);
+}
+
+static const struct peers_ops PEERS_OPS = {.opened = on_device_opened,
+                                           .lost = on_device_lost,
+                                           .closed = on_device_closed,
+                                           .choose = peers_choose,
+                                           .changed = peers_changed,
+                                           .bypass = peers_bypass,
+                                           .refused = peers_refused,
+                                           .networks = peers_networks};
 
 /* ---- streams of management */
 
@@ -499,6 +484,22 @@ static void start_streams(struct engine *e)
 
 /* ---- start and stop */
 
+static void make_peers(struct engine *e)
+{
+    struct peers_opts o = {.loop = e->o.loop,
+                           .log = e->log,
+                           .route = e->o.route,
+                           .state = e->o.state,
+                           .profile = e->o.profile,
+                           .daemon = e->o.daemon,
+                           .events = e->o.events,
+                           .own_key = e->own_key,
+                           .mark = e->o.marks ? ROUTE_MARK_CONTROL : 0};
+
+    e->peers_user.ops = &PEERS_OPS;
+    e->peers = peers_new(&o, &e->peers_user);
+}
+
 enum rk_code engine_new(const struct engine_opts *opts, const Management__LoginResponse *login,
                         struct engine_user *user, struct engine **out, struct rk_err *err)
 {
@@ -518,10 +519,7 @@ enum rk_code engine_new(const struct engine_opts *opts, const Management__LoginR
     e->log = opts->log;
     rk_key_public(&opts->profile->private_key, &e->own_key);
     rk_key_format(&e->own_key, e->own_text);
-    rk_map_init(&e->peers, true);
-    rk_map_init(&e->stats_by_key, true);
-    early_init(&e->early);
-    e->wg = wg_peers_new();
+    make_peers(e);
     ho.own_key = e->own_key;
     e->host_user.ops = &HOST_OPS;
     e->host = host_new(&ho, &e->host_user);
@@ -544,25 +542,9 @@ enum rk_code engine_new(const struct engine_opts *opts, const Management__LoginR
     return RK_OK;
 }
 
-static enum wg_mode device_mode(const struct daemon_opts *o)
-{
-    if (rk_str_eqz(o->device, "kernel"))
-        return WG_KERNEL;
-    if (rk_str_eqz(o->device, "daemon"))
-        return WG_DAEMON;
-    return rk_str_eqz(o->device, "own") || o->kernel_disabled ? WG_OWN : WG_AUTO;
-}
-
 static void step_start(void *arg)
 {
     struct engine *e = arg;
-    const struct settings *s = &e->o.profile->settings;
-    struct wg_open opts = {.name = s->interface_name.p,
-                           .mode = device_mode(e->o.daemon),
-                           .program = e->o.daemon->wireguard_go.p,
-                           .socket_dir = e->o.daemon->wireguard_sockets.p,
-                           .route = e->o.route,
-                           .log = e->log};
     struct rk_err err = {0};
 
     if (e->phase != ENGINE_STARTING)
@@ -572,8 +554,7 @@ static void step_start(void *arg)
         fail_start(e, &err);
         return;
     }
-    e->wg_user.ops = &DEVICE_OPS;
-    e->dev = wg_device_open(e->o.loop, &opts, &e->wg_user);
+    peers_open(e->peers);
 }
 
 enum rk_code engine_start(struct engine *e, struct rk_err *err)
@@ -596,6 +577,7 @@ void engine_stop(struct engine *e, bool another_follows)
     if (e->phase != ENGINE_STARTING && e->phase != ENGINE_RUNNING)
         return;
     e->phase = ENGINE_STOPPING; /* from here on every handler stands aside */
+    peers_stop(e->peers);
     rk_timer_start(e->o.loop, &e->timer, 0, tear_down, e);
 }
 
@@ -609,7 +591,7 @@ static void tear_down(void *arg)
     mgmt_client_stream_close(e->sync);
     mgmt_client_stream_close(e->job);
     e->sync = e->job = NULL;
-    engine_peers_clear(e);
+    peers_clear(e->peers);
     peer_conn_env_free(e->env);
     e->env = NULL;
     engine_names_down(e); /* names first: the host must not ask us over a link that goes */
@@ -621,9 +603,7 @@ static void tear_down(void *arg)
     ice_mux_close(e->mux);
     e->mux = NULL;
     e->torn_down = true;
-    if (e->dev)
-        wg_device_close(e->dev);
-    else
+    if (!peers_close(e->peers))
         finish_stop(e);
 }
 
@@ -632,13 +612,9 @@ void engine_free(struct engine *e)
     if (!e)
         return;
     engine_overlay_done(&e->addr);
-    early_done(&e->early);
-    rk_map_done(&e->peers);
-    rk_map_done(&e->stats_by_key);
-    rk_arena_free(e->stats_mem);
     rk_arena_free(e->checks_mem);
     rk_arena_free(e->login_mem);
-    wg_peers_free(e->wg);
+    peers_free(e->peers);
     host_free(e->host);
     free(e->signal_url);
     free(e);

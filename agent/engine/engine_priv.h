@@ -6,41 +6,15 @@
 #include "agent/client/relay_client.h"
 #include "agent/client/signal_client.h"
 #include "agent/dns/service.h"
-#include "agent/engine/early.h"
 #include "agent/engine/engine.h"
 #include "agent/engine/host.h"
+#include "agent/engine/peers.h"
 #include "agent/ice/mux.h"
 #include "agent/peer/conn.h"
 #include "agent/wg/device.h"
-#include "agent/wg/peers.h"
 #include "lib/base/arena.h"
-#include "lib/base/map.h"
-
-/* A network of more peers than this is refused as a whole: something is wrong. */
-#define ENGINE_PEERS_MAX 100000
-/* Allowed addresses that one peer may bring in a map. */
-#define ENGINE_ALLOWED_MAX 1024
 
 enum engine_phase { ENGINE_NEW, ENGINE_STARTING, ENGINE_RUNNING, ENGINE_STOPPING, ENGINE_STOPPED };
-
-/* One remote peer of the current map. */
-struct epeer {
-    struct peer_conn_user user;
-    struct engine *e;
-    struct rk_key key;
-    struct peer_conn *conn;
-    char *fqdn;
-    char *version;
-    struct rk_prefix *allowed; /* its own overlay addresses */
-    size_t n_allowed;
-};
-
-/* A peer that is shown but not connected. */
-struct offline_peer {
-    struct rk_key key;
-    char *fqdn;
-    char *ip;
-};
 
 /* The addresses of this agent, as management gave them. */
 struct overlay {
@@ -68,16 +42,10 @@ struct engine {
     struct rk_prefix configured_v6; /* as given; addr.v6 is cleared where the host has no IPv6 */
     int64_t session_expires_ms;     /* 0: never or unknown */
 
-    struct wg_device_user wg_user;
-    struct wg_device *dev;
-    bool dev_open;
-    uint16_t wg_port;
-    struct wg_port *port; /* shared with ICE; NULL: not; lent by dev */
-    struct wg_peers *wg;
-    struct rk_arena *stats_mem; /* wiping: a picture of the device, up to a second old */
-    struct wg_state stats;
-    struct rk_map stats_by_key;
-    int64_t stats_at_ms;
+    struct peers_user peers_user;
+    struct peers *peers;  /* remote peers and the WireGuard device */
+    uint16_t wg_port;     /* of the device */
+    struct wg_port *port; /* shared with ICE; NULL: not; lent by the device */
 
     struct ice_mux *mux;
     struct signal_client_user signal_client_user;
@@ -86,11 +54,6 @@ struct engine {
     struct relay_client_user relay_client_user;
     struct relay_client *rcl;
     struct peer_conn_env *env;
-
-    struct rk_map peers; /* key bytes → struct epeer */
-    struct early early;
-    struct offline_peer *offline;
-    size_t n_offline;
 
     struct mgmt_client_stream_user sync_user, job_user;
     struct mgmt_client_stream *sync, *job;
@@ -143,13 +106,5 @@ enum rk_code engine_names_apply(struct engine *e, const Management__NetworkMap *
 void engine_names_carried(struct engine *e);
 void engine_names_down(struct engine *e);
 json_t *engine_names_json(const struct engine *e); /* owned by the caller */
-
-/* peers.c */
-enum rk_code engine_apply_peers(struct engine *e, const Management__NetworkMap *map,
-                                struct rk_err *err);
-void engine_peers_clear(struct engine *e);
-struct epeer *engine_peer(struct engine *e, const struct rk_key *key);
-/** For the choice of who carries a network. */
-struct route_peer engine_route_peer(struct engine *e, const struct rk_key *key);
 
 #endif

@@ -214,13 +214,13 @@ static void apply_map(struct engine *e, const Management__NetworkMap *map)
         peer_conn_env_set_lazy(e->env, e->lazy = pc->lazyconnectionenabled);
     log_step(e, "names", engine_names_apply(e, map, &err), &err);
     log_step(e, "host", host_apply(e->host, map, &err), &err);
-    rc = engine_apply_peers(e, map, &err);
+    rc = peers_apply(e->peers, map, &err);
     log_step(e, "peers", rc, &err);
     host_routes_update(e->host); /* needs the peers in the device */
     if (rc == RK_OK)
         e->serial = map->serial;
     rk_log(e->log, RK_INFO, "network map applied", kv_i64("serial", (int64_t)map->serial),
-           kv_i64("peers", (int64_t)e->peers.n));
+           kv_i64("peers", (int64_t)peers_count(e->peers)));
 }
 
 void engine_apply_sync(struct engine *e, struct rk_str plain)

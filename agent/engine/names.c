@@ -43,31 +43,9 @@ void engine_names_config(struct engine *e, const Management__NetbirdConfig *nc)
 
 /* ---- what the service asks */
 
-static bool is_address_of(const struct epeer *p, const struct rk_ip *ip)
-{
-    for (size_t i = 0; i < p->n_allowed; i++)
-        if (rk_ip_eq(&p->allowed[i].ip, ip) && p->allowed[i].bits == rk_ip_size(ip) * 8)
-            return true;
-    return false;
-}
-
 static bool names_away(struct dns_service_user *u, const struct rk_ip *ip)
 {
-    struct engine *e = rk_container_of(u, struct engine, names_user);
-    struct rk_str key;
-    void *value;
-
-    for (size_t pos = 0; rk_map_next(&e->peers, &pos, &key, &value);) {
-        struct epeer *p = value;
-        struct peer_conn_status s = {0};
-
-        if (!is_address_of(p, ip))
-            continue;
-        if (p->conn)
-            peer_conn_status(p->conn, &s);
-        return !p->conn || s.state != PEER_CONN_CONNECTED;
-    }
-    return false;
+    return peers_away(rk_container_of(u, struct engine, names_user)->peers, ip);
 }
 
 static void names_changed(struct dns_service_user *u)
@@ -117,11 +95,9 @@ void engine_names_carried(struct engine *e)
         most++;
     v = rk_new_n(mem, struct dns_route, most + 1);
     for (; n < most && host_names(e->host, n, &net); n++) {
-        struct epeer *p = net.has_peer ? engine_peer(e, &net.peer) : NULL;
-
         v[n] = (struct dns_route){.id = net.id, .domains = net.domains, .n_domains = net.n_domains};
-        if (p && p->n_allowed)
-            v[n].peer = p->allowed[0].ip;
+        if (net.has_peer)
+            (void)peers_address(e->peers, &net.peer, &v[n].peer);
     }
     if (e->names && dns_service_routes(e->names, v, n, o, &err))
         rk_log(e->log, RK_WARN, "names of networks are not announced to this host", KV_ERR(&err));
@@ -152,14 +128,15 @@ static enum rk_code forward(struct engine *e, const Management__NetworkMap *map,
 enum rk_code engine_names_up(struct engine *e, struct rk_err *err)
 {
     const struct settings *s = &e->o.profile->settings;
+    const struct wg_device *dev = peers_device(e->peers);
     struct dns_service_opts o = {.loop = e->o.loop,
                                  .log = e->log,
                                  .resolver = e->o.resolver,
                                  .state = e->o.state,
                                  .v4 = e->addr.v4,
                                  .v6 = e->addr.v6,
-                                 .iface = wg_device_name(e->dev),
-                                 .ifindex = wg_device_ifindex(e->dev),
+                                 .iface = wg_device_name(dev),
+                                 .ifindex = wg_device_ifindex(dev),
                                  .mtu_bytes = (uint32_t)s->mtu_bytes,
                                  .address = s->dns_address,
                                  .leave_host = s->disable_dns};

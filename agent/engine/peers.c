@@ -1,138 +1,48 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The peers of an engine: the map's list against what we have, by sort and sweep. */
+/* The table of peers: the map's list against what we have, by sort and sweep; see peers.h. */
 #include "config.h"
+
+#include "agent/engine/peers.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/engine/engine_priv.h"
-#include "lib/base/num.h"
+#include "agent/engine/peers_priv.h"
 
-#define STATS_MAX_AGE_MS 250
-
-static struct rk_str key_str(const struct rk_key *k)
+static struct peer *find(const struct peers *t, const struct rk_key *key)
 {
-    return rk_str_of(k->b, sizeof k->b);
+    return rk_map_get(&t->by_key, peers_key(key));
 }
 
-struct epeer *engine_peer(struct engine *e, const struct rk_key *key)
-{
-    return rk_map_get(&e->peers, key_str(key));
-}
-
-struct route_peer engine_route_peer(struct engine *e, const struct rk_key *key)
-{
-    struct epeer *p = engine_peer(e, key);
-    struct peer_conn_status s = {0};
-
-    if (!p || !p->conn)
-        return (struct route_peer){0};
-    peer_conn_status(p->conn, &s);
-    return (struct route_peer){.known = s.state != PEER_CONN_CONNECTING,
-                               .connected = s.state == PEER_CONN_CONNECTED,
-                               .relayed = s.path == PEER_CONN_PATH_RELAY,
-                               .latency_us = s.latency_us};
-}
-
-/* ---- what a connection asks of the device */
-
-static enum rk_code flush(struct engine *e, struct rk_err *err)
-{
-    enum rk_code rc;
-
-    if (e->phase == ENGINE_STOPPING || !e->dev)
-        return RK_OK; /* the device goes as a whole */
-    rc = wg_peers_flush(e->wg, e->dev, err);
-    if (rc)
-        engine_reconcile_soon(e);
-    return rc;
-}
+/* ---- what a connection asks */
 
 static enum rk_code wg_set(struct peer_conn_user *u, const struct rk_addr *endpoint,
                            uint16_t keepalive_s, struct rk_err *err)
 {
-    struct epeer *p = rk_container_of(u, struct epeer, user);
-    struct engine *e = p->e;
-    struct rk_key psk;
-    bool has_psk = profile_psk(e->o.profile, &psk);
-    bool fresh = !wg_peers_has(e->wg, &p->key);
-
-    wg_peers_put(e->wg, &p->key, has_psk ? &psk : NULL, keepalive_s);
-    rk_key_wipe(&psk);
-    if (fresh) {
-        host_routes_soon(e->host); /* networks that it carries must be given to it again */
-        for (size_t i = 0; i < p->n_allowed; i++)
-            wg_peers_allow(e->wg, &p->key, &p->allowed[i]);
-    }
-    if (endpoint) {
-        host_bypass(e->host, &endpoint->ip);
-        wg_peers_endpoint(e->wg, &p->key, endpoint);
-    }
-    return flush(e, err);
+    return peers_wg_set(rk_container_of(u, struct peer, user), endpoint, keepalive_s, err);
 }
 
 static enum rk_code wg_forget(struct peer_conn_user *u, struct rk_err *err)
 {
-    struct epeer *p = rk_container_of(u, struct epeer, user);
-
-    wg_peers_forget(p->e->wg, &p->key);
-    return flush(p->e, err);
+    return peers_wg_forget(rk_container_of(u, struct peer, user), err);
 }
 
 static void wg_remove(struct peer_conn_user *u)
 {
-    struct epeer *p = rk_container_of(u, struct epeer, user);
-    struct rk_err err = {0};
-
-    wg_peers_remove(p->e->wg, &p->key);
-    if (flush(p->e, &err))
-        rk_log(p->e->log, RK_WARN, "peer is not removed from the interface yet", KV_ERR(&err));
-}
-
-/* A new picture of the device unless the old one is young. */
-static void refresh_stats(struct engine *e)
-{
-    struct rk_err err = {0};
-
-    if (e->stats_mem && rk_mono_ms() - e->stats_at_ms < STATS_MAX_AGE_MS)
-        return;
-    if (!e->stats_mem)
-        e->stats_mem = rk_arena_new_wiping(0);
-    rk_arena_reset(e->stats_mem);
-    rk_map_done(&e->stats_by_key);
-    e->stats = (struct wg_state){0};
-    e->stats_at_ms = rk_mono_ms();
-    if (!e->dev || wg_device_read(e->dev, e->stats_mem, &e->stats, &err)) {
-        e->stats = (struct wg_state){0};
-        return;
-    }
-    for (size_t i = 0; i < e->stats.n_peers; i++)
-        (void)rk_map_put(&e->stats_by_key, key_str(&e->stats.peers[i].key), &e->stats.peers[i]);
+    peers_wg_remove(rk_container_of(u, struct peer, user));
 }
 
 static bool wg_stats(struct peer_conn_user *u, struct peer_conn_wg_stats *out)
 {
-    struct epeer *p = rk_container_of(u, struct epeer, user);
-    const struct wg_peer_state *s;
-
-    if (!p->e->dev_open || !p->e->dev)
-        return false;
-    refresh_stats(p->e);
-    s = rk_map_get(&p->e->stats_by_key, key_str(&p->key));
-    if (!s)
-        return false;
-    *out = (struct peer_conn_wg_stats){.last_handshake_unix_ms = s->handshake_unix_ms,
-                                       .rx_bytes = s->rx_bytes,
-                                       .tx_bytes = s->tx_bytes};
-    return true;
+    return peers_wg_stats(rk_container_of(u, struct peer, user), out);
 }
 
 static void on_changed(struct peer_conn_user *u)
 {
-    struct epeer *p = rk_container_of(u, struct epeer, user);
+    struct peers *t = rk_container_of(u, struct peer, user)->table;
 
-    host_routes_soon(p->e->host);
-    engine_changed(p->e);
+    t->user->ops->choose(t->user);
+    t->user->ops->changed(t->user);
 }
 
 static const struct peer_conn_user_ops PEER_OPS = {.wg_set = wg_set,
@@ -143,7 +53,7 @@ static const struct peer_conn_user_ops PEER_OPS = {.wg_set = wg_set,
 
 /* ---- one peer */
 
-static void peer_free(struct epeer *p)
+static void peer_free(struct peer *p)
 {
     peer_conn_free(p->conn);
     free(p->fqdn);
@@ -152,9 +62,9 @@ static void peer_free(struct epeer *p)
     free(p);
 }
 
-static void peer_drop(struct engine *e, struct epeer *p)
+static void peer_drop(struct peers *t, struct peer *p)
 {
-    (void)rk_map_del(&e->peers, key_str(&p->key));
+    (void)rk_map_del(&t->by_key, peers_key(&p->key));
     peer_free(p);
 }
 
@@ -168,37 +78,37 @@ struct wanted {
 
 static void give_early(void *arg, const struct signal_msg *msg)
 {
-    struct epeer *p = arg;
+    struct peer *p = arg;
 
     peer_conn_on_signal(p->conn, msg);
 }
 
-static enum rk_code peer_add(struct engine *e, const struct wanted *w, struct rk_err *err)
+static enum rk_code peer_add(struct peers *t, const struct wanted *w, struct rk_err *err)
 {
-    struct epeer *p = rk_calloc(1, sizeof *p);
+    struct peer *p = rk_calloc(1, sizeof *p);
     struct peer_conn_opts opts = {.key = w->key, .remote_version = rk_str_z(w->msg->agentversion)};
     enum rk_code rc;
 
     p->user.ops = &PEER_OPS;
-    p->e = e;
+    p->table = t;
     p->key = w->key;
     p->fqdn = rk_str_dupz(rk_str_z(w->msg->fqdn));
     p->version = rk_str_dupz(rk_str_z(w->msg->agentversion));
     p->n_allowed = w->n_allowed;
     p->allowed = rk_memdup(w->allowed, w->n_allowed * sizeof *w->allowed);
-    (void)rk_map_put(&e->peers, key_str(&p->key), p);
-    rc = peer_conn_new(e->env, &opts, &p->user, &p->conn, err);
+    (void)rk_map_put(&t->by_key, peers_key(&p->key), p);
+    rc = peer_conn_new(t->env, &opts, &p->user, &p->conn, err);
     if (rc) {
         p->conn = NULL;
-        wg_remove(&p->user);
-        peer_drop(e, p);
+        peers_wg_remove(p);
+        peer_drop(t, p);
     } else {
-        early_take(&e->early, &w->key, give_early, p);
+        early_take(&t->early, &w->key, give_early, p);
     }
     return rc;
 }
 
-static bool same_allowed(const struct epeer *p, const struct wanted *w)
+static bool same_allowed(const struct peer *p, const struct wanted *w)
 {
     if (p->n_allowed != w->n_allowed)
         return false;
@@ -213,7 +123,7 @@ static bool same_allowed(const struct epeer *p, const struct wanted *w)
     return true;
 }
 
-static void peer_rename(struct epeer *p, const char *fqdn)
+static void peer_rename(struct peer *p, const char *fqdn)
 {
     if (strcmp(p->fqdn, fqdn) == 0)
         return;
@@ -224,11 +134,11 @@ static void peer_rename(struct epeer *p, const char *fqdn)
 /* ---- the list */
 
 /* The addresses of one entry; IPv6 ones only if we have IPv6 ourselves. */
-static bool read_allowed(struct engine *e, struct rk_arena *mem, struct wanted *w)
+static bool read_allowed(struct peers *t, struct rk_arena *mem, struct wanted *w)
 {
     size_t n = w->msg->n_allowedips;
 
-    if (n > ENGINE_ALLOWED_MAX)
+    if (n > PEERS_ALLOWED_MAX)
         return false;
     w->allowed = rk_new_n(mem, struct rk_prefix, n + 1);
     for (size_t i = 0; i < n; i++) {
@@ -236,7 +146,7 @@ static bool read_allowed(struct engine *e, struct rk_arena *mem, struct wanted *
 
         if (rk_prefix_parse(rk_str_z(w->msg->allowedips[i]), &p, NULL))
             return false;
-        if (p.ip.family == 6 && !e->addr.v6.ip.family)
+        if (p.ip.family == 6 && !t->v6)
             continue;
         w->allowed[w->n_allowed++] = rk_prefix_masked(&p);
     }
@@ -252,13 +162,13 @@ static int by_key(const void *a, const void *b)
 
 static int by_peer_key(const void *a, const void *b)
 {
-    const struct epeer *const *x = a, *const *y = b;
+    const struct peer *const *x = a, *const *y = b;
 
     return memcmp((*x)->key.b, (*y)->key.b, RK_KEY_SIZE);
 }
 
 /* Entries that can be used, sorted, each key once. One bad entry must not cost the other peers. */
-static struct wanted *read_list(struct engine *e, struct rk_arena *mem,
+static struct wanted *read_list(struct peers *t, struct rk_arena *mem,
                                 const Management__NetworkMap *map, size_t *n_out)
 {
     struct wanted *list = rk_new_n(mem, struct wanted, map->n_remotepeers + 1);
@@ -268,13 +178,13 @@ static struct wanted *read_list(struct engine *e, struct rk_arena *mem,
         struct wanted w = {.msg = map->remotepeers[i]};
 
         if (rk_key_parse_wire(rk_str_z(w.msg->wgpubkey), &w.key, NULL) ||
-            !read_allowed(e, mem, &w)) {
-            rk_log(e->log, RK_WARN, "peer of the map cannot be used, leaving it out",
+            !read_allowed(t, mem, &w)) {
+            rk_log(t->o.log, RK_WARN, "peer of the map cannot be used, leaving it out",
                    kv_z("peer", w.msg->wgpubkey), kv_z("fqdn", w.msg->fqdn));
             bad++;
             continue;
         }
-        if (!rk_key_eq(&w.key, &e->own_key))
+        if (!rk_key_eq(&w.key, &t->o.own_key))
             list[n++] = w;
     }
     qsort(list, n, sizeof *list, by_key);
@@ -282,65 +192,65 @@ static struct wanted *read_list(struct engine *e, struct rk_arena *mem,
         if (!kept || memcmp(list[kept - 1].key.b, list[i].key.b, RK_KEY_SIZE) != 0)
             list[kept++] = list[i];
     if (bad || kept < n)
-        events_add(e->o.events, EVENT_WARNING, EVENT_NETWORK,
+        events_add(t->o.events, EVENT_WARNING, EVENT_NETWORK,
                    "%zu peers of the network map cannot be used, %zu are named twice", bad,
                    n - kept);
     *n_out = kept;
     return list;
 }
 
-static struct epeer **sorted_peers(struct engine *e, struct rk_arena *mem)
+static struct peer **sorted_peers(struct peers *t, struct rk_arena *mem)
 {
-    struct epeer **all = rk_new_n(mem, struct epeer *, e->peers.n + 1);
+    struct peer **all = rk_new_n(mem, struct peer *, t->by_key.n + 1);
     size_t pos = 0, n = 0;
     void *v;
 
-    while (rk_map_next(&e->peers, &pos, NULL, &v))
+    while (rk_map_next(&t->by_key, &pos, NULL, &v))
         all[n++] = v;
-    qsort(all, n, sizeof(struct epeer *), by_peer_key);
+    qsort(all, n, sizeof(struct peer *), by_peer_key);
     return all;
 }
 
 /* Drop what the list does not have and what has changed; what is left differs in its name at most.
  */
-static void sweep_out(struct engine *e, struct rk_arena *mem, const struct wanted *list, size_t n)
+static void sweep_out(struct peers *t, struct rk_arena *mem, const struct wanted *list, size_t n)
 {
-    struct epeer **have = sorted_peers(e, mem);
-    size_t n_have = e->peers.n, j = 0;
+    struct peer **have = sorted_peers(t, mem);
+    size_t n_have = t->by_key.n, j = 0;
 
     for (size_t i = 0; i < n_have; i++) {
-        struct epeer *p = have[i];
+        struct peer *p = have[i];
 
         while (j < n && memcmp(list[j].key.b, p->key.b, RK_KEY_SIZE) < 0)
             j++;
         if (j == n || memcmp(list[j].key.b, p->key.b, RK_KEY_SIZE) != 0 ||
             !same_allowed(p, &list[j]) || strcmp(p->version, list[j].msg->agentversion) != 0)
-            peer_drop(e, p);
+            peer_drop(t, p);
         else
             peer_rename(p, list[j].msg->fqdn);
     }
 }
 
-static void offline_clear(struct engine *e)
+static void offline_clear(struct peers *t)
 {
-    for (size_t i = 0; i < e->n_offline; i++) {
-        free(e->offline[i].fqdn);
-        free(e->offline[i].ip);
+    for (size_t i = 0; i < t->n_offline; i++) {
+        free(t->offline[i].fqdn);
+        free(t->offline[i].ip);
     }
-    free(e->offline);
-    e->offline = NULL;
-    e->n_offline = 0;
+    free(t->offline);
+    t->offline = NULL;
+    t->n_offline = 0;
 }
 
-static void set_offline(struct engine *e, const Management__NetworkMap *map)
+static void set_offline(struct peers *t, const Management__NetworkMap *map)
 {
-    offline_clear(e);
+    offline_clear(t);
     if (!map->n_offlinepeers)
         return;
-    e->offline = rk_calloc(map->n_offlinepeers, sizeof *e->offline);
+    t->offline = rk_calloc(map->n_offlinepeers, sizeof *t->offline);
     for (size_t i = 0; i < map->n_offlinepeers; i++) {
         const Management__RemotePeerConfig *m = map->offlinepeers[i];
-        struct offline_peer *o = &e->offline[e->n_offline];
+        struct offline_peer *o = &t->offline[t->n_offline];
         struct rk_str ip = {0}, rest;
 
         if (rk_key_parse_wire(rk_str_z(m->wgpubkey), &o->key, NULL))
@@ -349,30 +259,29 @@ static void set_offline(struct engine *e, const Management__NetworkMap *map)
             (void)rk_str_cut(rk_str_z(m->allowedips[0]), '/', &ip, &rest);
         o->fqdn = rk_str_dupz(rk_str_z(m->fqdn));
         o->ip = rk_str_dupz(ip);
-        e->n_offline++;
+        t->n_offline++;
     }
 }
 
-enum rk_code engine_apply_peers(struct engine *e, const Management__NetworkMap *map,
-                                struct rk_err *err)
+enum rk_code peers_apply(struct peers *t, const Management__NetworkMap *map, struct rk_err *err)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
     struct wanted *list;
     enum rk_code rc = RK_OK, one;
     size_t n;
 
-    if (map->n_remotepeers > ENGINE_PEERS_MAX)
+    if (map->n_remotepeers > PEERS_MAX)
         return rk_fail(err, RK_LIMIT, "the map has %zu peers, more than %d", map->n_remotepeers,
-                       ENGINE_PEERS_MAX);
-    set_offline(e, map);
-    list = read_list(e, mem, map, &n);
-    sweep_out(e, mem, list, n);
+                       PEERS_MAX);
+    set_offline(t, map);
+    list = read_list(t, mem, map, &n);
+    sweep_out(t, mem, list, n);
     for (size_t i = 0; i < n; i++) {
-        if (engine_peer(e, &list[i].key))
+        if (find(t, &list[i].key))
             continue;
-        one = peer_add(e, &list[i], err);
+        one = peer_add(t, &list[i], err);
         if (one) {
-            rk_log(e->log, RK_WARN, "peer is not added", kv_z("peer", list[i].msg->wgpubkey),
+            rk_log(t->o.log, RK_WARN, "peer is not added", kv_z("peer", list[i].msg->wgpubkey),
                    KV_ERR(err));
             rc = one; /* the others are still tried; the next map tries this one again */
         }
@@ -380,16 +289,115 @@ enum rk_code engine_apply_peers(struct engine *e, const Management__NetworkMap *
     return rc;
 }
 
-void engine_peers_clear(struct engine *e)
+void peers_clear(struct peers *t)
 {
     size_t pos = 0;
     void *v;
 
-    while (rk_map_next(&e->peers, &pos, NULL, &v)) {
-        struct epeer *p = v;
+    while (rk_map_next(&t->by_key, &pos, NULL, &v)) {
+        struct peer *p = v;
 
-        (void)rk_map_del(&e->peers, key_str(&p->key));
+        (void)rk_map_del(&t->by_key, peers_key(&p->key));
         peer_free(p);
     }
-    offline_clear(e);
+    offline_clear(t);
+}
+
+/* ---- questions of others */
+
+size_t peers_count(const struct peers *t)
+{
+    return t->by_key.n;
+}
+
+void peers_on_signal(struct peers *t, const struct rk_key *from, const struct signal_msg *msg)
+{
+    struct peer *p = find(t, from);
+
+    if (p && p->conn)
+        peer_conn_on_signal(p->conn, msg);
+    else
+        early_put(&t->early, from, msg); /* its peer may be in the next map */
+}
+
+struct route_peer peers_route(const struct peers *t, const struct rk_key *key)
+{
+    const struct peer *p = find(t, key);
+    struct peer_conn_status s = {0};
+
+    if (!p || !p->conn)
+        return (struct route_peer){0};
+    peer_conn_status(p->conn, &s);
+    return (struct route_peer){.known = s.state != PEER_CONN_CONNECTING,
+                               .connected = s.state == PEER_CONN_CONNECTED,
+                               .relayed = s.path == PEER_CONN_PATH_RELAY,
+                               .latency_us = s.latency_us};
+}
+
+bool peers_address(const struct peers *t, const struct rk_key *key, struct rk_ip *out)
+{
+    const struct peer *p = find(t, key);
+
+    if (!p || !p->n_allowed)
+        return false;
+    *out = p->allowed[0].ip;
+    return true;
+}
+
+static bool is_address_of(const struct peer *p, const struct rk_ip *ip)
+{
+    for (size_t i = 0; i < p->n_allowed; i++)
+        if (rk_ip_eq(&p->allowed[i].ip, ip) && p->allowed[i].bits == rk_ip_size(ip) * 8)
+            return true;
+    return false;
+}
+
+bool peers_away(const struct peers *t, const struct rk_ip *ip)
+{
+    void *value;
+
+    for (size_t pos = 0; rk_map_next(&t->by_key, &pos, NULL, &value);) {
+        const struct peer *p = value;
+        struct peer_conn_status s = {0};
+
+        if (!is_address_of(p, ip))
+            continue;
+        if (p->conn)
+            peer_conn_status(p->conn, &s);
+        return !p->conn || s.state != PEER_CONN_CONNECTED;
+    }
+    return false;
+}
+
+/* ---- life */
+
+struct peers *peers_new(const struct peers_opts *o, struct peers_user *u)
+{
+    struct peers *t = rk_calloc(1, sizeof *t);
+
+    t->o = *o;
+    t->user = u;
+    rk_map_init(&t->by_key, true);
+    rk_map_init(&t->stats_by_key, true);
+    early_init(&t->early);
+    t->wg = wg_peers_new();
+    return t;
+}
+
+void peers_up(struct peers *t, struct peer_conn_env *env, bool v6)
+{
+    t->env = env;
+    t->v6 = v6;
+}
+
+void peers_free(struct peers *t)
+{
+    if (!t)
+        return;
+    early_done(&t->early);
+    rk_map_done(&t->by_key);
+    rk_map_done(&t->stats_by_key);
+    rk_arena_free(t->stats_mem);
+    wg_peers_free(t->wg);
+    free(t);
 }

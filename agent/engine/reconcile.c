@@ -17,7 +17,7 @@ static void reconcile(void *arg)
 
     if (e->phase != ENGINE_RUNNING)
         return;
-    if (wg_peers_reconcile(e->wg, e->dev, &fixed, &err)) {
+    if (peers_reconcile(e->peers, &fixed, &err)) {
         rk_log(e->log, RK_WARN, "interface is not checked", KV_ERR(&err));
         next_ms = RECONCILE_SOON_MS;
     } else if (fixed) {
