@@ -20,7 +20,7 @@
 #include "management/netmap/netmap.h"
 #include "management/push/affected.h"
 #include "schema/pb_arena.h"
-#include "tests/property/envelope.h"
+#include "tests/property/component.h"
 #include "tests/property/lines.h"
 #include "tests/property/naive.h"
 #include "tests/property/random.h"
@@ -82,11 +82,11 @@ static bool check_envelope(struct run *run, const struct snapshot *s, struct rk_
     e = pb_unpack(mem, &management__network_map_envelope__descriptor, rk_buf_str(&out), &err);
     rk_buf_done(&out);
     if (e && e->payload_case == MANAGEMENT__NETWORK_MAP_ENVELOPE__PAYLOAD_FULL)
-        envelope_lines(&plain, e, p->key, NOW_US);
+        component_lines(&plain, e, p->key, NOW_US);
     else
         lines_add(&plain, "not an envelope: %s", err.msg);
-    envelope_comparable(&want, map);
-    envelope_comparable(&got, &plain);
+    component_comparable(&want, map);
+    component_comparable(&got, &plain);
     run->envelopes++;
     return expect_equal(run, "map and component form differ", p->id, "map", &want, "components",
                         &got);
@@ -109,7 +109,7 @@ static bool check_maps(struct run *run, const struct account_data *d,
             !expect_equal(run, "snap_apply and snap_build differ", d->peers[i].id, "applied",
                           &maps[i], "built", &fresh))
             return false;
-        if (envelope_faithful(d) && peer_is_validated(&d->peers[i]) &&
+        if (component_faithful(d) && peer_is_validated(&d->peers[i]) &&
             !check_envelope(run, applied, mem, &d->peers[i], &maps[i]))
             return false;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See envelope.h. */
+/* See component.h. */
 #include "config.h"
 
-#include "tests/property/envelope.h"
+#include "tests/property/component.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ struct rebuild {
     struct account_data *d;
 };
 
-bool envelope_faithful(const struct account_data *d)
+bool component_faithful(const struct account_data *d)
 {
     for (size_t i = 0; i < d->n_policies; i++)
         if (d->policies[i].n_rules != 1 ||
@@ -399,8 +399,8 @@ static bool starts(const char *line, const char *with)
     return strncmp(line, with, strlen(with)) == 0;
 }
 
-void envelope_lines(struct lines *l, const Management__NetworkMapEnvelope *e,
-                    struct rk_str self_key, int64_t now_us)
+void component_lines(struct lines *l, const Management__NetworkMapEnvelope *e,
+                     struct rk_str self_key, int64_t now_us)
 {
     struct rebuild b = {.mem = l->mem, .f = e->full, .d = rk_new(l->mem, struct account_data)};
     struct lines naive = {.mem = l->mem};
@@ -440,7 +440,7 @@ void envelope_lines(struct lines *l, const Management__NetworkMapEnvelope *e,
     lines_sort(l);
 }
 
-void envelope_comparable(struct lines *out, const struct lines *map)
+void component_comparable(struct lines *out, const struct lines *map)
 {
     for (size_t i = 0; i < map->n; i++) {
         const char *rule = starts(map->v[i], "fw ") ? strstr(map->v[i], " rule=") : NULL;
