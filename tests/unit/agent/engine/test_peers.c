@@ -488,8 +488,15 @@ END_TEST
 
 START_TEST(stop_while_it_is_made)
 {
+    struct link l;
+
     peers_open(own.peers);
     peers_stop(own.peers);
+    while (link_find(nl, "wgt0", &l, NULL) != RK_OK)
+        (void)uv_run(rk_loop_uv(loop), UV_RUN_NOWAIT);
+    for (int i = 0; i < 20; i++) /* what follows would be told on these turns */
+        (void)uv_run(rk_loop_uv(loop), UV_RUN_NOWAIT);
+    ck_assert_ptr_null(peers_device(own.peers));
     ck_assert(peers_close(own.peers));
     turn_until(&own.closed);
     ck_assert_int_eq(own.opened + own.failed, 0);
