@@ -90,22 +90,6 @@ static void tell_hosts(struct ice_mux *m, struct ice_mux_gather *g)
     }
 }
 
-void ice_mux_tell_one(struct ice_mux *m, struct ice_mux_gather *g, const struct rk_addr *mapped)
-{
-    struct ice_cand c = {.type = ICE_SRFLX,
-                         .addr = *mapped,
-                         .related = {{.family = mapped->ip.family}, ice_mux_port(m)}};
-
-    ice_cand_complete(&c);
-    g->ops->candidate(g, &c);
-}
-
-void ice_mux_tell_mapped(struct ice_mux *m, const struct rk_addr *mapped)
-{
-    RK_LIST_FOR_EACH (it, &m->gathers)
-        ice_mux_tell_one(m, rk_container_of(it, struct ice_mux_gather, link), mapped);
-}
-
 static void serve(void *arg)
 {
     struct ice_mux *m = arg;

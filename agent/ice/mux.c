@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The shared socket: opening, routing of what comes in, sending; see mux.h. */
+/* What comes in over the shared socket and where it goes; see mux.h. */
 #include "config.h"
 
 #include "agent/ice/mux.h"
@@ -9,11 +9,9 @@
 #include "agent/ice/mux_priv.h"
 #include "lib/base/num.h"
 #include "lib/crypto/secret.h"
-#include "lib/net/way.h"
 
-#define RX_SLOTS     32
-#define BUFFER_BYTES ((size_t)4 << 20) /* bursts of a tunnel while the loop is busy elsewhere */
-#define ADDR_KEY     19
+#define RX_SLOTS 32
+#define ADDR_KEY 19
 
 struct ice_mux_claim {
     struct rk_list link; /* in its wire */
@@ -28,25 +26,6 @@ static void addr_key(const struct rk_addr *a, uint8_t out[ADDR_KEY])
     memcpy(out + 1, a->ip.b, 16);
     out[17] = (uint8_t)(a->port >> 8);
     out[18] = (uint8_t)a->port;
-}
-
-static bool in_overlay(const struct ice_mux *m, const struct rk_ip *ip)
-{
-    for (size_t i = 0; i < m->n_overlay; i++)
-        if (rk_prefix_contains(&m->overlay[i], ip))
-            return true;
-    return false;
-}
-
-bool ice_mux_may_send(const struct ice_mux *m, const struct rk_ip *to)
-{
-    if (to->family != 4 && (to->family != 6 || m->disable_ipv6))
-        return false;
-    if (rk_ip_is_unspecified(to) || rk_ip_is_multicast(to))
-        return false;
-    if (to->family == 6 && rk_ip_is_link_local(to))
-        return false; /* a line has no zone to send it to */
-    return (m->with_loopback || !rk_ip_is_loopback(to)) && !in_overlay(m, to);
 }
 
 /* ---- receiving */
@@ -68,7 +47,7 @@ static void on_stun(struct ice_mux *m, const struct udp_in *in, struct rk_str da
     struct ice_mux_session *s;
     struct stun_msg msg;
 
-    if (in_overlay(m, &in->from.ip) || stun_decode(datagram, &msg, NULL))
+    if (ice_mux_in_overlay(m, &in->from.ip) || stun_decode(datagram, &msg, NULL))
         return;
     if (ice_mux_servers_input(m, &in->from, &msg))
         return;
@@ -155,21 +134,6 @@ static size_t copy_names(char **out, const struct rk_str *names, size_t n)
     return n;
 }
 
-static enum rk_code open_socket(struct ice_mux *m, const struct ice_mux_opts *opts, uint16_t port,
-                                struct rk_err *err)
-{
-    struct udp_opts o = {
-        .bind = {.ip = {.family = opts->disable_ipv6 ? 4 : 0}, .port = port},
-        .want_dst = true,
-        .offload = true,
-        .fwmark = opts->fwmark,
-        .buffer_bytes = BUFFER_BYTES,
-        .scratch = m->scratch,
-    };
-
-    return udp_open(m->loop, &o, &m->user, &m->sock, err);
-}
-
 enum rk_code ice_mux_open(const struct ice_mux_opts *opts, struct ice_mux **out, struct rk_err *err)
 {
     struct ice_mux *m = rk_calloc(1, sizeof *m);
@@ -189,18 +153,8 @@ enum rk_code ice_mux_open(const struct ice_mux_opts *opts, struct ice_mux **out,
     rk_map_init(&m->by_addr, true);
     rk_list_init(&m->fresh);
     rk_list_init(&m->gathers);
-    if (opts->shared) {
-        m->port_user.ops = &PORT_OPS;
-        m->shared = opts->shared;
-        m->shared->user = &m->port_user;
-        *out = m;
-        return RK_OK;
-    }
-    rc = open_socket(m, opts, opts->port, err);
-    if (rc == RK_UNAVAILABLE && opts->port) { /* taken: any other port does, offers tell which */
-        rk_log(m->log, RK_WARN, "udp port is taken, using another", kv_i64("port", opts->port));
-        rc = open_socket(m, opts, 0, err);
-    }
+    m->port_user.ops = &PORT_OPS;
+    rc = ice_mux_socket_open(m, opts, err);
     if (rc) {
         ice_mux_close(m);
         return rc;
@@ -213,11 +167,7 @@ void ice_mux_close(struct ice_mux *m)
 {
     if (!m)
         return;
-    udp_close(m->sock);
-    m->sock = NULL;
-    if (m->shared)
-        m->shared->user = NULL;
-    m->shared = NULL;
+    ice_mux_socket_close(m);
     ice_mux_servers_clear(m);
     ice_mux_gather_clear(m);
     for (size_t i = 0; i < m->n_blacklist; i++)
@@ -229,46 +179,6 @@ void ice_mux_close(struct ice_mux *m)
     rk_map_done(&m->by_addr);
     udp_scratch_free(m->scratch);
     free(m);
-}
-
-uint16_t ice_mux_port(const struct ice_mux *m)
-{
-    return m->shared ? m->shared->number : udp_local(m->sock)->port;
-}
-
-struct udp_scratch *ice_mux_scratch(const struct ice_mux *m)
-{
-    return m->scratch;
-}
-
-void ice_mux_set_overlay(struct ice_mux *m, const struct rk_prefix *prefixes, size_t n)
-{
-    m->n_overlay = rk_min_size(n, ICE_MUX_MAX_OVERLAY);
-    for (size_t i = 0; i < m->n_overlay; i++)
-        m->overlay[i] = prefixes[i];
-}
-
-/* ---- sending */
-
-void ice_mux_send(struct ice_mux *m, const struct rk_ip *src, const struct rk_addr *to,
-                  struct rk_str datagram)
-{
-    struct udp_out o = {.to = *to, .bytes = datagram};
-
-    if (src)
-        o.src = *src;
-    if (!ice_mux_may_send(m, &to->ip))
-        return;
-    net_way(&to->ip, false);
-    ice_mux_sendv(m, &o, 1);
-}
-
-void ice_mux_sendv(struct ice_mux *m, const struct udp_out *v, size_t n)
-{
-    if (m->shared)
-        (void)wg_port_sendv(m->shared, v, n);
-    else if (m->sock)
-        (void)udp_sendv(m->sock, v, n);
 }
 
 /* ---- sessions and wires */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside of struct ice_mux, shared by mux.c (socket, routing), gather.c and stun_servers.c. */
+/* Inside of struct ice_mux, shared by mux.c (routing of what comes in) above gather.c above
+ * stun_servers.c above socket.c. */
 #ifndef RK_AGENT_ICE_MUX_PRIV_H
 #define RK_AGENT_ICE_MUX_PRIV_H
 
@@ -64,14 +65,17 @@ static inline size_t ice_mux_family_index(const struct rk_ip *ip)
     return ip->family == 6;
 }
 
+/* socket.c; the users of m are set before. An error leaves nothing open. */
+enum rk_code ice_mux_socket_open(struct ice_mux *m, const struct ice_mux_opts *opts,
+                                 struct rk_err *err) RK_MUST;
+void ice_mux_socket_close(struct ice_mux *m);
+bool ice_mux_in_overlay(const struct ice_mux *m, const struct rk_ip *ip);
+
 /** Own addresses worth offering, for tests without a socket. Returns how many. */
 size_t ice_mux_host_addrs(const struct ice_mux *m, struct rk_ip *out, size_t max);
 
-/** Tell one gather, or all that are under way, how a STUN server sees us. */
-void ice_mux_tell_one(struct ice_mux *m, struct ice_mux_gather *g, const struct rk_addr *mapped);
-void ice_mux_tell_mapped(struct ice_mux *m, const struct rk_addr *mapped);
-
-/** Ask the STUN servers whose answer is missing or old; tell what is known to g. */
+/** Ask the STUN servers whose answer is missing or old; tell what is known to g at once, and what
+ *  they answer to all gathers under way. */
 void ice_mux_servers_ask(struct ice_mux *m, struct ice_mux_gather *g);
 /** True: the message was an answer of a STUN server. */
 bool ice_mux_servers_input(struct ice_mux *m, const struct rk_addr *from,

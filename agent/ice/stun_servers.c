@@ -125,7 +125,25 @@ static void resolve(struct ice_mux_server *s)
     s->resolving = tcp_resolve_start(s->mux->loop, &s->resolve, s->host, s->port, &s->err) == RK_OK;
 }
 
-/* The related address of a server-reflexive candidate says nothing about us: see gather.c. */
+/* ---- asking and telling */
+
+/* The related address says nothing about us. */
+static void tell_one(struct ice_mux *m, struct ice_mux_gather *g, const struct rk_addr *mapped)
+{
+    struct ice_cand c = {.type = ICE_SRFLX,
+                         .addr = *mapped,
+                         .related = {{.family = mapped->ip.family}, ice_mux_port(m)}};
+
+    ice_cand_complete(&c);
+    g->ops->candidate(g, &c);
+}
+
+static void tell_all(struct ice_mux *m, const struct rk_addr *mapped)
+{
+    RK_LIST_FOR_EACH (it, &m->gathers)
+        tell_one(m, rk_container_of(it, struct ice_mux_gather, link), mapped);
+}
+
 void ice_mux_servers_ask(struct ice_mux *m, struct ice_mux_gather *g)
 {
     int64_t now = rk_mono_ms();
@@ -135,7 +153,7 @@ void ice_mux_servers_ask(struct ice_mux *m, struct ice_mux_gather *g)
 
         for (size_t f = 0; f < ICE_MUX_FAMILIES; f++)
             if (s->path[f].mapped.ip.family && now - s->path[f].mapped_ms < CACHE_MS)
-                ice_mux_tell_one(m, g, &s->path[f].mapped);
+                tell_one(m, g, &s->path[f].mapped);
         if (!s->resolved_ms || now - s->resolved_ms > RESOLVE_MS)
             resolve(s);
         if (s->resolved_ms)
@@ -158,7 +176,7 @@ bool ice_mux_servers_input(struct ice_mux *m, const struct rk_addr *from,
             p->mapped = msg->mapped;
             p->mapped_ms = rk_mono_ms();
             m->servers[i]->err = (struct rk_err){0};
-            ice_mux_tell_mapped(m, &p->mapped);
+            tell_all(m, &p->mapped);
             return true;
         }
     return false;
