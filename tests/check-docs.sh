@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Every configuration key of the server that does something stands in docs/admin.md, and the OpenAPI
-# document is the one that its contract makes. Run by make check.
+# Every configuration key of the server that does something stands in docs/admin.md, every admin
+# command that a guide names exists, and the OpenAPI document is the one that its contract makes. Run
+# by make check.
 cd "${srcdir:-$(dirname "$0")/..}" || exit 1
 
 missing() { # conf_keys.c admin.md: keys that the second lacks, as it writes them
@@ -22,6 +23,22 @@ missing server/conf_keys.c "$tmp" | grep -qx listenAddress || {
 lacking=$(missing server/conf_keys.c docs/admin.md)
 [ -z "$lacking" ] || {
     echo "docs/admin.md lacks: $lacking"
+    exit 1
+}
+
+unknown() { # FILE…: admin commands in it that server/admin.c has not
+    grep -hoE 'rookery admin [a-z][a-z-]*( [a-z][a-z-]*)?' "$@" | sort -u | while read -r _ _ one two; do
+        grep -qE "^    \{\"$one( $two)?\"," server/admin.c || echo "$one $two"
+    done
+}
+echo 'rookery admin user list, rookery admin reset-mfa --email A' >"$tmp"
+[ "$(unknown "$tmp")" = 'reset-mfa ' ] || {
+    echo "check-docs: does not notice a command that is none"
+    exit 1
+}
+lacking=$(unknown README.md docs/*.md)
+[ -z "$lacking" ] || {
+    echo "a guide names admin commands that are none: $lacking"
     exit 1
 }
 
