@@ -81,7 +81,8 @@ static void mend(struct host *h, unsigned kinds)
         return;
     if (kinds & NETMON_RULE)
         rules = host_rules_mend(h);
-    if (kinds & (NETMON_ROUTE | NETMON_OWN))
+    /* routes of a link that goes leave without a word: another agent's may have stood for ours */
+    if (kinds & (NETMON_ROUTE | NETMON_OWN | NETMON_LINK))
         routes = host_routes_mend(h);
     if (rules || routes)
         host_trouble(h, "somebody removed rules or routes of the overlay, put back");
