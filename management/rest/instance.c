@@ -196,7 +196,7 @@ enum rk_code rest_setup(struct http_req *req, struct http_resp *resp, struct db 
 
     http_resp_header(resp, "Cache-Control", RK_STR("no-store"));
     if (BODY(req, SETUP, &in, err))
-        return rk_fail(err, RK_BAD_REQUEST, "invalid request body");
+        return rk_wrap(err, "invalid request body");
     if (r->setup_done)
         return rk_fail(err, RK_PRECONDITION, "setup already completed");
     if (!r->o.embedded_idp)

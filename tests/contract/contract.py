@@ -175,6 +175,8 @@ def call_bad(server, op, call, fx, fail):
                                     token=None if op["auth"] == "none" else fx.owner,
                                     headers=call.get("headers"))
             is_error(answer, 400, f"{name} with body {broken!r}", fail)
+        if op["group"] not in ABSENT:
+            call_mistyped(server, op, call, fx, fail)
     if op["path_params"] and not call.get("any_id"):
         params = {k: v for k, v in call["params"].items()}
         last = op["path_params"][-1]["name"]
@@ -182,6 +184,43 @@ def call_bad(server, op, call, fx, fail):
         answer = server.request(op["method"], path_of(op, params), call.get("body"),
                                 None if op["auth"] == "none" else fx.owner)
         is_error(answer, call.get("unknown", 404), name + " with an unknown id", fail)
+
+
+def fields_of(schema, steps=()):
+    """Every field of a request: the steps to it (0: the first element of a list) and its schema."""
+    if schema.get("type") == "array":
+        yield from fields_of(schema.get("items", {}), steps + (0,))
+    for name, inner in schema.get("properties", {}).items():
+        yield steps + (name,), inner
+        yield from fields_of(inner, steps + (name,))
+
+
+def with_field(body, steps, value):
+    """A copy of body with that field, its parents made where they are not."""
+    out = at = copy.deepcopy(body) if isinstance(body, dict) else {}
+    for i, step in enumerate(steps[:-1]):
+        empty = [] if steps[i + 1] == 0 else {}
+        if step == 0:
+            at[:] = at[:1] if at and isinstance(at[0], dict) else [empty]
+        elif not isinstance(at.get(step), type(empty)):
+            at[step] = empty
+        at = at[step]
+    at[steps[-1]] = value
+    return out
+
+
+def call_mistyped(server, op, call, fx, fail):
+    """A value of the wrong type in each field of the request: taken means that nobody reads it."""
+    name = f"{op['method']} {op['path']}"
+    for steps, schema in fields_of(op["request"]["schema"]):
+        wrong = 7 if schema.get("type") in ("object", "string", "array") else {"x": 7}
+        answer = server.request(op["method"], path_of(op, call["params"], call.get("query", "")),
+                                with_field(call.get("body"), steps, wrong),
+                                None if op["auth"] == "none" else fx.owner, call.get("headers"))
+        field = ".".join(map(str, steps))
+        is_error(answer, 400, f"{name} with a mistyped {field}", fail)
+        fail.check(steps[-1].encode() in answer.body,
+                   f"{name} with a mistyped {field}: {answer.body[:200]} does not name it")
 
 
 class Seen:
