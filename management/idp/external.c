@@ -126,6 +126,7 @@ enum rk_code idp_external_start(struct http_req *req, struct http_resp *resp, st
         return trouble(req, resp, &r, &why);
     }
     r.connector = p.c.id;
+    r.ext_realm = p.c.realm;
     r.ext_callback = p.callback;
     r.ext_nonce = idp_secret(req->mem);
     r.ext_verifier = idp_secret(req->mem);
@@ -151,6 +152,17 @@ static enum rk_code check_iss(struct http_req *req, const struct idp_provider *p
                        "the answer does not say from whom it is (iss), as \"%s\" always does",
                        p->d.issuer);
     return RK_OK;
+}
+
+/* A connector that was given another issuer meanwhile: the code is not for this one, which must not
+ * even see it. */
+static enum rk_code check_realm(const struct idp_request *r, const struct idp_provider *p,
+                                struct rk_err *err)
+{
+    return rk_str_eq(r->ext_realm, p->c.realm)
+               ? RK_OK
+               : rk_fail(err, RK_UNAUTHENTICATED,
+                         "the provider got another issuer while it was asked");
 }
 
 /* It arrived where the provider that was asked answers, and nowhere else. */
@@ -193,6 +205,8 @@ static enum rk_code come_back(struct http_req *req, struct db *db, const struct 
     struct external_user x = {0};
     enum rk_code rc = provider_of(req, db, r->connector, &p, err);
 
+    if (rc == RK_OK)
+        rc = check_realm(r, &p, err);
     if (rc == RK_OK)
         rc = check_address(req, r, &p, err);
     if (rc == RK_OK)
@@ -247,7 +261,7 @@ enum rk_code idp_external_back(struct http_req *req, struct http_resp *resp, str
         rk_log(idp_of(req)->log, RK_INFO, "the identity provider refused a login",
                kv_z("request", req->id), kv_str("connector", r.connector),
                kv_str("error", rk_str_sub(error, 0, 100)));
-        r.connector = r.ext_callback = r.ext_nonce = r.ext_verifier = RK_STR("");
+        r.connector = r.ext_realm = r.ext_callback = r.ext_nonce = r.ext_verifier = RK_STR("");
         return idp_page_login(req, resp, db, &r, 401, "The identity provider refused.", RK_STR(""),
                               err);
     }

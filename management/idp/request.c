@@ -132,6 +132,7 @@ static const struct {
     {"ext_callback", offsetof(struct idp_request, ext_callback)},
     {"ext_nonce", offsetof(struct idp_request, ext_nonce)},
     {"ext_verifier", offsetof(struct idp_request, ext_verifier)},
+    {"ext_realm", offsetof(struct idp_request, ext_realm)},
 };
 
 static struct rk_str *field_of(struct idp_request *r, size_t k)

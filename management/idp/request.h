@@ -32,8 +32,9 @@ struct idp_request { /* open; arena */
     /* Whose password was right and whose second factor is awaited, in which generation of logins;
      * the secret to be set up with its recovery codes, and the hash of the one that it replaces. */
     struct rk_str subject, gen, secret, recovery, replaces;
-    /* While at an external provider: which, where it answers, and what its answer must fit. */
-    struct rk_str connector, ext_callback, ext_nonce, ext_verifier;
+    /* While at an external provider: which, and whose people it signed in when it was asked; where
+     * it answers, and what its answer must fit. */
+    struct rk_str connector, ext_realm, ext_callback, ext_nonce, ext_verifier;
 };
 
 /** The request sealed for a hidden field, bound to the browser's form cookie (which is set). arena

@@ -236,9 +236,13 @@ def takeover(here):
     check("another issuer does not get the secret", a.status == 422 and "secret" in a.body, a.body)
     t = external_tokens(here.browser(), p, c)
     boss = here.approve(t)
+    away = here.browser()
+    asked = start(away, Flow(), c)
     a = here.rest("PUT", "/identity-providers/" + c,
                   {"issuer": other.issuer, "client_secret": other.secret}, ha)
     check("with the secret it is another provider", a.status == 200, a.body)
+    check("which does not get to see codes of the old one", back(away, asked, p.code(asked))
+          .status == 502 and not other.tokens, other.tokens)
     check("whose users are others", me(here, bearer(t)).status == 401)
     other.claims = dict(p.claims)
     t2 = external_tokens(here.browser(), other, c)
