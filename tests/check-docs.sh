@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Every configuration key of the server that does something stands in docs/admin.md, every admin
-# command that a guide names exists, and the OpenAPI document is the one that its contract makes. Run
-# by make check.
+# The guides follow the source: configuration keys of the server stand in docs/admin.md, admin commands
+# that a guide names exist, decisions are in the tarball, folders in ARCHITECTURE.md, and the OpenAPI
+# document is the one that its contract makes. Run by make check.
 cd "${srcdir:-$(dirname "$0")/..}" || exit 1
 
 missing() { # conf_keys.c admin.md: keys that the second lacks, as it writes them
@@ -39,6 +39,22 @@ echo 'rookery admin user list, rookery admin reset-mfa --email A' >"$tmp"
 lacking=$(unknown README.md docs/*.md)
 [ -z "$lacking" ] || {
     echo "a guide names admin commands that are none: $lacking"
+    exit 1
+}
+
+find . -name '*.am' ! -path './_*' -exec cat {} + >"$tmp"
+for f in docs/decisions/*.md; do
+    [ "$(grep -cF "$f" "$tmp")" = 1 ] || {
+        echo "$f must stand once in Makefile.am"
+        exit 1
+    }
+done
+# Every folder with a row in check-layers.sh is told in the plan of the house.
+sed -n 's/^ *may\["\([^"]*\)"\].*/\1/p' tests/check-layers.sh | while read -r folder; do
+    grep -qE "\`($folder|${folder##*/})/?\`" ARCHITECTURE.md || echo "$folder"
+done >"$tmp"
+[ ! -s "$tmp" ] || {
+    echo "ARCHITECTURE.md lacks:" && cat "$tmp"
     exit 1
 }
 
