@@ -36,10 +36,10 @@ static enum rk_code open_file(const char *path, MMDB_s *db, struct rk_err *err)
         return rk_fail(err, RK_INVALID, "%s is no MaxMind database: %s", path, MMDB_strerror(rc));
     if (has_countries(db))
         return RK_OK;
-    rc = rk_fail(err, RK_INVALID, "%s has no countries (its type is %.60s): use a City database",
-                 path, db->metadata.database_type);
+    (void)rk_fail(err, RK_INVALID, "%s has no countries (its type is %.60s): use a City database",
+                  path, db->metadata.database_type);
     MMDB_close(db);
-    return (enum rk_code)rc;
+    return RK_INVALID;
 }
 
 enum rk_code places_open(const char *path, struct places **out, struct rk_err *err)
