@@ -12,6 +12,7 @@
 #include "lib/crypto/vault.h"
 #include "management/store/store.h"
 #include "server/admin.h"
+#include "server/admin_out.h"
 #include "server/wiring.h"
 
 static const char SQL_ACCOUNTS[] = "SELECT id FROM account ORDER BY created_at, id";
@@ -111,22 +112,43 @@ static enum rk_code accounts_json(struct admin *a, struct db *db, const struct v
     return rc ? rc : db_end(rows, err);
 }
 
+static enum rk_code dump_to(FILE *f, const json_t *j, const char *name, struct rk_err *err)
+{
+    if (json_dumpf(j, f, JSON_INDENT(1)) || fputc('\n', f) == EOF || fflush(f))
+        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "write %s", name);
+    return RK_OK;
+}
+
+/* A file is put in place as a whole; pipes and devices are written to. */
 static enum rk_code write_out(struct admin *a, const json_t *j, struct rk_err *err)
 {
-    FILE *f = stdout;
+    const char *path = a->word;
+    bool file;
+    FILE *f;
     int fd;
+    enum rk_code rc;
 
-    if (a->word) {
-        fd = open(a->word, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        f = fd >= 0 ? fdopen(fd, "w") : NULL;
-        if (!f)
-            return rk_fail_errno(err, RK_UNAVAILABLE, errno, "%s", a->word);
-    }
-    if (json_dumpf(j, f, JSON_INDENT(1)) || fputc('\n', f) == EOF || fflush(f))
-        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "write %s", a->word ? a->word : "");
-    if (f != stdout)
-        (void)fclose(f);
-    return RK_OK;
+    if (!path)
+        return dump_to(stdout, j, "the result", err);
+    rc = admin_out_check(path, "{\n \"exported_at\"", &file, err);
+    if (rc)
+        return rc;
+    if (file)
+        path = rk_arena_printf(a->mem, "%s.%ld.new", a->word, (long)getpid()).p;
+    fd = open(path, O_WRONLY | O_CLOEXEC | (file ? O_CREAT | O_EXCL : 0), 0600);
+    f = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (!f)
+        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "%s", path);
+    rc = dump_to(f, j, path, err);
+    if (rc == RK_OK && file && fsync(fd))
+        rc = rk_fail_errno(err, RK_UNAVAILABLE, errno, "write %s", path);
+    if (fclose(f) && rc == RK_OK)
+        rc = rk_fail_errno(err, RK_UNAVAILABLE, errno, "write %s", path);
+    if (rc == RK_OK && file && rename(path, a->word))
+        rc = rk_fail_errno(err, RK_UNAVAILABLE, errno, "make %s", a->word);
+    if (rc && file)
+        (void)unlink(path);
+    return rc;
 }
 
 enum rk_code admin_export(struct admin *a, bool *failed, struct rk_err *err)

@@ -22,6 +22,7 @@
 #include "management/store/migrate.h"
 #include "management/store/probe.h"
 #include "server/admin.h"
+#include "server/admin_out.h"
 #include "server/wiring.h"
 
 static const char *const SECRETS[] = {"store.key", "relay.secret", "setup-token"};
@@ -123,9 +124,15 @@ static enum rk_code backup_to(struct admin *a, const char *path, struct dump_inf
     const char *tmp = rk_arena_printf(a->mem, "%s.%ld.new", path, (long)getpid()).p;
     struct dump_opts o = {0};
     FILE *f = NULL;
+    bool file;
     int fd;
-    enum rk_code rc = secrets_seal(a, &o.secrets, err);
+    enum rk_code rc = admin_out_check(path, "rookery-backup ", &file, err);
 
+    if (rc == RK_OK && !file)
+        rc = rk_fail(err, RK_PRECONDITION, "%s is no file: a backup is put in place as a whole",
+                     path);
+    if (rc == RK_OK)
+        rc = secrets_seal(a, &o.secrets, err);
     if (rc == RK_OK)
         rc = open_store(a, &db, err);
     if (rc == RK_OK)

@@ -277,6 +277,29 @@ def migrate(s):
     check("a backup of PostgreSQL goes into SQLite", os.path.exists(back))
 
 
+def only_what_is_theirs(s):
+    """Commands that write files replace their own earlier ones and nothing else."""
+    note, null = os.path.join(WORK, "note"), os.path.join(WORK, "null")
+    with open(note, "w") as f:
+        f.write("dear diary")
+    os.mkfifo(null)
+    for path in (note, s.db, s.dir + "/store.key"):
+        before = open(path, "rb").read(64)
+        for command in ("backup", "export"):
+            said = admin(s, command, path, ok=False)
+            check("%s leaves %s as it is" % (command, os.path.basename(path)),
+                  "left as it is" in said and open(path, "rb").read(64) == before, said)
+    said = admin(s, "backup", null, ok=False)
+    check("a backup replaces no pipe", "no file" in said and not os.path.isfile(null), said)
+    for command in ("backup", "export"):
+        own = os.path.join(WORK, command + ".twice")
+        open(own, "w").close()
+        for _ in range(2):
+            r = s.command("admin", command, own)
+            check("%s replaces its own file" % command, r.returncode == 0 and
+                  os.path.getsize(own) > 500, r.stderr)
+
+
 def export(s):
     out = os.path.join(WORK, "export.json")
     s.command("admin", "export", out)
@@ -296,6 +319,7 @@ backup, written = under_load(server)
 bad_files(server, backup)
 copy = restore(server, backup, written)
 folder_and_full_disk(server)
+only_what_is_theirs(server)
 export(server)
 server.p.stop()
 status = admin(server, "status")
