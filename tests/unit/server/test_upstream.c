@@ -203,8 +203,8 @@ END_TEST
 START_TEST(official_forms_start)
 {
     static const char *const forms[] = {
-        "  tls:\n    certFile: ''\n    keyFile: ''\n    letsencrypt:\n      enabled: false\n"
-        "      dataDir: ''\n      domains: []\n      email: ''\n      awsRoute53: false\n",
+        ("  tls:\n    certFile: ''\n    keyFile: ''\n    letsencrypt:\n      enabled: false\n"
+         "      dataDir: ''\n      domains: []\n      email: ''\n      awsRoute53: false\n"),
         "  listenAddress: ''\n",
         "  logLevel: ''\n",
         "  logFile: ''\n",
