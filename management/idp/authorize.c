@@ -72,7 +72,7 @@ enum rk_code idp_grant_code(struct http_req *req, struct http_resp *resp, struct
 
 /* What the request says besides client and redirect URI. */
 struct extra {
-    struct rk_str response_type, method, prompt, max_age, response_mode;
+    struct rk_str response_type, method, prompt, max_age, response_mode, object, object_uri;
 };
 
 static void read_params(struct http_req *req, struct idp_request *r, struct extra *x, bool *bad)
@@ -94,6 +94,8 @@ static void read_params(struct http_req *req, struct idp_request *r, struct extr
         {"prompt", &x->prompt},
         {"max_age", &x->max_age},
         {"response_mode", &x->response_mode},
+        {"request", &x->object},
+        {"request_uri", &x->object_uri},
     };
 
     for (size_t k = 0; k < RK_ARRAY_LEN(all); k++)
@@ -116,6 +118,10 @@ static const char *check(const struct idp *i, const struct idp_request *r, const
     *error = "invalid_request";
     if (bad)
         return "a parameter is repeated, too long or not text";
+    if (x->object.n || x->object_uri.n) { /* OpenID Connect Core 6: what it says would not count */
+        *error = x->object.n ? "request_not_supported" : "request_uri_not_supported";
+        return "request objects are not supported";
+    }
     if (!rk_str_eqz(x->response_type, "code")) {
         *error = "unsupported_response_type";
         return "only response_type=code is supported";

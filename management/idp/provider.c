@@ -60,6 +60,8 @@ static enum rk_code discovery(struct http_req *req, struct http_resp *resp, stru
     (void)json_object_set_new(o, "subject_types_supported", WORDS("public"));
     (void)json_object_set_new(o, "id_token_signing_alg_values_supported", WORDS("RS256"));
     (void)json_object_set_new(o, "code_challenge_methods_supported", WORDS("S256"));
+    (void)json_object_set_new(o, "request_uri_parameter_supported",
+                              json_false()); /* true if absent */
     (void)json_object_set_new(o, "scopes_supported",
                               WORDS("openid", "email", "groups", "profile", "offline_access"));
     (void)json_object_set_new(o, "token_endpoint_auth_methods_supported",

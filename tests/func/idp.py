@@ -157,6 +157,9 @@ def refusals(s):
             ("short challenge", {"code_challenge": "abc"}, "invalid_request"),
             ("implicit flow", {"response_type": "token"}, "unsupported_response_type"),
             ("no openid", {"scope": "email"}, "invalid_scope"),
+            ("request object", {"request": "e30.e30."}, "request_not_supported"),
+            ("request object elsewhere", {"request_uri": "https://example.com/r"},
+             "request_uri_not_supported"),
             ("prompt=none", {"prompt": "none"}, "login_required")):
         a = b.get(O + "/auth", **f.params(**more))
         check("%s: %s by redirect" % (name, error), a.status == 303 and
