@@ -59,7 +59,13 @@ enum rk_code db_origin_check_folder(struct rk_str folder, const char *url, struc
             return rc;
     }
     if (origin != DB_ORIGIN_ABSENT || is_there(folder, "store.key"))
-        return RK_OK; /* at home */
+        return RK_OK;                   /* at home */
+    if (is_there(folder, "store.json")) /* its store before it had a database */
+        return rk_fail(
+            err, RK_PRECONDITION,
+            "another server's data folder: %.*s/store.json is the store of an old NetBird "
+            "server; choose another folder",
+            RK_STR_ARG(folder));
     for (size_t i = 0; i < RK_ARRAY_LEN(theirs); i++) {
         struct rk_str path = RK_CAT(mem, folder, RK_STR("/"), rk_str_z(theirs[i]));
         struct rk_err why = {0};

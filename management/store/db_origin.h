@@ -31,9 +31,9 @@ enum rk_code db_origin_of_file(const char *path, enum db_origin *out, struct rk_
  *  above. */
 enum rk_code db_origin_of_schema(struct db *db, struct rk_err *err) RK_MUST;
 
-/** Refuse a data folder that is the official server's: it has store.db, events.db or idp.db with
- *  other tables than ours, and none of our files. `url` names our store. Changes nothing.
- *  Errors: RK_PRECONDITION, or those of db_origin_of_file for our own store. */
+/** Refuse a data folder that is the official server's: it has store.json, or store.db, events.db
+ *  or idp.db with other tables than ours, and none of our files. `url` names our store. Changes
+ * nothing. Errors: RK_PRECONDITION, or those of db_origin_of_file for our own store. */
 enum rk_code db_origin_check_folder(struct rk_str folder, const char *url,
                                     struct rk_err *err) RK_MUST;
 

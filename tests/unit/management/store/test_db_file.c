@@ -364,6 +364,13 @@ START_TEST(a_folder_of_the_official_server_is_refused)
         ck_assert_uint_eq(folder_sum(), before);
         env_unlink(&e, theirs[i]);
     }
+    (void)snprintf(path, sizeof path, "%s/store.json", e.dir); /* of releases without a database */
+    f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    (void)fclose(f);
+    ck_assert_int_eq(db_origin_check_folder(folder, url, &why), RK_PRECONDITION);
+    ck_assert_msg(says(&why, "store.json"), "%s", why.msg);
+    env_unlink(&e, "store.json");
     made_elsewhere("store.db", NETBIRD);
     (void)snprintf(path, sizeof path, "%s/store.key", e.dir);
     f = fopen(path, "w"); /* our own key: somebody put their file into our folder */
