@@ -93,13 +93,15 @@ static enum rk_code lock_path(struct rk_arena *mem, const char *url, const char 
     return rc;
 }
 
+/* Often a command that is done in a moment, at worst a server that somebody has to stop: temporary,
+ * so that a service manager tries again after a crash that fell into a command. */
 static enum rk_code held(const struct db_lock *l, struct rk_err *err)
 {
     char holder[HOLDER_MAX] = "";
     ssize_t n = pread(l->fd, holder, sizeof holder - 1, 0);
     struct rk_str who = rk_str_trim(rk_str_of(holder, n > 0 ? (size_t)n : 0));
 
-    return rk_fail(err, RK_PRECONDITION,
+    return rk_fail(err, RK_UNAVAILABLE,
                    "database %.*s is in use by another server (process %.*s): stop that one first, "
                    "or give this one a folder of its own",
                    (int)(strlen(l->path) - strlen(".lock")), l->path,

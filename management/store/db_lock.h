@@ -19,9 +19,9 @@ struct db_lock;
 
 /**
  * Take the lock of the database that `url` names; *out is NULL for PostgreSQL. Creates the lock
- * file and nothing else. Owned: db_lock_free. Any thread. Errors: RK_PRECONDITION (another server
- * holds it: the text says which; the file system is one that SQLite cannot be trusted on),
- * RK_UNAVAILABLE (the folder is missing or cannot be written).
+ * file and nothing else. Owned: db_lock_free. Any thread. Errors: RK_PRECONDITION (the file system
+ * is one that SQLite cannot be trusted on), RK_UNAVAILABLE (another process holds it: the text says
+ * which; the folder is missing or cannot be written).
  */
 RK_MUST enum rk_code db_lock_take(const char *url, struct db_lock **out, struct rk_err *err);
 

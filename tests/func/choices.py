@@ -261,6 +261,7 @@ def stated(folder, srv):
     code, text = refused([ROOKERY, "run"], dict(env, ROOKERY_DATA_DIR=srv.folder + "/data"))
     check("a second server is told who is first", code != 0 and "in use by another server" in text
           and "process %d " % srv.p.p.pid in text, text)
+    check("and ends so that a service manager tries again", code == 1, code)
 
 
 def main():

@@ -42,7 +42,7 @@ static void assert_held(const char *url, long pid)
     char who[40];
 
     (void)snprintf(who, sizeof who, "process %ld on ", pid);
-    ck_assert_int_eq(db_lock_take(url, &l, &err), RK_PRECONDITION);
+    ck_assert_int_eq(db_lock_take(url, &l, &err), RK_UNAVAILABLE);
     ck_assert_ptr_null(l);
     ck_assert_msg(says(&err, who), "%s", err.msg);
     ck_assert_msg(says(&err, "store.db is in use by another server"), "%s", err.msg);
