@@ -611,10 +611,10 @@ static void help_row(const struct rk_opt *opt, struct rk_buf *out)
     if (opt->type == RK_OPT_SECRET)
         rk_buf_printf(out, " (--%s-file PATH reads it from a file)", opt->flag);
     rk_buf_addz(out, "\n");
-    rk_buf_printf(out, "%*s[%s%s", HELP_INDENT, "", opt->required ? "required" : "default: ",
-                  opt->required           ? ""
-                  : opt->def && *opt->def ? opt->def
-                                          : "none");
+    if (opt->def && *opt->def)
+        rk_buf_printf(out, "%*s[default: %s", HELP_INDENT, "", opt->def);
+    else
+        rk_buf_printf(out, "%*s[%s", HELP_INDENT, "", opt->required ? "required" : "default: none");
     if (opt->type == RK_OPT_I64)
         rk_buf_printf(out, ", %" PRId64 " to %" PRId64, opt->min, opt->max);
     while (rest.n) {

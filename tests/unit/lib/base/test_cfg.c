@@ -11,7 +11,7 @@
 
 struct opts {
     bool stun;
-    struct rk_str listen, secret, level;
+    struct rk_str route, listen, secret, level;
     int64_t max, timeout;
     struct rk_strs proxies;
 };
@@ -36,6 +36,13 @@ static const struct rk_opt TABLE[] = {
      .type = RK_OPT_SECRET,
      .at = offsetof(struct opts, secret),
      .help = "Secret.",
+     .required = true},
+    {.flag = "route",
+     .env = "T_ROUTE",
+     .type = RK_OPT_TEXT,
+     .def = "^/",
+     .at = offsetof(struct opts, route),
+     .help = "Never empty.",
      .required = true},
     {.flag = "log-level",
      .type = RK_OPT_CHOICE,
@@ -234,6 +241,8 @@ START_TEST(help_names_all)
     ck_assert_int_eq(load("--bogus --help"), RK_OK);
     ck_assert(help);
     rk_opts_help(TABLE, RK_ARRAY_LEN(TABLE), &out);
+    ck_assert(rk_str_find(rk_buf_str(&out), RK_STR("[required, $T_SECRET]")) < out.n);
+    ck_assert(rk_str_find(rk_buf_str(&out), RK_STR("[default: ^/, $T_ROUTE]")) < out.n);
     for (size_t i = 0; i < RK_ARRAY_LEN(TABLE); i++)
         ck_assert_uint_lt(rk_str_find(rk_buf_str(&out), rk_str_z(TABLE[i].flag)), out.n);
     ck_assert_uint_lt(rk_str_find(rk_buf_str(&out), RK_STR("-l, --listen-address TEXT")), out.n);
