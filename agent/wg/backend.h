@@ -60,7 +60,7 @@ int64_t wg_uapi_silent_ms(const struct wg_uapi *u);
 
 /** Start the daemon in the foreground for an interface; it is told to end when our thread ends.
  *  *pidfd becomes readable when it has ended. */
-enum rk_code wg_daemon_start(const char *program, const char *name, pid_t *pid, int *pidfd,
-                             struct rk_err *err) RK_MUST;
+enum rk_code wg_daemon_start(const char *program, const char *name, const char *dir, pid_t *pid,
+                             int *pidfd, struct rk_err *err) RK_MUST;
 
 #endif

@@ -38,7 +38,7 @@ struct wg_device {
     enum wg_mode mode;
     enum phase phase;
     char name[IF_NAMESIZE];
-    char *program;
+    char *program, *socket_dir;
     char *socket_path;
     uint32_t ifindex;
     struct wg_kernel *kernel;
@@ -192,7 +192,7 @@ static enum rk_code open_daemon(struct wg_device *d, struct rk_err *err)
     (void)unlink(d->socket_path); /* stale: nobody answers there */
     rc = remove_old_link(d, err);
     if (rc == RK_OK)
-        rc = wg_daemon_start(d->program, d->name, &d->pid, &d->pidfd, err);
+        rc = wg_daemon_start(d->program, d->name, d->socket_dir, &d->pid, &d->pidfd, err);
     if (rc)
         return rc;
     d->ours = true;
@@ -238,6 +238,7 @@ struct wg_device *wg_device_open(struct rk_loop *loop, const struct wg_open *o,
     d->pidfd = -1;
     (void)snprintf(d->name, sizeof d->name, "%s", o->name);
     d->program = rk_str_dupz(rk_str_z(o->program && *o->program ? o->program : WG_PROGRAM));
+    d->socket_dir = rk_str_dupz(rk_str_z(dir));
     d->socket_path = rk_malloc(n);
     (void)snprintf(d->socket_path, n, "%s/%s.sock", dir, d->name);
     rk_timer_start(loop, &d->timer, 0, step_open, d);
@@ -269,6 +270,7 @@ static void finish_close(void *arg)
     wg_kernel_free(d->kernel);
     wg_uapi_free(d->uapi);
     free(d->program);
+    free(d->socket_dir);
     free(d->socket_path);
     free(d);
     u->ops->closed(u);

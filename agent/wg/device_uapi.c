@@ -4,12 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -223,8 +226,17 @@ static enum rk_code find_program(const char *name, char *out, size_t cap, struct
                    "this kernel has no WireGuard, and %s is not in PATH: install it", name);
 }
 
-/* Only calls that are safe between fork and exec. */
-static void child(const char *program, const char *name, pid_t parent)
+/* wireguard-go knows one folder for its socket. In a mount namespace of the daemon's own, another
+ * one stands in that place, so the socket is made where it was asked for. Safe after fork. */
+static bool stand_in(const char *dir)
+{
+    (void)mkdir(WG_SOCKET_DIR, 0700);
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount(dir, WG_SOCKET_DIR, NULL, MS_BIND, NULL) == 0;
+}
+
+/* Only calls that are safe between fork and exec. dir: NULL for the daemon's own folder. */
+static void child(const char *program, const char *name, const char *dir, pid_t parent)
 {
     static char foreground[] = "-f", env1[] = "WG_PROCESS_FOREGROUND=1", env2[] = "LOG_LEVEL=error";
     char *argv[] = {(char *)(uintptr_t)program, foreground, (char *)(uintptr_t)name, NULL};
@@ -243,29 +255,32 @@ static void child(const char *program, const char *name, pid_t parent)
     (void)setsid(); /* a ^C for the agent is not for the daemon: the agent ends it in order */
     /* when the agent dies without a word the tunnel must not live on without anybody's control */
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() == parent)
+    if (getppid() == parent && (!dir || stand_in(dir)))
         (void)execve(program, argv, envp);
     _exit(127);
 }
 
-enum rk_code wg_daemon_start(const char *program, const char *name, pid_t *pid, int *pidfd,
-                             struct rk_err *err)
+enum rk_code wg_daemon_start(const char *program, const char *name, const char *dir, pid_t *pid,
+                             int *pidfd, struct rk_err *err)
 {
     char path[4096];
     pid_t parent = getpid(), made;
     sigset_t all, old;
     enum rk_code rc = find_program(program, path, sizeof path, err);
+    bool other = dir && strcmp(dir, WG_SOCKET_DIR) != 0;
     int fd;
 
     if (rc)
         return rc;
+    if (other && mkdir(dir, 0700) && errno != EEXIST)
+        return rk_fail_errno(err, RK_INVALID, errno, "folder %s for the daemon's socket", dir);
     /* a signal for the child before its exec must not run a handler of ours in it: libuv's would
      * write into the pipe that both share */
     (void)sigfillset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, &old);
     made = fork();
     if (made == 0)
-        child(path, name, parent);
+        child(path, name, other ? dir : NULL, parent);
     (void)sigprocmask(SIG_SETMASK, &old, NULL);
     if (made < 0)
         return rk_fail_errno(err, RK_INTERNAL, errno, "start %s", path);

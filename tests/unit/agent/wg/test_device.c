@@ -118,6 +118,29 @@ START_TEST(opens_closes_and_leaves_nothing)
 }
 END_TEST
 
+START_TEST(the_socket_is_made_where_it_was_asked_for)
+{
+    struct wg_open opts = {.name = "wgt0", .mode = WG_DAEMON};
+    char dir[] = "/tmp/rookery-wg-XXXXXX", path[64];
+    struct owner o;
+
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/wgt0.sock", dir);
+    owner_init(&o);
+    opts.route = o.nl;
+    opts.socket_dir = dir;
+    o.dev = wg_device_open(o.loop, &opts, &o.user);
+    turn(&o, &o.opened);
+    ck_assert_msg(o.err.code == RK_OK, "%s", o.err.msg);
+    ck_assert_int_eq(access(path, F_OK), 0);
+    ck_assert_int_ne(access("/run/wireguard/wgt0.sock", F_OK), 0);
+    close_device(&o);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+    owner_done(&o);
+}
+END_TEST
+
 START_TEST(closing_while_opening)
 {
     struct owner o;
@@ -199,7 +222,7 @@ START_TEST(leftovers_are_removed)
     int fd = -1;
 
     ck_assert_int_eq(nl_open(NETLINK_ROUTE, &nl, NULL), RK_OK);
-    ck_assert_int_eq(wg_daemon_start("wireguard-go", "wgt0", &left.pid, &fd, NULL), RK_OK);
+    ck_assert_int_eq(wg_daemon_start("wireguard-go", "wgt0", NULL, &left.pid, &fd, NULL), RK_OK);
     for (int i = 0; i < 500 && link_find(nl, "wgt0", &l, NULL); i++)
         (void)usleep(10000);
     (void)usleep(50000);
@@ -644,6 +667,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     if (have_daemon()) {
         tcase_add_test(t, opens_closes_and_leaves_nothing);
+        tcase_add_test(t, the_socket_is_made_where_it_was_asked_for);
         tcase_add_test(t, closing_while_opening);
         tcase_add_test(t, missing_program_is_an_error_with_its_name);
         tcase_add_test(t, dying_daemon_is_reported);
