@@ -411,9 +411,14 @@ static void check_stream(int fd, bool back)
 static void stream_server(int listener)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    char rest;
 
     ck_assert_int_ge(fd, 0);
     check_stream(fd, true);
+    /* the device must not go before the client has everything: it closes then */
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    while (read(fd, &rest, 1) > 0)
+        ;
     (void)close(fd);
 }
 
@@ -476,7 +481,6 @@ static void echo_side(const struct rk_key *own, const struct rk_key *peer)
     (void)close(fd);
     stream_server(listener);
     (void)close(listener);
-    (void)usleep(100000);
     wg_peers_free(t);
     close_device(&o);
     owner_done(&o);
