@@ -277,6 +277,16 @@ static enum rk_code account_of(struct db *db, struct rk_arena *mem, const char *
     return db_end(rows, err);
 }
 
+/* Behind the batch that is being committed: its picture is published when this returns. */
+static enum rk_code lane_pass(struct mgmt *m, struct rk_str account_id, struct rk_err *err)
+{
+    struct actor actor = ACTOR_SYSTEM;
+    struct mgmt_mutation nothing_to_do = {.account_id = account_id, .actor = &actor};
+    enum rk_code rc = mgmt_run(m, &nothing_to_do, err);
+
+    return rc == RK_NOT_FOUND ? RK_OK : rc;
+}
+
 /* Until picture and database agree: "no" is an answer that agents take for good, so it is given
  * only when the database says it. */
 static enum rk_code search_db(struct mgmt *m, struct db *db, const char *sql, const char *what,
@@ -298,8 +308,10 @@ static enum rk_code search_db(struct mgmt *m, struct db *db, const char *sql, co
             *out = s;
             return RK_OK;
         }
-        snap_unref(s); /* added or deleted by another process, whose news has not arrived */
-        rc = mgmt_refresh(m, db, account, NULL, err);
+        /* added or deleted by another process, whose news has not arrived, or by a batch of ours
+         * that is committed and not yet published */
+        snap_unref(s);
+        rc = m->shared ? mgmt_refresh(m, db, account, NULL, err) : lane_pass(m, account, err);
         if (rc)
             return rc;
     }
