@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # Certificates by ACME against a real pebble. Needs root (a mount of its own), pebble and uacme.
+[ -z "${RK_QUICK-}" ] || { echo "skip: takes 90 s, and ports that tests beside it may take"; exit 77; }
 for p in pebble pebble-challtestsrv uacme; do
     command -v "$p" >/dev/null || { echo "skip: $p is not installed"; exit 77; }
 done
