@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/engine/host_priv.h"
 #include "agent/os/link.h"
@@ -177,31 +176,19 @@ static void moving(struct host *h)
                    on_moved, h);
 }
 
-/* The boot clock goes on while the host sleeps, the monotonic one does not. */
-static int64_t slept_ms(void)
+static void on_slept(struct sleep_user *u, int64_t for_ms)
 {
-    struct timespec boot = {0}, mono = {0};
+    struct host *h = rk_container_of(u, struct host, sleep_user);
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &mono);
-    (void)clock_gettime(CLOCK_BOOTTIME, &boot);
-    return (boot.tv_sec - mono.tv_sec) * 1000 + (boot.tv_nsec - mono.tv_nsec) / 1000000;
-}
-
-static void look_for_sleep(void *arg)
-{
-    struct host *h = arg;
-    int64_t now = slept_ms();
-
-    if (now - h->sleep_ms > SLEEP_MIN_MS) {
-        rk_log(h->o.log, RK_INFO, "this host has slept, connecting anew",
-               kv_i64("for_ms", now - h->sleep_ms));
-        host_check(h);
-        h->network = network_picture(h);
-        host_bypass_again(h);
-        h->user->ops->moved(h->user, true);
-    }
-    h->sleep_ms = now;
-    rk_timer_start(h->o.loop, &h->sleep_timer, SLEEP_LOOK_MS, look_for_sleep, h);
+    if (!h->up || h->told_lost)
+        return;
+    rk_log(h->o.log, RK_INFO, "this host has slept, connecting anew", kv_i64("for_ms", for_ms));
+    host_check(h);
+    rk_timer_cancel(&h->move_timer); /* one reconnection for both reasons */
+    h->moving_since_ms = 0;
+    h->network = network_picture(h);
+    host_bypass_again(h);
+    h->user->ops->moved(h->user, true);
 }
 
 static void on_news(struct netmon_user *u, unsigned kinds)
@@ -249,6 +236,7 @@ enum rk_code host_up(struct host *h, uint32_t ifindex, const struct rk_prefix *v
                      struct rk_prefix *v6, struct rk_err *err)
 {
     struct netmon_opts mon = {.ifindex = ifindex, .table = ROUTE_TABLE_OVERLAY};
+    struct sleep_opts sleep = {.look_ms = SLEEP_LOOK_MS, .least_ms = SLEEP_MIN_MS};
     enum rk_code rc;
 
     h->ifindex = ifindex;
@@ -273,8 +261,9 @@ enum rk_code host_up(struct host *h, uint32_t ifindex, const struct rk_prefix *v
     if (rc == RK_OK && netmon_open(h->o.loop, &mon, &h->mon_user, &h->mon, err))
         rk_log(h->o.log, RK_WARN, "changes of the network are seen late", KV_ERR(err));
     h->network = network_picture(h);
-    h->sleep_ms = slept_ms();
-    rk_timer_start(h->o.loop, &h->sleep_timer, SLEEP_LOOK_MS, look_for_sleep, h);
+    h->sleep_user.slept = on_slept;
+    if (rc == RK_OK && sleep_watch_open(h->o.loop, &sleep, &h->sleep_user, &h->sleep, err))
+        rk_log(h->o.log, RK_WARN, "sleep of this host goes unnoticed", KV_ERR(err));
     return rc;
 }
 
@@ -286,7 +275,8 @@ void host_down(struct host *h, bool keep)
     h->mon = NULL;
     rk_timer_cancel(&h->mend_timer);
     rk_timer_cancel(&h->move_timer);
-    rk_timer_cancel(&h->sleep_timer);
+    sleep_watch_close(h->sleep);
+    h->sleep = NULL;
     host_routes_down(h, keep);
     sysctls_undo(&h->sysctls);
     host_save_sysctls(h);

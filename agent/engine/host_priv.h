@@ -7,6 +7,7 @@
 #include "agent/engine/host.h"
 #include "agent/os/netmon.h"
 #include "agent/os/route.h"
+#include "agent/os/sleep.h"
 #include "agent/os/sysctl.h"
 #include "lib/base/arena.h"
 
@@ -67,8 +68,9 @@ struct host {
     rk_timer_fn *on_mend;    /* of host.c */
     uint64_t network;        /* addresses and default routes, as a number */
     int64_t moving_since_ms; /* 0: not */
-    int64_t sleep_ms;        /* what the host has slept since it was started */
-    struct rk_timer *move_timer, *sleep_timer;
+    struct rk_timer *move_timer;
+    struct sleep_user sleep_user;
+    struct sleep_watch *sleep;
     struct host_routes r;
     struct host_firewall f;
 };
