@@ -60,6 +60,7 @@ struct relay_client {
     struct rk_list foreign; /* dialling or up */
     size_t n_foreign;
     char *lost_url; /* the home that was lost; owned, may be NULL */
+    bool moved;     /* it is lost with our address, not by the relay: do not wait */
     struct backoff wait;
     struct rk_timer *retry, *sweep;
 };
@@ -204,6 +205,7 @@ static void home_won(struct relay_client *c, struct dial *d)
     while (!rk_list_empty(&c->dials))
         dial_close(rk_container_of(c->dials.next, struct dial, link));
     c->home = d;
+    c->moved = false;
     backoff_reset(&c->wait);
     if (d->url_index < MAX_URLS)
         c->url_err[d->url_index] = (struct rk_err){0};
@@ -226,7 +228,7 @@ static void home_lost(struct relay_client *c, const struct rk_err *why)
     rk_log(c->log, RK_WARN, "relay lost", KV_ERR(why));
     dial_free(c->home);
     c->home = NULL;
-    retry_in(c, SETTLE_MS);
+    retry_in(c, c->moved ? 0 : SETTLE_MS);
     c->user->ops->home_down(c->user, why);
 }
 
@@ -480,9 +482,9 @@ void relay_client_close(struct relay_client *c)
 void relay_client_network(struct relay_client *c, const struct rk_ip *own, size_t n)
 {
     RK_LIST_FOR_EACH (it, &c->foreign)
-        relay_link_network(rk_container_of(it, struct dial, link)->rlk, own, n);
+        (void)relay_link_network(rk_container_of(it, struct dial, link)->rlk, own, n);
     if (c->home)
-        relay_link_network(c->home->rlk, own, n);
+        c->moved = relay_link_network(c->home->rlk, own, n) || c->moved;
     backoff_reset(&c->wait);
     if (!c->home && c->retry)
         retry_in(c, 0);

@@ -341,11 +341,13 @@ int64_t relay_link_opened_ms(const struct relay_link *l)
     return l->opened_ms;
 }
 
-void relay_link_network(struct relay_link *l, const struct rk_ip *own, size_t n)
+bool relay_link_network(struct relay_link *l, const struct rk_ip *own, size_t n)
 {
     struct rk_addr local;
 
-    if (l->state != RELAY_LINK_DIAL && !l->closing && !l->failed &&
-        net_conn_local(l->conn, &local, NULL) == RK_OK && !rk_ip_among(&local.ip, own, n))
-        link_fail(l, RK_UNAVAILABLE, "the address of this host is gone");
+    if (l->state == RELAY_LINK_DIAL || l->closing || l->failed ||
+        net_conn_local(l->conn, &local, NULL) || rk_ip_among(&local.ip, own, n))
+        return false;
+    link_fail(l, RK_UNAVAILABLE, "the address of this host is gone");
+    return true;
 }

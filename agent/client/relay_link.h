@@ -63,8 +63,8 @@ size_t relay_link_streams(const struct relay_link *l);
 int64_t
 relay_link_opened_ms(const struct relay_link *l); /* mono; when relay_link_open was called */
 
-/** End it when its own address is none of these. down() follows on a later turn. */
-void relay_link_network(struct relay_link *l, const struct rk_ip *own, size_t n);
+/** End it when its own address is none of these: true, and down() follows on a later turn. */
+bool relay_link_network(struct relay_link *l, const struct rk_ip *own, size_t n);
 
 /** As relay_client_stream_open, on this link; before up() the stream waits for it too. */
 enum rk_code relay_link_stream_open(struct relay_link *l, struct rk_str peer_key_text,

@@ -67,6 +67,7 @@ struct signal_client {
     struct grpc_client_user stream_user;
     struct grpc_client_call *stream;
     bool ready, closing;
+    bool moved; /* the channel closes since its address is gone; the next one is due at once */
     struct rk_err err;
     struct backoff retry;
     struct rk_timer *retry_timer, *watch_timer, *header_timer;
@@ -351,6 +352,9 @@ static void on_channel_down(struct grpc_channel_user *u, const struct rk_err *wh
     if (why->code)
         c->err = *why;
     retry_later(c);
+    if (c->moved)
+        rk_timer_start(c->loop, &c->retry_timer, 0, connect_now, c);
+    c->moved = false;
 }
 
 static const struct grpc_channel_ops CHANNEL_OPS = {.down = on_channel_down};
@@ -448,7 +452,7 @@ void signal_client_close(struct signal_client *c)
 
 bool signal_client_is_ready(const struct signal_client *c)
 {
-    return c->ready;
+    return c->ready && !c->moved;
 }
 
 const struct rk_err *signal_client_last_err(const struct signal_client *c)
@@ -464,8 +468,10 @@ void signal_client_network(struct signal_client *c, const struct rk_ip *own, siz
         return;
     backoff_reset(&c->retry);
     if (c->channel && grpc_channel_addrs(c->channel, &peer, &local, NULL) == RK_OK &&
-        !rk_ip_among(&local.ip, own, n))
+        !rk_ip_among(&local.ip, own, n)) {
+        c->moved = true;
         grpc_channel_close(c->channel);
-    else if (c->retry_timer)
+    } else if (c->retry_timer) {
         rk_timer_start(c->loop, &c->retry_timer, 0, connect_now, c);
+    }
 }

@@ -202,7 +202,7 @@ static void host_moved(struct host_user *u, bool slept)
     mgmt_client_network(e->o.mgc, own, n);
     signal_client_network(e->scl, own, n);
     relay_client_network(e->rcl, own, n);
-    peer_conn_env_network_changed(e->env);
+    peer_conn_env_network_changed(e->env, slept);
 }
 
 static void host_trouble(struct host_user *u, const char *text)

@@ -144,6 +144,7 @@ enum rk_code ice_mux_open(const struct ice_mux_opts *opts, struct ice_mux **out,
     m->user.ops = &UDP_OPS;
     m->disable_ipv6 = opts->disable_ipv6;
     m->with_loopback = opts->with_loopback;
+    m->fwmark = opts->fwmark;
     m->n_blacklist = copy_names(m->blacklist, opts->blacklist, opts->n_blacklist);
     m->n_own_ifaces = copy_names(m->own_ifaces, opts->own_ifaces, opts->n_own_ifaces);
     m->scratch = udp_scratch_new(RX_SLOTS, UDP_SCRATCH_GRO);

@@ -39,8 +39,8 @@ struct ice_mux_opts { /* copied; the views are borrowed for the call */
     struct rk_log *log;     /* borrowed for life, may be NULL */
     uint16_t port;          /* 0 or taken: the kernel chooses, see ice_mux_port */
     struct wg_port *shared; /* WireGuard's own port, in place of a socket; borrowed for life;
-                               then port and fwmark do not count; NULL: a socket */
-    uint32_t fwmark;        /* 0: none */
+                               then port does not count; NULL: a socket */
+    uint32_t fwmark;        /* of the socket, and of look-ups of routes; 0: none */
     bool disable_ipv6;      /* no IPv6 candidates */
     bool with_loopback;     /* offer loopback addresses too (tests, one-host set-ups) */
     const struct rk_str *blacklist; /* prefixes of interface names that are not offered */
@@ -66,6 +66,10 @@ void ice_mux_set_overlay(struct ice_mux *m, const struct rk_prefix *prefixes, si
  *  names are resolved in the background. Others than stun: are ignored. At most 16. */
 void ice_mux_set_stun(struct ice_mux *m, const struct rk_str *uris, size_t n);
 
+/** This host's addresses or routes are others now: what STUN servers said about us is forgotten and
+ *  asked anew. */
+void ice_mux_network_changed(struct ice_mux *m);
+
 /** For status: server i as given, and the address it last showed us (family 0: none yet). */
 bool ice_mux_stun_status(const struct ice_mux *m, size_t i, struct rk_str *uri,
                          struct rk_addr *mapped, struct rk_err *last_err);
@@ -77,6 +81,9 @@ struct udp_scratch *ice_mux_scratch(const struct ice_mux *m);
 
 /** May candidates be there? Not overlay, not ours by option, nothing that cannot be routed. */
 bool ice_mux_may_send(const struct ice_mux *m, const struct rk_ip *to);
+
+/** Our address towards a remote, by the kernel's routes; family 0: there is no way. */
+struct rk_ip ice_mux_source(const struct ice_mux *m, const struct rk_addr *to);
 
 /** Send one datagram (src family 0: any source), or a batch (see udp_sendv). */
 void ice_mux_send(struct ice_mux *m, const struct rk_ip *src, const struct rk_addr *to,

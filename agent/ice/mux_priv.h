@@ -46,6 +46,7 @@ struct ice_mux {
     struct wg_port *shared;
     struct udp_scratch *scratch;
     bool disable_ipv6, with_loopback;
+    uint32_t fwmark;
     char *blacklist[ICE_MUX_MAX_NAMES], *own_ifaces[ICE_MUX_MAX_NAMES];
     size_t n_blacklist, n_own_ifaces;
     struct rk_prefix overlay[ICE_MUX_MAX_OVERLAY];

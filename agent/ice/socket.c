@@ -3,6 +3,9 @@
  * sending; what it receives goes to the users that mux.c has set. See mux.h. */
 #include "config.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "agent/ice/mux_priv.h"
 #include "lib/base/num.h"
 #include "lib/net/way.h"
@@ -89,6 +92,26 @@ bool ice_mux_may_send(const struct ice_mux *m, const struct rk_ip *to)
     if (to->family == 6 && rk_ip_is_link_local(to))
         return false; /* a line has no zone to send it to */
     return (m->with_loopback || !rk_ip_is_loopback(to)) && !ice_mux_in_overlay(m, to);
+}
+
+struct rk_ip ice_mux_source(const struct ice_mux *m, const struct rk_addr *to)
+{
+    int fd = socket(to->ip.family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_storage ss;
+    socklen_t len = rk_addr_to_sa(to, &ss);
+    struct rk_addr a = {0};
+
+    if (fd < 0)
+        return a.ip;
+    if (m->fwmark)
+        (void)setsockopt(fd, SOL_SOCKET, SO_MARK, &m->fwmark, sizeof m->fwmark);
+    if (connect(fd, (const struct sockaddr *)&ss, len) == 0) {
+        len = sizeof ss;
+        if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+            RK_IGNORE(rk_addr_from_sa((const struct sockaddr *)&ss, &a, NULL));
+    }
+    (void)close(fd);
+    return a.ip;
 }
 
 /* ---- sending */

@@ -161,6 +161,20 @@ void ice_mux_servers_ask(struct ice_mux *m, struct ice_mux_gather *g)
     }
 }
 
+void ice_mux_network_changed(struct ice_mux *m)
+{
+    int64_t now = rk_mono_ms();
+
+    for (size_t i = 0; i < m->n_servers; i++) {
+        struct ice_mux_server *s = m->servers[i];
+
+        for (size_t f = 0; f < ICE_MUX_FAMILIES; f++)
+            s->path[f] = (struct ice_mux_path){.server = s->path[f].server};
+        if (s->resolved_ms)
+            ask(m, s, now);
+    }
+}
+
 bool ice_mux_servers_input(struct ice_mux *m, const struct rk_addr *from,
                            const struct stun_msg *msg)
 {

@@ -53,11 +53,13 @@ enum rk_code peer_conn_env_new(const struct peer_conn_env_opts *opts, struct pee
 void peer_conn_env_free(struct peer_conn_env *e); /* after all its pconns; accepts NULL */
 
 /** The engine forwards these events of its signal and relay clients (signal_client_user.ready,
- *  relay_client_user.home_up) and of the network monitor: peers that are not fully connected offer
- * anew. */
+ *  relay_client_user.home_up): peers that are not fully connected offer anew. */
 void peer_conn_env_signal_ready(struct peer_conn_env *e);
 void peer_conn_env_relay_ready(struct peer_conn_env *e);
-void peer_conn_env_network_changed(struct peer_conn_env *e);
+
+/** And of the network monitor: direct paths that leave from another address now begin a new
+ *  session at once, all of them when the host has slept; others stay. */
+void peer_conn_env_network_changed(struct peer_conn_env *e, bool slept);
 
 /** Lazy connections allowed (flag of the peer configuration)? Default no. A change closes or opens
  *  the peers concerned. */

@@ -89,6 +89,8 @@ struct peer_conn {
     struct rk_timer *ice_timer, *punch_timer, *probe_timer, *repeat_timer;
     unsigned repeats; /* of our candidates in this session */
     bool ice_up;
+    struct rk_ip direct_src;           /* ours towards the remote, when the pair was selected */
+    bool hurry;                        /* offer as soon as there is a signal connection */
     uint64_t alive_all, alive_relayed; /* bytes received when a check had no answer */
     struct rk_addr probe_to;           /* where the lost direct path went; family 0: nowhere */
     struct stun_txid probe_txid;
@@ -142,6 +144,8 @@ void peer_conn_ice_on_offer(struct peer_conn *p, const struct signal_msg *msg);
 void peer_conn_ice_on_candidate(struct peer_conn *p, struct rk_str line);
 /** The direct path does not carry WireGuard: drop it. */
 void peer_conn_ice_fail(struct peer_conn *p);
+/** Addresses or routes of this host are others now; see peer_conn_env_network_changed. */
+void peer_conn_ice_moved(struct peer_conn *p, bool slept);
 void peer_conn_ice_stop_probing(struct peer_conn *p);
 static inline bool peer_conn_ice_in_progress(const struct peer_conn *p)
 {

@@ -28,9 +28,22 @@ static void reconnected(struct peer_conn_env *e)
         events(e);
 }
 
+/* Peers whose session ended with our address. */
+static void offer_hurried(struct peer_conn_env *e)
+{
+    RK_LIST_FOR_EACH (it, &e->peers) {
+        struct peer_conn *p = rk_container_of(it, struct peer_conn, link);
+
+        if (p->open && p->hurry)
+            peer_conn_send_offer(p);
+        p->hurry = false;
+    }
+}
+
 void peer_conn_env_signal_ready(struct peer_conn_env *e)
 {
     reconnected(e);
+    offer_hurried(e);
 }
 
 void peer_conn_env_relay_ready(struct peer_conn_env *e)
@@ -45,10 +58,16 @@ void peer_conn_env_relay_ready(struct peer_conn_env *e)
     }
 }
 
-void peer_conn_env_network_changed(struct peer_conn_env *e)
+void peer_conn_env_network_changed(struct peer_conn_env *e, bool slept)
 {
-    if (signal_client_is_ready(e->signal))
-        events(e);
+    if (e->mux)
+        ice_mux_network_changed(e->mux);
+    RK_LIST_FOR_EACH (it, &e->peers)
+        peer_conn_ice_moved(rk_container_of(it, struct peer_conn, link), slept);
+    if (!signal_client_is_ready(e->signal))
+        return;
+    events(e);
+    offer_hurried(e);
 }
 
 /* ---- lazy */
@@ -112,7 +131,7 @@ static void on_monitor_end(void *arg)
     ice_mux_gather_stop(e->mux, &e->monitor);
     if (e->have_last && addrs_differ(e)) {
         rk_log(e->log, RK_INFO, "own addresses changed", kv_i64("n", (int64_t)e->n_seen));
-        peer_conn_env_network_changed(e);
+        peer_conn_env_network_changed(e, false);
     }
     memcpy(e->last, e->seen, sizeof e->last);
     e->n_last = e->n_seen;

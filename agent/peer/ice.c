@@ -209,6 +209,7 @@ static void on_connected(struct peer_conn *p)
 
     if (!ice_session_selected(p->agent, &info))
         return;
+    p->direct_src = ice_mux_source(p->env->mux, &info.remote->addr);
     peer_proxy_claim(&p->proxy, &info.remote->addr);
     peer_conn_path_before(p);
     peer_proxy_set_direct(&p->proxy, &info.remote->addr);
@@ -296,6 +297,28 @@ void peer_conn_ice_fail(struct peer_conn *p)
 {
     if (p->agent)
         agent_end(p, false);
+}
+
+/* The remote would need seconds to find out, and ICE has no way to move a session. */
+void peer_conn_ice_moved(struct peer_conn *p, bool slept)
+{
+    struct ice_pair_info info;
+    struct rk_ip src;
+
+    if (!p->agent)
+        return;
+    if (!slept && !ice_session_selected(p->agent, &info)) { /* it may go on with new candidates */
+        ice_mux_gather_start(p->env->mux, &p->gather);
+        return;
+    }
+    if (!slept) {
+        src = ice_mux_source(p->env->mux, &info.remote->addr);
+        if (!src.family || rk_ip_eq(&src, &p->direct_src))
+            return; /* without any way: see what comes */
+    }
+    rk_log(p->env->log, RK_INFO, "direct path has moved", kv_z("peer", p->key_text));
+    agent_end(p, false);
+    p->hurry = true;
 }
 
 static void on_ice_timer(void *arg)

@@ -397,6 +397,33 @@ START_TEST(without_a_relay_the_direct_path_does)
 }
 END_TEST
 
+START_TEST(a_host_that_has_slept_begins_anew_and_one_that_stays_does_not)
+{
+    uint8_t before[2][SIGNAL_MSG_SESSION_ID_SIZE];
+
+    start(true, false);
+    for (size_t i = 0; i < 2; i++)
+        add_peer(&side[i]);
+    wait_path(PEER_CONN_PATH_DIRECT, WAIT_MS);
+    wait_handshake();
+    for (size_t i = 0; i < 2; i++)
+        memcpy(before[i], side[i].peer->session_id, sizeof before[i]);
+
+    peer_conn_env_network_changed(side[0].env, false);
+    ck_assert_int_eq(status(&side[0]).path, PEER_CONN_PATH_DIRECT);
+    exchange(20);
+    ck_assert_mem_eq(side[0].peer->session_id, before[0], sizeof before[0]);
+
+    peer_conn_env_network_changed(side[0].env, true);
+    ck_assert_int_ne(status(&side[0]).path, PEER_CONN_PATH_DIRECT);
+    wait_path(PEER_CONN_PATH_DIRECT, WAIT_MS);
+    exchange(20);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_mem_ne(side[i].peer->session_id, before[i], sizeof before[i]);
+    finish();
+}
+END_TEST
+
 START_TEST(a_lost_direct_path_is_replaced_and_comes_back)
 {
     start(true, false);
@@ -558,6 +585,7 @@ int main(void)
     tcase_add_test(t, without_ice_everything_goes_over_the_relay);
     tcase_add_test(t, peers_of_different_relays_meet_at_the_controllers);
     tcase_add_test(t, without_a_relay_the_direct_path_does);
+    tcase_add_test(t, a_host_that_has_slept_begins_anew_and_one_that_stays_does_not);
     tcase_add_test(t, a_lost_direct_path_is_replaced_and_comes_back);
     tcase_add_test(t, a_lost_relay_comes_back_with_a_new_session);
     tcase_add_test(t, a_restarted_peer_is_followed);
