@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/cfg.h"
+#include "lib/base/manual.h"
 #include "lib/base/num.h"
 #include "lib/crypto/vault.h"
 #include "server/command/socket.h"
@@ -143,12 +144,12 @@ static const struct admin_command {
      "set up the second factor anew at the next login", NULL},
     {"user set-role", "user role", WHO "role ", NULL, "another role", NULL},
     {"user block", "users block", WHO, NULL, "nothing works any more for this user", NULL},
-    {"user unblock", "users unblock", WHO, NULL, "and again", NULL},
+    {"user unblock", "users unblock", WHO, NULL, "everything works again for this user", NULL},
     {"user approve", "users approve", WHO, NULL, "let a waiting user in", NULL},
     {"user delete", "users delete", WHO, NULL, "remove a user with tokens and machines", NULL},
     {"mfa status", NULL, "", NULL, "must everybody have a second factor?", NULL},
-    {"mfa enable", NULL, "", NULL, "yes", NULL},
-    {"mfa disable", NULL, "", NULL, "no", NULL},
+    {"mfa enable", NULL, "", NULL, "demand it of everybody", NULL},
+    {"mfa disable", NULL, "", NULL, "demand it of nobody", NULL},
     {"setup-key list", "setup-keys list", "", NULL, "all setup keys", NULL},
     {"setup-key create", "setup-keys create", "name type expires-in usage-limit ephemeral groups ",
      NULL, "a key that enrols machines", NULL},
@@ -185,6 +186,17 @@ static const struct admin_command {
 
 /* ---- help and options */
 
+/* What stands behind a command's name; "" when nothing does. */
+static const char *word_of(const struct admin_command *k)
+{
+    if (!k->word)
+        return "";
+    return strcmp(k->word, "id") == 0     ? "ID"
+           : strcmp(k->word, "from") == 0 ? "netbird"
+           : k->word[0] == 'f'            ? "FILE"
+                                          : "LEVEL";
+}
+
 static void help(void)
 {
     struct rk_buf text;
@@ -198,12 +210,7 @@ static void help(void)
         const struct admin_command *k = &COMMANDS[i];
         char left[64];
 
-        (void)snprintf(left, sizeof left, "%s%s%s", k->name, k->word ? " " : "",
-                       !k->word                       ? ""
-                       : strcmp(k->word, "id") == 0   ? "ID"
-                       : strcmp(k->word, "from") == 0 ? "netbird"
-                       : k->word[0] == 'f'            ? "FILE"
-                                                      : "LEVEL");
+        (void)snprintf(left, sizeof left, "%s%s%s", k->name, k->word ? " " : "", word_of(k));
         printf("  %-22s %s\n", left, k->help);
         for (const char *f = k->flags; *f;) {
             size_t n = strcspn(f, " ");
@@ -218,6 +225,23 @@ static void help(void)
     rk_opts_help(OPTS, RK_ARRAY_LEN(OPTS), &text);
     printf("\nOptions:\n%.*s", (int)text.n, text.p ? text.p : "");
     rk_buf_done(&text);
+}
+
+static void print_manual(void)
+{
+    struct rk_buf out;
+    char name[80], flags[200];
+
+    rk_buf_init(&out, 1 << 18);
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++) {
+        const struct admin_command *k = &COMMANDS[i];
+
+        (void)snprintf(name, sizeof name, "admin %s", k->name);
+        (void)snprintf(flags, sizeof flags, "config json %s", k->flags);
+        rk_manual_command(&out, name, word_of(k), k->help);
+        rk_manual_options(&out, OPTS, RK_ARRAY_LEN(OPTS), flags);
+    }
+    rk_manual_print(&out);
 }
 
 static bool takes(const struct admin_command *k, const char *flag)
@@ -459,8 +483,13 @@ int server_admin_main(int argc, char **argv)
     struct rk_opts opts;
     bool want_help = false, failed = false;
     int n = 0;
-    enum rk_code rc =
-        rk_opts_load(&opts, OPTS, RK_ARRAY_LEN(OPTS), &a.o, mem, argc, argv, &n, &want_help, &err);
+    enum rk_code rc;
+
+    if (rk_manual_asked(argc, argv)) {
+        print_manual();
+        return EXIT_SUCCESS;
+    }
+    rc = rk_opts_load(&opts, OPTS, RK_ARRAY_LEN(OPTS), &a.o, mem, argc, argv, &n, &want_help, &err);
 
     if (want_help) {
         help();

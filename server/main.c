@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/err.h"
+#include "lib/base/manual.h"
 #include "server/acme.h"
 #include "server/admin.h"
 #include "server/conf_cmd.h"
@@ -45,6 +46,24 @@ static void usage(FILE *out)
     (void)fputs("\"rookery COMMAND --help\" lists the options of a command.\n", out);
 }
 
+/* Each command tells its own part. */
+static int manual_main(char *flag)
+{
+    struct rk_buf out;
+
+    rk_buf_init(&out, 4096);
+    rk_manual_program(&out, "rookery",
+                      "management, signal, relay and STUN for a WireGuard mesh in one process");
+    rk_manual_print(&out);
+    (void)fflush(stdout);
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++) {
+        if (COMMANDS[i].run == version_main)
+            continue;
+        (void)COMMANDS[i].run(1, &flag);
+    }
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
@@ -54,6 +73,8 @@ int main(int argc, char **argv)
 
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
         return version_main(0, NULL);
+    if (rk_manual_asked(argc - 1, argv + 1))
+        return manual_main(argv[1]);
     for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
         if (strcmp(name, COMMANDS[i].name) == 0)
             return COMMANDS[i].run(argc - 2, argv + 2);

@@ -7,6 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/manual.h"
+
+static void print_manual(const struct server_command *cmd)
+{
+    struct rk_buf out;
+
+    rk_buf_init(&out, 1 << 16);
+    rk_manual_command(&out, cmd->name, cmd->args, cmd->what);
+    rk_manual_options(&out, cmd->table, cmd->n, NULL);
+    rk_manual_print(&out);
+}
+
 bool server_options_load(struct rk_arena *mem, const struct server_command *cmd, void *values,
                          int argc, char **argv, int *n_rest, int *status)
 {
@@ -15,8 +27,14 @@ bool server_options_load(struct rk_arena *mem, const struct server_command *cmd,
     struct rk_buf help;
     bool want_help = false;
     int rest = 0;
-    enum rk_code rc =
-        rk_opts_load(&o, cmd->table, cmd->n, values, mem, argc, argv, &rest, &want_help, &err);
+    enum rk_code rc;
+
+    if (rk_manual_asked(argc, argv)) {
+        print_manual(cmd);
+        *status = EXIT_SUCCESS;
+        return false;
+    }
+    rc = rk_opts_load(&o, cmd->table, cmd->n, values, mem, argc, argv, &rest, &want_help, &err);
 
     if (want_help) {
         rk_buf_init(&help, 1 << 16);

@@ -19,6 +19,7 @@
 #include "agent/daemon/app.h"
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
+#include "lib/base/manual.h"
 #include "lib/crypto/secret.h"
 
 struct cli {
@@ -34,7 +35,8 @@ struct command {
     const char *name;
     unsigned groups;
     int (*run)(struct cli *c);
-    const char *help;
+    const char *help; /* NULL: another name of the one before */
+    const char *args; /* its words, a|b|c; NULL: none */
 };
 
 static int complain(const struct rk_err *err)
@@ -437,14 +439,15 @@ static const struct command COMMANDS[] = {
     {"down", OPTIONS_CLI, cmd_down, "disconnect"},
     {"status", OPTIONS_CLI | OPTIONS_STATUS, cmd_status, "show connection and peers"},
     {"networks", OPTIONS_CLI | OPTIONS_NETWORKS, cmd_networks,
-     "networks behind peers: list, select ID…|all, deselect ID…|all"},
+     "networks behind peers: list, select ID…|all, deselect ID…|all", "list|select|deselect"},
     {"routes", OPTIONS_CLI | OPTIONS_NETWORKS, cmd_networks, NULL},
     {"login", OPTIONS_CLI | OPTIONS_CONNECT | OPTIONS_SETTINGS, cmd_login,
      "register without connecting"},
     {"logout", OPTIONS_CLI, cmd_logout, "remove this peer from management and disconnect"},
     {"deregister", OPTIONS_CLI, cmd_logout, NULL},
     {"service", OPTIONS_SERVICE | OPTIONS_SETTINGS | OPTIONS_DAEMON, cmd_service,
-     "run: the daemon; install, uninstall, start, stop, restart, status: as a unit of systemd"},
+     "run: the daemon; install, uninstall, start, stop, restart, status: as a unit of systemd",
+     "run|install|uninstall|start|stop|restart|status"},
     {"version", 0, cmd_version, "print the version"},
 };
 
@@ -467,6 +470,27 @@ static int help(const struct command *cmd, const struct rk_opt *table, size_t n)
     (void)printf("Usage: rook %s [options]\n%s.\n\n%.*s", cmd->name, cmd->help ? cmd->help : "",
                  (int)text.n, text.p ? text.p : "");
     rk_buf_done(&text);
+    return 0;
+}
+
+static int print_manual(void)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct rk_buf out;
+    size_t n;
+
+    rk_buf_init(&out, 1 << 20);
+    rk_manual_program(&out, "rook", "agent of a WireGuard mesh: daemon and commands");
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++) {
+        const struct command *cmd = &COMMANDS[i];
+        const struct rk_opt *table = options_table(mem, cmd->groups, &n);
+
+        if (!cmd->help)
+            continue;
+        rk_manual_command(&out, cmd->name, cmd->args ? cmd->args : "", cmd->help);
+        rk_manual_options(&out, table, n, NULL);
+    }
+    rk_manual_print(&out);
     return 0;
 }
 
@@ -528,6 +552,8 @@ int cli_main(int argc, char **argv)
 {
     if (argc < 2)
         return usage(stderr);
+    if (rk_manual_asked(argc - 1, argv + 1))
+        return print_manual();
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0)
         return usage(stdout);

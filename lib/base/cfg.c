@@ -576,7 +576,7 @@ enum rk_opt_source rk_opt_source_of(const struct rk_opts *o, const char *flag)
 
 /* ---- showing */
 
-static const char *arg_name(const struct rk_opt *opt)
+const char *rk_opt_arg_name(const struct rk_opt *opt)
 {
     if (opt->arg)
         return opt->arg;
@@ -601,7 +601,7 @@ static const char *arg_name(const struct rk_opt *opt)
 static void help_row(const struct rk_opt *opt, struct rk_buf *out)
 {
     struct rk_str name, rest = rk_str_z(opt->env);
-    const char *arg = arg_name(opt);
+    const char *arg = rk_opt_arg_name(opt);
 
     if (opt->letter)
         rk_buf_printf(out, "  -%c, --%s", opt->letter, opt->flag);

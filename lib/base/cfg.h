@@ -125,6 +125,9 @@ enum rk_code rk_opts_load(struct rk_opts *o, const struct rk_opt *table, size_t 
 /** Who set an option; RK_OPT_DEFAULT for an unknown name. */
 enum rk_opt_source rk_opt_source_of(const struct rk_opts *o, const char *flag);
 
+/** What --help calls the value of an option; "" of a switch. */
+const char *rk_opt_arg_name(const struct rk_opt *opt);
+
 /** The table as text for --help: names, environment, default, sentence. */
 void rk_opts_help(const struct rk_opt *table, size_t n, struct rk_buf *out);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/manual.h"
 #include "lib/base/notify.h"
 #include "lib/base/num.h"
 #include "lib/base/proc.h"
@@ -47,6 +48,16 @@ static void print_help(const struct svc_program *prog)
     rk_buf_done(&help);
 }
 
+static void print_manual(const struct svc_program *prog)
+{
+    struct rk_buf out;
+
+    rk_buf_init(&out, 1 << 16);
+    rk_manual_program(&out, prog->name, prog->what);
+    rk_manual_options(&out, prog->table, prog->n, NULL);
+    rk_manual_print(&out);
+}
+
 bool svc_options(const struct svc_program *prog, int argc, char **argv, struct rk_arena *mem,
                  void *values, int *status)
 {
@@ -65,6 +76,10 @@ bool svc_options(const struct svc_program *prog, int argc, char **argv, struct r
     *status = EXIT_SUCCESS;
     if (argc == 1 && (strcmp(argv[0], "--version") == 0 || strcmp(argv[0], "version") == 0)) {
         printf("%s %s\n", prog->name, PACKAGE_VERSION);
+        return false;
+    }
+    if (rk_manual_asked(argc, argv)) {
+        print_manual(prog);
         return false;
     }
     rc = rk_opts_load(&o, prog->table, prog->n, values, mem, argc, argv, &rest, &want_help, &err);
