@@ -20,6 +20,7 @@
 #include "agent/dns/resolver.h"
 #include "agent/os/route.h"
 #include "lib/base/loop_uv.h"
+#include "lib/base/notify.h"
 #include "lib/base/num.h"
 #include "lib/base/trim.h"
 #include "lib/grpc/status.h"
@@ -68,6 +69,7 @@ struct app {
     struct mgmt_client_call_user call_user;
     struct mgmt_client_call *call;
     struct rk_timer *trim; /* until the start or a connection has settled */
+    struct rk_timer *watchdog;
     struct events events;
     bool foreground;       /* see app_opts */
     struct rk_err end_err; /* why the foreground ends */
@@ -311,10 +313,28 @@ static void trim_later(struct app *a)
         rk_timer_start(a->loop, &a->trim, RK_TRIM_AFTER_MS, on_settled, NULL);
 }
 
+/* The service manager learns that this loop turns. */
+static void on_watchdog(void *arg)
+{
+    struct app *a = arg;
+
+    rk_notify("WATCHDOG=1");
+    rk_timer_start(a->loop, &a->watchdog, rk_notify_watchdog_ms(), on_watchdog, a);
+}
+
+static void tell_manager(struct app *a)
+{
+    rk_notify("READY=1");
+    if (rk_notify_watchdog_ms())
+        on_watchdog(a);
+}
+
 static void quit_if_done(struct app *a)
 {
     if (a->quitting)
         rk_timer_cancel(&a->trim);
+    if (a->quitting && !a->run)
+        rk_timer_cancel(&a->watchdog);
     if (!a->quitting || a->run)
         return;
     dns_resolver_free(
@@ -785,6 +805,7 @@ enum rk_code app_run(const struct app_opts *opts, struct rk_err *err)
                kv_str("socket", a.o->daemon_addr));
         auto_connect(&a, opts->connect);
         trim_later(&a);
+        tell_manager(&a);
     } else if (a.loop) {
         rk_loop_stop(a.loop);
     }
