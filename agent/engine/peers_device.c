@@ -6,7 +6,7 @@
 #include "lib/base/num.h"
 #include "lib/net/udp.h"
 
-#define STATS_MAX_AGE_MS 250
+#define STATS_MAX_AGE_MS 100
 
 /* ---- life */
 

@@ -37,7 +37,7 @@ struct peers {
     struct wg_device *dev;
     bool dev_open;
     struct wg_peers *wg;        /* what the device shall hold */
-    struct rk_arena *stats_mem; /* wiping: a picture of the device, up to a quarter second old */
+    struct rk_arena *stats_mem; /* wiping: a picture of the device, up to a tenth of a second old */
     struct wg_state stats;
     struct rk_map stats_by_key;
     int64_t stats_at_ms;

@@ -229,8 +229,10 @@ static bool on_success(struct ice_session *a, const struct rk_addr *from, const 
     r->sent_us = 0;
     p->last_rx_us = now_us;
     p->unanswered = 0;
-    if (a->selected == p)
+    if (a->selected == p) {
         p->next_check_us = now_us + a->keepalive_us;
+        a->unheard = false;
+    }
     p->valid = true;
     if (a->selected != p) /* an address that changes under a selected pair is not news */
         set_local(a, p, &m->mapped);

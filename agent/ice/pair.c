@@ -58,4 +58,5 @@ void ice_pair_select(struct ice_session *a, struct ice_pair *p, int64_t now_us)
     a->changed = true;
     p->last_rx_us = now_us;
     p->next_check_us = now_us + a->keepalive_us;
+    a->look_us = a->busy_us = now_us; /* who connects wants to send something */
 }

@@ -59,6 +59,10 @@ struct ice_session {
     struct ice_pair *nominated; /* controlling: USE-CANDIDATE is being sent */
     unsigned nominate_tries;
     struct ice_pair *selected;
+    int64_t look_us; /* when to ask for traffic next */
+    int64_t busy_us; /* there was traffic; 0: never */
+    int64_t heard_us;
+    bool unheard; /* sent since something came */
     bool changed; /* tell the user at the end of the entry point */
 };
 

@@ -11,14 +11,18 @@
 #include "lib/base/num.h"
 #include "lib/crypto/secret.h"
 
-#define KEEPALIVE_MS    2000
-#define DISCONNECTED_MS 6000
-#define LOST_MS         3000 /* of silence; official agents take 6 s */
-#define RETRY_MS        250  /* after a check that nobody has answered yet */
-#define LOST_CHECKS     4    /* so many must have gone unanswered: not while we slept */
-#define FAILED_MS       6000
-#define MIN_UFRAG       4  /* RFC 8839 section 5.4 */
-#define MIN_PWD         22 /* likewise */
+#define KEEPALIVE_MS     2000
+#define DISCONNECTED_MS  6000
+#define LOST_MS          3000  /* of silence; official agents take 6 s */
+#define LOST_BUSY_MS     800   /* of silence, when data is sent */
+#define RETRY_MS         200   /* after a check that nobody has answered yet */
+#define LOOK_MS          300   /* between two looks for traffic */
+#define BUSY_MS          10000 /* of no traffic, and we look with each keepalive only */
+#define LOST_CHECKS      4     /* so many must have gone unanswered: not while we slept */
+#define LOST_CHECKS_BUSY 3     /* the same, when data is not answered either */
+#define FAILED_MS        6000
+#define MIN_UFRAG        4  /* RFC 8839 section 5.4 */
+#define MIN_PWD          22 /* likewise */
 
 static bool copy_cred(char out[ICE_MAX_CRED + 1], struct rk_str s, size_t min)
 {
@@ -230,10 +234,13 @@ static void tick_checking(struct ice_session *a, int64_t now_us)
 static int64_t lost_at(const struct ice_session *a)
 {
     const struct ice_pair *p = a->selected;
+    int64_t silence =
+        a->unheard ? rk_min_i64(a->lost_us, LOST_BUSY_MS * ICE_US_PER_MS) : a->lost_us;
 
-    if (p->unanswered < LOST_CHECKS)
+    if (p->unanswered < (a->unheard ? LOST_CHECKS_BUSY : LOST_CHECKS))
         return INT64_MAX;
-    return p->last_rx_us + a->lost_us + 2 * p->rtt_us;
+    return rk_max_i64(rk_max_i64(p->last_rx_us, a->heard_us) + silence + 2 * p->rtt_us,
+                      p->next_check_us); /* the last one has its time too */
 }
 
 static int64_t retry_us(const struct ice_session *a, const struct ice_pair *p)
@@ -246,10 +253,32 @@ static bool alive(struct ice_session *a, bool begin)
     return a->user->ops->alive && a->user->ops->alive(a->user, begin);
 }
 
+/* Data that nobody answers is the first sign of a lost path: check at once. */
+static void look(struct ice_session *a, int64_t now_us)
+{
+    struct ice_pair *p = a->selected;
+    enum ice_traffic t = a->user->ops->traffic(a->user);
+
+    if (t != ICE_TRAFFIC_NONE) {
+        a->busy_us = now_us;
+        a->unheard = t == ICE_TRAFFIC_UNHEARD;
+    }
+    if (t == ICE_TRAFFIC_HEARD) {
+        a->heard_us = now_us;
+        p->unanswered = 0;
+    }
+    if (t == ICE_TRAFFIC_UNHEARD && !p->unanswered)
+        p->next_check_us = now_us;
+    a->look_us = now_us + (now_us - a->busy_us < BUSY_MS * ICE_US_PER_MS ? LOOK_MS * ICE_US_PER_MS
+                                                                         : a->keepalive_us);
+}
+
 static void tick_connected(struct ice_session *a, int64_t now_us)
 {
     struct ice_pair *p = a->selected;
 
+    if (now_us >= a->look_us && a->user->ops->traffic)
+        look(a, now_us);
     if (now_us >= lost_at(a)) {
         if (!alive(a, false)) {
             a->state = ICE_FAILED;
@@ -317,6 +346,8 @@ static int64_t deadline_connected(const struct ice_session *a)
 {
     int64_t at = rk_min_i64(a->selected->next_check_us, lost_at(a));
 
+    if (a->user->ops->traffic)
+        at = rk_min_i64(at, a->look_us);
     for (size_t i = 0; i < a->n_pairs; i++) {
         const struct ice_pair *p = a->pairs[i];
 

@@ -6,8 +6,9 @@
  *
  * Timing and wire form follow the official client: checks every 200 ms, 8 requests per pair,
  * nomination waits (host 0, srflx 500 ms, prflx 1 s, relay 2 s), keepalive by Binding requests,
- * disconnected after 6 s without STUN from the selected remote; attribute 0x8100 behind
- * FINGERPRINT. No restart inside an agent: a new session is a new agent. One thread at a time.
+ * attribute 0x8100 behind FINGERPRINT. A selected pair is lost after 3 s without an answer, and
+ * after 0.8 s when data is sent over it and none comes back; official agents take 6 s. No restart
+ * inside an agent: a new session is a new agent. One thread at a time.
  */
 #ifndef RK_AGENT_ICE_AGENT_H
 #define RK_AGENT_ICE_AGENT_H
@@ -30,18 +31,27 @@ struct ice_user { /* embedded in the owner's struct */
     const struct ice_user_ops *ops;
 };
 
+enum ice_traffic { /* of the selected path by other means than ours, since last asked */
+                   ICE_TRAFFIC_NONE,
+                   ICE_TRAFFIC_HEARD,  /* something authentic came */
+                   ICE_TRAFFIC_UNHEARD /* something was sent, and nothing came */
+};
+
 struct ice_user_ops {
     /** Send a datagram; src is the local address to send from (an answer leaves from where the
      *  request came in), family 0: any. */
     void (*send)(struct ice_user *u, const struct rk_ip *src, const struct rk_addr *to,
                  struct rk_str datagram);
-    /** State or selected pair changed. ICE_FAILED covers "never connected" (12 s) and "lost" (3 s);
+    /** State or selected pair changed. ICE_FAILED covers "never connected" (12 s) and "lost";
      *  the agent does nothing any more then. The agent must not be freed from inside. */
     void (*changed)(struct ice_user *u);
     /** Checks have no answer, perhaps since a full line drops them. begin: note what has come over
      *  the selected path by other means; else: has anything authentic come since? Then the path is
      *  not given up. Optional. */
     bool (*alive)(struct ice_user *u, bool begin);
+    /** What happened on the selected path? Asked a few times a second while there is traffic, else
+     *  with each keepalive. Optional. */
+    enum ice_traffic (*traffic)(struct ice_user *u);
 };
 
 struct ice_opts { /* copied; views borrowed for the call */

@@ -92,6 +92,8 @@ struct peer_conn {
     struct rk_ip direct_src;           /* ours towards the remote, when the pair was selected */
     bool hurry;                        /* offer as soon as there is a signal connection */
     uint64_t alive_all, alive_relayed; /* bytes received when a check had no answer */
+    struct peer_conn_wg_stats traffic; /* of the device, when last looked at */
+    uint64_t traffic_rx, traffic_tx;   /* of these relayed, or by the proxy */
     struct rk_addr probe_to;           /* where the lost direct path went; family 0: nowhere */
     struct stun_txid probe_txid;
     int64_t probe_event_ms;

@@ -253,8 +253,24 @@ static bool on_alive(struct ice_user *u, bool begin)
     return all > 2 * relayed && all - relayed > ALIVE_BYTES;
 }
 
+/* The same for both directions, but without a threshold: a wrong guess costs one check. */
+static enum ice_traffic on_traffic(struct ice_user *u)
+{
+    struct peer_conn *p = rk_container_of(u, struct peer_conn, ice_user);
+    struct peer_conn_wg_stats was = p->traffic;
+    uint64_t rx = p->proxy.rx_bytes - p->traffic_rx, tx = p->proxy.tx_bytes - p->traffic_tx;
+
+    if (!p->env->shared || !p->user->ops->wg_stats(p->user, &p->traffic))
+        return ICE_TRAFFIC_NONE;
+    p->traffic_rx += rx;
+    p->traffic_tx += tx;
+    if (p->traffic.rx_bytes - was.rx_bytes > 2 * rx)
+        return ICE_TRAFFIC_HEARD;
+    return p->traffic.tx_bytes - was.tx_bytes > 2 * tx ? ICE_TRAFFIC_UNHEARD : ICE_TRAFFIC_NONE;
+}
+
 static const struct ice_user_ops ICE_OPS = {
-    .send = on_send, .changed = on_changed, .alive = on_alive};
+    .send = on_send, .changed = on_changed, .alive = on_alive, .traffic = on_traffic};
 
 /* ---- sessions */
 
@@ -324,12 +340,16 @@ void peer_conn_ice_moved(struct peer_conn *p, bool slept)
 static void on_ice_timer(void *arg)
 {
     struct peer_conn *p = arg;
+    bool was_up;
 
     ice_session_tick(p->agent, rk_mono_us());
     if (ice_session_state(p->agent) == ICE_FAILED) {
         rk_log(p->env->log, p->ice_up ? RK_WARN : RK_INFO,
                p->ice_up ? "direct path lost" : "no direct path found", kv_z("peer", p->key_text));
+        was_up = p->ice_up;
         agent_end(p, false);
+        if (was_up) /* the remote need not find out by itself */
+            peer_conn_send_offer(p);
         return;
     }
     arm(p);

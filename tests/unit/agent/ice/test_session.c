@@ -41,6 +41,7 @@ struct node {
     size_t n_pinholes;
     unsigned sent, changes;
     bool data, began; /* data goes by without us; it was noted in time */
+    enum ice_traffic traffic;
     char ufrag[17], pwd[33];
 };
 
@@ -160,7 +161,13 @@ static bool on_alive(struct ice_user *u, bool begin)
     return !begin && n->began && n->data;
 }
 
-static const struct ice_user_ops OPS = {.send = on_send, .changed = on_changed, .alive = on_alive};
+static enum ice_traffic on_traffic(struct ice_user *u)
+{
+    return rk_container_of(u, struct node, user)->traffic;
+}
+
+static const struct ice_user_ops OPS = {
+    .send = on_send, .changed = on_changed, .alive = on_alive, .traffic = on_traffic};
 
 static void deliver(struct sim *s, struct packet *p)
 {
@@ -456,6 +463,36 @@ START_TEST(data_keeps_a_path_without_answers)
 }
 END_TEST
 
+START_TEST(data_that_nobody_answers_ends_a_lost_pair_within_a_second)
+{
+    struct sim *s = sim_new(NAT_CONE, NAT_CONE);
+    int64_t cut;
+    unsigned sent;
+
+    start_both(s);
+    sim_run(s, s->now + 3 * S);
+    (void)selected(s, 0);
+    /* it goes one way only, and checks are answered: nothing is lost, and no storm */
+    s->node[0].traffic = ICE_TRAFFIC_UNHEARD;
+    s->node[1].traffic = ICE_TRAFFIC_HEARD;
+    sent = s->node[0].sent;
+    sim_run(s, s->now + 30 * S);
+    (void)selected(s, 0);
+    (void)selected(s, 1);
+    ck_assert_uint_le(s->node[0].sent - sent, 4 * 30);
+    s->cut = true;
+    cut = s->now;
+    sim_run(s, cut + 500 * MS);
+    ck_assert_int_eq(ice_session_state(s->node[0].agent), ICE_CONNECTED);
+    sim_run(s, cut + 1100 * MS);
+    ck_assert_int_eq(ice_session_state(s->node[0].agent), ICE_FAILED);
+    /* what still hears data has no reason to give up */
+    sim_run(s, cut + 10 * S);
+    ck_assert_int_eq(ice_session_state(s->node[1].agent), ICE_CONNECTED);
+    sim_free(s);
+}
+END_TEST
+
 /* A machine that slept asks before it believes that a path is lost. */
 START_TEST(a_jump_of_the_clock_is_no_loss)
 {
@@ -645,6 +682,7 @@ int main(void)
     tcase_add_test(t, a_peer_that_starts_five_seconds_later_is_still_met);
     tcase_add_test(t, keepalives_hold_the_pair_and_silence_ends_it_after_three_seconds);
     tcase_add_test(t, data_keeps_a_path_without_answers);
+    tcase_add_test(t, data_that_nobody_answers_ends_a_lost_pair_within_a_second);
     tcase_add_test(t, a_jump_of_the_clock_is_no_loss);
     tcase_add_test(t, equal_roles_are_settled_by_the_tie_breaker);
     tcase_add_test(t, candidates_may_come_late_and_in_any_order);
