@@ -153,7 +153,8 @@ static enum rk_code open_engine(struct mgmt_app *a, const struct mgmt_app_opts *
                           .dns_domain = o->dns_domain,
                           .no_default_policy = o->no_default_policy,
                           .journal_keep_us = o->journal_keep_us,
-                          .event_keep_us = o->event_keep_us};
+                          .event_keep_us = o->event_keep_us,
+                          .metrics = o->metrics};
     struct rk_pool_ops ops;
     enum rk_code rc;
 

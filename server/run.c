@@ -11,8 +11,10 @@
 #include <sysexits.h>
 
 #include "lib/base/num.h"
+#include "lib/crypto/hash.h"
 #include "lib/serve/svc.h"
 #include "management/app.h"
+#include "management/engine/cluster.h"
 #include "relay/app.h"
 #include "server/acme.h"
 #include "server/command/socket.h"
@@ -92,6 +94,17 @@ static void certificate_came(void *arg)
         rk_log(s->svc->log, RK_ERROR, "reload certificate", KV_ERR(&err));
 }
 
+/* The others are told our relay, and whether its tokens are made with the secret that they have. */
+static void announce(struct server *s)
+{
+    char check[HASH_SHA256_TEXT + 1];
+
+    hash_sha256_base64(RK_CAT(s->mem, RK_STR("relay secret of a node: "), s->w.relay_secret),
+                       check);
+    cluster_announce(mgmt_app_engine(s->mgmt),
+                     s->w.own_relay ? s->w.relay_urls.items[0] : RK_STR(""), rk_str_z(check));
+}
+
 static enum rk_code start(struct svc_user *u, struct rk_err *err)
 {
     struct server *s = rk_container_of(u, struct server, user);
@@ -103,6 +116,7 @@ static enum rk_code start(struct svc_user *u, struct rk_err *err)
                                     .version = PACKAGE_VERSION};
     s->backup_mark = rk_arena_printf(s->mem, "%.*s/last-backup", RK_STR_ARG(s->c.data_dir)).p;
     rk_metrics_collect(s->svc->metrics, backup_metric, s);
+    announce(s);
     if (rc == RK_OK && s->c.acme_enabled)
         rc = acme_new(&(struct acme_opts){.c = &s->c,
                                           .log = s->svc->log,

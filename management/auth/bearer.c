@@ -312,7 +312,8 @@ struct bearer *bearer_new(const struct bearer_opts *o)
     b->chore = (struct mgmt_chore){.what = "used tokens were not forgotten",
                                    .run = forget,
                                    .first_ms = 60000,
-                                   .every_ms = 3600000};
+                                   .every_ms = 3600000,
+                                   .once = true};
     mgmt_chore_add(o->m, &b->chore);
     return b;
 }

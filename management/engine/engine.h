@@ -30,6 +30,7 @@
 #include "lib/base/err.h"
 #include "lib/base/list.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/pool.h"
 #include "lib/base/str.h"
 #include "management/domain/account_data.h"
@@ -55,7 +56,8 @@ struct mgmt_opts {
     int64_t event_keep_us;     /* the same for activity events */
     struct probe *probe;       /* told of writes that failed; lent until mgmt_close; may be NULL */
     struct places *places;     /* where addresses are; lent until mgmt_close; NULL: not known */
-    size_t lanes;              /* PostgreSQL: parallel writers; 0: 2. SQLite always has one */
+    struct rk_metrics *metrics; /* lent until mgmt_close; may be NULL */
+    size_t lanes;               /* PostgreSQL: parallel writers; 0: 2. SQLite always has one */
 };
 
 /** Open the store, migrate it, clear stale presence, start the lanes. opts' texts are copied.
@@ -157,6 +159,9 @@ typedef enum rk_code mgmt_fn(struct tx *tx, void *arg, struct rk_err *err);
  * waiting mutation may have changed: snapshots are then made once per batch, not once per mutation.
  * For the paths that must do thousands a second (enrolment). */
 #define MUT_STALE_SNAP UINT32_C(4)
+
+/* By a chore that one process does for all (struct mgmt_chore, once): only while it is ours. */
+#define MUT_CHORE UINT32_C(8)
 
 /** Run fn on the account's lane and wait for the commit. Store thread (or any that may block),
  * never a loop or lane thread. Errors: fn's own; RK_NOT_FOUND (no such account); RK_UNAVAILABLE
@@ -273,8 +278,11 @@ void mgmt_observe(struct mgmt *m, struct mgmt_observer *o);
 struct mgmt_chore {
     const char *what; /* "ephemeral peers were not removed": for the log when it fails */
     enum rk_code (*run)(struct mgmt_chore *c, struct mgmt *m, struct db *db, struct rk_err *err);
-    int64_t first_ms;    /* after this much time, and then */
-    int64_t every_ms;    /* as often; a second is the finest */
+    int64_t first_ms; /* after this much time, and then */
+    int64_t every_ms; /* as often; a second is the finest */
+    /* One process does it for all that share the store. What it changes by mgmt_mutate with
+     * MUT_CHORE is refused (RK_CANCELLED) once another one has taken over. */
+    bool once;
     int64_t due_ms;      /* private */
     struct rk_list link; /* private */
 };

@@ -8,6 +8,8 @@
  *   tx.c           what a mutation may do
  *   work.c         changes, overlay and snapshots of an account in the batch
  *   keeper.c       presence, timers, what other processes did
+ *   cluster.c      which other processes live
+ *   lease.c        what one of them does for all
  */
 #ifndef MGMT_ENGINE_IMPL_H
 #define MGMT_ENGINE_IMPL_H
@@ -17,6 +19,7 @@
 #include "lib/base/id.h"
 #include "lib/base/map.h"
 #include "management/engine/engine.h"
+#include "management/engine/lease.h"
 #include "management/snapshot/snapshot.h"
 #include "management/store/db_lock.h"
 #include "management/store/journal.h"
@@ -82,8 +85,10 @@ struct mgmt {
     struct rk_list observers;
     pthread_mutex_t chores_lock; /* guards chores; not held while one runs */
     struct rk_list chores;
+    struct lease chore_lease; /* keeper thread; lanes read it while that one waits for them */
     struct lane lanes[LANES_MAX];
     size_t n_lanes;
+    struct cluster *cluster;
     struct keeper *keeper;
     struct presences *presences;
     char node[RK_XID_LEN + 1]; /* this process, among those that share the database */

@@ -17,26 +17,16 @@
 
 #define TICK_MS        1000
 #define LOOK_EVERY_MS  3000
-#define NODE_EVERY_MS  5000
-#define NODE_DEAD_US   ((int64_t)30 * 1000000)
 #define PRUNE_EVERY_MS 3600000
 #define LOG_EVERY_MS   60000
-
-static const char SQL_NODE_STILL[] = "UPDATE node SET seen_at = $2 WHERE id = $1";
-static const char SQL_NODE_SEEN[] = "INSERT INTO node (id, seen_at) VALUES ($1, $2) "
-                                    "ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at";
-static const char SQL_NODES_DEAD[] = "DELETE FROM node WHERE seen_at < $1 AND id <> $2";
-static const char SQL_NODE_BYE[] = "DELETE FROM node WHERE id = $1";
-static const char SQL_PRESENCE_CLEAR[] =
-    "UPDATE peer_status SET connected = 0, session_token = 0, node = NULL WHERE "
-    "(connected = 1 OR node IS NOT NULL) AND (node IS NULL OR node NOT IN (SELECT id FROM node))";
+#define CHORES_LEASE   "chores"
 
 struct keeper {
     struct mgmt *m;
     pthread_t thread;
     int wake_fd;   /* eventfd: stop */
     struct db *db; /* keeper thread; listens on PostgreSQL */
-    int64_t node_next_ms, prune_next_ms, look_next_ms;
+    int64_t prune_next_ms, look_next_ms;
     struct rk_log_gate gate;
 };
 
@@ -46,75 +36,19 @@ static void complain(struct keeper *k, const char *what, const struct rk_err *er
                  what, KV_ERR(err));
 }
 
-/* ---- processes and their presence */
-
-struct alive {
-    const char *node;
-    int64_t dead_before_us; /* others that were last seen before */
-    bool lost;              /* out: we were declared dead meanwhile */
-};
-
-static enum rk_code alive_tx(struct tx *tx, void *arg, struct rk_err *err)
-{
-    struct alive *a = arg;
-    int64_t mine = 0;
-    enum rk_code rc = db_exec(tx->db, err, NULL, SQL_NODES_DEAD,
-                              DB_ARGS(db_i64(a->dead_before_us), db_textz(a->node)));
-
-    if (rc == RK_OK)
-        rc = db_exec(tx->db, err, &mine, SQL_NODE_STILL,
-                     DB_ARGS(db_textz(a->node), db_i64(tx->now_us)));
-    a->lost = mine == 0;
-    if (rc == RK_OK && a->lost)
-        rc = db_exec(tx->db, err, NULL, SQL_NODE_SEEN,
-                     DB_ARGS(db_textz(a->node), db_i64(tx->now_us)));
-    if (rc == RK_OK)
-        rc = db_exec(tx->db, err, NULL, SQL_PRESENCE_CLEAR, DB_NOARGS);
-    return rc;
-}
-
-static enum rk_code bye_tx(struct tx *tx, void *arg, struct rk_err *err)
-{
-    const struct alive *a = arg;
-    enum rk_code rc = db_exec(tx->db, err, NULL, SQL_NODE_BYE, DB_ARGS(db_textz(a->node)));
-
-    return rc ? rc : db_exec(tx->db, err, NULL, SQL_PRESENCE_CLEAR, DB_NOARGS);
-}
-
-static enum rk_code plain(struct mgmt *m, mgmt_fn *fn, void *arg, struct rk_err *err)
-{
-    struct actor actor = ACTOR_SYSTEM;
-    struct mgmt_mutation mut = {.actor = &actor, .flags = MUT_PLAIN, .fn = fn, .arg = arg};
-
-    return mgmt_run(m, &mut, err);
-}
-
-/* On SQLite we are alone, whatever the table says. */
-static enum rk_code alive_say(struct keeper *k, bool first, struct rk_err *err)
-{
-    bool shared = db_engine_of(k->db) == DB_PG;
-    struct alive a = {.node = k->m->node,
-                      .dead_before_us = shared  ? rk_unix_us() - NODE_DEAD_US
-                                        : first ? INT64_MAX
-                                                : 0};
-
-    enum rk_code rc;
-
-    if (!shared && !first)
-        return RK_OK;
-    rc = plain(k->m, alive_tx, &a, err);
-    if (rc == RK_OK && a.lost && !first) {
-        /* A pause of this process, or of the database: others took our streams for gone. */
-        rk_log(k->m->opts.log, RK_WARN, "was taken for dead by another process: says who is here");
-        presence_again(k->m);
-        rc = presence_flush(k->m, err);
-    }
-    return rc;
-}
-
 /* ---- commits of other processes */
 
 static const char SQL_VERSIONS[] = "SELECT account_id, version FROM account_head";
+
+static void presence_news(struct keeper *k, struct rk_str ids)
+{
+    struct rk_err err = {0};
+
+    if (!ids.n)
+        k->look_next_ms = 0; /* too many for the news */
+    else if (presence_look_at(k->m, k->db, ids, &err))
+        complain(k, "who is connected elsewhere was not read", &err);
+}
 
 /* "<node> <account>": load what changed, if we have the account. */
 static void news_read(struct keeper *k, struct rk_str news)
@@ -127,6 +61,10 @@ static void news_read(struct keeper *k, struct rk_str news)
 
     if (!rk_str_cut(news, ' ', &node, &account) || rk_str_eqz(node, k->m->node))
         return;
+    if (rk_str_starts(account, RK_STR(PRESENCE_NEWS))) {
+        presence_news(k, rk_str_sub(account, 1, account.n));
+        return;
+    }
     s = mgmt_snapshot_try(k->m, account);
     if (!s)
         return;
@@ -221,12 +159,31 @@ static struct mgmt_chore *chore_next(struct mgmt *m, struct mgmt_chore *c)
     return next == &m->chores ? NULL : rk_container_of(next, struct mgmt_chore, link);
 }
 
+/* Whether this process does what one does for all. */
+static bool chores_ours(struct keeper *k)
+{
+    struct mgmt *m = k->m;
+    bool held = false, before = m->chore_lease.token != 0;
+    struct rk_err err = {0};
+
+    if (lease_take(m, k->db, CHORES_LEASE, &m->chore_lease, &held, &err))
+        complain(k, "who does the chores is not known", &err);
+    if (!held)
+        m->chore_lease = (struct lease){0};
+    if (held != before && m->shared)
+        rk_log(m->opts.log, RK_INFO,
+               held ? "does the chores for all processes" : "no longer does the chores");
+    return held;
+}
+
 static void chores_do(struct keeper *k)
 {
+    bool ours = chores_ours(k);
+
     for (struct mgmt_chore *c = NULL; (c = chore_next(k->m, c)) != NULL;) {
         struct rk_err err = {0};
 
-        if (c->due_ms > rk_mono_ms())
+        if (c->due_ms > rk_mono_ms() || (c->once && !ours))
             continue;
         if (c->run(c, k->m, k->db, &err))
             complain(k, c->what, &err);
@@ -246,18 +203,13 @@ static void tick(struct keeper *k)
         if (presence_look(k->m, k->db, &err) || versions_look(k, &err))
             complain(k, "what other processes did was not read", &err);
     }
-    if (now >= k->node_next_ms) {
-        k->node_next_ms = now + NODE_EVERY_MS;
-        if (alive_say(k, false, &err))
-            complain(k, "sign of life was not stored", &err);
-    }
+    chores_do(k);
     if ((k->m->opts.journal_keep_us > 0 || k->m->opts.event_keep_us > 0) &&
-        now >= k->prune_next_ms) {
+        now >= k->prune_next_ms && k->m->chore_lease.token) {
         k->prune_next_ms = now + PRUNE_EVERY_MS;
         if (history_prune(k, &err))
             complain(k, "old journal rows and events were not dropped", &err);
     }
-    chores_do(k);
 }
 
 static bool stopping(const struct keeper *k)
@@ -296,19 +248,15 @@ static void *keeper_main(void *arg)
 enum rk_code keeper_start(struct keeper **out, struct mgmt *m, struct rk_err *err)
 {
     struct keeper *k = rk_calloc(1, sizeof *k);
-    int64_t now = rk_mono_ms();
     enum rk_code rc;
 
     k->m = m;
-    k->node_next_ms = now + NODE_EVERY_MS;
     k->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = k->wake_fd < 0 ? rk_fail_errno(err, RK_UNAVAILABLE, errno, "eventfd") : RK_OK;
     if (rc == RK_OK)
         rc = mgmt_db_open(m, &k->db, err);
     if (rc == RK_OK)
         rc = db_listen(k->db, KEEPER_CHANNEL, err);
-    if (rc == RK_OK)
-        rc = alive_say(k, true, err);
     if (rc == RK_OK && pthread_create(&k->thread, NULL, keeper_main, k))
         rc = rk_fail(err, RK_UNAVAILABLE, "cannot start a thread");
     if (rc) {
@@ -324,7 +272,6 @@ enum rk_code keeper_start(struct keeper **out, struct mgmt *m, struct rk_err *er
 
 void keeper_stop(struct keeper *k)
 {
-    struct alive a;
     struct rk_err err = {0};
     uint64_t one = 1;
 
@@ -333,8 +280,7 @@ void keeper_stop(struct keeper *k)
     if (write(k->wake_fd, &one, sizeof one) < 0)
         rk_log(k->m->opts.log, RK_WARN, "keeper was not woken");
     (void)pthread_join(k->thread, NULL);
-    a = (struct alive){.node = k->m->node};
-    if (presence_flush(k->m, &err) || plain(k->m, bye_tx, &a, &err))
+    if (presence_flush(k->m, &err))
         rk_log(k->m->opts.log, RK_WARN, "presence was not stored", KV_ERR(&err));
     db_close(k->db);
     (void)close(k->wake_fd);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The keeper: one thread of the engine for what time brings. Writes presence in batches, does
- * the chores of others (mgmt_chore_add), notices commits of other processes (PostgreSQL) and clears
- * the presence of processes that died.
+ * the chores of others (mgmt_chore_add), notices commits of other processes (PostgreSQL).
  */
 #ifndef MGMT_KEEPER_H
 #define MGMT_KEEPER_H

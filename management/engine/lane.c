@@ -187,8 +187,12 @@ static enum rk_code account_create(struct run *r, const struct account_data *d, 
 
 static enum rk_code run_fn(struct run *r, struct mgmt_mutation *mut, struct rk_err *err)
 {
-    enum rk_code rc;
+    enum rk_code rc = RK_OK;
 
+    if (mut->flags & MUT_CHORE && r->lane->m->chore_lease.token)
+        rc = lease_fence(r->lane->m, r->tx.db, &r->lane->m->chore_lease, err);
+    if (rc)
+        return rc;
     if (mut->flags & MUT_CREATE)
         rc = account_create(r, mut->arg, err);
     else if (mut->flags & MUT_DELETE)

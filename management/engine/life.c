@@ -6,6 +6,7 @@
 
 #include "lib/base/id.h"
 #include "lib/base/num.h"
+#include "management/engine/cluster_impl.h"
 #include "management/engine/engine_impl.h"
 #include "management/engine/keeper.h"
 #include "management/engine/presence_impl.h"
@@ -85,6 +86,8 @@ enum rk_code mgmt_open(struct mgmt **out, const struct mgmt_opts *opts, struct r
     while (rc == RK_OK && m->n_lanes < lanes && m->n_lanes < LANES_MAX)
         rc = lane_start(m, err);
     if (rc == RK_OK)
+        rc = cluster_start(m, err);
+    if (rc == RK_OK)
         rc = keeper_start(&m->keeper, m, err);
     if (rc) {
         mgmt_close(m);
@@ -103,6 +106,7 @@ void mgmt_close(struct mgmt *m)
     if (!m)
         return;
     keeper_stop(m->keeper); /* flushes presence, and needs the lanes */
+    cluster_stop(m);
     m->closing = true;
     for (size_t i = 0; i < m->n_lanes; i++)
         lane_stop(&m->lanes[i]);
@@ -117,6 +121,7 @@ void mgmt_close(struct mgmt *m)
     }
     rk_map_done(&m->accounts);
     presences_free(m);
+    cluster_free(m);
     db_lock_free(m->file);
     (void)pthread_mutex_destroy(&m->chores_lock);
     (void)pthread_rwlock_destroy(&m->lock);

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/num.h"
 #include "management/engine/engine_impl.h"
 #include "management/engine/presence_impl.h"
 
@@ -23,6 +25,8 @@ struct entry {
     struct presence p;      /* streams of this process */
     struct presence remote; /* of the others, as of the last look */
     int64_t remote_round;
+    int64_t found_round;  /* look that found our stream in its row */
+    bool written;         /* our stream was: looks should find it */
     int64_t last_token;   /* newest stream ever seen here: bounds what the row may hold */
     struct rk_list dirty; /* linked while it waits for a batch */
 };
@@ -152,6 +156,7 @@ bool presence_connect(struct mgmt *m, struct rk_str peer_id, int64_t token)
         ps->n_connected += !e->p.connected;
         e->p.connected = true;
         e->p.token = e->last_token = token;
+        e->written = false;
         touch(m, e);
     }
     (void)pthread_mutex_unlock(&ps->lock);
@@ -217,44 +222,131 @@ size_t presence_connected_count(struct mgmt *m)
 
 /* ---- other processes */
 
-static const char SQL_REMOTE[] = "SELECT id, last_seen, session_token FROM peer_status WHERE "
-                                 "connected = 1 AND node IS NOT NULL AND node <> $1";
+/* Ours, too: a row can lose a stream that is there. */
+static const char SQL_CONNECTED_ALL[] = "SELECT id, last_seen, session_token, node FROM "
+                                        "peer_status WHERE connected = 1 AND node IS NOT NULL";
+static const char SQL_SEEN[] = "SELECT last_seen FROM peer_status WHERE id = $1";
+static const char SQL_ONE[] =
+    "SELECT last_seen, connected, session_token, node FROM peer_status WHERE id = $1";
 
-/* Locked. Whoever was connected elsewhere and is not in the list any more is gone. */
-static void remote_sweep(struct presences *ps)
+/* Locked. Whoever was connected elsewhere and is not in the list any more is gone; whoever is
+ * connected here, and was when the look began, and is not in the list, is written again. */
+static void remote_sweep(struct presences *ps, struct rk_arena *mem, struct str_list *gone)
 {
     struct rk_str key;
+    size_t cap = 0;
     void *value;
 
     for (size_t pos = 0; rk_map_next(&ps->peers, &pos, &key, &value);) {
         struct entry *e = value;
 
-        if (e->remote_round && e->remote_round != ps->round)
+        if (e->remote.connected && e->remote_round != ps->round) {
             e->remote.connected = false;
+            gone->v = rk_arena_grow(mem, gone->v, gone->n, &cap, sizeof *gone->v);
+            gone->v[gone->n++] = rk_arena_dup(mem, e->id);
+        }
+        if (e->p.connected && e->written && e->found_round != ps->round && !e->remote.connected &&
+            !rk_list_linked(&e->dirty))
+            rk_list_push_back(&ps->dirty, &e->dirty);
     }
+}
+
+/* When they were seen last is in rows that the look did not ask for. */
+static enum rk_code last_seen_of(struct presences *ps, struct db *db, const struct str_list *gone,
+                                 struct rk_err *err)
+{
+    enum rk_code rc = RK_OK;
+
+    for (size_t i = 0; rc == RK_OK && i < gone->n; i++) {
+        int64_t us = 0;
+        struct entry *e;
+
+        rc = db_get_i64(db, &us, err, SQL_SEEN, DB_ARGS(db_text(gone->v[i])));
+        if (rc == RK_NOT_FOUND) { /* deleted */
+            rc = RK_OK;
+            continue;
+        }
+        (void)pthread_mutex_lock(&ps->lock);
+        e = rk_map_get(&ps->peers, gone->v[i]);
+        if (e && !e->remote.connected && us > e->remote.last_seen_us)
+            e->remote.last_seen_us = us;
+        (void)pthread_mutex_unlock(&ps->lock);
+    }
+    return rc;
+}
+
+/* Locked. */
+static void row_seen(struct presences *ps, const char *self, struct db_rows *rows)
+{
+    struct entry *e = entry_get(ps, db_col_text_peek(rows, 0));
+
+    if (rk_str_eqz(db_col_text_peek(rows, 3), self)) {
+        e->found_round = ps->round;
+        return;
+    }
+    if (e->p.token < db_col_i64(rows, 2))
+        e->written = false; /* the agent has moved: our stream just does not know yet */
+    e->remote = (struct presence){
+        .connected = true, .last_seen_us = db_col_i64(rows, 1), .token = db_col_i64(rows, 2)};
+    e->remote_round = ps->round;
 }
 
 enum rk_code presence_look(struct mgmt *m, struct db *db, struct rk_err *err)
 {
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
     struct presences *ps = m->presences;
-    enum rk_code rc = db_query(db, &rows, err, SQL_REMOTE, DB_ARGS(db_textz(m->node)));
+    struct str_list gone = {0};
+    enum rk_code rc = db_query(db, &rows, err, SQL_CONNECTED_ALL, DB_NOARGS);
 
     if (rc)
         return rc;
     (void)pthread_mutex_lock(&ps->lock);
     ps->round++;
-    while (db_next(rows)) {
-        struct entry *e = entry_get(ps, db_col_text_peek(rows, 0));
-
-        e->remote = (struct presence){
-            .connected = true, .last_seen_us = db_col_i64(rows, 1), .token = db_col_i64(rows, 2)};
-        e->remote_round = ps->round;
-    }
+    while (db_next(rows))
+        row_seen(ps, m->node, rows);
     rc = db_end(rows, err);
     if (rc == RK_OK)
-        remote_sweep(ps);
+        remote_sweep(ps, mem, &gone);
     (void)pthread_mutex_unlock(&ps->lock);
+    return rc ? rc : last_seen_of(ps, db, &gone, err);
+}
+
+static enum rk_code look_one(struct mgmt *m, struct db *db, struct rk_str id, struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    struct presences *ps = m->presences;
+    enum rk_code rc = db_query(db, &rows, err, SQL_ONE, DB_ARGS(db_text(id)));
+
+    while (rc == RK_OK && db_next(rows)) {
+        struct presence p = {.last_seen_us = db_col_i64(rows, 0),
+                             .connected = db_col_bool(rows, 1),
+                             .token = db_col_i64(rows, 2)};
+        struct entry *e;
+
+        if (rk_str_eqz(db_col_text_peek(rows, 3), m->node))
+            continue;
+        (void)pthread_mutex_lock(&ps->lock);
+        e = entry_get(ps, id);
+        if (p.connected && e->p.token < p.token)
+            e->written = false;
+        e->remote = p;
+        e->remote_round = rk_max_i64(ps->round, 1);
+        (void)pthread_mutex_unlock(&ps->lock);
+    }
+    return rc ? rc : db_end(rows, err);
+}
+
+enum rk_code presence_look_at(struct mgmt *m, struct db *db, struct rk_str ids, struct rk_err *err)
+{
+    enum rk_code rc = RK_OK;
+
+    while (rc == RK_OK && ids.n) {
+        struct rk_str id;
+
+        (void)rk_str_cut(ids, ',', &id, &ids);
+        rc = look_one(m, db, id, err);
+    }
     return rc;
 }
 
@@ -294,6 +386,7 @@ int64_t pat_last_used_us(struct mgmt *m, const struct pat *p)
 
 /* ---- batches */
 
+#define NEWS_MAX   7900 /* a notification of PostgreSQL is below 8,000 bytes */
 #define BATCH_ROWS 2000 /* bounds how long the writer is busy with presence */
 
 struct row { /* one UPDATE; texts in the batch's arena */
@@ -364,10 +457,31 @@ static void batch_return(struct presences *ps, const struct batch *b)
     (void)pthread_mutex_unlock(&ps->lock);
 }
 
+/* "<node> !<id>,<id>…": the others read these rows; without ids all of them. */
+static enum rk_code batch_tell(struct tx *tx, const struct batch *b, struct rk_err *err)
+{
+    struct rk_buf news;
+    size_t peers = 0;
+    enum rk_code rc = RK_OK;
+
+    rk_buf_init(&news, NEWS_MAX);
+    rk_buf_printf(&news, "%s " PRESENCE_NEWS, b->node);
+    for (size_t i = 0; i < b->n; i++)
+        if (!b->rows[i].is_pat)
+            rk_buf_printf(&news, "%s%.*s", peers++ ? "," : "", RK_STR_ARG(b->rows[i].id));
+    if (news.full)
+        rc = db_notify(tx->db, KEEPER_CHANNEL,
+                       RK_CAT(b->mem, rk_str_z(b->node), RK_STR(" " PRESENCE_NEWS)), err);
+    else if (peers)
+        rc = db_notify(tx->db, KEEPER_CHANNEL, rk_buf_str(&news), err);
+    rk_buf_done(&news);
+    return rc;
+}
+
 static enum rk_code batch_write(struct tx *tx, void *arg, struct rk_err *err)
 {
     const struct batch *b = arg;
-    enum rk_code rc = RK_OK;
+    enum rk_code rc = tx->m->shared ? batch_tell(tx, b, err) : RK_OK;
 
     for (size_t i = 0; rc == RK_OK && i < b->n; i++) {
         const struct row *r = &b->rows[i];
@@ -382,6 +496,18 @@ static enum rk_code batch_write(struct tx *tx, void *arg, struct rk_err *err)
             rc = db_exec(tx->db, err, NULL, SQL_GONE, DB_ARGS(id, db_i64(r->last_token), seen));
     }
     return rc;
+}
+
+static void batch_written(struct presences *ps, const struct batch *b)
+{
+    (void)pthread_mutex_lock(&ps->lock);
+    for (size_t i = 0; i < b->n; i++) {
+        struct entry *e = b->rows[i].is_pat ? NULL : rk_map_get(&ps->peers, b->rows[i].id);
+
+        if (e && e->p.connected && e->p.token == b->rows[i].p.token)
+            e->written = true;
+    }
+    (void)pthread_mutex_unlock(&ps->lock);
 }
 
 void presence_again(struct mgmt *m)
@@ -420,6 +546,8 @@ enum rk_code presence_flush(struct mgmt *m, struct rk_err *err)
         rc = mgmt_run(m, &mut, err);
         if (rc)
             batch_return(m->presences, &b);
+        else
+            batch_written(m->presences, &b);
     }
     return rc;
 }

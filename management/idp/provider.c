@@ -301,7 +301,8 @@ enum rk_code idp_new(struct mgmt *m, const struct idp_opts *o, struct idp **out,
     i->chore = (struct mgmt_chore){.what = "expired logins were not forgotten",
                                    .run = forget,
                                    .first_ms = CHORE_MS,
-                                   .every_ms = CHORE_MS};
+                                   .every_ms = CHORE_MS,
+                                   .once = true};
     mgmt_chore_add(m, &i->chore);
     *out = i;
     return RK_OK;

@@ -67,7 +67,7 @@ enum rk_code ephemeral_clean(struct mgmt *m, struct db *db, int64_t lifetime_us,
     for (size_t i = 0; rc == RK_OK && i < n; i++) {
         struct clean c = {.peer_id = due[i].peer_id, .before_us = before_us};
 
-        rc = mgmt_mutate(m, due[i].account_id, &actor, 0, clean_tx, &c, err);
+        rc = mgmt_mutate(m, due[i].account_id, &actor, MUT_CHORE, clean_tx, &c, err);
         if (rc == RK_PRECONDITION || rc == RK_NOT_FOUND)
             rc = RK_OK; /* in use, or gone with its account */
     }
@@ -89,7 +89,8 @@ void ephemeral_start(struct ephemeral *e, struct mgmt *m, int64_t lifetime_us)
     *e = (struct ephemeral){.chore = {.what = "ephemeral peers were not removed",
                                       .run = chore_run,
                                       .first_ms = us / 1000,
-                                      .every_ms = EPHEMERAL_EVERY_MS},
+                                      .every_ms = EPHEMERAL_EVERY_MS,
+                                      .once = true},
                             .lifetime_us = us};
     mgmt_chore_add(m, &e->chore);
 }

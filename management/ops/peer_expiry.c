@@ -75,7 +75,7 @@ static void expire_account(const struct snapshot *s, void *arg)
     struct actor actor = ACTOR_SYSTEM;
 
     if (w->rc == RK_OK && anyone_due(w->m, s, mgmt_now_us(w->m)))
-        w->rc = mgmt_mutate(w->m, snap_account(s)->id, &actor, 0, expire_tx, NULL, w->err);
+        w->rc = mgmt_mutate(w->m, snap_account(s)->id, &actor, MUT_CHORE, expire_tx, NULL, w->err);
 }
 
 enum rk_code peers_expire_due(struct mgmt *m, struct rk_err *err)
@@ -96,7 +96,9 @@ static enum rk_code chore_run(struct mgmt_chore *c, struct mgmt *m, struct db *d
 
 void expiry_start(struct expiry *e, struct mgmt *m)
 {
-    *e = (struct expiry){
-        .chore = {.what = "expired logins were not marked", .run = chore_run, .every_ms = 1000}};
+    *e = (struct expiry){.chore = {.what = "expired logins were not marked",
+                                   .run = chore_run,
+                                   .every_ms = 1000,
+                                   .once = true}};
     mgmt_chore_add(m, &e->chore);
 }

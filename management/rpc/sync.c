@@ -6,11 +6,10 @@
  */
 #include "config.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "lib/base/num.h"
+#include "management/engine/cluster.h"
 #include "management/engine/presence.h"
 #include "management/ops/peer_sync.h"
 #include "management/ops/report_gate.h"
@@ -42,18 +41,6 @@ struct sync_start {
     int64_t token;
     struct rk_err err;
 };
-
-/* Start of a stream in ns; later streams have larger ones, also when the clock stands still. */
-static int64_t next_token(void)
-{
-    static _Atomic int64_t last;
-    int64_t now = rk_unix_us() * 1000, before = atomic_load(&last), mine;
-
-    do
-        mine = rk_max_i64(now, before + 1);
-    while (!atomic_compare_exchange_weak(&last, &before, mine));
-    return mine;
-}
 
 static void refuse(struct grpc_call *c, struct rk_err *err)
 {
@@ -227,7 +214,7 @@ void rpc_sync(struct grpc_call *c, struct rk_str body)
     st->mem = mem;
     st->rpc = rpc_of(c);
     st->loop = grpc_call_loop(c);
-    st->token = next_token();
+    st->token = cluster_session(st->rpc->o.mgmt);
     st->call = grpc_call_ref(c);
     if (sync_decode(c, st, body))
         next = try_now(c, st, false);
