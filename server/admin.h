@@ -12,7 +12,7 @@ int server_admin_main(int argc, char **argv);
 
 struct admin_opts { /* open: every option of every command */
     struct rk_str config, email, user_id, name, role, password, groups, type, to, dsn, file,
-        passphrase, expires_in, data, old_config;
+        passphrase, expires_in, data, old_config, token;
     int64_t usage_limit, keep;
     bool json, service, ephemeral, with_secrets, force, verify, dry_run;
 };
@@ -30,7 +30,7 @@ struct admin {            /* what a command on the store gets; open */
  * 1) although nothing went wrong. */
 typedef enum rk_code admin_fn(struct admin *a, bool *failed, struct rk_err *err);
 admin_fn admin_journal_verify, admin_backup, admin_restore, admin_db_migrate, admin_db_version,
-    admin_db_check, admin_export, admin_import;
+    admin_db_check, admin_export, admin_import, admin_node_token, admin_node_join;
 
 /** What root makes in the data folder belongs to whom the folder belongs. */
 void admin_give_to_owner(struct admin *a, const char *path);

@@ -145,7 +145,8 @@ static enum rk_code run(struct call *c, const json_t *request, struct rk_err *er
     rc = mgmt_db_open(c->commands->m, &c->db, err);
     if (rc == RK_OK)
         rc = act_as_owner(c, err);
-    if (rc == RK_OK && !c->op.m && strcmp(name, "status") != 0 && strcmp(name, "log-level") != 0)
+    if (rc == RK_OK && !c->op.m && strcmp(name, "status") != 0 && strcmp(name, "cluster") != 0 &&
+        strcmp(name, "log-level") != 0)
         rc = rk_fail(err, RK_PRECONDITION, "nobody owns this server yet: rookery setup");
     if (rc == RK_OK)
         rc = k->fn(c, err);

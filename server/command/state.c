@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "lib/base/num.h"
+#include "management/engine/cluster.h"
 #include "management/engine/presence.h"
 #include "server/command/call.h"
 
@@ -36,6 +37,48 @@ static enum rk_code status(struct call *c, struct rk_err *err)
     return RK_OK;
 }
 
+static const char SQL_LEASES[] = "SELECT name FROM lease WHERE node = $1 AND epoch = $2 ORDER BY "
+                                 "name";
+
+/* Names of the leases that a process holds, with blanks between. arena */
+static enum rk_code leases_of(struct call *c, const struct cluster_node *n, struct rk_str *out,
+                              struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    enum rk_code rc =
+        db_query(c->db, &rows, err, SQL_LEASES, DB_ARGS(db_text(n->id), db_i64(n->epoch)));
+
+    *out = RK_STR("");
+    while (rc == RK_OK && db_next(rows))
+        *out =
+            RK_CAT(c->mem, *out, out->n ? RK_STR(" ") : RK_STR(""), db_col_text(rows, 0, c->mem));
+    return rc ? rc : db_end(rows, err);
+}
+
+static enum rk_code cluster(struct call *c, struct rk_err *err)
+{
+    struct cluster_nodes l = cluster_list(c->commands->m, c->mem);
+    enum rk_code rc = RK_OK;
+
+    c->result = json_array();
+    for (size_t i = 0; rc == RK_OK && i < l.n; i++) {
+        const struct cluster_node *n = &l.v[i];
+        struct rk_str holds;
+
+        if (n->self && !c->commands->log) /* a command for a moment, not a server */
+            continue;
+        rc = leases_of(c, n, &holds, err);
+        (void)json_array_append_new(
+            c->result,
+            json_pack("{s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o}", "node", j_text(n->id),
+                      "this", n->self, "host", j_text(n->host), "version", j_text(n->version),
+                      "started", j_time(n->started_us), "seen", j_time(n->seen_us), "relay",
+                      j_text(n->relay), "behind", (json_int_t)n->lag_versions, "behind_ms",
+                      (json_int_t)(n->lag_us / 1000), "does", j_text(holds)));
+    }
+    return rc;
+}
+
 static enum rk_code log_level(struct call *c, struct rk_err *err)
 {
     enum rk_log_level level;
@@ -53,5 +96,8 @@ static enum rk_code log_level(struct call *c, struct rk_err *err)
     return RK_OK;
 }
 
-const struct command_row COMMAND_STATE[] = {
-    {"account", account}, {"status", status}, {"log-level", log_level}, {NULL, NULL}};
+const struct command_row COMMAND_STATE[] = {{"account", account},
+                                            {"status", status},
+                                            {"cluster", cluster},
+                                            {"log-level", log_level},
+                                            {NULL, NULL}};
