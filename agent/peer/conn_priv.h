@@ -121,9 +121,9 @@ void peer_conn_check_idle(struct peer_conn *p, int64_t now_ms, int64_t limit_ms)
 
 /* path.c */
 const char *peer_conn_path_name(enum peer_conn_path path);
-/** Choose the path by what is up, and make WireGuard use it. session_changed: the remote began
+/** Choose the path by what is up, and make WireGuard use it. restarted: the remote began
  *  anew, so the WireGuard session may be gone too. */
-void peer_conn_path_update(struct peer_conn *p, bool session_changed);
+void peer_conn_path_update(struct peer_conn *p, bool restarted);
 /** Give WireGuard the endpoint of the path that is in use (when its port is shared). */
 void peer_conn_path_follow(struct peer_conn *p);
 /* Before the first way is given to the proxy. Only the controller's initiation may go out: two that

@@ -177,11 +177,14 @@ static void on_repeat(void *arg)
 {
     struct peer_conn *p = arg;
     const struct ice_cand *c;
+    size_t i;
 
     if (!p->agent || p->ice_up)
         return;
-    for (size_t i = 0; (c = ice_session_local(p->agent, i)); i++)
+    for (i = 0; (c = ice_session_local(p->agent, i)); i++)
         peer_conn_send_candidate(p, c);
+    if (!i) /* we had no address then */
+        ice_mux_gather_start(p->env->mux, &p->gather);
     if (++p->repeats < REPEATS)
         rk_timer_start(p->env->loop, &p->repeat_timer, REPEAT_MS << p->repeats, on_repeat, p);
 }
@@ -287,8 +290,15 @@ static void agent_drop(struct peer_conn *p)
     rk_secret_random(p->session_id, sizeof p->session_id);
 }
 
+/* Why a session ends. */
+enum ending {
+    END_LOST,     /* its path is no good */
+    END_REPLACED, /* the remote has begun another one */
+    END_RESTARTED /* and it is a new remote: our WireGuard session is gone there too */
+};
+
 /* The agent is no more; what follows if it had been connected. */
-static void agent_end(struct peer_conn *p, bool session_changed)
+static void agent_end(struct peer_conn *p, enum ending why)
 {
     bool was_up = p->ice_up;
     struct ice_pair_info info;
@@ -303,16 +313,16 @@ static void agent_end(struct peer_conn *p, bool session_changed)
         return;
     p->ice_up = false;
     peer_proxy_set_direct(&p->proxy, NULL);
-    if (!session_changed)
+    if (why == END_LOST)
         start_probing(p, &lost);
-    peer_conn_path_update(p, session_changed);
+    peer_conn_path_update(p, why == END_RESTARTED);
     peer_conn_guard_event(p);
 }
 
 void peer_conn_ice_fail(struct peer_conn *p)
 {
     if (p->agent)
-        agent_end(p, false);
+        agent_end(p, END_LOST);
 }
 
 /* The remote would need seconds to find out, and ICE has no way to move a session. */
@@ -333,7 +343,7 @@ void peer_conn_ice_moved(struct peer_conn *p, bool slept)
             return; /* without any way: see what comes */
     }
     rk_log(p->env->log, RK_INFO, "direct path has moved", kv_z("peer", p->key_text));
-    agent_end(p, false);
+    agent_end(p, END_LOST);
     p->hurry = true;
 }
 
@@ -347,7 +357,7 @@ static void on_ice_timer(void *arg)
         rk_log(p->env->log, p->ice_up ? RK_WARN : RK_INFO,
                p->ice_up ? "direct path lost" : "no direct path found", kv_z("peer", p->key_text));
         was_up = p->ice_up;
-        agent_end(p, false);
+        agent_end(p, END_LOST);
         if (was_up) /* the remote need not find out by itself */
             peer_conn_send_offer(p);
         return;
@@ -417,7 +427,8 @@ void peer_conn_ice_on_offer(struct peer_conn *p, const struct signal_msg *msg)
         if (p->has_remote_session &&
             memcmp(p->remote_session, msg->session_id, sizeof p->remote_session) == 0)
             return;
-        agent_end(p, true);
+        /* credentials belong to a connection of the remote, session ids to its agents */
+        agent_end(p, rk_str_eqz(msg->ufrag, p->remote_ufrag) ? END_REPLACED : END_RESTARTED);
     }
     if (agent_start(p, msg, &err))
         rk_log(p->env->log, RK_WARN, "ice session", kv_z("peer", p->key_text), KV_ERR(&err));

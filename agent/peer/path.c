@@ -150,7 +150,7 @@ void peer_conn_path_before(struct peer_conn *p)
         peer_proxy_drop_held(&p->proxy);
 }
 
-void peer_conn_path_update(struct peer_conn *p, bool session_changed)
+void peer_conn_path_update(struct peer_conn *p, bool restarted)
 {
     enum peer_conn_path was = p->path, now = best(p);
 
@@ -169,7 +169,7 @@ void peer_conn_path_update(struct peer_conn *p, bool session_changed)
             wg_restart_session(p);
         else
             wg_begin(p);
-    } else if (now == PEER_CONN_PATH_RELAY && session_changed && p->controller) {
+    } else if (now == PEER_CONN_PATH_RELAY && restarted && p->controller) {
         wg_restart_session(p);
     } else {
         peer_conn_path_follow(p);

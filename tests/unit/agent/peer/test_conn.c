@@ -420,6 +420,7 @@ START_TEST(a_host_that_has_slept_begins_anew_and_one_that_stays_does_not)
     exchange(20);
     for (size_t i = 0; i < 2; i++)
         ck_assert_mem_ne(side[i].peer->session_id, before[i], sizeof before[i]);
+    ck_assert_uint_eq(side[0].wg_forgets + side[1].wg_forgets, 0); /* the tunnel itself held */
     finish();
 }
 END_TEST
