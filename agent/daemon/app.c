@@ -755,7 +755,8 @@ static void assume_all(struct app *a)
            "any; changed sysctls stay as they are");
     state_set(a->state, STATE_ROUTES, json_pack("{s:i}", "table", (int)ROUTE_TABLE_OVERLAY));
     state_set(a->state, STATE_FIREWALL,
-              json_pack("{s:s%}", "table", d->nft_table.p, d->nft_table.n));
+              json_pack("{s:s%,s:s,s:b}", "table", d->nft_table.p, d->nft_table.n, "iface", "wt0",
+                        "others", 1));
 }
 
 static enum rk_code open_all(struct app *a, const struct app_opts *opts, struct rk_err *err)

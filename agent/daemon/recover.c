@@ -5,9 +5,7 @@
 #include "agent/daemon/recover.h"
 
 #include "agent/dns/host.h"
-#include "agent/engine/fw_text.h"
 #include "agent/engine/host.h"
-#include "agent/os/firewall.h"
 #include "agent/os/sysctl.h"
 #include "agent/wg/device.h"
 
@@ -45,18 +43,10 @@ static enum rk_code clean_firewall(const json_t *v, struct nl_sock *route RK_UNU
                                    struct rk_err *err)
 {
     const char *table = json_string_value(json_object_get(v, "table"));
-    struct rk_buf text;
-    enum rk_code rc;
+    const char *iface = json_string_value(json_object_get(v, "iface"));
+    bool others = json_is_true(json_object_get(v, "others"));
 
-    if (!table)
-        return RK_OK;
-    rk_buf_init(&text, 4096);
-    rc = fw_text_remove(rk_str_z(table), &text, err);
-    rk_buf_addc(&text, '\0');
-    if (rc == RK_OK)
-        rc = firewall_run(text.p, err);
-    rk_buf_done(&text);
-    return rc;
+    return table ? host_firewall_remove(rk_str_z(table), others ? iface : NULL, err) : RK_OK;
 }
 
 /* In this order: names are given back before the interface goes. */

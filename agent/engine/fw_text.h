@@ -65,11 +65,15 @@ struct fw_opts {         /* borrowed for the call */
     /* Where our forwarder answers peers that ask about domains of ours (and at
      * DNS_FORWARD_OLD_PORT); open only while there are such domains. */
     uint16_t names_port;
+    /* Our name server listens on this port of our overlay address, and programs of this host ask at
+     * 53; 0: it listens there itself. */
+    uint16_t names_redirect;
 };
 
 struct fw_stats { /* for the log */
     size_t peer_rules, route_rules, skipped;
-    bool routes; /* some route is ours to serve: forwarding is needed */
+    bool routes;   /* some route is ours to serve: forwarding is needed */
+    bool forwards; /* ports of this host lead to peers: as well */
 };
 
 /** Append the transaction to out. map NULL: before the first map (nothing comes in but answers).

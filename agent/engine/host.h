@@ -80,6 +80,11 @@ void host_down(struct host *h, bool keep);
 /** Remove what host_down with keep has left. */
 void host_release(struct nl_sock *route, struct state *state, struct rk_log *log);
 
+/** Remove the firewall that an agent has left: its tables, and (iface not NULL) its rules in other
+ *  people's chains. */
+enum rk_code host_firewall_remove(struct rk_str table, const char *iface,
+                                  struct rk_err *err) RK_MUST;
+
 /** Routes and firewall of a map. Each part is tried; the last error is returned. Routes reach the
  *  kernel with host_routes_update, once the peers are in the device. */
 enum rk_code host_apply(struct host *h, const Management__NetworkMap *map,
@@ -98,6 +103,10 @@ void host_check(struct host *h);
  *  the firewall. */
 enum rk_code host_resolved(struct host *h, struct rk_str domain, const struct rk_ip *ip,
                            struct rk_err *err) RK_MUST;
+
+/** With the next host_apply: what this host sends to port 53 of its overlay address goes to this
+ *  port of it (0: stays). False: there is no firewall to do it. */
+bool host_names_redirect(struct host *h, uint16_t port);
 
 /** Networks that are known by names, one by one; false at the end. Lent until the next map. */
 bool host_names(const struct host *h, size_t i, struct routed_names *out);

@@ -16,6 +16,9 @@
 /* Between two listings of our tables, and after a change of ours. */
 #define LOOK_WAIT_MS 300
 
+/* A text of this length is a matter of milliseconds. */
+#define SMALL_BYTES ((size_t)24 << 10)
+
 /* How often our rules are written anew because somebody else was writing at the same time. */
 #define UNSURE_MAX 3
 
@@ -49,6 +52,17 @@ static void forwarding_up(struct host *h)
     host_save_sysctls(h);
 }
 
+/* ---- what a successor has to know */
+
+static void remember(struct host *h)
+{
+    const struct daemon_opts *d = h->o.daemon;
+
+    state_set(h->o.state, STATE_FIREWALL,
+              json_pack("{s:s%,s:s,s:b}", "table", d->nft_table.p, d->nft_table.n, "iface",
+                        host_iface(h), "others", (int)h->f.others));
+}
+
 /* ---- running it */
 
 /* Every transaction counts the generation of the whole ruleset up by one. As long as it is what
@@ -67,103 +81,75 @@ static enum rk_code run(struct host *h, const char *text, struct rk_err *err)
     return rc;
 }
 
-/* ---- names of domain routes */
-
-static int by_ip(const void *a, const void *b)
+static void put_names(const struct host *h, struct rk_buf *out)
 {
-    return rk_ip_cmp(a, b);
+    for (size_t i = 0; i < h->f.n_names; i++)
+        for (size_t j = 0; j < h->f.names[i].n; j++)
+            fw_text_add(h->o.daemon->nft_table, &h->f.sets, rk_str_z(h->f.names[i].domain),
+                        &h->f.names[i].ips[j], out);
 }
 
-static void names_clear(struct host_firewall *f)
+/* Small ones the kernel takes at once, and nothing goes on before they stand. */
+static bool is_large(const struct host *h)
 {
-    for (size_t i = 0; i < f->n_names; i++) {
-        free(f->names[i].domain);
-        free(f->names[i].ips);
-    }
-    free(f->names);
-    f->names = NULL;
-    f->n_names = f->n_ips = 0;
+    return h->f.text && strlen(h->f.text) > SMALL_BYTES;
 }
 
-static bool in_sets(const struct fw_domain_sets *s, const char *domain)
+/* Our text, with what names have resolved to since it was written. */
+static enum rk_code carry_out(struct host *h, struct rk_err *err)
 {
-    for (size_t i = 0; i < s->n; i++)
-        for (size_t j = 0; j < s->items[i].n; j++)
-            if (rk_str_eqz(s->items[i].domains[j], domain))
-                return true;
-    return false;
-}
-
-/* What the map no longer routes is forgotten. */
-static void names_prune(struct host_firewall *f)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < f->n_names; i++) {
-        if (in_sets(&f->sets, f->names[i].domain)) {
-            f->names[kept++] = f->names[i];
-            continue;
-        }
-        f->n_ips -= f->names[i].n;
-        free(f->names[i].domain);
-        free(f->names[i].ips);
-    }
-    f->n_names = kept;
-}
-
-static struct host_name *name_of(struct host_firewall *f, struct rk_str domain)
-{
-    struct host_name *name;
-
-    for (size_t i = 0; i < f->n_names; i++)
-        if (rk_str_eqz(domain, f->names[i].domain))
-            return &f->names[i];
-    f->names = rk_realloc(f->names, f->n_names + 1, sizeof *f->names);
-    name = &f->names[f->n_names++];
-    *name = (struct host_name){.domain = rk_str_dupz(domain)};
-    return name;
-}
-
-static void name_add(struct host_firewall *f, struct host_name *name, const struct rk_ip *ip)
-{
-    size_t at = name->n;
-
-    if (name->n == name->cap) {
-        name->cap = name->cap ? name->cap * 2 : 4;
-        name->ips = rk_realloc(name->ips, name->cap, sizeof *name->ips);
-    }
-    while (at && rk_ip_cmp(&name->ips[at - 1], ip) > 0)
-        at--;
-    memmove(&name->ips[at + 1], &name->ips[at], (name->n - at) * sizeof *name->ips);
-    name->ips[at] = *ip;
-    name->n++;
-    f->n_ips++;
-}
-
-enum rk_code host_resolved(struct host *h, struct rk_str domain, const struct rk_ip *ip,
-                           struct rk_err *err)
-{
-    RK_CLEANUP(rk_freep) char *key = rk_str_dupz(domain);
     struct host_firewall *f = &h->f;
-    struct host_name *name;
+    struct rk_buf text;
+    enum rk_code rc = RK_OK;
+
+    f->text_later = f->job != NULL;
+    if (f->job)
+        return RK_OK; /* the newest follows it */
+    rk_buf_init(&text, FW_TEXT_MAX);
+    rk_buf_addz(&text, f->text);
+    put_names(h, &text);
+    f->names_later = false;
+    rk_buf_addc(&text, '\0');
+    if (text.full)
+        rc = rk_fail(err, RK_LIMIT, "firewall rules are too long");
+    else if (is_large(h))
+        host_fw_job_start(h, rk_str_dupz(rk_str_z(text.p)), true, false);
+    else
+        rc = run(h, text.p, err);
+    rk_buf_done(&text);
+    return rc;
+}
+
+enum rk_code host_fw_open_name(struct host *h, struct rk_str domain, const struct rk_ip *ip,
+                               struct rk_err *err)
+{
     enum rk_code rc = RK_OK;
     struct rk_buf text;
 
-    if (!h->up || !f->by_name || !in_sets(&f->sets, key) || (ip->family == 6 && !h->v6.ip.family))
+    if (h->f.job) {
+        h->f.names_later = true;
         return RK_OK;
-    name = name_of(f, domain);
-    if (name->n && bsearch(ip, name->ips, name->n, sizeof *ip, by_ip))
-        return RK_OK;
-    if (f->n_ips == HOST_NAMES_MAX)
-        return rk_fail(err, RK_LIMIT, "more than %d addresses of domain routes", HOST_NAMES_MAX);
+    }
     rk_buf_init(&text, 65536);
-    fw_text_add(h->o.daemon->nft_table, &f->sets, domain, ip, &text);
+    fw_text_add(h->o.daemon->nft_table, &h->f.sets, domain, ip, &text);
     rk_buf_addc(&text, '\0');
     rc = run(h, text.p, err);
     rk_buf_done(&text);
-    if (rc == RK_OK)
-        name_add(f, name, ip);
     return rc;
+}
+
+static void open_names(struct host *h)
+{
+    struct rk_err err = {0};
+    struct rk_buf text;
+
+    h->f.names_later = false;
+    rk_buf_init(&text, FW_TEXT_MAX);
+    put_names(h, &text);
+    rk_buf_addc(&text, '\0');
+    if (run(h, text.p, &err))
+        rk_log(h->o.log, RK_WARN, "addresses of domain routes are not let through", KV_ERR(&err));
+    rk_buf_done(&text);
 }
 
 /* ---- the text */
@@ -189,15 +175,24 @@ static const struct rk_prefix *own_networks(struct host *h, struct rk_arena *mem
     return out;
 }
 
-static const struct fw_name *names_list(const struct host *h, struct rk_arena *mem)
+static enum rk_code replace(struct host *h, const char *text, const struct fw_stats *stats,
+                            struct rk_err *err)
 {
-    struct fw_name *out = rk_new_n(mem, struct fw_name, h->f.n_names + 1);
+    enum rk_code rc;
 
-    for (size_t i = 0; i < h->f.n_names; i++)
-        out[i] = (struct fw_name){.domain = rk_str_z(h->f.names[i].domain),
-                                  .ips = h->f.names[i].ips,
-                                  .n = h->f.names[i].n};
-    return out;
+    free(h->f.text);
+    h->f.text = rk_str_dupz(rk_str_z(text));
+    rc = carry_out(h, err);
+    if (rc) { /* the next map tries again */
+        free(h->f.text);
+        h->f.text = NULL;
+        return rc;
+    }
+    rk_log(h->o.log, RK_INFO, h->f.job ? "firewall is being set" : "firewall set",
+           kv_i64("peer_rules", (int64_t)stats->peer_rules),
+           kv_i64("route_rules", (int64_t)stats->route_rules),
+           kv_i64("skipped", (int64_t)stats->skipped));
+    return RK_OK;
 }
 
 enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map,
@@ -215,8 +210,9 @@ enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map
                         .serve_routes = serves_routes(h),
                         .block_lan = s->block_lan_access,
                         .by_name = h->f.by_name,
-                        .names = names_list(h, mem),
+                        .names = host_fw_names_list(&h->f, mem),
                         .n_names = h->f.n_names,
+                        .names_redirect = h->f.names_redirect,
                         .names_port = (uint16_t)h->o.daemon->dns_forwarder_port};
     struct rk_arena *keep = rk_arena_new(0);
     struct fw_domain_sets sets;
@@ -228,64 +224,40 @@ enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map
     rk_buf_init(&text, FW_TEXT_MAX);
     rc = fw_text_build(&o, map, keep, &sets, &text, &stats, err);
     rk_buf_addc(&text, '\0');
-    if (rc == RK_OK && (!h->f.text || strcmp(h->f.text, text.p) != 0)) {
-        rc = run(h, text.p, err);
-        free(h->f.text); /* after a failure the next map tries again */
-        h->f.text = rc ? NULL : rk_str_dupz(rk_str_z(text.p));
-        if (rc == RK_OK)
-            rk_log(h->o.log, RK_INFO, "firewall set",
-                   kv_i64("peer_rules", (int64_t)stats.peer_rules),
-                   kv_i64("route_rules", (int64_t)stats.route_rules),
-                   kv_i64("skipped", (int64_t)stats.skipped));
-    }
-    rk_buf_done(&text);
     if (rc) {
+        rk_buf_done(&text);
         rk_arena_free(keep);
         return rc;
     }
     rk_arena_free(h->f.mem);
     h->f.mem = keep;
     h->f.sets = sets;
-    names_prune(&h->f);
-    if (stats.skipped)
+    host_fw_names_prune(&h->f);
+    if (!h->f.text || strcmp(h->f.text, text.p) != 0)
+        rc = replace(h, text.p, &stats, err);
+    rk_buf_done(&text);
+    if (stats.skipped && stats.skipped != h->f.skipped)
         host_trouble(h, "%zu firewall rules of the network map cannot be used and are left out",
                      stats.skipped);
-    if (stats.routes)
+    h->f.skipped = stats.skipped;
+    if (stats.routes || stats.forwards)
         forwarding_up(h);
     return rc;
 }
 
-/* ---- others */
-
-/* Our tables as the kernel has them, as a number; false: they cannot be listed. */
-static bool picture(const struct host *h, uint64_t *out)
+bool host_names_redirect(struct host *h, uint16_t port)
 {
-    return firewall_picture(h->o.daemon->nft_table, h->v6.ip.family != 0, out, NULL) == RK_OK;
+    h->f.names_redirect = h->o.settings->disable_firewall ? 0 : port;
+    return h->f.names_redirect != 0;
 }
 
-/* The running text, with what names have resolved to since it was written. */
-static enum rk_code again(struct host *h, struct rk_err *err)
-{
-    struct rk_buf text;
-    enum rk_code rc;
-
-    rk_buf_init(&text, FW_TEXT_MAX);
-    rk_buf_addz(&text, h->f.text);
-    for (size_t i = 0; i < h->f.n_names; i++)
-        for (size_t j = 0; j < h->f.names[i].n; j++)
-            fw_text_add(h->o.daemon->nft_table, &h->f.sets, rk_str_z(h->f.names[i].domain),
-                        &h->f.names[i].ips[j], &text);
-    rk_buf_addc(&text, '\0');
-    rc = text.full ? rk_fail(err, RK_LIMIT, "firewall rules are too long") : run(h, text.p, err);
-    rk_buf_done(&text);
-    return rc;
-}
+/* ---- what others do */
 
 static bool put_back(struct host *h)
 {
     struct rk_err err = {0};
 
-    if (again(h, &err))
+    if (carry_out(h, &err))
         rk_log(h->o.log, RK_ERROR, "somebody changed our firewall and it cannot be put back",
                KV_ERR(&err));
     else
@@ -293,32 +265,113 @@ static bool put_back(struct host *h)
     return true;
 }
 
-static bool compare(struct host *h)
+/* A listing of our tables: whether they could be listed, and the generations before and after. */
+static bool judge(struct host *h, bool listed, uint64_t now, uint32_t before, uint32_t after)
 {
     struct host_firewall *f = &h->f;
-    uint32_t before = 0, after = 0;
-    uint64_t now = 0;
-    bool listed, quiet;
+    bool quiet = listed && before == after;
 
-    if (!f->text || firewall_generation(&before, NULL))
-        return false;
-    if (f->picture && before == f->generation)
-        return false;
-    listed = picture(h, &now) && firewall_generation(&after, NULL) == RK_OK;
-    quiet = listed && before == after;
     if (f->picture && (!listed || now != f->picture))
         return put_back(h);
     if (!f->picture && !listed)
         return put_back(h);
     if (!f->picture && (!quiet || before != f->expected) && f->unsure++ < UNSURE_MAX) {
-        RK_IGNORE(
-            again(h, NULL)); /* others work at the ruleset right now: who knows what they did */
+        RK_IGNORE(carry_out(h, NULL)); /* others work at the ruleset: who knows what they did */
         return true;
     }
     f->unsure = 0;
     f->picture = now;
     f->generation = quiet ? before : 0;
     return false;
+}
+
+static bool compare(struct host *h)
+{
+    struct host_firewall *f = &h->f;
+    uint32_t before = 0, after = 0;
+    uint64_t now = 0;
+    bool listed;
+
+    if (!f->text || firewall_generation(&before, NULL))
+        return false;
+    if (f->picture && before == f->generation)
+        return false;
+    if (is_large(h)) {
+        host_fw_job_start(h, NULL, true, false);
+        return false;
+    }
+    listed = firewall_picture(h->o.daemon->nft_table, h->v6.ip.family != 0, &now, NULL) == RK_OK &&
+             firewall_generation(&after, NULL) == RK_OK;
+    return judge(h, listed, now, before, after);
+}
+
+/* Chains of others that came or changed since the last look. */
+static void look_at_others(struct host *h)
+{
+    struct host_firewall *f = &h->f;
+    uint32_t now = 0;
+
+    if (f->job || !f->text || firewall_generation(&now, NULL) || now == f->others_seen ||
+        !firewall_others_exist(h->o.daemon->nft_table))
+        return;
+    f->others_seen = now;
+    if (!f->others) {
+        f->others = true;
+        remember(h);
+    }
+    host_fw_job_start(h, NULL, false, true);
+}
+
+static void tell_others(struct host *h, const struct fw_job *j)
+{
+    if (j->others_err.code)
+        host_trouble(h, "another firewall of this host may drop what the overlay allows: %s",
+                     j->others_err.msg);
+    if (j->opened.added)
+        rk_log(h->o.log, RK_INFO, "other firewalls of this host let the overlay through",
+               kv_i64("rules", j->opened.added));
+    if (j->opened.locked && !h->f.locked)
+        host_trouble(h,
+                     "table %s of another firewall cannot be changed and may drop what is allowed",
+                     j->opened.locked_name);
+    h->f.locked = j->opened.locked;
+}
+
+static void put_newest(struct host *h)
+{
+    struct rk_err err = {0};
+
+    if (carry_out(h, &err))
+        host_trouble(h, "the firewall of the network map is not set: %s", err.msg);
+}
+
+void host_firewall_done(struct host *h, const struct fw_job *j)
+{
+    struct host_firewall *f = &h->f;
+
+    if (j->others)
+        tell_others(h, j);
+    if (j->text && j->text_err.code) {
+        host_trouble(h, "the firewall of the network map is not set: %s", j->text_err.msg);
+        if (!f->text_later) { /* the next map tries again */
+            free(f->text);
+            f->text = NULL;
+        }
+    } else if (j->text) {
+        rk_log(h->o.log, RK_INFO, "firewall set");
+        f->picture = 0;
+        f->expected = j->before + 1;
+    }
+    f->look_after_ms = rk_mono_ms() + LOOK_WAIT_MS;
+    if (f->text_later)
+        put_newest(h);
+    else if (f->names_later)
+        open_names(h);
+    else if (j->look && !j->text_err.code && f->text)
+        (void)judge(h, j->listed, j->picture, j->set, j->after);
+    if (f->look_later)
+        host_mend_soon(h, NETMON_FIREWALL);
+    f->look_later = false;
 }
 
 static void look_again(void *arg)
@@ -337,7 +390,12 @@ bool host_firewall_mend(struct host *h)
         rk_timer_start(h->o.loop, &f->look_timer, f->look_after_ms - start, look_again, h);
         return false;
     }
+    if (f->job) {
+        f->look_later = true;
+        return false;
+    }
     mended = compare(h);
+    look_at_others(h);
     end = rk_mono_ms();
     f->look_after_ms =
         rk_max_i64(f->look_after_ms, end + rk_max_i64(LOOK_WAIT_MS, 4 * (end - start)));
@@ -348,38 +406,45 @@ bool host_firewall_mend(struct host *h)
 
 enum rk_code host_firewall_up(struct host *h, struct rk_err *err)
 {
-    const struct daemon_opts *d = h->o.daemon;
-
     if (h->o.settings->disable_firewall)
         return RK_OK;
-    state_set(h->o.state, STATE_FIREWALL,
-              json_pack("{s:s%}", "table", d->nft_table.p, d->nft_table.n));
+    h->f.others = firewall_others_exist(h->o.daemon->nft_table);
+    remember(h);
     if (host_firewall_set(h, NULL, err))
         return rk_wrap(err, "firewall (--disable-firewall goes on without)");
+    look_at_others(h);
     return RK_OK;
+}
+
+enum rk_code host_firewall_remove(struct rk_str table, const char *iface, struct rk_err *err)
+{
+    enum rk_code rc, one = iface ? firewall_others_close(iface, err) : RK_OK;
+    struct rk_buf text;
+
+    rk_buf_init(&text, 4096);
+    rc = fw_text_remove(table, &text, err);
+    rk_buf_addc(&text, '\0');
+    if (rc == RK_OK)
+        rc = firewall_run(text.p, err);
+    rk_buf_done(&text);
+    return rc ? rc : one;
 }
 
 void host_firewall_down(struct host *h)
 {
+    bool others = h->f.others;
     struct rk_err err = {0};
-    struct rk_buf text;
-    enum rk_code rc;
 
-    names_clear(&h->f);
+    host_fw_job_stop(h);
+    host_fw_names_clear(&h->f);
     rk_timer_cancel(&h->f.look_timer);
     rk_arena_free(h->f.mem);
     free(h->f.text);
     h->f = (struct host_firewall){0};
     if (!state_get(h->o.state, STATE_FIREWALL))
         return;
-    rk_buf_init(&text, 4096);
-    rc = fw_text_remove(h->o.daemon->nft_table, &text, &err);
-    rk_buf_addc(&text, '\0');
-    if (rc == RK_OK)
-        rc = firewall_run(text.p, &err);
-    if (rc)
-        rk_log(h->o.log, RK_WARN, "firewall table is not removed", KV_ERR(&err));
+    if (host_firewall_remove(h->o.daemon->nft_table, others ? host_iface(h) : NULL, &err))
+        rk_log(h->o.log, RK_WARN, "the firewall is not all removed", KV_ERR(&err));
     else
         state_set(h->o.state, STATE_FIREWALL, NULL);
-    rk_buf_done(&text);
 }

@@ -5,11 +5,13 @@
 
 #include "agent/engine/fw_text.h"
 #include "agent/engine/host.h"
+#include "agent/os/firewall_others.h"
 #include "agent/os/netmon.h"
 #include "agent/os/route.h"
 #include "agent/os/sleep.h"
 #include "agent/os/sysctl.h"
 #include "lib/base/arena.h"
+#include "lib/base/pool.h"
 
 /* Addresses that names have resolved to, all together: far above what people use in a day. */
 #define HOST_NAMES_MAX 65536
@@ -35,15 +37,27 @@ struct host_name { /* see struct fw_name */
     size_t n, cap;
 };
 
+struct fw_job;
+
 struct host_firewall {
-    char *text;            /* the running one */
+    char *text;            /* what stands, or is on its way to the kernel */
+    struct rk_pool *pool;  /* one thread, for what would hold the loop; NULL: not needed yet */
+    struct fw_job *job;    /* on it, or NULL */
+    bool text_later;       /* text is newer than what the job carries */
+    bool names_later;      /* names have resolved since it began */
+    bool look_later;       /* somebody changed the ruleset since */
+    bool others;           /* there were chains of others */
+    unsigned locked;       /* of them, that cannot be changed */
+    size_t skipped;        /* rules of the map that are left out, as was told */
+    uint32_t others_seen;  /* generation when they were looked at; 0: not */
     uint64_t picture;      /* of the kernel's listing after we set it; 0: unknown */
     uint32_t generation;   /* of the whole ruleset when that was taken; 0: unsure */
     uint32_t expected;     /* its generation after our last change */
     unsigned unsure;       /* changes of ours that others were in the way of */
     int64_t look_after_ms; /* listing is dear: not again before */
     struct rk_timer *look_timer;
-    bool by_name;         /* see struct fw_opts */
+    bool by_name; /* see struct fw_opts */
+    uint16_t names_redirect;
     struct rk_arena *mem; /* of sets */
     struct fw_domain_sets sets;
     struct host_name *names; /* sorted by domain */
@@ -105,5 +119,38 @@ enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map
                                struct rk_err *err) RK_MUST;
 /** Put back what others have changed; true when something was. */
 bool host_firewall_mend(struct host *h);
+/** A job came back with its part of this; job is lent. */
+void host_firewall_done(struct host *h, const struct fw_job *job);
+/** Let packets to an address of a domain through, now or with the job that is out. */
+enum rk_code host_fw_open_name(struct host *h, struct rk_str domain, const struct rk_ip *ip,
+                               struct rk_err *err) RK_MUST;
+
+/* host_firewall_names.c */
+void host_fw_names_clear(struct host_firewall *f);
+void host_fw_names_prune(struct host_firewall *f); /* what the map no longer routes is forgotten */
+const struct fw_name *host_fw_names_list(const struct host_firewall *f, struct rk_arena *mem);
+
+/* host_firewall_job.c: what would hold the loop, on a thread; one after the other. */
+struct fw_job { /* open; of the thread until it comes back */
+    struct rk_work work;
+    struct host *h; /* NULL: gone */
+    /* what to do, in this order */
+    char *text;  /* owned; NULL: nothing to set */
+    bool look;   /* take a picture of our tables */
+    bool others; /* make way in chains of others */
+    /* of what, and what came out */
+    bool v6;
+    char table[64], iface[32];
+    struct rk_err text_err, others_err;
+    uint32_t before, set, after; /* generations: before text, behind it, behind the picture */
+    bool listed;
+    uint64_t picture;
+    struct firewall_others opened;
+};
+
+/** Start it; host_firewall_done follows. text is taken. */
+void host_fw_job_start(struct host *h, char *text, bool look, bool others);
+/** Wait for the one that is out; none comes back after this. */
+void host_fw_job_stop(struct host *h);
 
 #endif

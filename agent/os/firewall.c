@@ -8,6 +8,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <nftables/libnftables.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,9 @@
 /* Another program holds the ruleset for moments only. */
 #define BUSY_TRIES   5
 #define BUSY_WAIT_US 20000
+
+/* libnftables keeps a few things that all its contexts share. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static enum rk_code refuse(const char *reason, struct rk_err *err)
 {
@@ -30,8 +34,8 @@ static enum rk_code refuse(const char *reason, struct rk_err *err)
     return rk_fail(err, RK_INVALID, "nftables: %.*s", RK_STR_ARG(rk_str_sub(line, 0, 160)));
 }
 
-static enum rk_code run(const char *text, unsigned flags, struct rk_arena *mem, struct rk_str *out,
-                        struct rk_err *err)
+static enum rk_code run_locked(const char *text, unsigned flags, struct rk_arena *mem,
+                               struct rk_str *out, struct rk_err *err)
 {
     struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
     enum rk_code rc = RK_OK;
@@ -54,6 +58,17 @@ static enum rk_code run(const char *text, unsigned flags, struct rk_arena *mem, 
         (void)usleep(BUSY_WAIT_US);
     }
     nft_ctx_free(nft);
+    return rc;
+}
+
+static enum rk_code run(const char *text, unsigned flags, struct rk_arena *mem, struct rk_str *out,
+                        struct rk_err *err)
+{
+    enum rk_code rc;
+
+    (void)pthread_mutex_lock(&lock);
+    rc = run_locked(text, flags, mem, out, err);
+    (void)pthread_mutex_unlock(&lock);
     return rc;
 }
 

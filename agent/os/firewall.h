@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Running nftables transactions through libnftables. Waits for the kernel; one thread at a time. */
+/* Running nftables transactions through libnftables. Waits for the kernel, long for many
+ * rules. Any thread; calls wait for each other. */
 #ifndef RK_AGENT_OS_FIREWALL_H
 #define RK_AGENT_OS_FIREWALL_H
 

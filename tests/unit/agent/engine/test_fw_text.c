@@ -267,7 +267,7 @@ START_TEST(routing_peer)
     ck_assert_uint_eq(st.route_rules, 2);
     ck_assert_uint_eq(st.skipped, 1); /* without a source it would be for everybody */
     fwd = block(text, "chain netbird-rt-fwd {");
-    ck_assert_ptr_nonnull(strstr(fwd, "ip daddr 10.1.5.0/24 counter drop\nip saddr @nbr000000 ip "
+    ck_assert_ptr_nonnull(strstr(fwd, "ip daddr 10.1.5.0/24 counter drop\nip saddr @nbr000001 ip "
                                       "daddr 10.1.0.0/16 meta l4proto tcp counter accept"));
     ck_assert_ptr_nonnull(strstr(text, "ip saddr 100.64.0.0/16 ip daddr 10.1.0.0/16 meta mark set "
                                        "0x1bd21"));
@@ -333,10 +333,10 @@ START_TEST(domains_lead_to_what_they_resolved_to)
                                        "netbird-acl-input-filter"));
     fwd = block(text, "chain netbird-rt-fwd {");
     ck_assert_uint_eq(sets.n, 3); /* none, {*.a.test, b.test}, {c.test} */
-    ck_assert_ptr_nonnull(strstr(fwd, "ip saddr 100.64.0.0/16 ip daddr @nbd000001 meta l4proto tcp "
-                                      "counter accept\nip saddr 100.64.0.0/16 ip daddr @nbd000002 "
+    ck_assert_ptr_nonnull(strstr(fwd, "ip saddr 100.64.0.0/16 ip daddr @nbd000000 meta l4proto tcp "
+                                      "counter accept\nip saddr 100.64.0.0/16 ip daddr @nbd000001 "
                                       "meta l4proto tcp counter accept\nip saddr 100.64.0.0/16 ip "
-                                      "daddr @nbd000000 meta l4proto tcp counter accept"));
+                                      "daddr @nbd000002 meta l4proto tcp counter accept"));
     ck_assert_ptr_null(strstr(text, "elements"));
     ck_assert_ptr_nonnull(strstr(text, "ip saddr 100.64.0.0/16 ip daddr @nbd000001 meta mark set"));
     ck_assert_ptr_nonnull(strstr(text, "ip saddr @nbd000001 ip daddr 100.64.0.0/16 meta mark set"));
@@ -451,6 +451,187 @@ START_TEST(large_map_is_small_text)
 }
 END_TEST
 
+/* Fifty thousand rules, each of a port and an address of its own. */
+START_TEST(many_ports_are_one_set)
+{
+    enum { N = 50000 };
+    static Management__FirewallRule r[N];
+    static Management__FirewallRule *list[N];
+    static char ips[N][16], ports[N][8];
+    Management__NetworkMap map = MANAGEMENT__NETWORK_MAP__INIT;
+    struct fw_opts o = opts();
+    struct fw_stats st;
+    char *text, *rules;
+
+    for (unsigned i = 0; i < N; i++) {
+        (void)snprintf(ips[i], sizeof ips[i], i % 7 ? "100.64.%u.%u" : "0.0.0.0", i / 250,
+                       i % 250 + 1);
+        (void)snprintf(ports[i], sizeof ports[i], "%u", 1 + i);
+        r[i] =
+            prule(ips[i], i % 2 ? MANAGEMENT__RULE_PROTOCOL__TCP : MANAGEMENT__RULE_PROTOCOL__UDP,
+                  ports[i]);
+        r[i].action = i % 5 ? MANAGEMENT__RULE_ACTION__ACCEPT : MANAGEMENT__RULE_ACTION__DROP;
+        list[i] = &r[i];
+    }
+    map.firewallrules = list;
+    map.n_firewallrules = N;
+    text = build(&o, &map, &st);
+    ck_assert_uint_eq(st.peer_rules, N);
+    rules = block(text, "chain netbird-acl-input-rules {");
+    ck_assert_str_eq(rules, "chain netbird-acl-input-rules {\n"
+                            "ct state established,related counter accept\n"
+                            "meta l4proto . th dport @nbdp drop\n"
+                            "ip saddr . meta l4proto . th dport @nbdc drop\n"
+                            "meta l4proto . th dport @nbap accept\n"
+                            "ip saddr . meta l4proto . th dport @nbac accept");
+    ck_assert_ptr_nonnull(strstr(text, "100.64.0.2 . tcp . 2,"));
+    free(rules);
+    free(text);
+}
+END_TEST
+
+START_TEST(names_on_another_port)
+{
+    struct fw_opts o = opts();
+    struct fw_stats st;
+    char *text = build(&o, NULL, &st);
+
+    ck_assert_ptr_null(strstr(text, "netbird-nat-output"));
+    free(text);
+    o.names_redirect = 5053;
+    text = build(&o, NULL, &st);
+    ck_assert_ptr_nonnull(strstr(text,
+                                 "ip daddr 100.64.0.9 udp dport 53 dnat to 100.64.0.9:5053\n"
+                                 "ip daddr 100.64.0.9 tcp dport 53 dnat to 100.64.0.9:5053\n}"));
+    free(text);
+}
+END_TEST
+
+/* What is not understood is left out: it never becomes something wider. */
+START_TEST(unknown_kinds_are_left_out)
+{
+    Management__FirewallRule r[] = {prule("100.64.0.1", MANAGEMENT__RULE_PROTOCOL__TCP, "1"),
+                                    prule("100.64.0.2", MANAGEMENT__RULE_PROTOCOL__TCP, "2"),
+                                    prule("100.64.0.3", (Management__RuleProtocol)77, "3"),
+                                    prule("100.64.0.4", MANAGEMENT__RULE_PROTOCOL__TCP, "4"),
+                                    prule("not an address", MANAGEMENT__RULE_PROTOCOL__TCP, "5"),
+                                    prule("100.64.0.6", MANAGEMENT__RULE_PROTOCOL__TCP, "70000")};
+    Management__FirewallRule *list[] = {&r[0], &r[1], &r[2], &r[3], &r[4], &r[5]};
+    Management__RouteFirewallRule f[3], *rules[] = {&f[0], &f[1], &f[2]};
+    char *sources[] = {z("100.64.0.0/16")}, *bad[] = {z("100.64.0.0/33")};
+    Management__NetworkMap map = MANAGEMENT__NETWORK_MAP__INIT;
+    struct fw_opts o = opts();
+    struct fw_stats st;
+    char *text;
+
+    r[1].action = (Management__RuleAction)9;
+    r[3].direction = (Management__RuleDirection)9;
+    map.firewallrules = list;
+    map.n_firewallrules = RK_ARRAY_LEN(r);
+    for (size_t i = 0; i < RK_ARRAY_LEN(f); i++) {
+        management__route_firewall_rule__init(&f[i]);
+        f[i].sourceranges = i == 1 ? bad : sources;
+        f[i].n_sourceranges = 1;
+        f[i].destination = z(i == 2 ? "10.0.0.0/99" : "10.7.0.0/16");
+        f[i].protocol = MANAGEMENT__RULE_PROTOCOL__ALL;
+    }
+    f[0].action = (Management__RuleAction)9;
+    map.routesfirewallrules = rules;
+    map.n_routesfirewallrules = RK_ARRAY_LEN(f);
+    text = build(&o, &map, &st);
+    ck_assert_uint_eq(st.peer_rules, 1);
+    ck_assert_uint_eq(st.route_rules, 0);
+    ck_assert_uint_eq(st.skipped, 8);
+    ck_assert_ptr_nonnull(strstr(text, "ip saddr 100.64.0.1 tcp dport 1 accept"));
+    ck_assert_ptr_null(strstr(text, "10.7.0.0"));
+    ck_assert_ptr_null(strstr(text, "100.64.0.2"));
+    free(text);
+}
+END_TEST
+
+START_TEST(route_rules_share_sources_and_destinations)
+{
+    enum { N = 3000 };
+    static Management__RouteFirewallRule f[N], *rules[N];
+    static char dst[N][20];
+    char *sources[] = {z("100.64.0.2/32"), z("100.64.0.1/32"), z("100.64.0.2/32")};
+    Management__NetworkMap map = MANAGEMENT__NETWORK_MAP__INIT;
+    struct fw_opts o = opts();
+    struct fw_stats st;
+    char *text, *fwd;
+
+    for (unsigned i = 0; i < N; i++) {
+        management__route_firewall_rule__init(&f[i]);
+        (void)snprintf(dst[i], sizeof dst[i], "10.%u.%u.0/24", i / 250, i % 250);
+        f[i].sourceranges = sources;
+        f[i].n_sourceranges = 3;
+        f[i].destination = dst[i];
+        f[i].protocol = MANAGEMENT__RULE_PROTOCOL__ALL;
+        rules[i] = &f[i];
+    }
+    map.routesfirewallrules = rules;
+    map.n_routesfirewallrules = N;
+    text = build(&o, &map, &st);
+    ck_assert_uint_eq(st.route_rules, N);
+    fwd = block(text, "chain netbird-rt-fwd {");
+    ck_assert_str_eq(fwd, "chain netbird-rt-fwd {\nct state established,related accept\n"
+                          "ip saddr @nbr000000 ip daddr @nbw000000 counter accept");
+    ck_assert_ptr_nonnull(strstr(text, "elements = { 100.64.0.1/32, 100.64.0.2/32 }"));
+    free(fwd);
+    free(text);
+}
+END_TEST
+
+/* Ports of this host that lead to peers: one, a range, a range to other ports. */
+START_TEST(forwarded_ports)
+{
+    static uint8_t to4[] = {100, 64, 0, 7}, short_to[] = {1, 2};
+    Management__PortInfo port[4] = {MANAGEMENT__PORT_INFO__INIT, MANAGEMENT__PORT_INFO__INIT,
+                                    MANAGEMENT__PORT_INFO__INIT, MANAGEMENT__PORT_INFO__INIT};
+    Management__PortInfo__Range range[2] = {MANAGEMENT__PORT_INFO__RANGE__INIT,
+                                            MANAGEMENT__PORT_INFO__RANGE__INIT};
+    Management__ForwardingRule f[5], *list[5];
+    Management__NetworkMap map = MANAGEMENT__NETWORK_MAP__INIT;
+    struct fw_opts o = opts();
+    struct fw_stats st;
+    char *text;
+
+    for (size_t i = 0; i < 2; i++) {
+        port[i].port_selection_case = MANAGEMENT__PORT_INFO__PORT_SELECTION_PORT;
+        port[i + 2].port_selection_case = MANAGEMENT__PORT_INFO__PORT_SELECTION_RANGE;
+        port[i + 2].range = &range[i];
+    }
+    port[0].port = 8080;
+    port[1].port = 80;
+    range[0].start = 5000;
+    range[0].end = 5002;
+    range[1].start = 6000;
+    range[1].end = 6002;
+    for (size_t i = 0; i < RK_ARRAY_LEN(f); i++) {
+        management__forwarding_rule__init(&f[i]);
+        f[i].protocol = i == 1 ? MANAGEMENT__RULE_PROTOCOL__UDP : MANAGEMENT__RULE_PROTOCOL__TCP;
+        f[i].translatedaddress = (ProtobufCBinaryData){i == 4 ? 2 : 4, i == 4 ? short_to : to4};
+        f[i].destinationport = &port[i == 0 ? 0 : 2];
+        f[i].translatedport = &port[i == 0 ? 1 : i == 2 ? 3 : i == 3 ? 1 : 2];
+        list[i] = &f[i];
+    }
+    map.forwardingrules = list;
+    map.n_forwardingrules = RK_ARRAY_LEN(f);
+    text = build(&o, &map, &st);
+    ck_assert(st.forwards);
+    ck_assert_uint_eq(st.skipped, 2); /* three ports to one, half an address */
+    ck_assert_ptr_nonnull(strstr(text,
+                                 "iifname != \"wt0\" fib daddr type local tcp dport 8080 dnat "
+                                 "to 100.64.0.7:80\n"));
+    ck_assert_ptr_nonnull(strstr(text, "udp dport 5000-5002 dnat to 100.64.0.7\n"));
+    ck_assert_ptr_nonnull(strstr(text, "tcp dport map { 5000 : 6000, 5001 : 6001, 5002 : 6002 }"));
+    ck_assert_ptr_nonnull(strstr(text,
+                                 "oifname \"wt0\" ct status dnat ip daddr 100.64.0.7 tcp dport "
+                                 "80 masquerade"));
+    free(text);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("fw_text");
@@ -470,6 +651,11 @@ int main(void)
     tcase_add_test(t, names_that_would_change_the_text_are_refused);
     tcase_add_test(t, removal_works_with_and_without_the_tables);
     tcase_add_test(t, large_map_is_small_text);
+    tcase_add_test(t, many_ports_are_one_set);
+    tcase_add_test(t, names_on_another_port);
+    tcase_add_test(t, unknown_kinds_are_left_out);
+    tcase_add_test(t, route_rules_share_sources_and_destinations);
+    tcase_add_test(t, forwarded_ports);
     suite_add_tcase(s, t);
     failed = run_suite(s);
     rk_arena_free(mem);

@@ -281,6 +281,123 @@ START_TEST(names_open_the_firewall_one_by_one)
 }
 END_TEST
 
+/* ---- many rules */
+
+enum { MANY = 5000 };
+static Management__FirewallRule many[MANY], *many_list[MANY];
+static char many_ips[MANY][48], many_ports[MANY][24];
+
+static Management__NetworkMap many_rules(size_t n)
+{
+    Management__NetworkMap map = MANAGEMENT__NETWORK_MAP__INIT;
+
+    for (size_t i = 0; i < n; i++) {
+        management__firewall_rule__init(&many[i]);
+        (void)snprintf(many_ips[i], sizeof many_ips[i], "100.64.%zu.%zu", i / 250, i % 250 + 1);
+        (void)snprintf(many_ports[i], sizeof many_ports[i], "%zu", 1 + i);
+        many[i].peerip = many_ips[i];
+        many[i].port = many_ports[i];
+        many[i].protocol = MANAGEMENT__RULE_PROTOCOL__TCP;
+        many_list[i] = &many[i];
+    }
+    map.firewallrules = many_list;
+    map.n_firewallrules = n;
+    map.routesfirewallrulesisempty = true;
+    return map;
+}
+
+/* What takes the kernel long is not waited for; the newest map stands in the end. */
+START_TEST(many_rules_do_not_hold_the_loop)
+{
+    Management__NetworkMap map = many_rules(MANY);
+
+    ck_assert_int_eq(host_apply(own.host, &map, NULL), RK_OK);
+    until("nft list set ip netbird nbac | grep -q '100.64.19.250 . tcp . 5000'");
+    /* taken away by somebody: put back */
+    ck_assert(holds("nft flush set ip netbird nbac"));
+    until("nft list set ip netbird nbac | grep -q '100.64.19.250 . tcp . 5000'");
+    /* a burst: none of it is waited for, the last one stands */
+    for (size_t n = MANY - 3; n < MANY; n++) {
+        map = many_rules(n);
+        ck_assert_int_eq(host_apply(own.host, &map, NULL), RK_OK);
+    }
+    map = many_rules(3);
+    ck_assert_int_eq(host_apply(own.host, &map, NULL), RK_OK);
+    until(
+        "nft list chain ip netbird netbird-acl-input-rules | grep -q 'saddr 100.64.0.3 tcp dport 3 "
+        "accept' && ! nft list set ip netbird nbac 2>/dev/null");
+    /* and an end amidst it leaves nothing: see teardown */
+    map = many_rules(MANY);
+    ck_assert_int_eq(host_apply(own.host, &map, NULL), RK_OK);
+    host_down(own.host, false);
+    ck_assert(!holds("nft list table ip netbird 2>/dev/null"));
+    (void)uv_run(rk_loop_uv(loop), UV_RUN_NOWAIT);
+}
+END_TEST
+
+/* ---- other people's chains */
+
+#define OTHERS                                                                                     \
+    "nft 'table inet other { chain theirs_fwd { type filter hook forward priority 10; policy "     \
+    "drop; }; "                                                                                    \
+    "chain theirs_in { type filter hook input priority 10; policy drop; ip saddr 10.0.0.1 drop; "  \
+    "}; "                                                                                          \
+    "chain theirs_out { type filter hook output priority 10; }; chain plain { accept; }; }'"
+
+START_TEST(chains_of_others_let_the_overlay_through)
+{
+    ck_assert(holds(OTHERS));
+    until("nft list chain inet other theirs_fwd | grep -q 'oifname \"wt0\" ct state "
+          "established,related' && "
+          "nft list chain inet other theirs_fwd | grep -q 'iifname \"wt0\" counter .* accept' && "
+          "nft list chain inet other theirs_in | grep -q 'iifname \"wt0\" counter .* accept'");
+    /* in front of theirs, once, and nowhere else */
+    ck_assert(
+        holds("nft list chain inet other theirs_in | grep -A1 rook-wt0-in | grep -q 10.0.0.1"));
+    ck_assert(holds("test $(nft list table inet other | grep -c rook-wt0) = 3"));
+    ck_assert(holds("nft add rule inet other plain drop"));
+    ck_assert(holds("nft add table ip another && nft add chain ip another f '{ type filter hook "
+                    "forward priority 0; policy drop; }'"));
+    until("nft list chain ip another f | grep -q rook-wt0-out");
+    ck_assert(holds("test $(nft list table inet other | grep -c rook-wt0) = 3"));
+    /* taken away: put back */
+    ck_assert(holds("nft flush chain inet other theirs_fwd"));
+    until("test $(nft list chain inet other theirs_fwd | grep -c rook-wt0) = 2");
+    /* those of agents mind themselves */
+    ck_assert(
+        holds("nft add table ip rook2 && nft add chain ip rook2 netbird-acl-forward-filter '{ type "
+              "filter hook forward priority 0; }' && nft add chain ip another g '{ type filter "
+              "hook input priority 5; }'"));
+    until("nft list chain ip another g | grep -q rook-wt0-in");
+    ck_assert(!holds("nft list table ip rook2 | grep -q rook-wt0"));
+    host_down(own.host, false);
+    ck_assert(!holds("nft list ruleset | grep -q rook-wt0"));
+    ck_assert(holds("nft list chain inet other theirs_in | grep -q 10.0.0.1")); /* theirs stand */
+    ck_assert(holds("nft flush ruleset"));
+}
+END_TEST
+
+/* What a killed agent has left there is removed by its successor. */
+START_TEST(chains_of_others_after_a_crash)
+{
+    const json_t *left;
+
+    ck_assert(holds(OTHERS));
+    until("test $(nft list table inet other | grep -c rook-wt0) = 3");
+    left = state_get(state, STATE_FIREWALL);
+    ck_assert(json_is_true(json_object_get(left, "others")));
+    ck_assert_str_eq(json_string_value(json_object_get(left, "iface")), "wt0");
+    ck_assert(holds(
+        "nft insert rule inet other theirs_fwd iifname wt0 accept comment rook-wt0-in")); /* twice
+                                                                                           */
+    ck_assert_int_eq(host_firewall_remove(RK_STR("netbird"), "wt0", NULL), RK_OK);
+    ck_assert(!holds("nft list ruleset | grep -q rook-wt0"));
+    ck_assert(!holds("nft list table ip netbird 2>/dev/null"));
+    ck_assert(holds("nft list chain inet other theirs_in | grep -q 10.0.0.1"));
+    ck_assert(holds("nft flush ruleset"));
+}
+END_TEST
+
 START_TEST(the_hosts_own_network)
 {
     ck_assert(holds("ip link add e0 type veth peer e1 && ip link set e0 up && ip link set e1 up && "
@@ -330,6 +447,9 @@ int main(void)
     tcase_add_test(t, what_others_remove_is_put_back);
     tcase_add_test(t, a_link_that_is_gone_is_told_once_and_leaks_nothing);
     tcase_add_test(t, names_open_the_firewall_one_by_one);
+    tcase_add_test(t, many_rules_do_not_hold_the_loop);
+    tcase_add_test(t, chains_of_others_let_the_overlay_through);
+    tcase_add_test(t, chains_of_others_after_a_crash);
     tcase_add_test(t, the_hosts_own_network);
     suite_add_tcase(s, t);
     t = tcase_create("state");
