@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/dns/idn.h"
 #include "agent/dns/listen.h"
 #include "agent/dns/resolvconf.h"
 #include "lib/base/arena.h"
@@ -327,7 +328,7 @@ enum rk_code dns_forwarder_set(struct dns_forwarder *f, const struct rk_addr *ad
             d->text = rk_arena_dup(f->mem, domains[i]);
             if (d->wildcard)
                 text = rk_str_sub(text, 2, text.n);
-            if (dns_name_parse(text, &d->name, NULL) == RK_OK && d->name.n > 1)
+            if (dns_domain_parse(text, &d->name, NULL) == RK_OK && d->name.n > 1)
                 f->n++;
         }
     }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "agent/dns/ask.h"
+#include "agent/dns/idn.h"
 #include "lib/base/arena.h"
 #include "lib/base/num.h"
 
@@ -212,7 +213,7 @@ static bool read_domain(struct dns_routes *r, const struct dns_route *m, struct 
     *out = (struct domain){.all = r, .id = m->id, .peer = m->peer};
     if (wildcard)
         text = rk_str_sub(text, 2, text.n);
-    if (dns_name_parse(text, &out->h.pattern, NULL) || out->h.pattern.n == 1) {
+    if (dns_domain_parse(text, &out->h.pattern, NULL) || out->h.pattern.n == 1) {
         rk_log(r->log, RK_WARN, "domain of a route is not usable",
                kv_str("domain", rk_str_sub(text, 0, 100)));
         return false;

@@ -33,7 +33,9 @@ struct dns_service {
     struct dns_forwarder *forwarder;
     struct dns_listener_user listener_user;
     struct dns_listener *listener;
+    struct dns_listener *listener6; /* the same port on our IPv6 address; or NULL */
     struct dns_host *host;
+    bool redirected; /* who asks port 53 of our address comes to the listener's */
     bool enabled;
     uint64_t applied; /* hash of the last configuration; 0: none */
 };
@@ -74,6 +76,28 @@ static bool try_listen(struct dns_service *s, const struct rk_addr *a, struct rk
     return dns_listener_open(s->o.loop, a, &s->listener_user, &s->listener, err) == RK_OK;
 }
 
+/* Beside it, for those who know this host by its IPv6 address; nobody is told of it. */
+static void listen_up6(struct dns_service *s)
+{
+    struct rk_addr a = {s->o.v6.ip, dns_listener_addr(s->listener)->port};
+    struct rk_err err = {0};
+
+    if (!a.ip.family || s->custom.ip.family || s->listener6)
+        return;
+    if (dns_listener_open(s->o.loop, &a, &s->listener_user, &s->listener6, &err))
+        rk_log(s->o.log, RK_INFO, "name server does not listen on IPv6", KV_ERR(&err));
+}
+
+static void listen_down(struct dns_service *s)
+{
+    if (s->redirected)
+        (void)s->user->ops->redirect(s->user, 0);
+    s->redirected = false;
+    dns_listener_close(s->listener);
+    dns_listener_close(s->listener6);
+    s->listener = s->listener6 = NULL;
+}
+
 static enum rk_code listen_up(struct dns_service *s, struct rk_err *err)
 {
     const struct rk_ip ips[] = {s->o.v4.ip, rk_ip4(127, 0, 0, 1), rk_ip4(127, 0, 0, 153)};
@@ -91,8 +115,14 @@ static enum rk_code listen_up(struct dns_service *s, struct rk_err *err)
             (void)try_listen(s, &(struct rk_addr){ips[i], ports[p]}, err);
     if (!s->listener)
         return rk_wrap(err, "no address is free for the name server");
+    s->redirected = !s->custom.ip.family && dns_listener_addr(s->listener)->port != PORT &&
+                    rk_ip_eq(&dns_listener_addr(s->listener)->ip, &s->o.v4.ip) &&
+                    s->user->ops->redirect &&
+                    s->user->ops->redirect(s->user, dns_listener_addr(s->listener)->port);
     (void)rk_addr_format(dns_listener_addr(s->listener), text);
-    rk_log(s->o.log, RK_INFO, "name server listens", kv_z("address", text));
+    rk_log(s->o.log, RK_INFO, "name server listens", kv_z("address", text),
+           kv_i64("asked_at_port", s->redirected ? PORT : dns_listener_addr(s->listener)->port));
+    listen_up6(s);
     return RK_OK;
 }
 
@@ -218,6 +248,8 @@ static enum rk_code host_up(struct dns_service *s, struct rk_err *err)
     c.server = *dns_listener_addr(s->listener);
     if (rk_ip_is_unspecified(&c.server.ip))
         c.server.ip = s->o.v4.ip;
+    if (s->redirected)
+        c.server.port = PORT;
     c.domains = d.v;
     c.n_domains = d.n;
     if (!s->host)
@@ -256,8 +288,7 @@ static void disable(struct dns_service *s)
         return;
     rk_log(s->o.log, RK_INFO, "name server is off");
     host_down(s);
-    dns_listener_close(s->listener);
-    s->listener = NULL;
+    listen_down(s);
     s->enabled = false;
     dns_local_zones(s->local, NULL);
     RK_IGNORE(dns_upstreams_set(s->upstreams, &none, NULL, 0, NULL));
@@ -422,7 +453,7 @@ void dns_service_free(struct dns_service *s)
     if (!s)
         return;
     host_down(s);
-    dns_listener_close(s->listener);
+    listen_down(s);
     dns_forwarder_free(s->forwarder); /* its questions are in the chain */
     dns_chain_free(s->chain);
     dns_routes_free(s->routes);

@@ -36,6 +36,9 @@ struct dns_service_ops { /* any may be NULL */
                      uint8_t family, const struct rk_ip *ips, size_t n);
     /** A domain that this host routes has this address: see dns_forwarder_user. */
     void (*forwarded)(struct dns_service_user *u, struct rk_str domain, const struct rk_ip *ip);
+    /** Port 53 is somebody else's here, and we listen on this one of our overlay address: lead what
+     *  this host sends to port 53 of it there (0: no longer). False: that cannot be done. */
+    bool (*redirect)(struct dns_service_user *u, uint16_t port);
 };
 
 struct dns_service_user { /* embed */

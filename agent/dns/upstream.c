@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/dns/ask.h"
+#include "agent/dns/idn.h"
 #include "lib/base/map.h"
 #include "lib/base/num.h"
 
@@ -307,7 +308,7 @@ static void add_domain(struct dns_upstreams *u, size_t group, struct rk_str text
 
     if (rk_str_starts(text, RK_STR("*.")))
         text = rk_str_sub(text, 2, text.n);
-    if (dns_name_parse(text, &name, NULL) || name.n == 1) {
+    if (dns_domain_parse(text, &name, NULL) || name.n == 1) {
         rk_log(u->o.log, RK_WARN, "domain of a name server group is not usable",
                kv_str("domain", rk_str_sub(text, 0, 100)));
         return;

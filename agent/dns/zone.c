@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/dns/idn.h"
 #include "lib/base/buf.h"
 #include "lib/base/num.h"
 
@@ -139,7 +140,7 @@ static bool read_data(struct rk_arena *mem, int64_t type, struct rk_str text, st
     case DNS_CNAME:
     case DNS_NS:
     case DNS_PTR:
-        if (dns_name_parse(text, &target, NULL))
+        if (dns_domain_parse(text, &target, NULL))
             return false;
         *out = rk_arena_dup(mem, wire(&target));
         return true;
@@ -158,7 +159,7 @@ static bool read_record(struct dns_zones *z, const struct dns_zone *zone,
     struct rk_str data;
 
     if (!rk_str_ieq(rk_str_z(m->class_), RK_STR("IN")) || z->n >= DNS_ZONE_RECORDS ||
-        dns_name_parse(rk_str_z(m->name), &owner, NULL) || !dns_name_below(&owner, &zone->apex) ||
+        dns_domain_parse(rk_str_z(m->name), &owner, NULL) || !dns_name_below(&owner, &zone->apex) ||
         !read_data(mem, m->type, rk_str_z(m->rdata), &data))
         return false;
     (void)add(z, &owner, (uint16_t)m->type, (uint32_t)rk_max_i64(0, rk_min_i64(m->ttl, INT32_MAX)),
@@ -174,7 +175,7 @@ static void read_zone(struct dns_zones *z, const Management__CustomZone *m, bool
 
     if (!m->n_records)
         return;
-    if (z->n_zones == DNS_ZONES_MAX || dns_name_parse(rk_str_z(m->domain), &zone.apex, NULL) ||
+    if (z->n_zones == DNS_ZONES_MAX || dns_domain_parse(rk_str_z(m->domain), &zone.apex, NULL) ||
         zone.apex.n == 1) {
         ++*skipped;
         return;

@@ -73,10 +73,18 @@ static void names_forwarded(struct dns_service_user *u, struct rk_str domain,
                kv_str("domain", domain), KV_ERR(&err));
 }
 
+static bool names_redirect(struct dns_service_user *u, uint16_t port)
+{
+    struct engine *e = rk_container_of(u, struct engine, names_user);
+
+    return host_names_redirect(e->host, port);
+}
+
 static const struct dns_service_ops NAMES_OPS = {.away = names_away,
                                                  .changed = names_changed,
                                                  .resolved = names_resolved,
-                                                 .forwarded = names_forwarded};
+                                                 .forwarded = names_forwarded,
+                                                 .redirect = names_redirect};
 
 /* ---- networks that are known by names */
 

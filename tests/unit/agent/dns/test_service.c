@@ -96,17 +96,31 @@ static void make_config(void)
     }
 }
 
+static struct rk_prefix v6; /* of the overlay; family 0: none */
+static bool leave_host;
+static uint16_t redirected; /* what the engine was asked for; 1: refuse */
+
+static bool on_redirect(struct dns_service_user *u RK_UNUSED, uint16_t port)
+{
+    bool ok = redirected != 1;
+
+    redirected = port;
+    return ok;
+}
+
 static void service(const char *address)
 {
     struct dns_service_opts o = {.loop = loop,
                                  .resolver = r,
                                  .state = state,
                                  .v4 = {{4, {100, 92, 0, 1}}, 16},
+                                 .v6 = v6,
+                                 .leave_host = leave_host,
                                  .iface = "lo",
                                  .ifindex = 1,
                                  .mtu_bytes = 1280,
                                  .address = rk_str_z(address)};
-    static const struct dns_service_ops ops = {0};
+    static const struct dns_service_ops ops = {.redirect = on_redirect};
     struct rk_err err = {0};
 
     user.ops = &ops;
@@ -480,6 +494,7 @@ START_TEST(another_server_on_port_53_is_left_alone)
     fake_dns_open(&taken[1], loop, "127.0.0.1:53", rk_ip4(192, 0, 2, 9));
     fake_dns_open(&taken[2], loop, "127.0.0.153:53", rk_ip4(192, 0, 2, 9));
     config.serviceenable = true;
+    redirected = 1;
     /* resolv.conf cannot name another port: the host stays as it is, the server answers */
     ck_assert_msg(dns_service_apply(s, &config, &err) == RK_OK, "%s", err.msg);
     ck_assert_uint_eq(dns_service_addr(s)->port, 5053);
@@ -487,8 +502,74 @@ START_TEST(another_server_on_port_53_is_left_alone)
     at.port = 5053;
     ck_assert_str_eq(ask("b.nb.example"), "NOERROR aa edns: b.nb.example 300 A 100.92.0.2");
     at.port = 53;
+    /* unless the firewall leads there what comes for port 53 of our address */
+    config.serviceenable = false;
+    apply();
+    config.serviceenable = true;
+    redirected = 0;
+    apply();
+    ck_assert_uint_eq(redirected, 5053);
+    ck_assert_ptr_nonnull(strstr(get(CONF), "nameserver 100.92.0.1\n"));
+    config.serviceenable = false;
+    apply();
+    ck_assert_uint_eq(redirected, 0);
+    ck_assert_str_eq(get(CONF), BEFORE);
     for (size_t i = 0; i < 3; i++)
         dns_listener_close(taken[i].l);
+}
+END_TEST
+
+START_TEST(our_ipv6_address_answers_too)
+{
+    static const struct rk_addr v4 = {.ip = {4, {100, 92, 0, 1}}, .port = 53};
+
+    dns_service_free(s);
+    ck_assert_int_eq(rk_prefix_parse(RK_STR("fd00:92::1/64"), &v6, NULL), RK_OK);
+    service("");
+    v6 = (struct rk_prefix){0};
+    apply();
+    ck_assert_int_eq(rk_addr_parse(RK_STR("[fd00:92::1]:53"), &at, NULL), RK_OK);
+    ck_assert_str_eq(ask("b.nb.example"), "NOERROR aa edns: b.nb.example 300 A 100.92.0.2");
+    ck_assert_str_eq(ask_by("b.nb.example", DNS_A, true),
+                     "NOERROR aa edns: b.nb.example 300 A 100.92.0.2");
+    at = v4;
+    ck_assert_str_eq(ask("b.nb.example"), "NOERROR aa edns: b.nb.example 300 A 100.92.0.2");
+}
+END_TEST
+
+/* --disable-dns: it answers who asks, and the host is not told to. */
+START_TEST(a_host_that_is_left_alone)
+{
+    dns_service_free(s);
+    leave_host = true;
+    service("");
+    leave_host = false;
+    group(0, true, NULL, 1);
+    apply();
+    ck_assert_str_eq(get(CONF), BEFORE);
+    ck_assert_str_eq(ask("b.nb.example"), "NOERROR aa edns: b.nb.example 300 A 100.92.0.2");
+    ck_assert_str_eq(ask("x.test"), "NOERROR edns: x.test 30 A 192.0.2.11");
+    ck_assert_str_eq(get(CONF), BEFORE);
+}
+END_TEST
+
+/* Domains with letters outside of ASCII, as people write them and as programs ask for them. */
+START_TEST(names_of_all_letters)
+{
+    group(0, false,
+          "B\xc3\xbc"
+          "cher.test",
+          1);
+    zone.domain = text("stra\xc3\x9f"
+                       "e.example.");
+    records[0].name = text("a.stra\xc3\x9f"
+                           "e.example");
+    zone.n_records = 1;
+    apply();
+    ck_assert_str_eq(ask("x.xn--bcher-kva.test"),
+                     "NOERROR edns: x.xn--bcher-kva.test 30 A 192.0.2.11");
+    ck_assert_str_eq(ask("a.xn--strae-oqa.example"),
+                     "NOERROR aa edns: a.xn--strae-oqa.example 300 A 100.92.0.1");
 }
 END_TEST
 
@@ -702,7 +783,8 @@ int main(void)
 {
     TCase *t = tcase_create("service");
 
-    if (!ns_enter() || ns_run("ip", "addr", "add", "100.92.0.1/32", "dev", "lo", NULL)) {
+    if (!ns_enter() || ns_run("ip", "addr", "add", "100.92.0.1/32", "dev", "lo", NULL) ||
+        ns_run("ip", "addr", "add", "fd00:92::1/128", "dev", "lo", "nodad", NULL)) {
         (void)fprintf(stderr, "skipped: needs root for a network namespace\n");
         return NS_SKIP;
     }
@@ -723,6 +805,9 @@ int main(void)
     tcase_add_test(t, a_hanging_resolvconf_holds_nobody);
     tcase_add_test(t, without_a_file_there_is_none_afterwards);
     tcase_add_test(t, another_server_on_port_53_is_left_alone);
+    tcase_add_test(t, our_ipv6_address_answers_too);
+    tcase_add_test(t, a_host_that_is_left_alone);
+    tcase_add_test(t, names_of_all_letters);
     tcase_add_test(t, an_address_of_the_admin);
     tcase_add_test(t, loops_end);
     tcase_add_test(t, control_plane_names_need_no_group);
