@@ -94,6 +94,11 @@ static const char *find_uacme(struct rk_arena *mem)
     return NULL;
 }
 
+bool acme_missing(struct rk_arena *mem)
+{
+    return !find_uacme(mem);
+}
+
 enum rk_code acme_prepare(struct rk_arena *mem, const struct server_config *c, struct rk_err *err)
 {
     const char *dir = rk_arena_dupz(mem, c->acme_dir), *live = path_in(mem, dir, "live-0");

@@ -36,6 +36,9 @@ struct acme_opts { /* open; lent until acme_free */
     void *arg;
 };
 
+/** Is the client that is run not installed? */
+bool acme_missing(struct rk_arena *mem);
+
 /** Make folder and placeholder where c->tls_cert and c->tls_key say. Before the listeners. Errors:
  * RK_UNAVAILABLE, RK_PRECONDITION (uacme is not installed). */
 enum rk_code acme_prepare(struct rk_arena *mem, const struct server_config *c,

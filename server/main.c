@@ -28,7 +28,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
     {"run", "run the server: management, signal, relay and STUN in one process", server_run_main},
-    {"setup", "make the first owner and a setup key, say how to enrol machines", server_setup_main},
+    {"setup", "set up this machine's server: configuration, owner, setup key", server_setup_main},
     {"config", "check or show the configuration", server_config_main},
     {"admin", "work on the stored data", server_admin_main},
     {"doctor", "look at everything that usually is the matter, and say what helps",

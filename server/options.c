@@ -19,10 +19,9 @@ static void print_manual(const struct server_command *cmd)
     rk_manual_print(&out);
 }
 
-bool server_options_load(struct rk_arena *mem, const struct server_command *cmd, void *values,
-                         int argc, char **argv, int *n_rest, int *status)
+static bool load(struct rk_arena *mem, const struct server_command *cmd, void *values, int argc,
+                 char **argv, int *n_rest, struct rk_opts *given, int *status)
 {
-    struct rk_opts o;
     struct rk_err err = {0};
     struct rk_buf help;
     bool want_help = false;
@@ -34,7 +33,7 @@ bool server_options_load(struct rk_arena *mem, const struct server_command *cmd,
         *status = EXIT_SUCCESS;
         return false;
     }
-    rc = rk_opts_load(&o, cmd->table, cmd->n, values, mem, argc, argv, &rest, &want_help, &err);
+    rc = rk_opts_load(given, cmd->table, cmd->n, values, mem, argc, argv, &rest, &want_help, &err);
 
     if (want_help) {
         rk_buf_init(&help, 1 << 16);
@@ -55,4 +54,18 @@ bool server_options_load(struct rk_arena *mem, const struct server_command *cmd,
     if (n_rest)
         *n_rest = rest;
     return true;
+}
+
+bool server_options_load(struct rk_arena *mem, const struct server_command *cmd, void *values,
+                         int argc, char **argv, int *n_rest, int *status)
+{
+    struct rk_opts given;
+
+    return load(mem, cmd, values, argc, argv, n_rest, &given, status);
+}
+
+bool server_options_given(struct rk_arena *mem, const struct server_command *cmd, void *values,
+                          int argc, char **argv, struct rk_opts *given, int *status)
+{
+    return load(mem, cmd, values, argc, argv, NULL, given, status);
 }

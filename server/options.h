@@ -22,4 +22,8 @@ struct server_command { /* open, static */
 bool server_options_load(struct rk_arena *mem, const struct server_command *cmd, void *values,
                          int argc, char **argv, int *n_rest, int *status);
 
+/** The same without arguments that are no options; *given says which ones were given. */
+bool server_options_given(struct rk_arena *mem, const struct server_command *cmd, void *values,
+                          int argc, char **argv, struct rk_opts *given, int *status);
+
 #endif

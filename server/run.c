@@ -105,6 +105,20 @@ static void announce(struct server *s)
                      s->w.own_relay ? s->w.relay_urls.items[0] : RK_STR(""), rk_str_z(check));
 }
 
+/* For the admin socket: what the health page says of it. */
+static json_t *certificate_state(void *arg)
+{
+    const struct server *s = arg;
+    struct rk_buf b;
+    json_t *o;
+
+    rk_buf_init(&b, 4096);
+    acme_json(s->acme, &b);
+    o = json_loadb(b.p, b.n, 0, NULL);
+    rk_buf_done(&b);
+    return o ? o : json_object();
+}
+
 static enum rk_code start(struct svc_user *u, struct rk_err *err)
 {
     struct server *s = rk_container_of(u, struct server, user);
@@ -124,6 +138,10 @@ static enum rk_code start(struct svc_user *u, struct rk_err *err)
                                           .reload = certificate_came,
                                           .arg = s},
                       &s->acme, err);
+    if (s->acme) {
+        s->commands.certificate = certificate_state;
+        s->commands.certificate_arg = s;
+    }
     if (rc == RK_OK)
         rc = command_socket_open(wiring_admin_socket(s->mem, &s->c), &s->commands, &s->admin, err);
     if (rc == RK_OK)

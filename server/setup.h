@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* `rookery setup`: the first owner, a first setup key and the lines that enrol machines. */
+/* `rookery setup`: from a fresh machine to a server with an owner, and the lines that enrol
+ * machines. */
 #ifndef RK_SERVER_SETUP_H
 #define RK_SERVER_SETUP_H
 

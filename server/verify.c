@@ -230,32 +230,38 @@ struct rk_strs server_verify(struct rk_arena *mem, const struct server_config *c
 
 /* ---- ports */
 
-static void try_port(struct verify *v, const struct rk_addr *a, int type)
+int server_port_try(const struct rk_addr *a, int type)
 {
     struct sockaddr_storage sa;
     struct rk_addr any = *a;
     socklen_t n;
-    int on = 1, fd;
+    int on = 1, fd, why = 0;
 
     if (!any.port)
-        return;
+        return 0;
     if (!any.ip.family)
         any.ip = rk_ip4(0, 0, 0, 0);
     n = rk_addr_to_sa(&any, &sa);
     fd = socket(sa.ss_family, type | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return;
+        return 0;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (const struct sockaddr *)&sa, n) || (type == SOCK_STREAM && listen(fd, 1))) {
-        int e = errno;
+    if (bind(fd, (const struct sockaddr *)&sa, n) || (type == SOCK_STREAM && listen(fd, 1)))
+        why = errno;
+    (void)close(fd);
+    return why;
+}
 
+static void try_port(struct verify *v, const struct rk_addr *a, int type)
+{
+    int why = server_port_try(a, type);
+
+    if (why)
         rk_opts_note(&v->problems,
                      rk_arena_printf(v->mem, "%s port %u cannot be had now: %s%s",
-                                     type == SOCK_STREAM ? "TCP" : "UDP", (unsigned)any.port,
-                                     strerror(e),
-                                     e == EADDRINUSE ? " (fine when that is this server)" : ""));
-    }
-    (void)close(fd);
+                                     type == SOCK_STREAM ? "TCP" : "UDP", (unsigned)a->port,
+                                     strerror(why),
+                                     why == EADDRINUSE ? " (fine when that is this server)" : ""));
 }
 
 struct rk_strs server_verify_ports(struct rk_arena *mem, const struct server_config *c)

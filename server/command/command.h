@@ -24,6 +24,10 @@ struct commands {       /* open */
     struct rk_log *log; /* whose level may be changed; NULL: not a running server */
     int64_t started_unix_ms;
     const char *version;
+    /** The state of a certificate that the server keeps by itself, an object; NULL: it keeps none.
+     *  Called on the socket's thread; the result is owned by who asks. */
+    json_t *(*certificate)(void *arg);
+    void *certificate_arg;
 };
 
 /** Run one request, {"command":"user list","args":{…}}. Returns the answer, {"ok":true,"result":…}

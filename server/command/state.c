@@ -25,6 +25,17 @@ static enum rk_code account(struct call *c, struct rk_err *err)
     return RK_OK;
 }
 
+static void put_certificate(struct call *c)
+{
+    const struct commands *k = c->commands;
+    json_t *o = k->certificate ? k->certificate(k->certificate_arg) : NULL, *v;
+    const char *name;
+
+    json_object_foreach (o, name, v)
+        (void)json_object_set(c->result, rk_arena_printf(c->mem, "certificate_%s", name).p, v);
+    json_decref(o);
+}
+
 static enum rk_code status(struct call *c, struct rk_err *err)
 {
     const struct commands *k = c->commands;
@@ -34,6 +45,7 @@ static enum rk_code status(struct call *c, struct rk_err *err)
     c->result = json_pack("{s:b, s:s, s:I, s:I, s:b}", "running", k->log != NULL, "version",
                           k->version, "uptime_s", (json_int_t)up, "connected_machines",
                           (json_int_t)presence_connected_count(k->m), "set_up", c->op.m != NULL);
+    put_certificate(c);
     return RK_OK;
 }
 

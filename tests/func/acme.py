@@ -14,50 +14,11 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from proc import Program, certificate, check, clean_env, finish, free_port, get  # noqa: E402
-from rookery import ROOKERY, Server  # noqa: E402
+from authority import Authority  # noqa: E402
+from proc import check, finish, free_port, get  # noqa: E402
+from rookery import Server  # noqa: E402
 
 WORK = tempfile.mkdtemp(prefix="rookery-acme-")
-
-
-class Authority:
-    def __init__(self, tls_port, http_port, life_s, reject=25):
-        self.cert, self.key = certificate(WORK, "pebble")
-        bundle = "/etc/ssl/certs/ca-certificates.crt"
-        with open(WORK + "/bundle", "w") as f:
-            f.write(open(bundle).read() + open(self.cert).read())
-        subprocess.run(["mount", "--bind", WORK + "/bundle", bundle], check=True)
-        self.port, self.dns = free_port(), free_port(socket.SOCK_DGRAM)
-        with open(WORK + "/pebble.json", "w") as f:
-            json.dump({"pebble": {
-                "listenAddress": "127.0.0.1:%d" % self.port,
-                "managementListenAddress": "127.0.0.1:%d" % free_port(),
-                "certificate": self.cert, "privateKey": self.key, "httpPort": http_port,
-                "tlsPort": tls_port, "ocspResponderURL": "", "certificateValidityPeriod": life_s,
-                "externalAccountBindingRequired": False}}, f)
-        self.dns_p = subprocess.Popen(
-            ["pebble-challtestsrv", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-dns01",
-             "127.0.0.1:%d" % self.dns, "-http01", "", "-https01", "", "-tlsalpn01", "",
-             "-management", "127.0.0.1:%d" % free_port()],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.env = clean_env(PEBBLE_VA_NOSLEEP="1", PEBBLE_WFE_NONCEREJECT=str(reject),
-                             PEBBLE_AUTHZREUSE="0")
-        self.url = "https://localhost:%d/dir" % self.port
-        self.p = None
-
-    def start(self):
-        self.p = Program(["pebble", "-config", WORK + "/pebble.json", "-dnsserver",
-                          "127.0.0.1:%d" % self.dns], self.port, self.env)
-
-    def stop(self):
-        if self.p:
-            self.p.kill()
-
-    def end(self):
-        self.stop()
-        self.dns_p.kill()
-        self.dns_p.wait()
-        subprocess.run(["umount", "/etc/ssl/certs/ca-certificates.crt"])
 
 
 def shown(port, name="vpn.test"):
@@ -174,7 +135,7 @@ def http_page(port, path="/x?y=1"):
 
 
 tls_port, http_port = free_port(), free_port()
-a = Authority(tls_port, http_port, 9)
+a = Authority(WORK, tls_port, http_port, 9)
 try:
     one(a, "tls-alpn-01", tls_port, 0, ["vpn.test", "www.vpn.test"])
     one(a, "http-01", tls_port, http_port, ["vpn.test"])
