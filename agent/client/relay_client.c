@@ -3,7 +3,8 @@
  * Home relay, foreign relays, and when to dial again; see relay_client.h. One connection is
  * relay_link.c.
  *
- *   home lost -> 1.5 s -> same URL once -> all URLs at once -> wait 2, 4 … 60 s -> all URLs …
+ *   home lost -> 1.5 s -> same URL, after another second all others too -> wait 2, 4 … 60 s ->
+ *   all URLs …
  */
 #include "config.h"
 
@@ -25,7 +26,8 @@
 #define MAX_DIALS       7 /* at once, as official clients */
 #define MAX_FOREIGN     64
 #define SETTLE_MS       1500
-#define RETRY_MIN_MS    500 /* an outage of seconds, such as a restart, costs about as long */
+#define ALONE_MS        1000 /* for the relay that was lost, before the others are dialled too */
+#define RETRY_MIN_MS    500  /* an outage of seconds, such as a restart, costs about as long */
 #define RETRY_MAX_MS    60000
 #define SWEEP_MS        60000
 #define FOREIGN_OLD_MS  5000
@@ -38,7 +40,7 @@ struct dial { /* a connection, from its first packet on */
     struct relay_client *client;
     struct relay_link *rlk;
     bool foreign;
-    bool quick;       /* the one try at the relay that was lost */
+    bool quick;       /* the first try at the relay that was lost */
     size_t url_index; /* home: among the configured ones; MAX_URLS: not configured any more */
 };
 
@@ -155,6 +157,14 @@ static size_t list_len(const struct rk_list *l)
     return n;
 }
 
+static bool is_dialled(const struct relay_client *c, size_t url_index)
+{
+    RK_LIST_FOR_EACH (it, &c->dials)
+        if (rk_container_of(it, struct dial, link)->url_index == url_index)
+            return true;
+    return false;
+}
+
 static void dial_more(struct relay_client *c)
 {
     size_t running = list_len(&c->dials);
@@ -163,6 +173,8 @@ static void dial_more(struct relay_client *c)
         size_t i = c->next_url++;
         struct dial *d;
 
+        if (is_dialled(c, i))
+            continue;
         if (dial_open(c, rk_str_z(c->urls[i]), (struct rk_ip){0}, false, &d, &c->url_err[i])) {
             rk_log(c->log, RK_WARN, "relay cannot be dialled", KV_ERR(&c->url_err[i]));
             continue;
@@ -176,9 +188,13 @@ static void dial_more(struct relay_client *c)
 
 static void start_round(struct relay_client *c)
 {
-    if (c->home || !c->n_urls || !c->has_token || !rk_list_empty(&c->dials))
+    if (c->home || !c->n_urls || !c->has_token)
         return;
     rk_timer_cancel(&c->retry);
+    if (!rk_list_empty(&c->dials)) { /* one is under way: the others do not wait for its end */
+        dial_more(c);
+        return;
+    }
     if (c->lost_url) { /* once more where we were: peers know us there */
         size_t i = url_index(c, rk_str_z(c->lost_url));
 
@@ -187,10 +203,11 @@ static void start_round(struct relay_client *c)
         if (i < MAX_URLS) {
             struct dial *d;
 
-            c->next_url = c->n_urls;
             if (!dial_open(c, rk_str_z(c->urls[i]), (struct rk_ip){0}, false, &d, &c->url_err[i])) {
                 d->url_index = i;
                 d->quick = true;
+                c->next_url = 0;
+                retry_in(c, ALONE_MS); /* it may be gone without a word */
                 return;
             }
         }
@@ -205,6 +222,7 @@ static void home_won(struct relay_client *c, struct dial *d)
     while (!rk_list_empty(&c->dials))
         dial_close(rk_container_of(c->dials.next, struct dial, link));
     c->home = d;
+    rk_timer_cancel(&c->retry);
     c->moved = false;
     backoff_reset(&c->wait);
     if (d->url_index < MAX_URLS)
@@ -228,7 +246,7 @@ static void home_lost(struct relay_client *c, const struct rk_err *why)
     rk_log(c->log, RK_WARN, "relay lost", KV_ERR(why));
     dial_free(c->home);
     c->home = NULL;
-    retry_in(c, c->moved ? 0 : SETTLE_MS);
+    retry_in(c, c->moved || why->code == RK_TIMEOUT ? 0 : SETTLE_MS);
     c->user->ops->home_down(c->user, why);
 }
 
@@ -249,7 +267,7 @@ static void on_down(struct relay_link_user *u, const struct rk_err *why)
         return;
     }
     if (d->quick)
-        c->next_url = 0;
+        rk_timer_cancel(&c->retry);
     dial_free(d);
     dial_more(c);
 }

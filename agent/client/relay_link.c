@@ -11,6 +11,7 @@
 #include "lib/base/num.h"
 
 #define DIAL_MS     30000 /* also for TLS */
+#define DEAD_MS     8000  /* earlier than the health window; a tunnel waits for it */
 #define TX_MAX      ((size_t)64 << 10)
 #define HOST_HEADER 300
 
@@ -213,6 +214,7 @@ static enum rk_code dial(struct relay_link *l, const struct rly_url *url, struct
         .sni = name,
         .timeout_ms = DIAL_MS,
         .fwmark = l->fwmark,
+        .dead_ms = DEAD_MS,
     };
 
     return net_conn_connect(l->loop, &o, &l->conn_user, &l->conn, err);

@@ -37,6 +37,7 @@ static void on_closed(struct relay_client_stream_user *u, const struct rk_err *w
 
     rk_log(p->env->log, RK_INFO, "relayed path closed", kv_z("peer", p->key_text), KV_ERR(why));
     stream_gone(p);
+    p->told_relay = false; /* our next home may be another one */
     if (!was_up)
         return; /* the guard goes on at its pace */
     peer_conn_path_update(p, false);

@@ -54,6 +54,7 @@ nodes_in() { # NAMESPACE NODE COMMAND…: the same, waiting for its end
 }
 
 # ---- servers: set NODES_URL, then nodes_api METHOD PATH [JSON] works with NODES_TOKEN ----
+# NODES_CONFIG_MORE: more lines of our server's configuration, below `server:`.
 # NODES_NAME, when set, is the name under which agents know the server instead of its address.
 
 nodes_agent_url() {
@@ -78,6 +79,7 @@ server:
   stunPorts: [3478]
   dataDir: "$d/data"
   logLevel: ${NODES_LOG_LEVEL:-info}
+${NODES_CONFIG_MORE-}
 EOF
     mkdir -p "$d/data"
     (exec ip netns exec "$TOPO-mid" "$ROOKERY" run --config "$d/config.yaml") >"$d/log" 2>&1 &

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/loop_uv.h"
+#include "lib/base/num.h"
 #include "lib/base/str.h"
 #include "lib/net/way.h"
 
@@ -55,6 +56,15 @@ void tcp_tune(int fd)
     set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
     set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKED_MS);
     set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES);
+}
+
+void tcp_dead_after(int fd, int64_t ms)
+{
+    int s = (int)rk_max_i64(1, ms / 1000);
+
+    set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, s);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, s < 4 ? 1 : s / 4);
+    set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)ms);
 }
 
 bool tcp_connect(int fd, const struct rk_addr *to)

@@ -23,6 +23,10 @@ enum rk_code tcp_socket(const struct rk_addr *to, uint32_t fwmark, int *out,
  *  limit of 60 s for unacknowledged data. Harmless on other sockets. */
 void tcp_tune(int fd);
 
+/** Also notice a remote that is silently gone: when sent bytes, or a keepalive after as long of
+ *  silence, have not been acknowledged for about this long. After tcp_tune. */
+void tcp_dead_after(int fd, int64_t ms);
+
 /** Start connecting: true when it is under way or done. */
 bool tcp_connect(int fd, const struct rk_addr *to);
 

@@ -70,7 +70,7 @@ void net_conn_fail_errno(struct net_conn *c, enum rk_code code, int errnum, cons
 {
     struct rk_err err = {0};
 
-    (void)rk_fail_errno(&err, code, errnum, "%s", what);
+    (void)rk_fail_errno(&err, errnum == ETIMEDOUT ? RK_TIMEOUT : code, errnum, "%s", what);
     net_conn_end(c, &err);
 }
 

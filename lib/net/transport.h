@@ -51,6 +51,7 @@ struct net_connect_opts { /* open; borrowed during the call (texts are copied) *
     const char *alpn;     /* "h2", "http/1.1,h2" …; NULL: none */
     int64_t timeout_ms;   /* for everything up to opened; 0: 30 s */
     uint32_t fwmark;      /* SO_MARK; 0: none */
+    int64_t dead_ms;      /* see tcp_dead_after; 0: a minute or more */
     /** Optional: more socket options before connect (bind to a device …). */
     enum rk_code (*socket_hook)(void *arg, int fd, struct rk_err *err);
     void *hook_arg;

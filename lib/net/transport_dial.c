@@ -19,6 +19,8 @@ void net_conn_connected(struct net_conn *c)
     struct rk_err err = {0};
 
     tcp_tune(c->watch.fd);
+    if (c->dead_ms)
+        tcp_dead_after(c->watch.fd, c->dead_ms);
     c->blocked = false;
     if (c->tls_ctx) {
         c->state = ST_HANDSHAKE;
@@ -139,6 +141,7 @@ enum rk_code net_conn_connect(struct rk_loop *loop, const struct net_connect_opt
     c->sni = rk_str_dupz(opts->sni ? rk_str_z(opts->sni) : host);
     c->alpn = opts->alpn ? rk_str_dupz(rk_str_z(opts->alpn)) : NULL;
     c->fwmark = opts->fwmark;
+    c->dead_ms = opts->dead_ms;
     c->socket_hook = opts->socket_hook;
     c->hook_arg = opts->hook_arg;
     c->deadline_ms = rk_loop_now_ms(loop) + timeout;

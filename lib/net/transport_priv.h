@@ -67,6 +67,7 @@ struct net_conn {
     struct rk_addr addrs[TCP_RESOLVE_MAX];
     size_t n_addrs, next_addr;
     uint32_t fwmark;
+    int64_t dead_ms;
     enum rk_code (*socket_hook)(void *arg, int fd, struct rk_err *err);
     void *hook_arg;
     struct rk_err err;

@@ -4,6 +4,7 @@
 
 #include "agent/client/relay_client.h"
 #include "lib/crypto/secret.h"
+#include "lib/net/relayproto.h"
 #include "tests/unit/agent/servers.h"
 
 enum { WAIT_MS = 8000 };
@@ -273,6 +274,33 @@ START_TEST(an_announced_address_that_is_wrong_falls_back_to_the_name)
 }
 END_TEST
 
+/* The lost relay's host still takes connections and answers none: the others must not wait. */
+START_TEST(a_home_that_hangs_is_replaced_by_another)
+{
+    struct rk_str urls[2];
+    struct rk_addr at = {rk_ip4(127, 0, 0, 1), 0};
+    struct rk_str home;
+    int fd;
+
+    servers_start(&servers[1]);
+    ck_assert_int_eq(configure(&a, servers[0].url, SERVERS_MAC), RK_OK);
+    ck_assert(servers_turn(mine, &a.up, WAIT_MS));
+    urls[0] = rk_str_z(servers[0].url);
+    urls[1] = rk_str_z(servers[1].url);
+    ck_assert_int_eq(relay_client_set_config(a.client, urls, 2, RK_STR(SERVERS_EXPIRY),
+                                             RK_STR(SERVERS_MAC), NULL),
+                     RK_OK);
+    ck_assert(relay_client_home(a.client, &home, NULL) && rk_str_eq(home, urls[0]));
+    servers_stop(&servers[0]);
+    at.port = servers[0].port;
+    ck_assert_int_eq(tcp_listen(&at, true, &fd, NULL), RK_OK);
+    a.up = false;
+    ck_assert(servers_turn(mine, &a.up, RLY_CLIENT_TIMEOUT_MS)); /* that long the dead one gets */
+    ck_assert(relay_client_home(a.client, &home, NULL) && rk_str_eq(home, urls[1]));
+    (void)close(fd);
+}
+END_TEST
+
 START_TEST(several_urls_give_one_home)
 {
     struct rk_str urls[4] = {RK_STR("rel://127.0.0.1:1"), RK_STR("http://nonsense"), {0}, {0}};
@@ -310,6 +338,7 @@ int main(void)
     tcase_add_test(t, a_refused_token_is_told_and_a_new_one_tried_at_once);
     tcase_add_test(t, peers_with_different_homes_meet_at_one);
     tcase_add_test(t, an_announced_address_that_is_wrong_falls_back_to_the_name);
+    tcase_add_test(t, a_home_that_hangs_is_replaced_by_another);
     tcase_add_test(t, several_urls_give_one_home);
     return vec_run(t, "agent/relay_client");
 }
