@@ -5,7 +5,7 @@ set -uo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=${ROOKERY_TEST_BUILD:-$top/_check}
-all_suites="style unit wire fuzz-replay map-cases func contract netns systemd interop clang dist"
+all_suites="style unit wire fuzz-replay map-cases func contract ha netns systemd interop clang dist"
 passed=0 failed=0 skipped=0
 failures=() skips=()
 
@@ -22,6 +22,7 @@ Suites (all of them without an argument):
   func         real programs over loopback
   contract     the REST API against its contract
   systemd      the unit and quickstart under a systemd of their own
+  ha           several processes on one PostgreSQL
   netns        agents and servers in network namespaces
   interop      with official programs: NETBIRD_BIN, NETBIRD_SERVER_BIN (skipped without them)
   clang        everything builds without a warning with clang as well
@@ -41,7 +42,7 @@ for arg in "$@"; do
     case $arg in
     -h | --help) usage; exit 0 ;;
     --no-install) install=0 ;;
-    style | unit | wire | fuzz-replay | map-cases | func | contract | netns | systemd | interop | clang | dist | tsan | long | container | vm)
+    style | unit | wire | fuzz-replay | map-cases | func | contract | ha | netns | systemd | interop | clang | dist | tsan | long | container | vm)
         suites+=("$arg") ;;
     *) echo "run.sh: unknown suite $arg; see --help" >&2; exit 2 ;;
     esac
@@ -181,6 +182,7 @@ suite_contract() {
     need_plain && run_automake plain "" tests/contract/
 }
 
+suite_ha() { need_plain && TEST_TIMEOUT=900 run_scripts ha; }
 suite_netns() { need_plain && run_scripts netns; }
 suite_systemd() { need_plain && run_scripts systemd; }
 suite_interop() { need_plain && TEST_TIMEOUT=600 run_scripts interop; }

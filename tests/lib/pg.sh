@@ -28,7 +28,7 @@ as "$bin/initdb" -D "$dir/data" -A trust -U rookery -E UTF8 --locale=C.UTF-8 >"$
     exit 1
 }
 as "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/data/log" \
-    -o "-c listen_addresses= -c unix_socket_directories=$dir -c max_connections=50" start \
+    -o "-c listen_addresses= -c unix_socket_directories=$dir -c max_connections=200" start \
     >/dev/null || {
     cat "$dir/data/log" >&2
     exit 1
