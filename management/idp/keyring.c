@@ -10,20 +10,26 @@
 
 #include "lib/base/enc.h"
 #include "lib/base/num.h"
+#include "lib/base/ratelimit.h"
 #include "lib/crypto/hash.h"
 #include "lib/crypto/vault.h"
 
-#define ROTATE_S     (720 * 3600)
-#define KEEP_S       (25 * 3600) /* a day of token life, and clocks that differ */
-#define KEYS_MAX     16          /* one retires a month */
-#define LOOK_AGAIN_S 5           /* an unknown key makes us read the table this often at most */
-#define CHORE_MS     30000
-#define CACHE_MIN_S  120
+#define ROTATE_S (720 * 3600)
+#define KEEP_S   (25 * 3600) /* a day of token life, and clocks that differ */
+#define KEYS_MAX 16          /* one retires a month */
+/* An unknown key makes us read the table, for another process may have made it; strangers can name
+ * any key, so not more often than this. */
+#define LOOKS_BURST       20
+#define LOOKS_MILLI_PER_S 2000
+#define CHORE_MS          30000
+#define CACHE_MIN_S       120
 
 static const char SQL_ALL[] =
     "SELECT kid, private_sealed, created_at FROM idp_key ORDER BY created_at DESC, kid";
 static const char SQL_NEW[] =
     "INSERT INTO idp_key (kid, private_sealed, created_at) VALUES ($1, $2, $3)";
+/* One process makes a key, the others see it then. */
+static const char SQL_LOCK[] = "UPDATE cluster_count SET value = value + 1 WHERE name = 'keyring'";
 static const char SQL_DROP[] = "DELETE FROM idp_key WHERE kid = $1";
 
 struct one {
@@ -38,10 +44,10 @@ struct keyring {
     int64_t rotate_s, keep_s;
     struct mgmt_chore chore;
     pthread_mutex_t reading; /* one reader of the table at a time; taken before lock */
+    struct rk_bucket looks;  /* under reading */
     pthread_mutex_t lock;    /* guards what follows */
     struct one v[KEYS_MAX];  /* newest first */
     size_t n;
-    int64_t read_s;
 };
 
 static int64_t now_s(const struct keyring *k)
@@ -122,6 +128,28 @@ static enum rk_code make(struct keyring *k, struct db *db, struct rk_err *err)
     return rc;
 }
 
+static bool is_due(const struct keyring *k, const struct one *v, size_t n)
+{
+    return n == 0 || (n < KEYS_MAX && v[0].created_s + k->rotate_s <= now_s(k));
+}
+
+static enum rk_code make_tx(struct db *db, void *arg, struct rk_err *err)
+{
+    struct keyring *k = arg;
+    struct one v[KEYS_MAX];
+    size_t n;
+    bool due;
+    enum rk_code rc = db_exec(db, err, NULL, SQL_LOCK, DB_NOARGS);
+
+    if (rc == RK_OK)
+        rc = read_all(k, db, v, &n, err);
+    if (rc)
+        return rc;
+    due = is_due(k, v, n);
+    drop_all(v, n);
+    return due ? make(k, db, err) : RK_OK;
+}
+
 /* A key that can no longer have signed a valid token goes. */
 static enum rk_code expire(struct keyring *k, struct db *db, struct one *v, size_t *n,
                            struct rk_err *err)
@@ -147,7 +175,6 @@ static void adopt(struct keyring *k, struct one *v, size_t n)
     memcpy(old, k->v, n_old * sizeof *old);
     memcpy(k->v, v, n * sizeof *v);
     k->n = n;
-    k->read_s = now_s(k);
     (void)pthread_mutex_unlock(&k->lock);
     drop_all(old, n_old);
 }
@@ -161,9 +188,9 @@ static enum rk_code sync_keys(struct keyring *k, struct db *db, struct rk_err *e
 
     if (rc)
         return rc;
-    if (n == 0 || (n < KEYS_MAX && v[0].created_s + k->rotate_s <= now_s(k))) {
+    if (is_due(k, v, n)) {
         drop_all(v, n);
-        rc = make(k, db, err);
+        rc = db_tx(db, make_tx, k, err);
         if (rc == RK_OK)
             rc = read_all(k, db, v, &n, err);
         if (rc)
@@ -197,7 +224,7 @@ static enum rk_code chore_run(struct mgmt_chore *c, struct mgmt *m, struct db *d
 
 /* ---- use */
 
-static struct jwk *look(struct keyring *k, struct rk_str kid, bool *again)
+static struct jwk *look(struct keyring *k, struct rk_str kid)
 {
     struct jwk *found = NULL;
 
@@ -205,33 +232,44 @@ static struct jwk *look(struct keyring *k, struct rk_str kid, bool *again)
     for (size_t i = 0; i < k->n && !found; i++)
         if (rk_str_eqz(kid, k->v[i].kid))
             found = jwk_ref(k->v[i].key);
-    *again = !found && now_s(k) - k->read_s >= LOOK_AGAIN_S;
     (void)pthread_mutex_unlock(&k->lock);
     return found;
+}
+
+/* Another process may have made it. "No" is said only when the table says so. */
+static enum rk_code look_again(struct keyring *k, struct rk_str kid, struct jwk **out,
+                               struct rk_err *err)
+{
+    RK_CLEANUP(db_closep) struct db *db = NULL;
+    enum rk_code rc = RK_OK;
+
+    (void)pthread_mutex_lock(&k->reading);
+    *out = look(k, kid);
+    if (!*out && !rk_bucket_take(&k->looks, rk_mono_ms(), LOOKS_MILLI_PER_S, LOOKS_BURST))
+        rc = RK_UNAVAILABLE;
+    if (!*out && rc == RK_OK)
+        rc = mgmt_db_open(k->m, &db, err);
+    if (!*out && rc == RK_OK)
+        rc = sync_keys(k, db, err);
+    (void)pthread_mutex_unlock(&k->reading);
+    if (rc)
+        return rk_fail(err, RK_UNAVAILABLE, "the signing keys cannot be read now");
+    if (!*out)
+        *out = look(k, kid);
+    return RK_OK;
 }
 
 static enum rk_code find(struct jwks_source *s, struct rk_str kid, enum jwk_alg alg,
                          struct jwks_found *out, struct rk_err *err)
 {
     struct keyring *k = rk_container_of(s, struct keyring, source);
-    RK_CLEANUP(db_closep) struct db *db = NULL;
-    bool again;
-    struct jwk *key = look(k, kid, &again);
+    struct jwk *key = look(k, kid);
     enum rk_code rc = RK_OK;
 
-    if (again) { /* another process may have made it */
-        (void)pthread_mutex_lock(&k->reading);
-        key = look(k, kid, &again);
-        if (again)
-            rc = mgmt_db_open(k->m, &db, err);
-        if (again && rc == RK_OK)
-            rc = sync_keys(k, db, err);
-        (void)pthread_mutex_unlock(&k->reading);
-        if (rc)
-            return rk_fail(err, RK_UNAVAILABLE, "the signing keys cannot be read now");
-        if (!key)
-            key = look(k, kid, &again);
-    }
+    if (!key && kid.n == KEYRING_ID_LEN)
+        rc = look_again(k, kid, &key, err);
+    if (rc)
+        return rc;
     if (key && alg == JWK_RS256) {
         *out = (struct jwks_found){.v = {key}, .n = 1};
         return RK_OK;
