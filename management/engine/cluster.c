@@ -56,6 +56,7 @@ struct member {            /* one row as we see it */
     struct cluster_node n; /* texts in the table's arena */
     int64_t since_ms;      /* mono; how long seen_us has not moved */
     bool told;             /* observers know of it */
+    bool checked;          /* its secret_check was compared with ours */
 };
 
 struct table { /* of one look; replaced as a whole */
@@ -293,6 +294,7 @@ static void watch(struct cluster *c, struct table *now)
         e->since_ms = ms;
         if (was && was->n.epoch == e->n.epoch) {
             e->told = was->told;
+            e->checked = was->checked && rk_str_eq(was->n.secret_check, e->n.secret_check);
             if (!broken && was->n.seen_us == e->n.seen_us)
                 e->since_ms = was->since_ms;
         }
@@ -331,11 +333,14 @@ static enum rk_code bury_dead(struct cluster *c, struct table *t, struct rk_err 
 }
 
 /* Tokens for a relay are made by one process and checked by another one. */
-static void secret_compare(struct cluster *c, const struct member *e)
+static void secret_compare(struct cluster *c, struct member *e)
 {
     struct shown s = shown_get(c);
 
-    if (!s.secret_check[0] || !e->n.secret_check.n || rk_str_eqz(e->n.secret_check, s.secret_check))
+    if (e->checked || !s.secret_check[0] || !e->n.secret_check.n)
+        return;
+    e->checked = true;
+    if (rk_str_eqz(e->n.secret_check, s.secret_check))
         return;
     rk_log(c->m->opts.log, RK_ERROR,
            "another process has another relay secret: agents cannot meet at its relay; make one of "
@@ -355,9 +360,7 @@ static void compare(struct cluster *c, struct table *was, struct table *now)
             tell(c, CLUSTER_JOINED, &e->n);
         else if (old && !rk_str_eq(old->n.relay, e->n.relay))
             tell(c, CLUSTER_CHANGED, &e->n);
-        if (!e->told ||
-            !rk_str_eq(old ? old->n.secret_check : (struct rk_str){0}, e->n.secret_check))
-            secret_compare(c, e);
+        secret_compare(c, e);
         e->told = true;
     }
     for (size_t i = 0; was && i < was->n; i++)

@@ -198,7 +198,9 @@ static enum rk_code find(struct mgmt *m, struct db *db, struct rk_arena *mem, st
         return rc;
     if (!id.n)
         return rk_fail(err, RK_NOT_FOUND, "user invite not found");
-    rc = mgmt_snapshot(m, account_id, snap, err);
+    rc = mgmt_refresh(m, db, account_id, NULL, err); /* it may be new, and made elsewhere */
+    if (!rc)
+        rc = mgmt_snapshot(m, account_id, snap, err);
     if (rc)
         return rc;
     *out = snap_find(*snap, ENT_INVITE, id);

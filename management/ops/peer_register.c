@@ -313,7 +313,8 @@ static enum rk_code key_check(struct mgmt *m, struct db *db, const struct peer_l
     if (rc)
         return rc;
     k = snap_setup_key(snap, e->key_id);
-    if (!k && mgmt_is_shared(m)) { /* the row is there: another process made it just now */
+    if ((!k || !setup_key_usable(k, mgmt_now_us(m))) && mgmt_is_shared(m)) {
+        /* the row is there: another process made or renewed it just now */
         snap_unref(snap);
         rc = mgmt_refresh(m, db, e->account_id, NULL, err);
         if (rc == RK_OK)
