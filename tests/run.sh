@@ -184,7 +184,7 @@ suite_contract() {
 
 suite_ha() { need_plain && TEST_TIMEOUT=900 run_scripts ha; }
 suite_netns() { need_plain && run_scripts netns; }
-suite_systemd() { need_plain && run_scripts systemd; }
+suite_systemd() { need_plain && TEST_TIMEOUT=1200 run_scripts systemd; }
 suite_interop() { need_plain && TEST_TIMEOUT=600 run_scripts interop; }
 
 suite_clang() {

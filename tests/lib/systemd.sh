@@ -25,8 +25,9 @@ sd_init() { # FOLDER KEEP…
         mkdir -p "$root$m"
         mount --bind "$m" "$root$m"
     done
+    mount --make-rshared "$root" # what units' credentials need, and systemd leaves to a container's maker
     ip link set lo up
-    rm -rf "$root"/etc/systemd/system/*.wants "$root"/var/log/journal
+    rm -rf "$root"/etc/systemd/system/*.wants "$root"/var/log/journal "$root"/usr/sbin/policy-rc.d
     for u in systemd-networkd systemd-resolved systemd-timesyncd systemd-logind systemd-udevd \
         getty@tty1 console-getty dbus postgresql docker containerd openipmi; do
         ln -sf /dev/null "$root/etc/systemd/system/$u.service"
