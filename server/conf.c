@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/base/file.h"
@@ -16,6 +17,8 @@
 #include "management/store/db.h"
 #include "server/conf_keys.h"
 #include "server/yaml.h"
+
+#define OFFICIAL_DIR "/etc/netbird/"
 
 struct load {
     struct rk_arena *mem;
@@ -352,10 +355,21 @@ static enum rk_code check_all(struct load *l)
     return rc ? rc : normalise_issuer(l);
 }
 
+/* Where the official image has its configuration people expect what it does: its dashboard lets the
+ * first visitor become the owner, and cannot send a token. What the file says comes after this. */
+static enum rk_code open_as_official(struct load *l, const char *path)
+{
+    if (strncmp(path, OFFICIAL_DIR, sizeof OFFICIAL_DIR - 1) != 0)
+        return RK_OK;
+    return rk_opt_set(&l->o, RK_STR("server.x.setupOpen"), RK_STR("true"), RK_OPT_FILE, l->err);
+}
+
 static enum rk_code load_all(struct load *l, const char *path)
 {
     enum rk_code rc = rk_opts_init(&l->o, SERVER_KEYS, SERVER_N_KEYS, &l->c, l->mem, l->err);
 
+    if (rc == RK_OK && path)
+        rc = open_as_official(l, path);
     if (rc == RK_OK && path)
         rc = load_file(l, path);
     if (rc == RK_OK)

@@ -51,6 +51,7 @@ struct server_config {             /* open, all text arena; defaults filled in *
     int64_t login_tries; /* that fail, a minute, per address and user name together */
     struct rk_str server_name, help_text; /* on the sign-in pages */
     int64_t loops;                        /* event loop threads; 0: one per core */
+    struct rk_str run_as;                 /* "UID:GID" that root becomes before it serves */
     bool setup_open;                      /* first visitor may become the owner without the token */
     bool setup_pat;                       /* /api/setup may return a token */
     bool default_policy;                  /* new accounts get the allow-all policy */

@@ -9,6 +9,7 @@
 #include "lib/base/num.h"
 #include "lib/net/addr.h"
 #include "management/upstream_env.h"
+#include "server/privileges.h"
 
 #define AT(member) offsetof(struct server_config, member)
 
@@ -127,6 +128,11 @@ const struct rk_opt SERVER_KEYS[] = {
     INT("supportedSyncMessageVersions", "SUPPORTED_SYNC_MESSAGE_VERSIONS", sync_version, "0", 0, 1),
     TEXT("x.dnsDomain", "DNS_DOMAIN", dns_domain, "netbird.selfhosted"),
     SECRET("x.setupToken", "SETUP_TOKEN", setup_token),
+    {.flag = "server.x.runAs",
+     .env = "ROOKERY_RUN_AS",
+     .type = RK_OPT_TEXT,
+     .at = AT(run_as),
+     .check = privileges_check},
     BOOL("x.setupOpen", "SETUP_OPEN NB_SETUP_OPEN", setup_open, "false"),
     BOOL("x.setupPAT", "SETUP_PAT NB_SETUP_PAT_ENABLED", setup_pat, "true"),
     BOOL("x.apiRateLimit", "API_RATE_LIMIT NB_API_RATE_LIMITING_ENABLED", api_rate_limit, "false"),

@@ -19,6 +19,7 @@
 #include "server/acme.h"
 #include "server/command/socket.h"
 #include "server/options.h"
+#include "server/privileges.h"
 #include "server/verify.h"
 #include "server/wiring.h"
 #include "signal/app.h"
@@ -357,6 +358,9 @@ static enum rk_code load(struct server *s, const struct run_opts *o, struct rk_e
     if (rc == RK_OK && warnings.n)
         (void)fwrite(warnings.p, 1, warnings.n, stderr);
     rk_buf_done(&warnings);
+    if (rc)
+        return rc;
+    rc = privileges_drop(s->c.run_as, s->c.data_dir, err);
     if (rc)
         return rc;
     problems = server_verify(s->mem, &s->c);
