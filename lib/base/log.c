@@ -4,9 +4,11 @@
 
 #include "lib/base/log.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,7 +24,10 @@ struct sink {
     _Atomic bool outage;
     int fd;
     bool json;
-    bool journal; /* the other end is journald */
+    bool journal;              /* the other end is journald */
+    pthread_mutex_t keep_lock; /* guards the three below */
+    char *kept;                /* the last keep_size bytes, as a ring; NULL: nothing is kept */
+    size_t keep_size, keep_at; /* keep_at: written since the start */
 };
 
 struct rk_log {
@@ -56,6 +61,7 @@ struct rk_log *rk_log_new(int fd, enum rk_log_level level, bool json)
     log->sink->json = json;
     log->sink->journal = is_journal(fd);
     log->sink->level = (int)level;
+    (void)pthread_mutex_init(&log->sink->keep_lock, NULL);
     log->sink->refs = 1;
     rk_buf_init(&log->fields, LINE_MAX_BYTES / 2);
     return log;
@@ -130,8 +136,11 @@ void rk_log_free(struct rk_log *log)
 {
     if (!log)
         return;
-    if (atomic_fetch_sub(&log->sink->refs, 1) == 1)
+    if (atomic_fetch_sub(&log->sink->refs, 1) == 1) {
+        (void)pthread_mutex_destroy(&log->sink->keep_lock);
+        free(log->sink->kept);
         free(log->sink);
+    }
     rk_buf_done(&log->fields);
     free(log);
 }
@@ -195,6 +204,67 @@ static void add_head(const struct sink *sink, struct rk_buf *b, enum rk_log_leve
         level_names[level]);
 }
 
+/* ---- what was written last */
+
+void rk_log_keep(struct rk_log *log, size_t bytes)
+{
+    struct sink *s = log->sink;
+
+    (void)pthread_mutex_lock(&s->keep_lock);
+    free(s->kept);
+    s->kept = bytes ? rk_malloc(bytes) : NULL; /* pages come as they are written */
+    s->keep_size = bytes;
+    s->keep_at = 0;
+    (void)pthread_mutex_unlock(&s->keep_lock);
+}
+
+static void keep_bytes(struct sink *s, struct rk_str text)
+{
+    while (text.n) {
+        size_t at = s->keep_at % s->keep_size;
+        size_t n = text.n < s->keep_size - at ? text.n : s->keep_size - at;
+
+        memcpy(s->kept + at, text.p, n);
+        s->keep_at += n;
+        text = rk_str_sub(text, n, text.n);
+    }
+}
+
+/* The journal knows the time; what is kept must say it. */
+static void keep_line(struct sink *s, struct rk_str line)
+{
+    char when[RK_TIME_TEXT];
+
+    (void)pthread_mutex_lock(&s->keep_lock);
+    if (s->kept && s->journal) {
+        keep_bytes(s, rk_time_format_us(rk_unix_us() / 1000 * 1000, when));
+        keep_bytes(s, RK_STR(" "));
+    }
+    if (s->kept)
+        keep_bytes(s, line);
+    (void)pthread_mutex_unlock(&s->keep_lock);
+}
+
+void rk_log_kept(struct rk_log *log, struct rk_buf *out)
+{
+    struct sink *s = log->sink;
+    struct rk_str text = {0};
+    size_t at, newline;
+
+    (void)pthread_mutex_lock(&s->keep_lock);
+    if (s->kept && s->keep_at <= s->keep_size) {
+        rk_buf_add(out, rk_str_of(s->kept, s->keep_at));
+    } else if (s->kept) { /* it has gone round: from the first whole line */
+        at = s->keep_at % s->keep_size;
+        text = rk_str_of(s->kept + at, s->keep_size - at);
+        newline = rk_str_find_c(text, '\n');
+        if (newline < text.n)
+            rk_buf_add(out, rk_str_sub(text, newline + 1, text.n));
+        rk_buf_add(out, rk_str_of(s->kept, at));
+    }
+    (void)pthread_mutex_unlock(&s->keep_lock);
+}
+
 void rk_log_write(struct rk_log *log, enum rk_log_level level, const char *event,
                   const struct rk_kv *fields, size_t n)
 {
@@ -217,6 +287,7 @@ void rk_log_write(struct rk_log *log, enum rk_log_level level, const char *event
         rk_buf_addz(&b, json ? "" : " cut=true");
     }
     rk_buf_addz(&b, json ? "}\n" : "\n");
+    keep_line(log->sink, rk_buf_str(&b));
     done = write(log->sink->fd, b.p, b.n); /* a lost log line must not stop the program */
     (void)done;
     rk_buf_done(&b);

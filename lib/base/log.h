@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 
@@ -74,6 +75,11 @@ void rk_log_set_outage(struct rk_log *log, bool on);
 /** Level for "this request failed with err": ERROR for our bugs, WARN for what is unavailable
  * (DEBUG during an outage), INFO for what the client did. */
 enum rk_log_level rk_log_failure_level(const struct rk_log *log, const struct rk_err *err);
+
+/** Keep the last lines in memory too, so many bytes of them (0: none), for the whole tree. */
+void rk_log_keep(struct rk_log *log, size_t bytes);
+/** Append what is kept, whole lines, oldest first. Any thread. */
+void rk_log_kept(struct rk_log *log, struct rk_buf *out);
 
 /** Write one line. log may be NULL (nothing happens). */
 void rk_log_write(struct rk_log *log, enum rk_log_level level, const char *event,
