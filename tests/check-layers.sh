@@ -73,7 +73,7 @@ BEGIN {
 
     # libuv is behind lib/base/loop_uv.h, and that is for who opens handles of its own; everything
     # else takes bytes and a time.
-    uv = "^(lib/base/loop|lib/base/loop_uv|lib/net/(tcp|udp)|agent/(control/server|daemon/app|wg/(device|raw_port))|[a-z]+/listen[a-z_]*|tests/.*)[.][ch]$"
+    uv = "^(lib/base/loop|lib/base/loop_uv|lib/net/(tcp|udp)|agent/(control/server|daemon/(app|app_priv|bundle_job)|wg/(device|raw_port))|[a-z]+/listen[a-z_]*|tests/.*)[.][ch]$"
 }
 /^[ \t]*#[ \t]*include[ \t]*[<"]/ {
     target = $0

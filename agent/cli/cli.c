@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Commands: parse, ask the daemon, print. `service run` and `up -F` are the daemon themselves. */
+/* Which command a line means, and what its options are. */
 #include "config.h"
 
 #include "agent/cli/cli.h"
@@ -9,82 +9,123 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/cli/cli_priv.h"
 #include "agent/cli/foreign.h"
-#include "agent/cli/service.h"
-#include "agent/cli/status.h"
-#include "agent/client/sso.h"
-#include "agent/config/options.h"
-#include "agent/config/version.h"
 #include "agent/control/client.h"
-#include "agent/daemon/app.h"
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
 #include "lib/base/manual.h"
 #include "lib/crypto/secret.h"
 
-struct cli {
-    struct rk_arena *mem; /* wiping */
-    struct all_opts v;
-    struct rk_opts o;
-    int n_rest;
-    char **rest;
-    bool help;
+#define WORDS_MAX 3 /* of a command's name */
+
+static int cmd_version(struct cli *c RK_UNUSED)
+{
+    (void)printf("%s\n", PACKAGE_VERSION);
+    return 0;
+}
+
+#define WITH_DAEMON OPTIONS_CLI
+#define UP          (OPTIONS_CLI | OPTIONS_CONNECT | OPTIONS_PROFILE | OPTIONS_SETTINGS | OPTIONS_DAEMON)
+#define LOGIN       (OPTIONS_CLI | OPTIONS_CONNECT | OPTIONS_PROFILE | OPTIONS_SETTINGS | OPTIONS_LOGIN)
+#define STATUS      (OPTIONS_CLI | OPTIONS_STATUS | OPTIONS_ANON)
+#define NETWORKS    (OPTIONS_CLI | OPTIONS_NETWORKS)
+#define SERVICE     (OPTIONS_SERVICE | OPTIONS_SETTINGS | OPTIONS_DAEMON)
+
+static const struct cli_command COMMANDS[] = {
+    {"up", UP, cmd_up, NULL, 0, 0, "register if needed, then connect; changed settings are kept"},
+    {"down", WITH_DAEMON, cmd_down, NULL, 0, 0, "disconnect"},
+    {"status", STATUS, cmd_status, NULL, 0, 0, "show connection and peers"},
+    {"login", LOGIN, cmd_login, NULL, 0, 0, "register without connecting"},
+    {"logout", OPTIONS_CLI | OPTIONS_PROFILE, cmd_logout, NULL, 0, 0,
+     "remove this peer from management and disconnect (also: deregister)"},
+    {"networks list", NETWORKS, cmd_networks_list, NULL, 0, 0,
+     "networks behind peers (also: routes list)"},
+    {"networks select", NETWORKS, cmd_networks_select, "ID…|all", 1, 1024,
+     "use these, and with --append what is selected already"},
+    {"networks deselect", NETWORKS, cmd_networks_deselect, "ID…|all", 1, 1024, "do not use these"},
+    {"networks", NETWORKS, cmd_networks_list, NULL, 0, 0, NULL},
+    {"forwarding list", WITH_DAEMON, cmd_forwarding_list, NULL, 0, 0,
+     "ports of this host that lead to peers"},
+    {"profile list", OPTIONS_CLI | OPTIONS_PROFILES, cmd_profile_list, NULL, 0, 0,
+     "identities of this machine, each with settings of its own"},
+    {"profile add", WITH_DAEMON, cmd_profile_add, "NAME", 1, 1, "make a new one"},
+    {"profile select", WITH_DAEMON, cmd_profile_select, "NAME|ID", 1, 1,
+     "make one the active one; disconnects"},
+    {"profile rename", WITH_DAEMON, cmd_profile_rename, "NAME|ID NEW", 2, 2, "name one anew"},
+    {"profile remove", WITH_DAEMON, cmd_profile_remove, "NAME|ID", 1, 1,
+     "forget one with its keys; it stays known to management (see logout --profile)"},
+    {"debug log level", WITH_DAEMON, cmd_debug_log_level, "debug|info|warn|error", 1, 1,
+     "what the running daemon logs"},
+    {"debug persistence", WITH_DAEMON, cmd_debug_persistence, "on|off", 1, 1,
+     "keep the last network map for such archives"},
+    {"debug config", WITH_DAEMON, cmd_debug_config, NULL, 0, 0, "the daemon's settings as JSON"},
+    {"state list", WITH_DAEMON, cmd_state_list, NULL, 0, 0,
+     "what the daemon notes to undo after a crash"},
+    {"state clean", OPTIONS_CLI | OPTIONS_STATE, cmd_state_clean, "NAME|--all", 0, 1,
+     "undo it now; only while disconnected"},
+    {"state delete", OPTIONS_CLI | OPTIONS_STATE, cmd_state_delete, "NAME|--all", 0, 1,
+     "forget it, undoing nothing"},
+    {"service", SERVICE, cmd_service,
+     "run|install|reconfigure|reset-params|uninstall|start|stop|restart|status", 1, 1,
+     "the daemon itself (run), and as a unit of systemd"},
+    {"version", 0, cmd_version, NULL, 0, 0, "print the version"},
 };
 
-struct command {
-    const char *name;
-    unsigned groups;
-    int (*run)(struct cli *c);
-    const char *help; /* NULL: another name of the one before */
-    const char *args; /* its words, a|b|c; NULL: none */
-};
+const struct cli_command *cli_commands(size_t *n)
+{
+    *n = RK_ARRAY_LEN(COMMANDS);
+    return COMMANDS;
+}
 
-static int complain(const struct rk_err *err)
+/* ---- for all commands */
+
+int cli_complain(const struct rk_err *err)
 {
     (void)fprintf(stderr, "Error: %s\n", err->msg);
     return 1;
 }
 
-/* ---- the daemon */
-
-static struct rk_str join(struct rk_arena *mem, struct rk_str dir, const char *name)
+json_t *cli_ask(struct cli *c, const char *call, json_t *args, int64_t timeout_ms)
 {
-    return rk_arena_printf(mem, "%.*s/%s", RK_STR_ARG(dir), name);
-}
-
-/* Settings that this command line or the environment gives go to the profile. */
-static enum rk_code settings_to_profile(struct cli *c, struct profile *p, struct rk_err *err);
-
-static int run_daemon(struct cli *c, bool foreground)
-{
-    const struct daemon_opts *d = &c->v.daemon;
-    struct rk_str config = d->config.n ? d->config : join(c->mem, d->state_dir, "default.json");
-    struct app_opts opts = {.daemon = d,
-                            .state_path = join(c->mem, d->state_dir, "state.json").p,
-                            .resolv_backup = join(c->mem, d->state_dir, "resolv.conf.original").p,
-                            .connect = foreground || d->setup_key.n,
-                            .foreground = foreground};
-    enum rk_log_level level = RK_INFO;
+    json_t *result = NULL;
     struct rk_err err = {0};
-    enum rk_code rc;
 
-    RK_IGNORE(rk_log_level_parse(d->log_level, &level, NULL));
-    opts.log = rk_log_new(STDERR_FILENO, level, d->log_json);
-    foreign_env(opts.log);
-    rc = profile_load(config.p, &opts.profile, &err);
-    if (rc == RK_OK)
-        rc = settings_to_profile(c, opts.profile, &err);
-    if (rc == RK_OK)
-        rc = app_run(&opts, &err);
-    profile_free(opts.profile);
-    rk_log_free(opts.log);
-    return rc ? complain(&err) : 0;
+    if (ctl_call(c->v.cli.daemon_addr, call, args, timeout_ms, &result, &err))
+        (void)cli_complain(&err);
+    return result;
 }
 
-/* ---- settings of a command line */
+int cli_do(struct cli *c, const char *call, json_t *args, int64_t timeout_ms, const char *done)
+{
+    json_t *result = cli_ask(c, call, args, timeout_ms);
 
-/* The text of a value as profile_set takes it. */
-static struct rk_str opt_text(struct cli *c, const struct rk_opt *row, const void *at)
+    if (!result)
+        return 1;
+    json_decref(result);
+    (void)printf("%s\n", done);
+    return 0;
+}
+
+json_t *cli_text_json(struct rk_str s)
+{
+    return json_stringn(s.p ? s.p : "", s.n);
+}
+
+void cli_print_json(const json_t *v)
+{
+    (void)json_dumpf(v, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    (void)printf("\n");
+}
+
+enum cli_anon cli_anon_level(const struct cli *c)
+{
+    if (rk_str_eqz(c->v.cli.anonymize_level, "strict"))
+        return CLI_ANON_STRICT;
+    return c->v.cli.anonymize || c->v.cli.anonymize_level.n ? CLI_ANON_DEFAULT : CLI_ANON_NO;
+}
+
+struct rk_str cli_opt_text(struct cli *c, const struct rk_opt *row, const void *at)
 {
     const struct rk_strs *list = at;
     struct rk_str out = RK_STR("");
@@ -109,8 +150,7 @@ static struct rk_str opt_text(struct cli *c, const struct rk_opt *row, const voi
     return *(const struct rk_str *)at;
 }
 
-/* Only what the user really set. */
-static bool next_setting(struct cli *c, size_t *i, struct rk_str *flag, struct rk_str *value)
+bool cli_next_setting(struct cli *c, size_t *i, struct rk_str *flag, struct rk_str *value)
 {
     size_t n;
     const struct rk_opt *rows = options_settings(&n);
@@ -119,356 +159,50 @@ static bool next_setting(struct cli *c, size_t *i, struct rk_str *flag, struct r
         if (rk_opt_source_of(&c->o, rows[*i].flag) == RK_OPT_DEFAULT)
             continue;
         *flag = rk_str_z(rows[*i].flag);
-        *value = opt_text(c, &rows[*i], (const char *)&c->v.settings + rows[*i].at);
+        *value = cli_opt_text(c, &rows[*i], (const char *)&c->v.settings + rows[*i].at);
         ++*i;
         return true;
     }
     return false;
 }
 
-static enum rk_code settings_to_profile(struct cli *c, struct profile *p, struct rk_err *err)
-{
-    struct rk_str flag, value;
-    bool any = false;
-    size_t i = 0;
-
-    while (next_setting(c, &i, &flag, &value)) {
-        enum rk_code rc = profile_set(p, flag, value, err);
-
-        if (rc)
-            return rc;
-        any = true;
-    }
-    return any ? profile_save(p, err) : RK_OK;
-}
-
-/* A unit is for everybody to read. */
-static bool names_secret(const struct cli *c)
-{
-    return rk_opt_source_of(&c->o, "setup-key") == RK_OPT_ARGV ||
-           rk_opt_source_of(&c->o, "preshared-key") == RK_OPT_ARGV;
-}
-
-/* What this command line says about daemon and settings, for the daemon's own command line. What
- * the environment says stays there, and secrets never come into a unit. */
-static const char *const *daemon_args(struct cli *c, size_t *n)
-{
-    const struct rk_opt *groups[2];
-    size_t counts[2];
-    const char **out;
-
-    groups[0] = options_daemon(&counts[0]);
-    groups[1] = options_settings(&counts[1]);
-    out = rk_new_n(c->mem, const char *, counts[0] + counts[1] + 1);
-    *n = 0;
-    for (size_t g = 0; g < 2; g++) {
-        const char *base = g ? (const char *)&c->v.settings : (const char *)&c->v.daemon;
-
-        for (size_t i = 0; i < counts[g]; i++) {
-            const struct rk_opt *row = &groups[g][i];
-
-            if (rk_opt_source_of(&c->o, row->flag) == RK_OPT_ARGV && row->type != RK_OPT_SECRET)
-                out[(*n)++] = rk_arena_printf(c->mem, "--%s=%.*s", row->flag,
-                                              RK_STR_ARG(opt_text(c, row, base + row->at)))
-                                  .p;
-        }
-    }
-    return out;
-}
-
-static int cmd_service(struct cli *c)
-{
-    struct service_opts o = {
-        .name = c->v.cli.service, .root = c->v.cli.root, .env = c->v.cli.service_env};
-    struct rk_err err = {0};
-
-    if (c->n_rest == 1 && strcmp(c->rest[0], "run") == 0)
-        return run_daemon(c, false);
-    if (c->n_rest == 1 && names_secret(c)) {
-        (void)fprintf(stderr, "Error: everybody may read a unit: give keys to \"rook up\" once the "
-                              "service runs\n");
-        return 1;
-    }
-    if (c->n_rest == 1) {
-        o.args = daemon_args(c, &o.n_args);
-        if (service_do(c->rest[0], &o, &err) == RK_OK)
-            return 0;
-        if (err.code != RK_NOT_FOUND)
-            return complain(&err);
-    }
-    (void)fprintf(stderr, "Error: usage: rook service run | install | uninstall | start | stop | "
-                          "restart | status [options]\n");
-    return 1;
-}
-
-static json_t *text_json(struct rk_str s)
-{
-    return json_stringn(s.p ? s.p : "", s.n);
-}
-
-static json_t *up_args(struct cli *c, struct rk_str token)
-{
-    json_t *settings = json_object(), *args = json_object();
-    struct rk_str flag, value;
-    size_t i = 0;
-
-    while (next_setting(c, &i, &flag, &value))
-        (void)json_object_set_new(settings, flag.p, text_json(value));
-    (void)json_object_set_new(args, "settings", settings);
-    if (c->v.cli.setup_key.n)
-        (void)json_object_set_new(args, "setup_key", text_json(c->v.cli.setup_key));
-    if (token.n)
-        (void)json_object_set_new(args, "token", text_json(token));
-    (void)json_object_set_new(args, "timeout_ms", json_integer(c->v.cli.timeout_ms));
-    return args;
-}
-
-/* ---- commands */
-
-/* Longer than the daemon waits for the connection, so that its error arrives. */
-static int64_t patience(const struct cli *c)
-{
-    return c->v.cli.timeout_ms + 45000;
-}
-
-/* ---- people log in by a browser */
-
-static void show_prompt(struct sso_user *u RK_UNUSED, const struct sso_prompt *p)
-{
-    (void)printf("Open this address in a browser to log in:\n\n  %.*s\n\n", RK_STR_ARG(p->url));
-    if (p->code.n)
-        (void)printf("The page must show the code %.*s. Waiting ...\n", RK_STR_ARG(p->code));
-    (void)fflush(stdout);
-}
-
-/* `up` or `login`; when a person has to log in, that first. */
-static enum rk_code connect_daemon(struct cli *c, const char *call, json_t **result,
-                                   struct rk_err *err)
-{
-    struct sso_user user = {.show = show_prompt};
-    struct rk_str addr = c->v.cli.daemon_addr, none = RK_STR(""), token;
-    json_t *flow = NULL;
-    struct rk_err why = {0};
-    enum rk_code rc = ctl_call(addr, call, up_args(c, none), patience(c), result, err);
-
-    if (rc != RK_FORBIDDEN || c->v.cli.setup_key.n)
-        return rc;
-    rc = ctl_call(addr, "sso", NULL, patience(c), &flow, &why);
-    if (rc == RK_NOT_FOUND)
-        return RK_FORBIDDEN; /* with the first text: it says what is missing */
-    if (rc)
-        return rk_fail(err, rc, "%s", why.msg);
-    rc = sso_device(c->mem, flow, &user, &token, err);
-    json_decref(flow);
-    return rc ? rc : ctl_call(addr, call, up_args(c, token), patience(c), result, err);
-}
-
-static int cmd_up(struct cli *c)
-{
-    json_t *result = NULL;
-    struct rk_err err = {0};
-    bool already;
-
-    if (c->v.cli.foreground)
-        return run_daemon(c, true);
-    if (connect_daemon(c, "up", &result, &err))
-        return complain(&err);
-    already = json_is_true(json_object_get(result, "already"));
-    (void)printf(already ? "Already connected\n" : "Connected\n");
-    json_decref(result);
-    return 0;
-}
-
-static int simple(struct cli *c, const char *call, json_t *args, int64_t timeout_ms,
-                  const char *done)
-{
-    json_t *result = NULL;
-    struct rk_err err = {0};
-
-    if (ctl_call(c->v.cli.daemon_addr, call, args, timeout_ms, &result, &err))
-        return complain(&err);
-    json_decref(result);
-    (void)printf("%s\n", done);
-    return 0;
-}
-
-static int cmd_login(struct cli *c)
-{
-    json_t *result = NULL;
-    struct rk_err err = {0};
-
-    if (connect_daemon(c, "login", &result, &err))
-        return complain(&err);
-    json_decref(result);
-    (void)printf("Logged in\n");
-    return 0;
-}
-
-static int cmd_down(struct cli *c)
-{
-    return simple(c, "down", NULL, 20000, "Disconnected");
-}
-
-static int cmd_logout(struct cli *c)
-{
-    return simple(c, "logout", NULL, 35000, "Deregistered successfully");
-}
-
-static int print_address(const json_t *status, const char *name)
-{
-    const char *cidr = json_string_value(json_object_get(status, name));
-
-    if (!cidr || !*cidr) {
-        (void)fprintf(stderr, "Error: no such address\n");
-        return 1;
-    }
-    (void)printf("%.*s\n", (int)strcspn(cidr, "/"), cidr);
-    return 0;
-}
-
-static int cmd_status(struct cli *c)
-{
-    json_t *status = NULL;
-    struct rk_err err = {0};
-    const struct cli_opts *o = &c->v.cli;
-    struct status_filter filter = {.ips = &o->filter_ips,
-                                   .names = &o->filter_names,
-                                   .status = o->filter_status,
-                                   .path = o->filter_path};
-    bool filtered = o->filter_ips.n || o->filter_names.n || o->filter_status.n || o->filter_path.n;
-    int rc = 0;
-
-    if (ctl_call(c->v.cli.daemon_addr, "status", NULL, 10000, &status, &err))
-        return complain(&err);
-    (void)json_object_set_new(status, "cliVersion", json_string(PACKAGE_VERSION));
-    if (!cli_status_filter(status, &filter)) {
-        (void)fprintf(stderr, "Error: --filter-by-status is idle, connecting or connected; "
-                              "--filter-by-connection-type is P2P or Relayed\n");
-        rc = 1;
-    } else if (c->v.cli.check.n) {
-        rc = cli_status_check(status, c->v.cli.check.p);
-        if (rc == 2)
-            (void)fprintf(stderr, "Error: --check is live, ready or startup\n");
-        rc = rc != 0;
-    } else if (c->v.cli.ipv4 || c->v.cli.ipv6) {
-        rc = print_address(status, c->v.cli.ipv4 ? "netbirdIp" : "netbirdIpv6");
-    } else if (c->v.cli.json) {
-        (void)json_dumpf(status, stdout, JSON_INDENT(2));
-        (void)printf("\n");
-    } else {
-        cli_status_print(stdout, status, c->v.cli.detail || filtered);
-    }
-    json_decref(status);
-    return rc;
-}
-
-static void print_networks(const json_t *list)
-{
-    const json_t *one, *domains, *d;
-    size_t i, k;
-
-    if (!json_array_size(list))
-        (void)printf("No networks available.\n");
-    json_array_foreach (list, i, one) {
-        domains = json_object_get(one, "domains");
-        (void)printf("- ID: %s\n  %s: ", json_string_value(json_object_get(one, "id")),
-                     json_array_size(domains) ? "Domains" : "Network");
-        json_array_foreach (domains, k, d)
-            (void)printf("%s%s", k ? ", " : "", json_string_value(d));
-        (void)printf("%s\n  Status: %s\n", json_string_value(json_object_get(one, "network")),
-                     json_is_true(json_object_get(one, "selected")) ? "Selected" : "Not Selected");
-    }
-}
-
-static int list_networks(struct cli *c)
-{
-    json_t *result = NULL;
-    struct rk_err err = {0};
-
-    if (ctl_call(c->v.cli.daemon_addr, "networks", NULL, 10000, &result, &err))
-        return complain(&err);
-    if (c->v.cli.json) {
-        (void)json_dumpf(json_object_get(result, "networks"), stdout, JSON_INDENT(2));
-        (void)printf("\n");
-    } else {
-        print_networks(json_object_get(result, "networks"));
-    }
-    json_decref(result);
-    return 0;
-}
-
-static int cmd_networks(struct cli *c)
-{
-    const char *verb = c->n_rest ? c->rest[0] : "list";
-    bool select = strcmp(verb, "select") == 0;
-    json_t *ids = json_array(), *args;
-
-    for (int i = 1; i < c->n_rest; i++) { /* several words, or one list with commas */
-        struct rk_str id, rest = rk_str_z(c->rest[i]);
-
-        while (rest.n) {
-            (void)rk_str_cut(rest, ',', &id, &rest);
-            if (id.n)
-                (void)json_array_append_new(ids, text_json(id));
-        }
-    }
-    if (!json_array_size(ids) && (strcmp(verb, "list") == 0 || strcmp(verb, "ls") == 0)) {
-        json_decref(ids);
-        return list_networks(c);
-    }
-    if (!json_array_size(ids) || (!select && strcmp(verb, "deselect") != 0)) {
-        json_decref(ids);
-        (void)fprintf(stderr, "Error: usage: rook networks list | select ID…|all | deselect "
-                              "ID…|all\n");
-        return 1;
-    }
-    args = json_pack("{s:o,s:b}", "ids", ids, "append", c->v.cli.append);
-    return simple(c, select ? "networks_select" : "networks_deselect", args, 10000,
-                  select ? "Networks selected" : "Networks deselected");
-}
-
-static int cmd_version(struct cli *c RK_UNUSED)
-{
-    (void)printf("%s\n", PACKAGE_VERSION);
-    return 0;
-}
-
-static const struct command COMMANDS[] = {
-    {"up", OPTIONS_CLI | OPTIONS_CONNECT | OPTIONS_SETTINGS | OPTIONS_DAEMON, cmd_up,
-     "register if needed, then connect; changed settings are kept"},
-    {"down", OPTIONS_CLI, cmd_down, "disconnect"},
-    {"status", OPTIONS_CLI | OPTIONS_STATUS, cmd_status, "show connection and peers"},
-    {"networks", OPTIONS_CLI | OPTIONS_NETWORKS, cmd_networks,
-     "networks behind peers: list, select ID…|all, deselect ID…|all", "list|select|deselect"},
-    {"routes", OPTIONS_CLI | OPTIONS_NETWORKS, cmd_networks, NULL},
-    {"login", OPTIONS_CLI | OPTIONS_CONNECT | OPTIONS_SETTINGS, cmd_login,
-     "register without connecting"},
-    {"logout", OPTIONS_CLI, cmd_logout, "remove this peer from management and disconnect"},
-    {"deregister", OPTIONS_CLI, cmd_logout, NULL},
-    {"service", OPTIONS_SERVICE | OPTIONS_SETTINGS | OPTIONS_DAEMON, cmd_service,
-     "run: the daemon; install, uninstall, start, stop, restart, status: as a unit of systemd",
-     "run|install|uninstall|start|stop|restart|status"},
-    {"version", 0, cmd_version, "print the version"},
-};
+/* ---- help */
 
 static int usage(FILE *out)
 {
     (void)fprintf(out, "Usage: rook COMMAND [options]\n\nCommands:\n");
     for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
         if (COMMANDS[i].help)
-            (void)fprintf(out, "  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].help);
+            (void)fprintf(out, "  %-17s %s\n", COMMANDS[i].name, COMMANDS[i].help);
     (void)fprintf(out, "\n\"rook COMMAND --help\" lists the options of a command.\n");
     return out == stdout ? 0 : 1;
 }
 
-static int help(const struct command *cmd, const struct rk_opt *table, size_t n)
+/* Of all commands whose name begins with this word. */
+static int usage_of(FILE *out, const char *word)
+{
+    size_t n = strlen(word);
+
+    (void)fprintf(out, "Usage:\n");
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++) {
+        const struct cli_command *cmd = &COMMANDS[i];
+
+        if (strncmp(cmd->name, word, n) == 0 && (!cmd->name[n] || cmd->name[n] == ' ') && cmd->help)
+            (void)fprintf(out, "  rook %s%s%s\n        %s\n", cmd->name, cmd->args ? " " : "",
+                          cmd->args ? cmd->args : "", cmd->help);
+    }
+    return out == stdout ? 0 : 1;
+}
+
+static int help(const struct cli_command *cmd, const struct rk_opt *table, size_t n)
 {
     struct rk_buf text;
 
     rk_buf_init(&text, 1 << 20);
     rk_opts_help(table, n, &text);
-    (void)printf("Usage: rook %s [options]\n%s.\n\n%.*s", cmd->name, cmd->help ? cmd->help : "",
-                 (int)text.n, text.p ? text.p : "");
+    (void)printf("Usage: rook %s%s%s [options]\n%s.\n\n%.*s", cmd->name, cmd->args ? " " : "",
+                 cmd->args ? cmd->args : "", cmd->help ? cmd->help : "", (int)text.n,
+                 text.p ? text.p : "");
     rk_buf_done(&text);
     return 0;
 }
@@ -482,7 +216,7 @@ static int print_manual(void)
     rk_buf_init(&out, 1 << 20);
     rk_manual_program(&out, "rook", "agent of a WireGuard mesh: daemon and commands");
     for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++) {
-        const struct command *cmd = &COMMANDS[i];
+        const struct cli_command *cmd = &COMMANDS[i];
         const struct rk_opt *table = options_table(mem, cmd->groups, &n);
 
         if (!cmd->help)
@@ -493,6 +227,8 @@ static int print_manual(void)
     rk_manual_print(&out);
     return 0;
 }
+
+/* ---- running one */
 
 /* --setup-key-file into setup_key, for commands and the daemon alike. */
 static enum rk_code key_from_file(struct cli *c, unsigned groups, struct rk_err *err)
@@ -518,7 +254,24 @@ static enum rk_code key_from_file(struct cli *c, unsigned groups, struct rk_err 
     return rc;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+/* groups that have the same option: the row of the first stands for both */
+static void share(struct cli *c, unsigned groups)
+{
+    if (groups & OPTIONS_CLI)
+        c->v.daemon.daemon_addr = c->v.cli.daemon_addr;
+    if (groups & OPTIONS_CONNECT) {
+        c->v.daemon.setup_key = c->v.cli.setup_key;
+        c->v.daemon.setup_key_file = c->v.cli.setup_key_file;
+    }
+}
+
+static void tell_notes(const struct cli *c)
+{
+    for (size_t i = 0; i < c->o.notes.n; i++)
+        (void)fprintf(stderr, "%.*s\n", RK_STR_ARG(c->o.notes.items[i]));
+}
+
+static int run(const struct cli_command *cmd, int argc, char **argv)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
     struct cli c = {.mem = mem, .rest = argv};
@@ -526,44 +279,130 @@ static int run(const struct command *cmd, int argc, char **argv)
     size_t n;
     const struct rk_opt *table = options_table(mem, cmd->groups, &n);
 
-    if (foreign_args(&argc, argv, &err))
-        return complain(&err);
     if (rk_opts_load(&c.o, table, n, &c.v, mem, argc, argv, &c.n_rest, &c.help, &err))
-        return complain(&err);
+        return cli_complain(&err);
     if (c.help)
         return help(cmd, table, n);
-    if (c.n_rest && cmd->run != cmd_service && cmd->run != cmd_networks) {
-        (void)fprintf(stderr, "Error: unexpected argument %s\n", argv[0]);
+    tell_notes(&c);
+    if (c.n_rest < cmd->min || c.n_rest > cmd->max) {
+        if (c.n_rest > cmd->max)
+            (void)fprintf(stderr, "Error: unexpected argument %s\n", c.rest[cmd->max]);
+        else
+            (void)fprintf(stderr, "Error: usage: rook %s %s\n", cmd->name, cmd->args);
         return 1;
     }
-    /* groups that have the same option: the row of the first stands for both */
-    if (cmd->groups & OPTIONS_CLI)
-        c.v.daemon.daemon_addr = c.v.cli.daemon_addr;
-    if (cmd->groups & OPTIONS_CONNECT)
-        c.v.daemon.setup_key = c.v.cli.setup_key;
-    if (cmd->groups & OPTIONS_CONNECT)
-        c.v.daemon.setup_key_file = c.v.cli.setup_key_file;
+    share(&c, cmd->groups);
     if (key_from_file(&c, cmd->groups, &err))
-        return complain(&err);
+        return cli_complain(&err);
     return cmd->run(&c);
+}
+
+/* ---- which one */
+
+/* Other words for the same, at the first and the second place. */
+static const char *same_word(const char *word, int at)
+{
+    static const struct {
+        const char *from, *to;
+        int at;
+    } words[] = {{"routes", "networks", 0},
+                 {"deregister", "logout", 0},
+                 {"ls", "list", 1},
+                 {"rm", "remove", 1}};
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(words); i++)
+        if (words[i].at == at && strcmp(word, words[i].from) == 0)
+            return words[i].to;
+    return word;
+}
+
+/* How many of the words are the name of cmd; 0: not all of it. */
+static int fits(const struct cli_command *cmd, int argc, char **argv)
+{
+    const char *name = cmd->name;
+
+    for (int i = 0; i < argc && i < WORDS_MAX; i++) {
+        const char *word = same_word(argv[i], i);
+        size_t n = strlen(word);
+
+        if (strncmp(name, word, n) != 0 || (name[n] && name[n] != ' '))
+            return 0;
+        if (!name[n])
+            return i + 1;
+        name += n + 1;
+    }
+    return 0;
+}
+
+static bool is_group(const char *word)
+{
+    size_t n = strlen(word);
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
+        if (strncmp(COMMANDS[i].name, word, n) == 0 && COMMANDS[i].name[n] == ' ')
+            return true;
+    return false;
+}
+
+/* Options may stand before the command, as the official client's may: they go behind it. */
+static void command_first(int argc, char **argv)
+{
+    static const char letters[] = "mlknsc"; /* of those with a value */
+    int at = 1;
+    char *option[64];
+
+    while (at < argc && at < 64 && argv[at][0] == '-' && strcmp(argv[at], "--help") != 0 &&
+           strcmp(argv[at], "-h") != 0) {
+        bool is_long = argv[at][1] == '-';
+        bool value = is_long ? !strchr(argv[at], '=') && strcmp(argv[at], "--anonymize") != 0
+                             : strchr(letters, argv[at][1]) && !argv[at][2];
+
+        at += value ? 2 : 1;
+    }
+    if (at == 1 || at >= argc || at >= 64)
+        return;
+    memcpy(option, argv + 1, (size_t)(at - 1) * sizeof *option);
+    memmove(argv + 1, argv + at, (size_t)(argc - at) * sizeof *argv);
+    memcpy(argv + argc - at + 1, option, (size_t)(at - 1) * sizeof *option);
 }
 
 int cli_main(int argc, char **argv)
 {
+    const struct cli_command *best = NULL;
+    int words = 0;
+    const char *verb;
+
     if (argc < 2)
         return usage(stderr);
     if (rk_manual_asked(argc - 1, argv + 1))
         return print_manual();
+    command_first(argc, argv);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0)
         return usage(stdout);
-    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
-        if (strcmp(argv[1], COMMANDS[i].name) == 0)
-            return run(&COMMANDS[i], argc - 2, argv + 2);
-    if (foreign_verb(argv[1])) {
-        (void)fprintf(stderr, "Error: there is no \"rook %s\": %s\n", argv[1],
-                      foreign_verb(argv[1]));
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++) {
+        int n = fits(&COMMANDS[i], argc - 1, argv + 1);
+
+        if (n > words) {
+            words = n;
+            best = &COMMANDS[i];
+        }
+    }
+    verb = same_word(argv[1], 0);
+    if (foreign_verb(argc - 1, argv + 1)) {
+        (void)fprintf(stderr, "Error: there is no \"rook %s%s%s\": %s\n", argv[1],
+                      is_group(argv[1]) ? " " : "", is_group(argv[1]) ? argv[2] : "",
+                      foreign_verb(argc - 1, argv + 1));
         return 1;
+    }
+    if (best)
+        return run(best, argc - 1 - words, argv + 1 + words);
+    if (is_group(verb)) {
+        bool asked = argc == 2 || strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0;
+
+        if (!asked)
+            (void)fprintf(stderr, "Error: unknown command %s %s\n", argv[1], argv[2]);
+        return usage_of(asked ? stdout : stderr, verb);
     }
     (void)fprintf(stderr, "Error: unknown command %s\n", argv[1]);
     return usage(stderr);

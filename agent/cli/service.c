@@ -275,11 +275,28 @@ static enum rk_code uninstall(struct rk_arena *mem, const struct service_opts *o
     return o->root.n ? RK_OK : systemctl("daemon-reload", NULL, err);
 }
 
+/* Install over an installation; what ran runs again. */
+static enum rk_code reconfigure(struct rk_arena *mem, const struct service_opts *o,
+                                struct rk_err *err)
+{
+    struct rk_str unit = rk_arena_printf(mem, "%.*s.service", RK_STR_ARG(o->name));
+    bool ran;
+    enum rk_code rc;
+
+    if (access(unit_path(mem, o).p, F_OK) != 0)
+        return rk_fail(err, RK_PRECONDITION, "%s is not installed: use \"rook service install\"",
+                       unit_path(mem, o).p);
+    ran = !o->root.n && systemctl("is-active", unit.p, NULL) == RK_OK;
+    rc = install(mem, o, err);
+    return rc || !ran ? rc : systemctl("restart", unit.p, err);
+}
+
 enum rk_code service_do(const char *verb, const struct service_opts *o, struct rk_err *err)
 {
     static const char *const plain[] = {"start", "stop", "restart", "status"};
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-    bool known = strcmp(verb, "install") == 0 || strcmp(verb, "uninstall") == 0;
+    bool known = strcmp(verb, "install") == 0 || strcmp(verb, "uninstall") == 0 ||
+                 strcmp(verb, "reconfigure") == 0;
 
     for (size_t i = 0; i < RK_ARRAY_LEN(plain); i++)
         known = known || strcmp(verb, plain[i]) == 0;
@@ -294,6 +311,8 @@ enum rk_code service_do(const char *verb, const struct service_opts *o, struct r
                        "(--root DIR installs into an image)");
     if (strcmp(verb, "install") == 0)
         return install(mem, o, err);
+    if (strcmp(verb, "reconfigure") == 0)
+        return reconfigure(mem, o, err);
     if (strcmp(verb, "uninstall") == 0)
         return uninstall(mem, o, err);
     return systemctl(strcmp(verb, "status") == 0 ? "is-active" : verb,

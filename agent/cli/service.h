@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `rook service install|uninstall|start|stop|restart|status`: the daemon as a unit of systemd.
- * Blocks on systemctl; main thread of a command.
+ * `rook service install|reconfigure|uninstall|start|stop|restart|status`: the daemon as a unit of
+ * systemd. Blocks on systemctl; main thread of a command.
  */
 #ifndef RK_AGENT_CLI_SERVICE_H
 #define RK_AGENT_CLI_SERVICE_H

@@ -6,6 +6,7 @@
 
 #include <time.h>
 
+#include "agent/client/sso_priv.h"
 #include "lib/base/enc.h"
 #include "lib/base/num.h"
 #include "lib/http/client.h"
@@ -18,7 +19,7 @@
 #define FAILURES_MAX 5 /* transport failures in a row that are borne */
 #define CLAIMS_MAX   16384
 
-static struct rk_str text_of(const json_t *o, const char *name)
+struct rk_str sso_text(const json_t *o, const char *name)
 {
     const json_t *v = json_object_get(o, name);
 
@@ -27,15 +28,21 @@ static struct rk_str text_of(const json_t *o, const char *name)
 
 json_t *sso_flow_json(const Management__ProviderConfig *p, struct rk_str ca_file)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s%}", "client_id", p->clientid,
-                     "client_secret", p->clientsecret, "audience", p->audience, "device_url",
-                     p->deviceauthendpoint, "token_url", p->tokenendpoint, "scope", p->scope,
-                     "use_id_token", (int)p->useidtoken, "ca_file", ca_file.n ? ca_file.p : "",
-                     ca_file.n);
+    json_t *redirects = json_array();
+
+    for (size_t i = 0; i < p->n_redirecturls; i++)
+        (void)json_array_append_new(redirects, json_string(p->redirecturls[i]));
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s%, s:s, s:o, s:i}", "client_id",
+                     p->clientid, "client_secret", p->clientsecret, "audience", p->audience,
+                     "device_url", p->deviceauthendpoint, "token_url", p->tokenendpoint, "scope",
+                     p->scope, "use_id_token", (int)p->useidtoken, "ca_file",
+                     ca_file.n ? ca_file.p : "", ca_file.n, "authorize_url",
+                     p->authorizationendpoint, "redirect_urls", redirects, "login_flag",
+                     p->disablepromptlogin ? 2 : (int)p->loginflag);
 }
 
-static struct rk_str add(struct rk_arena *mem, struct rk_str form, const char *name,
-                         struct rk_str value)
+struct rk_str sso_add(struct rk_arena *mem, struct rk_str form, const char *name,
+                      struct rk_str value)
 {
     if (!value.n)
         return form;
@@ -44,10 +51,10 @@ static struct rk_str add(struct rk_arena *mem, struct rk_str form, const char *n
 }
 
 /* *out is the caller's reference. */
-static enum rk_code post(struct rk_arena *mem, const json_t *flow, const char *url_name,
-                         struct rk_str form, unsigned *status, json_t **out, struct rk_err *err)
+enum rk_code sso_post(struct rk_arena *mem, const json_t *flow, const char *url_name,
+                      struct rk_str form, unsigned *status, json_t **out, struct rk_err *err)
 {
-    struct rk_str url = text_of(flow, url_name), ca = text_of(flow, "ca_file");
+    struct rk_str url = sso_text(flow, url_name), ca = sso_text(flow, "ca_file");
     struct http_fetch f = {.url = rk_arena_dupz(mem, url),
                            .form = form,
                            .max_bytes = ANSWER_MAX,
@@ -75,30 +82,61 @@ static void wait_s(int64_t s)
         ;
 }
 
-/* Management would refuse it anyway, but with a less helpful text. */
-static bool is_for(struct rk_arena *mem, struct rk_str token, struct rk_str audience)
+/* The claims of a token, not verified: that is management's. Owned; NULL. */
+static json_t *claims_of(struct rk_arena *mem, struct rk_str token)
 {
     struct rk_str head, body, rest, sig;
     uint8_t *raw;
     size_t n;
-    json_t *claims, *aud, *one;
-    bool ok;
-    size_t i;
 
     if (!rk_str_cut(token, '.', &head, &rest) || !rk_str_cut(rest, '.', &body, &sig) ||
         body.n > CLAIMS_MAX)
-        return false;
+        return NULL;
     raw = rk_arena_alloc(mem, body.n + 1);
     if (rk_base64url_decode(body, raw, body.n, &n, NULL))
-        return false;
-    claims = json_loadb((const char *)raw, n, 0, NULL);
+        return NULL;
+    return json_loadb((const char *)raw, n, 0, NULL);
+}
+
+struct rk_str sso_email(struct rk_arena *mem, struct rk_str token)
+{
+    json_t *claims = claims_of(mem, token);
+    struct rk_str email = rk_arena_dup(mem, sso_text(claims, "email"));
+
+    json_decref(claims);
+    return email;
+}
+
+/* Management would refuse it anyway, but with a less helpful text. */
+static bool is_for(struct rk_arena *mem, struct rk_str token, struct rk_str audience)
+{
+    json_t *claims = claims_of(mem, token), *aud, *one;
+    bool ok;
+    size_t i;
+
     aud = json_object_get(claims, "aud");
-    ok = rk_str_eq(text_of(claims, "aud"), audience);
+    ok = rk_str_eq(sso_text(claims, "aud"), audience);
     json_array_foreach (aud, i, one) {
         ok = ok || (json_is_string(one) && rk_str_eqz(audience, json_string_value(one)));
     }
     json_decref(claims);
     return ok;
+}
+
+enum rk_code sso_take_token(struct rk_arena *mem, const json_t *flow, const json_t *answer,
+                            struct rk_str *token, struct rk_err *err)
+{
+    const char *name =
+        json_is_true(json_object_get(flow, "use_id_token")) ? "id_token" : "access_token";
+    struct rk_str audience = sso_text(flow, "audience");
+
+    *token = rk_arena_dup(mem, sso_text(answer, name));
+    if (!token->n)
+        return rk_fail(err, RK_BAD_REQUEST, "identity provider sent no %s", name);
+    /* providers without audiences name the client */
+    if (!is_for(mem, *token, audience.n ? audience : sso_text(flow, "client_id")))
+        return rk_fail(err, RK_BAD_REQUEST, "identity provider sent a token for somebody else");
+    return RK_OK;
 }
 
 struct wait {
@@ -109,20 +147,6 @@ struct wait {
     unsigned failures;
 };
 
-static enum rk_code take_token(struct wait *w, const json_t *answer, struct rk_str *token,
-                               struct rk_err *err)
-{
-    const char *name =
-        json_is_true(json_object_get(w->flow, "use_id_token")) ? "id_token" : "access_token";
-
-    *token = rk_arena_dup(w->mem, text_of(answer, name));
-    if (!token->n)
-        return rk_fail(err, RK_BAD_REQUEST, "identity provider sent no %s", name);
-    if (!is_for(w->mem, *token, text_of(w->flow, "audience")))
-        return rk_fail(err, RK_BAD_REQUEST, "identity provider sent a token for somebody else");
-    return RK_OK;
-}
-
 /* One poll. *again: not yet. */
 static enum rk_code poll(struct wait *w, bool *again, struct rk_str *token, struct rk_err *err)
 {
@@ -131,17 +155,17 @@ static enum rk_code poll(struct wait *w, bool *again, struct rk_str *token, stru
     json_t *a = NULL;
     enum rk_code rc;
 
-    form = add(w->mem, form, "device_code", w->device_code);
-    form = add(w->mem, form, "client_id", text_of(w->flow, "client_id"));
-    form = add(w->mem, form, "client_secret", text_of(w->flow, "client_secret"));
-    rc = post(w->mem, w->flow, "token_url", form, &status, &a, err);
+    form = sso_add(w->mem, form, "device_code", w->device_code);
+    form = sso_add(w->mem, form, "client_id", sso_text(w->flow, "client_id"));
+    form = sso_add(w->mem, form, "client_secret", sso_text(w->flow, "client_secret"));
+    rc = sso_post(w->mem, w->flow, "token_url", form, &status, &a, err);
     if (rc) {
         *again = ++w->failures < FAILURES_MAX;
         return rc;
     }
     w->failures = 0;
-    error = text_of(a, "error");
-    why = text_of(a, "error_description");
+    error = sso_text(a, "error");
+    why = sso_text(a, "error_description");
     *again = rk_str_eqz(error, "authorization_pending") || rk_str_eqz(error, "slow_down");
     if (rk_str_eqz(error, "slow_down"))
         w->interval_s += SLOWER_S;
@@ -152,7 +176,7 @@ static enum rk_code poll(struct wait *w, bool *again, struct rk_str *token, stru
     else if (error.n)
         rc = rk_fail(err, RK_FORBIDDEN, "login refused: %.*s", RK_STR_ARG(why.n ? why : error));
     else
-        rc = take_token(w, a, token, err);
+        rc = sso_take_token(w->mem, w->flow, a, token, err);
     json_decref(a);
     return rc;
 }
@@ -172,21 +196,21 @@ static enum rk_code begin(struct wait *w, struct sso_user *u, struct rk_err *err
     json_t *a = NULL;
     enum rk_code rc;
 
-    form = add(w->mem, form, "client_id", text_of(w->flow, "client_id"));
-    form = add(w->mem, form, "audience", text_of(w->flow, "audience"));
-    form = add(w->mem, form, "scope", text_of(w->flow, "scope"));
-    rc = post(w->mem, w->flow, "device_url", form, &status, &a, err);
+    form = sso_add(w->mem, form, "client_id", sso_text(w->flow, "client_id"));
+    form = sso_add(w->mem, form, "audience", sso_text(w->flow, "audience"));
+    form = sso_add(w->mem, form, "scope", sso_text(w->flow, "scope"));
+    rc = sso_post(w->mem, w->flow, "device_url", form, &status, &a, err);
     if (rc)
         return rc;
-    code = text_of(a, "user_code");
-    url = text_of(a, "verification_uri_complete");
-    p = (struct sso_prompt){url.n ? url : text_of(a, "verification_uri"), code};
-    w->device_code = rk_arena_dup(w->mem, text_of(a, "device_code"));
+    code = sso_text(a, "user_code");
+    url = sso_text(a, "verification_uri_complete");
+    p = (struct sso_prompt){url.n ? url : sso_text(a, "verification_uri"), code};
+    w->device_code = rk_arena_dup(w->mem, sso_text(a, "device_code"));
     w->interval_s = number_of(a, "interval", 5, INTERVAL_MAX);
     w->until_ms = rk_mono_ms() + number_of(a, "expires_in", 300, LIFE_MAX) * 1000;
     if (status != 200 || !w->device_code.n || !p.url.n)
         rc = rk_fail(err, RK_BAD_REQUEST, "identity provider starts no device login: %.*s",
-                     RK_STR_ARG(text_of(a, "error_description")));
+                     RK_STR_ARG(sso_text(a, "error_description")));
     else
         u->show(u, &p);
     json_decref(a);

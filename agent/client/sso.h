@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Logging in as a person, on the side of the command line: the device flow (RFC 8628) against the
- * provider that management names. Blocks; main thread of a command, never the daemon.
+ * Logging in as a person, on the side of the command line, at the provider that management names:
+ * the authorization code flow with PKCE (RFC 7636) for a browser on this machine, which comes back
+ * to a port of it (RFC 8252), and the device flow (RFC 8628) for a browser anywhere. Blocks; main
+ * thread of a command, never the daemon.
  */
 #ifndef RK_AGENT_SSO_H
 #define RK_AGENT_SSO_H
@@ -29,5 +31,14 @@ struct sso_user { /* embedded in the owner's struct */
  *  RK_BAD_REQUEST (the provider's answers make no sense). */
 enum rk_code sso_device(struct rk_arena *mem, const json_t *flow, struct sso_user *u,
                         struct rk_str *token, struct rk_err *err) RK_MUST;
+
+/** The same by a browser of this machine. hint: who it may be, to fill in; or empty. More errors:
+ *  RK_PRECONDITION (no redirect address of the flow is a free port of this machine: use the device
+ *  flow). */
+enum rk_code sso_pkce(struct rk_arena *mem, const json_t *flow, struct rk_str hint,
+                      struct sso_user *u, struct rk_str *token, struct rk_err *err) RK_MUST;
+
+/** Whom a token is about, to suggest at the next login: not verified. arena; may be empty. */
+struct rk_str sso_email(struct rk_arena *mem, struct rk_str token);
 
 #endif

@@ -285,6 +285,29 @@ static const struct rk_opt DAEMON_OPTS[] = {
      .type = RK_OPT_BOOL,
      DAEMON(allow_users),
      .help = "let users other than root connect, disconnect and change settings"},
+    {.flag = "disable-profiles",
+     ENV("DISABLE_PROFILES"),
+     .type = RK_OPT_BOOL,
+     DAEMON(disable_profiles),
+     .help = "refuse to add, change and switch profiles"},
+    {.flag = "disable-update-settings",
+     ENV("DISABLE_UPDATE_SETTINGS"),
+     .type = RK_OPT_BOOL,
+     DAEMON(disable_update_settings),
+     .help = "refuse commands that change settings"},
+    {.flag = "disable-networks",
+     ENV("DISABLE_NETWORKS"),
+     .type = RK_OPT_BOOL,
+     DAEMON(disable_networks),
+     .help = "refuse to list and select networks"},
+    {.flag = "job-upload-url",
+     .env = "ROOK_JOB_UPLOAD_URL",
+     .type = RK_OPT_TEXT,
+     DAEMON(upload_url),
+     .max = 1024,
+     .arg = "URL",
+     .help = "service that takes the debug bundles that management asks for; without it they are "
+             "refused"},
     {.flag = "ice-loopback",
      .env = "ROOK_ICE_LOOPBACK",
      .type = RK_OPT_BOOL,
@@ -332,10 +355,105 @@ static const struct rk_opt CONNECT_OPTS[] = {
      .max = 3600000,
      CLI(timeout_ms),
      .help = "how long to wait for the connection"},
+    {.flag = "no-browser",
+     ENV("NO_BROWSER"),
+     .type = RK_OPT_BOOL,
+     CLI(no_browser),
+     .help = "only show the address to log in at"},
+    {.flag = "qr",
+     ENV("QR"),
+     .type = RK_OPT_BOOL,
+     CLI(qr),
+     .help = "show the address to log in at as a QR code too"},
+};
+
+static const struct rk_opt LOGIN_OPTS[] = {
+    {.flag = "extend",
+     ENV("EXTEND"),
+     .type = RK_OPT_BOOL,
+     CLI(extend),
+     .help = "log in anew while connected, so that the session lasts longer"},
+};
+
+static const struct rk_opt PROFILE_OPTS[] = {
+    {.flag = "profile",
+     ENV("PROFILE"),
+     .type = RK_OPT_TEXT,
+     CLI(profile),
+     .max = 512,
+     .arg = "NAME|ID",
+     .help = "with this profile instead of the active one; up and login make it the active one"},
+};
+
+static const struct rk_opt PROFILES_OPTS[] = {
+    {.flag = "show-id", .type = RK_OPT_BOOL, CLI(show_id), .help = "list: ids too"},
+    {.flag = "json", .letter = 'j', .type = RK_OPT_BOOL, CLI(json), .help = "print JSON"},
+};
+
+static const struct rk_opt STATE_OPTS[] = {
+    {.flag = "all", .letter = 'a', .type = RK_OPT_BOOL, CLI(all), .help = "all of them"},
+};
+
+static const struct rk_opt ANON_OPTS[] = {
+    {.flag = "anonymize",
+     .letter = 'A',
+     ENV("ANONYMIZE"),
+     .type = RK_OPT_BOOL,
+     CLI(anonymize),
+     .help = "replace public addresses, MAC addresses and domains"},
+    {.flag = "anonymize-level",
+     ENV("ANONYMIZE_LEVEL"),
+     .type = RK_OPT_CHOICE,
+     .choices = "default|strict",
+     CLI(anonymize_level),
+     .help = "strict: private addresses, names of peers and public keys too"},
+};
+
+static const struct rk_opt BUNDLE_OPTS[] = {
+    {.flag = "output",
+     .letter = 'o',
+     .type = RK_OPT_TEXT,
+     CLI(output),
+     .max = 1024,
+     .arg = "FILE",
+     .help = "where to write the archive (default: a new file in $TMPDIR or /tmp)"},
+    {.flag = "log-file-count",
+     .letter = 'C',
+     .type = RK_OPT_I64,
+     .def = "1",
+     .max = 100,
+     CLI(log_files),
+     .help = "0: without the log (the daemon keeps one, of a bounded length)"},
+    {.flag = "system-info",
+     .letter = 'S',
+     .type = RK_OPT_BOOL,
+     .def = "true",
+     CLI(system_info),
+     .help = "routes, rules, firewall and interfaces of this machine too"},
+    {.flag = "upload-bundle",
+     .letter = 'U',
+     .type = RK_OPT_BOOL,
+     CLI(upload),
+     .help = "upload the archive to --upload-bundle-url"},
+    {.flag = "upload-bundle-url",
+     .type = RK_OPT_TEXT,
+     CLI(upload_url),
+     .max = 1024,
+     .arg = "URL",
+     .help = "service that gives addresses to upload to (none by default)"},
+    {.flag = "upload-bundle-insecure",
+     .type = RK_OPT_BOOL,
+     CLI(upload_insecure),
+     .help = "allow http and certificates that nobody vouches for; root only"},
+};
+
+static const struct rk_opt DOCTOR_OPTS[] = {
+    {.flag = "json", .letter = 'j', .type = RK_OPT_BOOL, CLI(json), .help = "print JSON"},
 };
 
 static const struct rk_opt STATUS_OPTS[] = {
     {.flag = "json", .letter = 'j', .type = RK_OPT_BOOL, CLI(json), .help = "print JSON"},
+    {.flag = "yaml", .letter = 'y', .type = RK_OPT_BOOL, CLI(yaml), .help = "print YAML"},
     {.flag = "detail",
      .letter = 'd',
      .type = RK_OPT_BOOL,
@@ -421,6 +539,84 @@ static const struct rk_opt SERVICE_OPTS[] = {
      .help = "install: environment of the daemon"},
 };
 
+/* ---- what others have and we do not */
+
+#define NO_SSH       "this agent has no SSH server"
+#define NO_ROSENPASS "this agent has no Rosenpass: there is no maintained library of it for C"
+#define ELSEWHERE    "it is an option of \"rook up\" and \"rook service\""
+#define NO(name, why)                                                                              \
+    {                                                                                              \
+        .flag = name, .type = RK_OPT_BOOL, .refuse = why, .quiet = "false|0"                       \
+    }
+
+static const struct rk_opt FOREIGN_UP[] = {
+    NO("allow-server-ssh", NO_SSH),
+    NO("enable-ssh-root", NO_SSH),
+    NO("enable-ssh-sftp", NO_SSH),
+    NO("enable-ssh-local-port-forwarding", NO_SSH),
+    NO("enable-ssh-remote-port-forwarding", NO_SSH),
+    {.flag = "disable-ssh-auth", .type = RK_OPT_BOOL, .idle = NO_SSH, .quiet = "false|0"},
+    {.flag = "ssh-jwt-cache-ttl", .type = RK_OPT_TEXT, .idle = NO_SSH, .quiet = "0"},
+    NO("enable-rosenpass", NO_ROSENPASS),
+    NO("rosenpass-permissive", NO_ROSENPASS),
+    {.flag = "external-ip-map",
+     .type = RK_OPT_TEXT,
+     .refuse = "this agent offers the addresses that it and STUN servers see"},
+    {.flag = "enable-lazy-connection",
+     .type = RK_OPT_BOOL,
+     .idle = "the account's setting decides",
+     .quiet = "false|0"},
+};
+
+static const struct rk_opt FOREIGN_SERVICE[] = {
+    NO("enable-capture", "this agent captures no packets: use tcpdump on its interface"),
+    NO("enable-json-socket",
+       "this agent has no HTTP gateway: \"rook status --json\" and its control "
+       "socket speak JSON"),
+    {.flag = "json-socket",
+     .type = RK_OPT_TEXT,
+     .idle = "this agent has no HTTP gateway: its control socket speaks JSON"},
+};
+
+static const struct rk_opt FOREIGN_FOR[] = {
+    NO("capture", "this agent captures no packets: use tcpdump on its interface"),
+};
+
+/* Official ones that every command takes and few use. */
+static const struct rk_opt GLOBALS[] = {
+    {.flag = "daemon-addr", .type = RK_OPT_TEXT, .idle = "this command asks no daemon"},
+    {.flag = "log-file",
+     .type = RK_OPT_TEXT,
+     .refuse = "the daemon logs to stderr: its service manager keeps that",
+     .quiet = "console"},
+    {.flag = "management-url", .letter = 'm', .type = RK_OPT_TEXT, .idle = ELSEWHERE},
+    {.flag = "admin-url", .type = RK_OPT_TEXT, .idle = ELSEWHERE},
+    {.flag = "preshared-key", .type = RK_OPT_SECRET, .idle = ELSEWHERE},
+    {.flag = "hostname", .letter = 'n', .type = RK_OPT_TEXT, .idle = ELSEWHERE},
+    {.flag = "setup-key", .letter = 'k', .type = RK_OPT_SECRET, .idle = ELSEWHERE},
+    {.flag = "setup-key-file", .type = RK_OPT_TEXT, .idle = ELSEWHERE},
+    {.flag = "config",
+     .letter = 'c',
+     .type = RK_OPT_TEXT,
+     .idle = "it is an option of \"rook service run\"; profiles are chosen by \"rook profile\""},
+    {.flag = "log-level",
+     .letter = 'l',
+     .type = RK_OPT_TEXT,
+     .idle = "commands write no log; \"rook debug log level\" changes the daemon's"},
+    {.flag = "service",
+     .letter = 's',
+     .type = RK_OPT_TEXT,
+     .idle = "it is an option of \"rook service\""},
+    {.flag = "anonymize",
+     .letter = 'A',
+     .type = RK_OPT_BOOL,
+     .idle = "it is an option of \"rook status\" and \"rook debug\"",
+     .quiet = "false|0"},
+    {.flag = "anonymize-level",
+     .type = RK_OPT_TEXT,
+     .idle = "it is an option of \"rook status\" and \"rook debug\""},
+};
+
 const struct rk_opt *options_settings(size_t *n)
 {
     *n = RK_ARRAY_LEN(SETTINGS);
@@ -431,6 +627,21 @@ const struct rk_opt *options_daemon(size_t *n)
 {
     *n = RK_ARRAY_LEN(DAEMON_OPTS);
     return DAEMON_OPTS;
+}
+
+const struct rk_opt *options_foreign(size_t *n)
+{
+    *n = RK_ARRAY_LEN(FOREIGN_UP);
+    return FOREIGN_UP;
+}
+
+/* A letter that an earlier row has stays there. */
+static bool letter_taken(const struct rk_opt *rows, size_t n, char letter)
+{
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].letter == letter)
+            return true;
+    return false;
 }
 
 static void add_rows(struct rk_opt *out, size_t *n, const struct rk_opt *rows, size_t n_rows,
@@ -444,26 +655,35 @@ static void add_rows(struct rk_opt *out, size_t *n, const struct rk_opt *rows, s
         if (seen)
             continue;
         out[*n] = rows[i];
+        if (rows[i].letter && letter_taken(out, *n, rows[i].letter))
+            out[*n].letter = 0;
         out[(*n)++].at += base;
     }
 }
 
 const struct rk_opt *options_table(struct rk_arena *mem, unsigned groups, size_t *n)
 {
-    static const struct {
+#define PART(mask, rows, member)                                                                   \
+    {                                                                                              \
+        mask, rows, RK_ARRAY_LEN(rows), offsetof(struct all_opts, member)                          \
+    }
+    static const unsigned any = ~0u;
+    const struct {
         unsigned group;
         const struct rk_opt *rows;
         size_t n, base;
     } parts[] = {
-        {OPTIONS_CLI, CLI_OPTS, RK_ARRAY_LEN(CLI_OPTS), offsetof(struct all_opts, cli)},
-        {OPTIONS_CONNECT, CONNECT_OPTS, RK_ARRAY_LEN(CONNECT_OPTS), offsetof(struct all_opts, cli)},
-        {OPTIONS_STATUS, STATUS_OPTS, RK_ARRAY_LEN(STATUS_OPTS), offsetof(struct all_opts, cli)},
-        {OPTIONS_NETWORKS, NETWORKS_OPTS, RK_ARRAY_LEN(NETWORKS_OPTS),
-         offsetof(struct all_opts, cli)},
-        {OPTIONS_SERVICE, SERVICE_OPTS, RK_ARRAY_LEN(SERVICE_OPTS), offsetof(struct all_opts, cli)},
-        {OPTIONS_SETTINGS, SETTINGS, RK_ARRAY_LEN(SETTINGS), offsetof(struct all_opts, settings)},
-        {OPTIONS_DAEMON, DAEMON_OPTS, RK_ARRAY_LEN(DAEMON_OPTS), offsetof(struct all_opts, daemon)},
+        PART(OPTIONS_CLI, CLI_OPTS, cli),           PART(OPTIONS_CONNECT, CONNECT_OPTS, cli),
+        PART(OPTIONS_LOGIN, LOGIN_OPTS, cli),       PART(OPTIONS_PROFILE, PROFILE_OPTS, cli),
+        PART(OPTIONS_STATUS, STATUS_OPTS, cli),     PART(OPTIONS_NETWORKS, NETWORKS_OPTS, cli),
+        PART(OPTIONS_PROFILES, PROFILES_OPTS, cli), PART(OPTIONS_STATE, STATE_OPTS, cli),
+        PART(OPTIONS_BUNDLE, BUNDLE_OPTS, cli),     PART(OPTIONS_DOCTOR, DOCTOR_OPTS, cli),
+        PART(OPTIONS_ANON, ANON_OPTS, cli),         PART(OPTIONS_SERVICE, SERVICE_OPTS, cli),
+        PART(OPTIONS_SETTINGS, SETTINGS, settings), PART(OPTIONS_DAEMON, DAEMON_OPTS, daemon),
+        PART(OPTIONS_SETTINGS, FOREIGN_UP, cli),    PART(OPTIONS_SERVICE, FOREIGN_SERVICE, cli),
+        PART(OPTIONS_BUNDLE, FOREIGN_FOR, cli),     PART(any, GLOBALS, cli),
     };
+#undef PART
     size_t total = 0;
     struct rk_opt *out;
 
@@ -472,7 +692,7 @@ const struct rk_opt *options_table(struct rk_arena *mem, unsigned groups, size_t
     out = rk_new_n(mem, struct rk_opt, total);
     *n = 0;
     for (size_t i = 0; i < RK_ARRAY_LEN(parts); i++)
-        if (groups & parts[i].group)
+        if (groups & parts[i].group || parts[i].group == any)
             add_rows(out, n, parts[i].rows, parts[i].n, parts[i].base);
     return out;
 }

@@ -48,6 +48,8 @@ struct daemon_opts { /* open */
     struct rk_str nft_table;
     bool ice_loopback;
     bool allow_users;
+    bool disable_profiles, disable_update_settings, disable_networks;
+    struct rk_str upload_url; /* where bundles that management asks for go; empty: nowhere */
 };
 
 struct cli_opts { /* open; one group of each kind of command in it */
@@ -56,12 +58,23 @@ struct cli_opts { /* open; one group of each kind of command in it */
     struct rk_str setup_key, setup_key_file;
     bool foreground;
     int64_t timeout_ms;
-    /* status, networks */
-    bool json, detail, ipv4, ipv6;
+    bool no_browser, qr, extend;
+    struct rk_str profile; /* also logout */
+    /* status, networks, profile list, doctor */
+    bool json, yaml, detail, ipv4, ipv6, show_id;
+    bool anonymize;
+    struct rk_str anonymize_level; /* empty: as anonymize says */
     struct rk_str check;
     struct rk_strs filter_ips, filter_names;
     struct rk_str filter_status, filter_path;
     bool append;
+    /* state */
+    bool all;
+    /* debug bundle, debug for */
+    struct rk_str output;
+    int64_t log_files;
+    bool system_info, upload, upload_insecure;
+    struct rk_str upload_url;
     /* service */
     struct rk_str service, root, service_env;
 };
@@ -85,10 +98,21 @@ enum {
     OPTIONS_STATUS = 16,
     OPTIONS_NETWORKS = 32,
     OPTIONS_SERVICE = 64,
+    OPTIONS_ANON = 128,    /* what is printed or packed may be anonymised */
+    OPTIONS_PROFILE = 256, /* --profile */
+    OPTIONS_PROFILES = 512,
+    OPTIONS_STATE = 1024,
+    OPTIONS_BUNDLE = 2048,
+    OPTIONS_DOCTOR = 4096,
+    OPTIONS_LOGIN = 8192,
 };
 
 /** One table for the groups in the mask, with `at` counting from struct all_opts; an option in two
- *  of the groups appears once. arena */
+ *  of the groups appears once. Behind them rows that store nothing: options of the official client
+ *  that are refused or have no effect with that command, each with its reason. arena */
 const struct rk_opt *options_table(struct rk_arena *mem, unsigned groups, size_t *n);
+
+/** Rows of the official client's that this agent has nowhere; for the environment. */
+const struct rk_opt *options_foreign(size_t *n);
 
 #endif

@@ -150,7 +150,7 @@ static enum rk_code read_keys(struct profile *p, bool *changed, struct rk_err *e
 
     if (!text || !*text) {
         rk_key_generate(&p->private_key);
-        *changed = true;
+        *changed = p->fresh = true; /* a file that has only a name is new, too */
     } else if (rk_key_parse_wire(rk_str_z(text), &p->private_key, err)) {
         return rk_wrap(err, "%s: PrivateKey", p->path);
     }
@@ -369,6 +369,26 @@ enum rk_code profile_save(struct profile *p, struct rk_err *err)
     rk_secret_wipe(text, strlen(text));
     free(text);
     return rc;
+}
+
+void profile_set_name(struct profile *p, const char *name)
+{
+    (void)json_object_set_new(p->json, "Name", json_string(name));
+}
+
+json_t *profile_shown(const struct profile *p)
+{
+    static const char *const secrets[] = {"PrivateKey", "PreSharedKey", "SSHKey"};
+    json_t *o = json_deep_copy(p->json);
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(FIELDS); i++)
+        (void)json_object_set_new(o, FIELDS[i].json, field_json(p, &FIELDS[i]));
+    for (size_t i = 0; i < RK_ARRAY_LEN(secrets); i++) {
+        const char *v = json_string_value(json_object_get(o, secrets[i]));
+
+        (void)json_object_set_new(o, secrets[i], json_string(v && *v ? "(set)" : ""));
+    }
+    return o;
 }
 
 /* ---- derived */

@@ -45,6 +45,12 @@ enum rk_code profile_reload(struct profile *p, struct rk_err *err) RK_MUST;
 /** Write the file: a new one beside it takes its place. */
 enum rk_code profile_save(struct profile *p, struct rk_err *err) RK_MUST;
 
+/** Its name for people; see profiles.h, which writes it. Kept when the profile is saved. */
+void profile_set_name(struct profile *p, const char *name);
+
+/** All of it as JSON for people: secrets are "(set)". Owned by the caller. */
+json_t *profile_shown(const struct profile *p);
+
 /** Scheme, host and port of a URL setting: "https://host[:port][/…]". https means 443, http 80.
  *  RK_INVALID for anything else. arena */
 enum rk_code profile_url(struct rk_arena *mem, struct rk_str url, bool *tls, char **host,

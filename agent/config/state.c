@@ -119,3 +119,14 @@ void state_set(struct state *s, const char *name, json_t *value)
         RK_IGNORE(files_write(s->copy, rk_str_z(text), 0600, NULL));
     free(text);
 }
+
+json_t *state_names(const struct state *s)
+{
+    json_t *list = json_array(), *v;
+    const char *name;
+
+    json_object_foreach (s->json, name, v)
+        if (!json_is_null(v))
+            (void)json_array_append_new(list, json_string(name));
+    return list;
+}

@@ -21,6 +21,7 @@
 #define STATE_FIREWALL "nftables_state"
 #define STATE_DNS      "dns_state"
 #define STATE_SELECTED "routeselector_state" /* not to undo: the user's choice of networks */
+#define STATE_LOGIN    "login_state"         /* not to undo: who logged in, to suggest next time */
 
 struct state;
 
@@ -33,6 +34,9 @@ void state_free(struct state *s); /* accepts NULL; writes nothing */
 
 /** Value of a name; NULL when absent or null. Lends. */
 json_t *state_get(const struct state *s, const char *name);
+
+/** The names that have a value. Owned by the caller. */
+json_t *state_names(const struct state *s);
 
 /** Set a name (value is taken; NULL clears it) and write the file. A failure to write is logged and
  *  no reason to stop: only a crash now would leave something behind. */

@@ -6,9 +6,10 @@
  *   > {"call": "up", "args": {"settings": {"mtu": "1280"}, "setup_key": "…"}}
  *   < {"ok": true, "result": {…}}          or {"ok": false, "code": "not_found", "error": "…"}
  *
- * Calls: version, status, networks (everybody); up, login, sso, down, logout, networks_select,
- * networks_deselect (root, or everybody with --allow-users). `settings` has the flags of `up` as
- * names and their values as texts.
+ * Everybody: version, status, networks, profiles, states. Root, or everybody with --allow-users:
+ * up, login, sso, extend, down, logout, networks_select, networks_deselect, profile_add,
+ * profile_rename, profile_remove, profile_select, state_clean, state_delete, log_level,
+ * persistence, debug. `settings` has the flags of `up` as names and their values as texts.
  */
 #ifndef RK_AGENT_CONTROL_PROTO_H
 #define RK_AGENT_CONTROL_PROTO_H

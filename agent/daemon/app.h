@@ -16,13 +16,14 @@
 
 #include "agent/config/options.h"
 #include "agent/config/profile.h"
+#include "agent/config/profiles.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
 
 struct app_opts { /* borrowed until app_run has returned */
     const struct daemon_opts *daemon;
-    struct profile *profile; /* changed and saved by commands */
-    const char *state_path;
+    struct profiles *profiles;
+    struct profile *profile;   /* the active one; taken */
     const char *resolv_backup; /* where /etc/resolv.conf is kept while ours is in its place */
     struct rk_log *log;
     bool connect;    /* also when the profile says not to, or is new */

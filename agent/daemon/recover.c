@@ -4,6 +4,8 @@
 
 #include "agent/daemon/recover.h"
 
+#include <string.h>
+
 #include "agent/dns/host.h"
 #include "agent/engine/host.h"
 #include "agent/os/sysctl.h"
@@ -59,6 +61,32 @@ static const struct cleaner {
     {STATE_FIREWALL, clean_firewall},
     {STATE_DEVICE, clean_device},
 };
+
+static enum rk_code clean_one(struct state *s, struct nl_sock *route, const char *name,
+                              struct rk_log *log, struct rk_err *err)
+{
+    enum rk_code rc = RK_OK;
+
+    if (strcmp(name, STATE_ROUTES) == 0) {
+        host_release(route, s, log);
+        if (state_get(s, STATE_ROUTES))
+            return rk_fail(err, RK_INTERNAL, "%s: the kernel keeps some of it, see the log", name);
+        return RK_OK;
+    }
+    for (size_t i = 0; i < RK_ARRAY_LEN(CLEANERS); i++)
+        if (strcmp(CLEANERS[i].name, name) == 0) {
+            rc = CLEANERS[i].run(state_get(s, name), route, err);
+            if (rc == RK_OK)
+                state_set(s, name, NULL);
+        }
+    return rc ? rk_wrap(err, "%s", name) : RK_OK;
+}
+
+enum rk_code recover_one(struct state *s, struct nl_sock *route, const char *name,
+                         struct rk_log *log, struct rk_err *err)
+{
+    return state_get(s, name) ? clean_one(s, route, name, log, err) : RK_OK;
+}
 
 void recover(struct state *s, struct nl_sock *route, bool keep_routes, struct rk_log *log)
 {

@@ -15,4 +15,9 @@
  *  leave in the clear in between. */
 void recover(struct state *s, struct nl_sock *route, bool keep_routes, struct rk_log *log);
 
+/** The same for one name of the file, whose note is gone then. Names that are no note of something
+ *  to undo stay as they are. Errors: it could not be undone, and the note stays. */
+enum rk_code recover_one(struct state *s, struct nl_sock *route, const char *name,
+                         struct rk_log *log, struct rk_err *err) RK_MUST;
+
 #endif

@@ -208,6 +208,7 @@ static void on_login(struct login_user *u, const Management__LoginResponse *msg,
                                .profile = r->o.profile,
                                .daemon = r->o.daemon,
                                .events = r->o.events,
+                               .keep = r->o.keep,
                                .marks = want_marks(r)};
     struct rk_err why = {0};
 
@@ -330,4 +331,15 @@ void runloop_engine_status(struct runloop *r, json_t *out)
 struct engine *runloop_engine(struct runloop *r)
 {
     return r->phase == RUNNING ? r->engine : NULL;
+}
+
+json_t *runloop_json(const struct runloop *r)
+{
+    static const char *const phases[] = {"new",     "waiting", "logging in", "starting",
+                                         "running", "closing", "ended"};
+
+    return json_pack("{s:s,s:b,s:s,s:s,s:I,s:b,s:b}", "phase", phases[r->phase], "cancelled",
+                     (int)r->cancelled, "status", agent_status_name(r->status), "lastError",
+                     r->last.msg, "sinceMs", (json_int_t)(rk_loop_now_ms(r->o.loop) - r->since_ms),
+                     "engine", r->engine != NULL, "login", r->login != NULL);
 }

@@ -49,7 +49,8 @@ struct runloop_opts { /* copied; handles and texts borrowed until ended */
     struct dns_resolver *resolver; /* for all look-ups of the loop */
     const struct profile *profile;
     const struct daemon_opts *daemon;
-    struct events *events; /* may be NULL */
+    struct events *events;  /* may be NULL */
+    struct sync_keep *keep; /* may be NULL */
 };
 
 /** Can be stopped from now on, also before start. Owned. */
@@ -70,6 +71,8 @@ enum agent_status runloop_status(const struct runloop *r);
 const struct rk_err *runloop_last_err(const struct runloop *r);
 /** See engine_status; writes nothing while there is no engine. */
 void runloop_engine_status(struct runloop *r, json_t *out);
+/** Where it stands, for debug bundles. Owned by the caller. */
+json_t *runloop_json(const struct runloop *r);
 /** The running engine, or NULL. Lent for the call at hand. */
 struct engine *runloop_engine(struct runloop *r);
 

@@ -588,6 +588,7 @@ static void tear_down(void *arg)
 
     mgmt_client_call_cancel(e->meta_call);
     e->meta_call = NULL;
+    rk_timer_cancel(&e->session_timer);
     mgmt_client_stream_close(e->sync);
     mgmt_client_stream_close(e->job);
     e->sync = e->job = NULL;
@@ -611,6 +612,7 @@ void engine_free(struct engine *e)
 {
     if (!e)
         return;
+    rk_timer_cancel(&e->session_timer);
     engine_overlay_done(&e->addr);
     rk_arena_free(e->checks_mem);
     rk_arena_free(e->login_mem);

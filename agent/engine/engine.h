@@ -24,6 +24,7 @@
 #include "agent/dns/resolver.h"
 #include "agent/engine/events.h"
 #include "agent/engine/host.h"
+#include "agent/engine/sync_keep.h"
 #include "agent/os/nl.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
@@ -58,8 +59,9 @@ struct engine_opts { /* copied; handles and texts borrowed until stopped */
     struct dns_resolver *resolver;
     const struct profile *profile;
     const struct daemon_opts *daemon;
-    struct events *events; /* may be NULL */
-    bool marks;            /* sockets are marked and policy rules work */
+    struct events *events;  /* may be NULL */
+    struct sync_keep *keep; /* may be NULL */
+    bool marks;             /* sockets are marked and policy rules work */
 };
 
 /** login: the answer to start from; what is needed of it is copied. Owned. Errors: RK_BAD_REQUEST
@@ -80,6 +82,11 @@ void engine_free(struct engine *e);
 /** Status as JSON objects with the names that official agents use: "peers", "signal", "relays",
  *  "netbirdIp" … are set in out. */
 void engine_status(struct engine *e, json_t *out);
+
+/** The person's session lasts until then, as a message of management says; NULL: no news. */
+void engine_session_extended(struct engine *e, const Google__Protobuf__Timestamp *t);
+/** When it ends, as UNIX time; 0: never or unknown. */
+int64_t engine_session_ms(const struct engine *e);
 
 /** Networks behind peers are there; also what names of domain routes resolve to. Lent. */
 struct host *engine_host(struct engine *e);

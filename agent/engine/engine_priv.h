@@ -41,6 +41,7 @@ struct engine {
     struct overlay addr;
     struct rk_prefix configured_v6; /* as given; addr.v6 is cleared where the host has no IPv6 */
     int64_t session_expires_ms;     /* 0: never or unknown */
+    struct rk_timer *session_timer; /* warns before */
 
     struct peers_user peers_user;
     struct peers *peers;  /* remote peers and the WireGuard device */

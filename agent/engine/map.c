@@ -104,28 +104,6 @@ enum rk_code engine_apply_config(struct engine *e, const Management__NetbirdConf
     return apply_relay(e, nc->relay, err);
 }
 
-/* ---- session */
-
-void engine_apply_session(struct engine *e, const Google__Protobuf__Timestamp *t)
-{
-    static const int64_t day_ms = 86400000;
-    int64_t now = rk_unix_ms(), at;
-
-    if (!t)
-        return; /* nothing known: keep */
-    if ((t->seconds == 0 && t->nanos == 0) || t->seconds < 0 || t->seconds > INT64_MAX / 1000) {
-        e->session_expires_ms = 0;
-        return;
-    }
-    at = t->seconds * 1000;
-    if (at > now + 3650 * day_ms || at < now - 30 * day_ms) {
-        rk_log(e->log, RK_ERROR, "session deadline of management makes no sense, ignored",
-               kv_i64("unix_s", t->seconds));
-        at = 0;
-    }
-    e->session_expires_ms = at;
-}
-
 /* ---- posture checks */
 
 static int by_text(const void *a, const void *b)
@@ -234,6 +212,7 @@ void engine_apply_sync(struct engine *e, struct rk_str plain)
         rk_log(e->log, RK_WARN, "message of management cannot be read, ignored", KV_ERR(&err));
         return;
     }
+    sync_keep_take(e->o.keep, plain);
     engine_apply_session(e, msg->sessionexpiresat);
     if (msg->netbirdconfig)
         log_step(e, "servers", engine_apply_config(e, msg->netbirdconfig, &err), &err);

@@ -14,7 +14,7 @@ browse() { # URL EMAIL PASSWORD
 start() { # COMMAND…: rook in the background; sets RUN and URL
     local log=$NODES_DIR/a/up.log
     : >"$log"
-    nodes_in la a timeout 120 "$ROOK" "$@" >"$log" 2>&1 &
+    nodes_in la a timeout 120 "$ROOK" "$@" --no-browser >"$log" 2>&1 &
     RUN=$!
     nodes_wait 30 grep -q "$NODES_URL/oauth2/" "$log" || fail "no address to log in at"
     URL=$(grep -o "$NODES_URL/oauth2/[^ ]*" "$log" | head -1)
@@ -36,5 +36,13 @@ owner=$(nodes_api GET /api/users/current | jq -r .id)
 nodes_api GET /api/peers | jq -e --arg id "$owner" 'length == 1 and .[0].user_id == $id' >/dev/null ||
     fail "the peer is not the owner's: $(nodes_api GET /api/peers)"
 nodes_log "up"
+
+# a desktop: the browser comes back to a port of this machine
+nodes_in la a "$ROOK" logout >/dev/null || fail "logout"
+DISPLAY=:0 start up
+case $URL in */auth\?*code_challenge_method=S256*) ;; *) fail "not PKCE: $URL" ;; esac
+page=$(browse "$URL" admin@example.com demo-Passw0rd!) || fail "browser: $page"
+wait "$RUN" || fail "up does not succeed after the PKCE login: $(cat "$NODES_DIR/a/up.log")"
+nodes_log "up by PKCE"
 
 echo "rook logged in at the official server by Chromium: all held"

@@ -15,7 +15,7 @@ browse() { # URL EMAIL PASSWORD
 start() { # COMMAND…: rook in the background; sets RUN and URL
     local log=$NODES_DIR/a/up.log
     : >"$log"
-    nodes_in la a timeout 120 "$ROOK" "$@" >"$log" 2>&1 &
+    nodes_in la a timeout 120 "$ROOK" "$@" --no-browser >"$log" 2>&1 &
     RUN=$!
     nodes_wait 30 grep -q "$NODES_URL/oauth2/" "$log" || fail "no address to log in at"
     URL=$(grep -o "$NODES_URL/oauth2/[^ ]*" "$log" | head -1)
@@ -41,4 +41,24 @@ nodes_log "up"
 nodes_in la a "$ROOK" down >/dev/null || fail "down"
 nodes_in la a "$ROOK" up >/dev/null || fail "up again fails"
 nodes_log "up again without a login"
+
+# a desktop: the browser comes back to a port of this machine
+nodes_in la a "$ROOK" logout >/dev/null || fail "logout"
+DISPLAY=:0 start up
+case $URL in */auth\?*code_challenge_method=S256*login_hint=admin*) ;; *) fail "not PKCE, or nobody suggested: $URL" ;; esac
+page=$(browse "$URL" admin@example.com demo-Passw0rd!) || fail "browser: $page"
+case $page in "Logged in http://localhost:5"*) ;; *) fail "the browser ends at: $page" ;; esac
+wait "$RUN" || fail "up does not succeed after the PKCE login: $(cat "$NODES_DIR/a/up.log")"
+nodes_log "up by PKCE"
+
+# the session is made longer, and the tunnel stays
+was=$(nodes_in la a "$ROOK" status --json | jq -r .sessionExpiresAt)
+[ "$was" != null ] || fail "no end of the session is shown"
+sleep 2
+DISPLAY=:0 start login --extend
+page=$(browse "$URL" admin@example.com demo-Passw0rd!) || fail "browser: $page"
+wait "$RUN" || fail "the session is not extended: $(cat "$NODES_DIR/a/up.log")"
+[[ $(nodes_in la a "$ROOK" status --json | jq -r .sessionExpiresAt) > $was ]] || fail "the session ends as before"
+[ "$(nodes_in la a "$ROOK" status --json | jq -r .daemonStatus)" = Connected ] || fail "the extension disconnects"
+nodes_log "session extended"
 echo "rook logged in by Chromium: all held"
