@@ -26,7 +26,6 @@ struct host_routes {
     size_t n_now;
     struct rk_ip *bypass; /* legacy only; sorted */
     size_t n_bypass;
-    bool bypassing; /* host routes for them stand */
     struct rk_timer *timer;
     int presence; /* socket that tells other agents that the rules are in use; -1: none */
 };

@@ -275,18 +275,35 @@ static bool has_exit(const struct host *h)
     return false;
 }
 
-/* How this host reached an address before our routes came; false: by none of its defaults, so that
- * a more specific route has it, which stands above our halves. */
-static bool way_out(struct host *h, const struct rk_ip *ip, struct kernel_route *out)
+/* The longest of the networks that contains an address, in bits, as it stands in the main table;
+ * -1: none of them does. */
+static int taken_bits(const struct routed *list, size_t n, const struct rk_ip *ip)
+{
+    int bits = -1;
+
+    for (size_t i = 0; i < n; i++) {
+        int one = is_exit(&list[i]) ? 1 : list[i].prefix.bits;
+
+        if (!list[i].block && rk_prefix_contains(&list[i].prefix, ip) && one > bits)
+            bits = one;
+    }
+    return bits;
+}
+
+/* How this host reached an address before our routes came; false: nothing of ours is in its way,
+ * or there is no way. */
+static bool way_out(struct host *h, const struct routed *list, size_t n, const struct rk_ip *ip,
+                    struct kernel_route *out)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
     const struct kernel_route *best = NULL;
-    struct kernel_route_list list = {0};
+    struct kernel_route_list have = {0};
+    int taken = taken_bits(list, n, ip);
 
-    if (kernel_route_list(h->o.route, ip->family, ROUTE_TABLE_MAIN, mem, &list, NULL))
+    if (taken < 0 || kernel_route_list(h->o.route, ip->family, ROUTE_TABLE_MAIN, mem, &have, NULL))
         return false;
-    for (size_t i = 0; i < list.n; i++) {
-        const struct kernel_route *r = &list.items[i];
+    for (size_t i = 0; i < have.n; i++) {
+        const struct kernel_route *r = &have.items[i];
 
         if (r->protocol == ROUTE_PROTOCOL_OWN || r->unreachable || r->ifindex == h->ifindex ||
             (r->dst.bits && !rk_prefix_contains(&r->dst, ip)))
@@ -295,8 +312,8 @@ static bool way_out(struct host *h, const struct rk_ip *ip, struct kernel_route 
             (r->dst.bits == best->dst.bits && r->metric < best->metric))
             best = r;
     }
-    if (!best || best->dst.bits > 1)
-        return false;
+    if (!best || best->dst.bits > taken)
+        return false; /* more specific than ours: it stands above */
     *out = (struct kernel_route){.dst = {.ip = *ip, .bits = (uint8_t)(rk_ip_size(ip) * 8)},
                                  .table = ROUTE_TABLE_MAIN,
                                  .ifindex = best->ifindex,
@@ -305,39 +322,42 @@ static bool way_out(struct host *h, const struct rk_ip *ip, struct kernel_route 
     return true;
 }
 
-static void bypass_add(struct host *h, const struct rk_ip *ip)
+static void bypass_add(struct host *h, const struct routed *list, size_t n, const struct rk_ip *ip)
 {
     struct rk_err err = {0};
     struct kernel_route r;
     enum rk_code rc;
 
-    if (!way_out(h, ip, &r))
+    if (!way_out(h, list, n, ip, &r))
         return;
     rc = kernel_route_add(h->o.route, &r, &err);
     if (rc && rc != RK_EXISTS)
-        rk_log(h->o.log, RK_WARN, "no way beside the exit node for an address", KV_ERR(&err));
+        rk_log(h->o.log, RK_WARN, "no way beside the overlay's networks for an address",
+               KV_ERR(&err));
 }
 
-static void bypass_sync(struct host *h)
+static void bypass_add_all(struct host *h, const struct routed *list, size_t n)
 {
-    bool want = !h->o.marks && has_exit(h);
-
-    for (size_t i = 0; want && !h->r.bypassing && i < h->r.n_bypass; i++)
-        bypass_add(h, &h->r.bypass[i]);
-    h->r.bypassing = want;
+    for (size_t i = 0; !h->o.marks && i < h->r.n_bypass; i++)
+        bypass_add(h, list, n, &h->r.bypass[i]);
 }
 
-static void bypass_remove(struct host *h)
+/* Host routes that nothing of ours is in the way of any more; all of them without a list. */
+static void bypass_remove(struct host *h, const struct routed *list, size_t n)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
 
-    for (uint8_t family = 4; family <= 6; family += 2) {
-        struct kernel_route_list list = {0};
+    for (uint8_t family = 4; family <= 6 && !h->o.marks; family += 2) {
+        struct kernel_route_list have = {0};
 
-        RK_IGNORE(kernel_route_list(h->o.route, family, ROUTE_TABLE_MAIN, mem, &list, NULL));
-        for (size_t i = 0; i < list.n; i++)
-            if (list.items[i].protocol == ROUTE_PROTOCOL_OWN && list.items[i].gateway.family)
-                RK_IGNORE(kernel_route_delete(h->o.route, &list.items[i], NULL));
+        RK_IGNORE(kernel_route_list(h->o.route, family, ROUTE_TABLE_MAIN, mem, &have, NULL));
+        for (size_t i = 0; i < have.n; i++) {
+            const struct kernel_route *r = &have.items[i];
+
+            if (r->protocol == ROUTE_PROTOCOL_OWN && !r->unreachable && r->ifindex != h->ifindex &&
+                taken_bits(list, n, &r->dst.ip) < 0)
+                RK_IGNORE(kernel_route_delete(h->o.route, r, NULL));
+        }
     }
 }
 
@@ -362,8 +382,7 @@ void host_bypass(struct host *h, const struct rk_ip *ip)
     memmove(&h->r.bypass[lo + 1], &h->r.bypass[lo], (h->r.n_bypass - lo) * sizeof *h->r.bypass);
     h->r.bypass[lo] = *ip;
     h->r.n_bypass++;
-    if (h->r.bypassing)
-        bypass_add(h, ip);
+    bypass_add(h, h->r.now, h->r.n_now, ip);
 }
 
 size_t host_taken(const struct host *h, struct rk_prefix *out, size_t max)
@@ -378,11 +397,10 @@ size_t host_taken(const struct host *h, struct rk_prefix *out, size_t max)
 
 void host_bypass_again(struct host *h)
 {
-    if (!h->r.bypassing)
+    if (h->o.marks || !h->r.on)
         return;
-    bypass_remove(h);
-    for (size_t i = 0; i < h->r.n_bypass; i++)
-        bypass_add(h, &h->r.bypass[i]);
+    bypass_remove(h, NULL, 0);
+    bypass_add_all(h, h->r.now, h->r.n_now);
 }
 
 /* ---- the list of networks */
@@ -457,14 +475,13 @@ void host_routes_update(struct host *h)
         return;
     (void)route_set_choose(h->r.set, peer_of, h);
     list = route_set_list(h->r.set, &n);
+    bypass_add_all(h, list, n); /* before anything gets in their way */
     sync_routes(h, list, n);
     drop_stale(h, list, n);
     free(h->r.now);
     h->r.now = n ? rk_memdup(list, n * sizeof *list) : NULL;
     h->r.n_now = n;
-    if (h->r.bypassing && !has_exit(h))
-        bypass_remove(h);
-    bypass_sync(h);
+    bypass_remove(h, list, n);
     h->user->ops->carried(h->user);
 }
 
@@ -560,8 +577,8 @@ void host_routes_down(struct host *h, bool keep)
     }
     if (keep)
         sweep_table(h->o.route, false);
-    if (h->r.bypassing)
-        bypass_remove(h);
+    if (h->r.on)
+        bypass_remove(h, NULL, 0);
     if (!h->o.marks)
         net_way_listen(NULL, NULL);
     free(h->r.now);

@@ -145,7 +145,7 @@ static bool read_allowed(struct peers *t, struct rk_arena *mem, struct wanted *w
         struct rk_prefix p;
 
         if (rk_prefix_parse(rk_str_z(w->msg->allowedips[i]), &p, NULL))
-            return false;
+            continue; /* the others are good for something */
         if (p.ip.family == 6 && !t->v6)
             continue;
         w->allowed[w->n_allowed++] = rk_prefix_masked(&p);
@@ -167,12 +167,59 @@ static int by_peer_key(const void *a, const void *b)
     return memcmp((*x)->key.b, (*y)->key.b, RK_KEY_SIZE);
 }
 
+struct claim {
+    struct rk_prefix prefix;
+    struct wanted *by;
+};
+
+static int by_claim(const void *a, const void *b)
+{
+    const struct claim *x = a, *y = b;
+    int c = rk_prefix_cmp(&x->prefix, &y->prefix);
+
+    return c ? c : (x->by > y->by) - (x->by < y->by);
+}
+
+static void unclaim(struct wanted *w, const struct rk_prefix *p)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < w->n_allowed; i++)
+        if (rk_prefix_cmp(&w->allowed[i], p) != 0)
+            w->allowed[kept++] = w->allowed[i];
+    w->n_allowed = kept;
+}
+
+/* An address belongs to one peer: the one with the smaller key, whoever connects first. Returns how
+ * many were claimed by others too. */
+static size_t settle_claims(struct rk_arena *mem, struct wanted *list, size_t n)
+{
+    struct claim *all;
+    size_t n_all = 0, twice = 0;
+
+    for (size_t i = 0; i < n; i++)
+        n_all += list[i].n_allowed;
+    all = rk_new_n(mem, struct claim, n_all + 1);
+    n_all = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < list[i].n_allowed; j++)
+            all[n_all++] = (struct claim){list[i].allowed[j], &list[i]};
+    qsort(all, n_all, sizeof *all, by_claim);
+    for (size_t i = 1; i < n_all; i++) {
+        if (rk_prefix_cmp(&all[i - 1].prefix, &all[i].prefix) != 0 || all[i - 1].by == all[i].by)
+            continue;
+        unclaim(all[i].by, &all[i].prefix);
+        twice++;
+    }
+    return twice;
+}
+
 /* Entries that can be used, sorted, each key once. One bad entry must not cost the other peers. */
 static struct wanted *read_list(struct peers *t, struct rk_arena *mem,
                                 const Management__NetworkMap *map, size_t *n_out)
 {
     struct wanted *list = rk_new_n(mem, struct wanted, map->n_remotepeers + 1);
-    size_t n = 0, kept = 0, bad = 0;
+    size_t n = 0, kept = 0, bad = 0, twice;
 
     for (size_t i = 0; i < map->n_remotepeers && !map->remotepeersisempty; i++) {
         struct wanted w = {.msg = map->remotepeers[i]};
@@ -195,6 +242,10 @@ static struct wanted *read_list(struct peers *t, struct rk_arena *mem,
         events_add(t->o.events, EVENT_WARNING, EVENT_NETWORK,
                    "%zu peers of the network map cannot be used, %zu are named twice", bad,
                    n - kept);
+    twice = settle_claims(mem, list, kept);
+    if (twice)
+        events_add(t->o.events, EVENT_WARNING, EVENT_NETWORK,
+                   "%zu addresses of the network map are claimed by several peers", twice);
     *n_out = kept;
     return list;
 }

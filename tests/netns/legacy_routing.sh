@@ -65,6 +65,15 @@ nodes_wait 30 nodes_path_is P2P rook la a || fail "no direct path beside the exi
 nodes_wait 30 mgmt_up || fail "the servers are lost: $(la "$ROOK" status)"
 nodes_log "default routes of three metrics: nothing leaked, direct path, servers connected"
 
+# a network that our own servers are in, more specific than the way to them
+nodes_api POST /api/routes "{\"description\":\"own\",\"network_id\":\"own\",\"enabled\":true,
+    \"peer\":\"$peer\",\"network\":\"198.18.0.0/24\",\"metric\":9999,\"masquerade\":true,
+    \"groups\":[\"$all\"],\"keep_route\":true}" >/dev/null || fail "no network"
+nodes_wait 30 sh -c "ip netns exec $TOPO-la ip route get 198.18.0.99 | grep -q wt0" || fail "no network: $(topo_in la ip route)"
+topo_in la ip route get "$TOPO_SERVER" | has 'via 10.81.1.1 dev eth0' || fail "the server is behind the tunnel: $(topo_in la ip route)"
+nodes_wait 30 mgmt_up || fail "the servers are lost in a network: $(la "$ROOK" status)"
+nodes_log "a network that the servers are in"
+
 # the server's connections end: new ones find their way
 kill -TERM "$NODES_SERVER_PID"; wait "$NODES_SERVER_PID"
 (exec ip netns exec "$TOPO-mid" "$ROOKERY" run --config "$NODES_DIR/server/config.yaml") >>"$NODES_DIR/server/log" 2>&1 &

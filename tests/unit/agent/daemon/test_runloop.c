@@ -650,6 +650,44 @@ START_TEST(map_of_contradictions)
 }
 END_TEST
 
+/* Two peers with one address: one of them has it, always the same, and people are told. */
+START_TEST(an_address_that_two_peers_claim)
+{
+    Management__RemotePeerConfig other, *peers[] = {&remote, &other};
+    char other_key[RK_KEY_TEXT + 1], command[160];
+    struct rk_key k;
+    json_t *told;
+    char *text;
+
+    other = remote;
+    rk_secret_random(k.b, sizeof k.b);
+    k.b[0] = 0xff;
+    remote_key[0] = 'A'; /* smaller */
+    rk_key_format(&k, other_key);
+    other.wgpubkey = other_key;
+    map.remotepeers = peers;
+    map.n_remotepeers = 2;
+    start();
+    until_status(AGENT_CONNECTED);
+    while (peers_total() != 2)
+        turn_once();
+    turn_ms(100);
+    told = events_json(&events);
+    text = json_dumps(told, 0);
+    ck_assert_msg(strstr(text, "claimed by several peers") != NULL, "%s", text);
+    free(text);
+    json_decref(told);
+    (void)snprintf(command, sizeof command,
+                   "wg show wt0 allowed-ips | grep -F 100.64.0.2/32 | grep -qvF '%s'", other_key);
+    if (ns_run("sh", "-c", "command -v wg >/dev/null", NULL) == 0)
+        while (ns_run("sh", "-c", command, NULL) != 0)
+            turn_ms(20);
+    stop();
+    expect_nothing_left();
+    events_done(&events);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("runloop");
@@ -675,6 +713,7 @@ int main(void)
     tcase_add_test(t, sync_refused_means_a_new_login);
     tcase_add_test(t, maps_are_applied_as_differences);
     tcase_add_test(t, bad_peers_do_not_cost_the_good_ones);
+    tcase_add_test(t, an_address_that_two_peers_claim);
     tcase_add_test(t, checks_are_answered);
     tcase_add_test(t, jobs_are_answered);
     tcase_add_test(t, next_start_cleans_up);
