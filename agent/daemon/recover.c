@@ -44,11 +44,7 @@ static enum rk_code clean_sysctls(const json_t *v, struct nl_sock *route RK_UNUS
 static enum rk_code clean_firewall(const json_t *v, struct nl_sock *route RK_UNUSED,
                                    struct rk_err *err)
 {
-    const char *table = json_string_value(json_object_get(v, "table"));
-    const char *iface = json_string_value(json_object_get(v, "iface"));
-    bool others = json_is_true(json_object_get(v, "others"));
-
-    return table ? host_firewall_remove(rk_str_z(table), others ? iface : NULL, err) : RK_OK;
+    return host_firewall_remove(v, err);
 }
 
 /* In this order: names are given back before the interface goes. */

@@ -80,10 +80,9 @@ void host_down(struct host *h, bool keep);
 /** Remove what host_down with keep has left. */
 void host_release(struct nl_sock *route, struct state *state, struct rk_log *log);
 
-/** Remove the firewall that an agent has left: its tables, and (iface not NULL) its rules in other
- *  people's chains. */
-enum rk_code host_firewall_remove(struct rk_str table, const char *iface,
-                                  struct rk_err *err) RK_MUST;
+/** Remove the firewall that an agent has left, as its state file tells it (STATE_FIREWALL): tables
+ * or chains of its own, and its rules in other people's chains. */
+enum rk_code host_firewall_remove(const json_t *left, struct rk_err *err) RK_MUST;
 
 /** Routes and firewall of a map. Each part is tried; the last error is returned. Routes reach the
  *  kernel with host_routes_update, once the peers are in the device. */

@@ -59,21 +59,30 @@ static void remember(struct host *h)
     const struct daemon_opts *d = h->o.daemon;
 
     state_set(h->o.state, STATE_FIREWALL,
-              json_pack("{s:s%,s:s,s:b}", "table", d->nft_table.p, d->nft_table.n, "iface",
-                        host_iface(h), "others", (int)h->f.others));
+              json_pack("{s:s%,s:s,s:b,s:s}", "table", d->nft_table.p, d->nft_table.n, "iface",
+                        host_iface(h), "others", (int)h->f.others, "way", fw_way_name(h->f.way)));
 }
 
 /* ---- running it */
 
+static struct fw_place place_of(const struct host *h)
+{
+    return (struct fw_place){.way = h->f.way,
+                             .table = h->o.daemon->nft_table,
+                             .iface = host_iface(h),
+                             .v6 = h->v6.ip.family != 0};
+}
+
 /* Every transaction counts the generation of the whole ruleset up by one. As long as it is what
  * ours made it, nobody else has changed anything, and a picture of our tables may be taken. */
-static enum rk_code run(struct host *h, const char *text, struct rk_err *err)
+static enum rk_code run(struct host *h, const char *text, bool whole, struct rk_err *err)
 {
+    struct fw_place p = place_of(h);
     uint32_t before = 0;
     enum rk_code rc = firewall_generation(&before, NULL);
 
     h->f.expected = rc == RK_OK ? before + 1 : 0;
-    rc = firewall_run(text, err);
+    rc = fw_way_run(&p, text, whole, err);
     h->f.picture = 0;
     h->f.look_after_ms = rk_mono_ms() + LOOK_WAIT_MS; /* more of it may follow */
     if (rc == RK_OK)
@@ -85,13 +94,16 @@ static void put_names(const struct host *h, struct rk_buf *out)
 {
     for (size_t i = 0; i < h->f.n_names; i++)
         for (size_t j = 0; j < h->f.names[i].n; j++)
-            fw_text_add(h->o.daemon->nft_table, &h->f.sets, rk_str_z(h->f.names[i].domain),
-                        &h->f.names[i].ips[j], out);
+            fw_way_add(h->f.way, h->o.daemon->nft_table, &h->f.sets, rk_str_z(h->f.names[i].domain),
+                       &h->f.names[i].ips[j], out);
 }
 
-/* Small ones the kernel takes at once, and nothing goes on before they stand. */
+/* Small ones the kernel takes at once, and nothing goes on before they stand. Programs are slow,
+ * but the first text, which closes the door, is waited for. */
 static bool is_large(const struct host *h)
 {
+    if (h->f.way != FW_NFTABLES)
+        return h->f.stands;
     return h->f.text && strlen(h->f.text) > SMALL_BYTES;
 }
 
@@ -113,9 +125,10 @@ static enum rk_code carry_out(struct host *h, struct rk_err *err)
     if (text.full)
         rc = rk_fail(err, RK_LIMIT, "firewall rules are too long");
     else if (is_large(h))
-        host_fw_job_start(h, rk_str_dupz(rk_str_z(text.p)), true, false);
+        host_fw_job_start(h, rk_str_dupz(rk_str_z(text.p)), h->f.way == FW_NFTABLES, false);
     else
-        rc = run(h, text.p, err);
+        rc = run(h, text.p, true, err);
+    f->stands = f->stands || rc == RK_OK;
     rk_buf_done(&text);
     return rc;
 }
@@ -131,9 +144,9 @@ enum rk_code host_fw_open_name(struct host *h, struct rk_str domain, const struc
         return RK_OK;
     }
     rk_buf_init(&text, 65536);
-    fw_text_add(h->o.daemon->nft_table, &h->f.sets, domain, ip, &text);
+    fw_way_add(h->f.way, h->o.daemon->nft_table, &h->f.sets, domain, ip, &text);
     rk_buf_addc(&text, '\0');
-    rc = run(h, text.p, err);
+    rc = run(h, text.p, false, err);
     rk_buf_done(&text);
     return rc;
 }
@@ -147,7 +160,7 @@ static void open_names(struct host *h)
     rk_buf_init(&text, FW_TEXT_MAX);
     put_names(h, &text);
     rk_buf_addc(&text, '\0');
-    if (run(h, text.p, &err))
+    if (run(h, text.p, false, &err))
         rk_log(h->o.log, RK_WARN, "addresses of domain routes are not let through", KV_ERR(&err));
     rk_buf_done(&text);
 }
@@ -222,7 +235,7 @@ enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map
 
     o.lan = own_networks(h, mem, &o.n_lan);
     rk_buf_init(&text, FW_TEXT_MAX);
-    rc = fw_text_build(&o, map, keep, &sets, &text, &stats, err);
+    rc = fw_way_build(h->f.way, &o, map, keep, &sets, &text, &stats, err);
     rk_buf_addc(&text, '\0');
     if (rc) {
         rk_buf_done(&text);
@@ -292,7 +305,7 @@ static bool compare(struct host *h)
     uint64_t now = 0;
     bool listed;
 
-    if (!f->text || firewall_generation(&before, NULL))
+    if (!f->text || f->way != FW_NFTABLES || firewall_generation(&before, NULL))
         return false;
     if (f->picture && before == f->generation)
         return false;
@@ -311,8 +324,8 @@ static void look_at_others(struct host *h)
     struct host_firewall *f = &h->f;
     uint32_t now = 0;
 
-    if (f->job || !f->text || firewall_generation(&now, NULL) || now == f->others_seen ||
-        !firewall_others_exist(h->o.daemon->nft_table))
+    if (f->job || !f->text || f->way != FW_NFTABLES || firewall_generation(&now, NULL) ||
+        now == f->others_seen || !firewall_others_exist(h->o.daemon->nft_table))
         return;
     f->others_seen = now;
     if (!f->others) {
@@ -404,35 +417,53 @@ bool host_firewall_mend(struct host *h)
 
 /* ---- life */
 
+static enum rk_code first(struct host *h, enum fw_way way, struct rk_err *err)
+{
+    h->f.way = way;
+    h->f.others = way == FW_NFTABLES && firewall_others_exist(h->o.daemon->nft_table);
+    remember(h);
+    return host_firewall_set(h, NULL, err);
+}
+
 enum rk_code host_firewall_up(struct host *h, struct rk_err *err)
 {
+    struct rk_str wanted = h->o.daemon->firewall;
+    enum rk_code rc;
+
     if (h->o.settings->disable_firewall)
         return RK_OK;
-    h->f.others = firewall_others_exist(h->o.daemon->nft_table);
-    remember(h);
-    if (host_firewall_set(h, NULL, err))
+    rc = first(h, fw_way_of(wanted), err);
+    if (rc == RK_PRECONDITION && (!wanted.n || rk_str_eqz(wanted, "auto"))) {
+        rk_log(h->o.log, RK_WARN, "no nftables here, trying iptables", KV_ERR(err));
+        rc = first(h, FW_IPTABLES_LEGACY, err);
+    }
+    if (rc)
         return rk_wrap(err, "firewall (--disable-firewall goes on without)");
     look_at_others(h);
     return RK_OK;
 }
 
-enum rk_code host_firewall_remove(struct rk_str table, const char *iface, struct rk_err *err)
+enum rk_code host_firewall_remove(const json_t *left, struct rk_err *err)
 {
-    enum rk_code rc, one = iface ? firewall_others_close(iface, err) : RK_OK;
-    struct rk_buf text;
+    const char *table = json_string_value(json_object_get(left, "table"));
+    const char *iface = json_string_value(json_object_get(left, "iface"));
+    const char *way = json_string_value(json_object_get(left, "way"));
+    struct fw_place p = {.way = fw_way_of(rk_str_z(way ? way : "")),
+                         .table = rk_str_z(table ? table : ""),
+                         .iface = iface ? iface : "wt0"};
+    enum rk_code rc = RK_OK, one;
 
-    rk_buf_init(&text, 4096);
-    rc = fw_text_remove(table, &text, err);
-    rk_buf_addc(&text, '\0');
-    if (rc == RK_OK)
-        rc = firewall_run(text.p, err);
-    rk_buf_done(&text);
-    return rc ? rc : one;
+    if (!table)
+        return RK_OK;
+    if (json_is_true(json_object_get(left, "others")))
+        rc = firewall_others_close(p.iface, err);
+    one = fw_way_remove(&p, err);
+    return one ? one : rc;
 }
 
 void host_firewall_down(struct host *h)
 {
-    bool others = h->f.others;
+    const json_t *left = state_get(h->o.state, STATE_FIREWALL);
     struct rk_err err = {0};
 
     host_fw_job_stop(h);
@@ -441,9 +472,9 @@ void host_firewall_down(struct host *h)
     rk_arena_free(h->f.mem);
     free(h->f.text);
     h->f = (struct host_firewall){0};
-    if (!state_get(h->o.state, STATE_FIREWALL))
+    if (!left)
         return;
-    if (host_firewall_remove(h->o.daemon->nft_table, others ? host_iface(h) : NULL, &err))
+    if (host_firewall_remove(left, &err))
         rk_log(h->o.log, RK_WARN, "the firewall is not all removed", KV_ERR(&err));
     else
         state_set(h->o.state, STATE_FIREWALL, NULL);

@@ -16,14 +16,14 @@ static void set_text(struct fw_job *j)
 {
     if (firewall_generation(&j->before, NULL))
         j->before = 0;
-    RK_IGNORE(firewall_run(j->text, &j->text_err));
+    RK_IGNORE(fw_way_run(&j->place, j->text, true, &j->text_err));
 }
 
 static void take_picture(struct fw_job *j)
 {
     if (firewall_generation(&j->set, NULL))
         j->set = 0;
-    j->listed = firewall_picture(rk_str_z(j->table), j->v6, &j->picture, NULL) == RK_OK;
+    j->listed = firewall_picture(j->place.table, j->place.v6, &j->picture, NULL) == RK_OK;
     if (firewall_generation(&j->after, NULL))
         j->after = 0;
 }
@@ -37,8 +37,8 @@ static void run(struct rk_work *w, struct db *db RK_UNUSED)
     if (j->look && !j->text_err.code)
         take_picture(j);
     if (j->others)
-        RK_IGNORE(
-            firewall_others_open(j->iface, rk_str_z(j->table), j->v6, &j->opened, &j->others_err));
+        RK_IGNORE(firewall_others_open(j->iface, j->place.table, j->place.v6, &j->opened,
+                                       &j->others_err));
 }
 
 static void done(struct rk_work *w, enum rk_code rc RK_UNUSED)
@@ -62,9 +62,12 @@ void host_fw_job_start(struct host *h, char *text, bool look, bool others)
     j->text = text;
     j->look = look;
     j->others = others;
-    j->v6 = h->v6.ip.family != 0;
     (void)snprintf(j->table, sizeof j->table, "%.*s", RK_STR_ARG(h->o.daemon->nft_table));
     (void)snprintf(j->iface, sizeof j->iface, "%s", host_iface(h));
+    j->place = (struct fw_place){.way = h->f.way,
+                                 .table = rk_str_z(j->table),
+                                 .iface = j->iface,
+                                 .v6 = h->v6.ip.family != 0};
     j->work = (struct rk_work){.run = run, .done = done, .loop = h->o.loop};
     if ((h->f.pool || !rk_pool_new(&h->f.pool, 1, 2, NULL, &err)) &&
         !rk_pool_submit(h->f.pool, &j->work)) {

@@ -5,6 +5,7 @@
 
 #include "agent/engine/fw_text.h"
 #include "agent/engine/host.h"
+#include "agent/engine/host_firewall_way.h"
 #include "agent/os/firewall_others.h"
 #include "agent/os/netmon.h"
 #include "agent/os/route.h"
@@ -39,6 +40,8 @@ struct host_name { /* see struct fw_name */
 struct fw_job;
 
 struct host_firewall {
+    enum fw_way way;
+    bool stands;           /* a first text was carried out */
     char *text;            /* what stands, or is on its way to the kernel */
     struct rk_pool *pool;  /* one thread, for what would hold the loop; NULL: not needed yet */
     struct fw_job *job;    /* on it, or NULL */
@@ -138,7 +141,7 @@ struct fw_job { /* open; of the thread until it comes back */
     bool look;   /* take a picture of our tables */
     bool others; /* make way in chains of others */
     /* of what, and what came out */
-    bool v6;
+    struct fw_place place; /* its texts are the next two */
     char table[64], iface[32];
     struct rk_err text_err, others_err;
     uint32_t before, set, after; /* generations: before text, behind it, behind the picture */

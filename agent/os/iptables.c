@@ -293,3 +293,82 @@ enum rk_code iptables_save(bool v6, enum iptables_kind kind, const char *table,
     child_done(&c);
     return rc;
 }
+
+/* ---- chains of our own */
+
+static enum rk_code one_jump(bool v6, enum iptables_kind kind, const char *verb, const char *table,
+                             const char *from, const char *to, const char *iface,
+                             struct rk_err *err)
+{
+    const char *program = find(v6, kind, 0);
+    struct child c = {0};
+    enum rk_code rc;
+
+    if (!program)
+        return rk_fail(err, RK_PRECONDITION, "iptables is not installed");
+    arg(&c, program);
+    arg(&c, "-w");
+    arg(&c, LOCK_S);
+    arg(&c, "-t");
+    arg(&c, table);
+    arg(&c, verb);
+    arg(&c, from);
+    if (iface) {
+        arg(&c, "-i");
+        arg(&c, iface);
+    }
+    arg(&c, "-j");
+    arg(&c, to);
+    rc = run(&c, err);
+    child_done(&c);
+    return rc;
+}
+
+enum rk_code iptables_jump(bool v6, enum iptables_kind kind, const char *table, const char *from,
+                           const char *to, const char *iface, struct rk_err *err)
+{
+    if (one_jump(v6, kind, "-C", table, from, to, iface, NULL) == RK_OK)
+        return RK_OK;
+    return one_jump(v6, kind, "-I", table, from, to, iface, err);
+}
+
+void iptables_unjump(bool v6, enum iptables_kind kind, const char *table, const char *from,
+                     const char *to, const char *iface)
+{
+    while (one_jump(v6, kind, "-D", table, from, to, iface, NULL) == RK_OK)
+        ; /* also what was made twice */
+}
+
+enum rk_code iptables_drop_chains(bool v6, enum iptables_kind kind, const char *table,
+                                  struct rk_str prefix, struct rk_err *err)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    struct rk_str have = {0}, line, rest;
+    struct rk_buf text, ends;
+    enum rk_code rc = iptables_save(v6, kind, table, mem, &have, err);
+
+    if (rc)
+        return rc;
+    rk_buf_init(&text, OUT_MAX);
+    rk_buf_init(&ends, OUT_MAX);
+    rk_buf_printf(&text, "*%s\n", table);
+    for (rest = have; rest.n;) { /* ":name POLICY [0:0]" */
+        struct rk_str name, behind;
+
+        (void)rk_str_cut(rest, '\n', &line, &rest);
+        if (line.n < 2 || line.p[0] != ':')
+            continue;
+        (void)rk_str_cut(rk_str_sub(line, 1, line.n), ' ', &name, &behind);
+        if (!rk_str_starts(name, prefix))
+            continue;
+        rk_buf_printf(&text, ":%.*s - [0:0]\n", RK_STR_ARG(name)); /* empties it */
+        rk_buf_printf(&ends, "-X %.*s\n", RK_STR_ARG(name));
+    }
+    rk_buf_add(&text, rk_buf_str(&ends));
+    rk_buf_addz(&text, "COMMIT\n");
+    if (ends.n)
+        rc = iptables_restore(v6, kind, rk_buf_str(&text), err);
+    rk_buf_done(&text);
+    rk_buf_done(&ends);
+    return rc;
+}

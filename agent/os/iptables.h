@@ -36,6 +36,18 @@ bool iptables_has_way(const char *program, const char *chain, const char *iface,
 enum rk_code iptables_restore(bool v6, enum iptables_kind kind, struct rk_str text,
                               struct rk_err *err) RK_MUST;
 
+/** See that a chain of the kernel begins with a jump to one of ours (iface not NULL: of what comes
+ * in there), or that it has none. */
+enum rk_code iptables_jump(bool v6, enum iptables_kind kind, const char *table, const char *from,
+                           const char *to, const char *iface, struct rk_err *err) RK_MUST;
+void iptables_unjump(bool v6, enum iptables_kind kind, const char *table, const char *from,
+                     const char *to, const char *iface);
+
+/** Remove all chains whose name begins so; nothing may jump to them from elsewhere. Missing ones
+ * are fine. */
+enum rk_code iptables_drop_chains(bool v6, enum iptables_kind kind, const char *table,
+                                  struct rk_str prefix, struct rk_err *err) RK_MUST;
+
 /** What the save program of the same kind says about a table. arena */
 struct rk_arena;
 enum rk_code iptables_save(bool v6, enum iptables_kind kind, const char *table,

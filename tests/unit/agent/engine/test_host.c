@@ -390,7 +390,7 @@ START_TEST(chains_of_others_after_a_crash)
     ck_assert(holds(
         "nft insert rule inet other theirs_fwd iifname wt0 accept comment rook-wt0-in")); /* twice
                                                                                            */
-    ck_assert_int_eq(host_firewall_remove(RK_STR("netbird"), "wt0", NULL), RK_OK);
+    ck_assert_int_eq(host_firewall_remove(left, NULL), RK_OK);
     ck_assert(!holds("nft list ruleset | grep -q rook-wt0"));
     ck_assert(!holds("nft list table ip netbird 2>/dev/null"));
     ck_assert(holds("nft list chain inet other theirs_in | grep -q 10.0.0.1"));
