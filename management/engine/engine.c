@@ -215,9 +215,17 @@ bool mgmt_is_shared(const struct mgmt *m)
     return m->shared;
 }
 
+void mgmt_follow_stats(const struct mgmt *m, struct mgmt_follow *out)
+{
+    *out = (struct mgmt_follow){.followed = m->follow.followed,
+                                .versions = m->follow.versions,
+                                .reloaded = m->follow.reloaded,
+                                .lag_us = m->follow.lag_us};
+}
+
 static int64_t loaded_version(struct mgmt *m, struct rk_str account_id)
 {
-    struct acct *a;
+    const struct acct *a;
     int64_t version;
 
     (void)pthread_rwlock_rdlock(&m->lock);
@@ -232,6 +240,26 @@ bool mgmt_is_behind(struct mgmt *m, struct rk_str account_id, int64_t version)
     int64_t have = loaded_version(m, account_id);
 
     return have >= 0 && have < version;
+}
+
+int64_t mgmt_lag(struct mgmt *m, struct rk_str account_id, int64_t version)
+{
+    int64_t have = loaded_version(m, account_id);
+
+    return have < 0 ? 0 : rk_max_i64(version - have, 0);
+}
+
+bool mgmt_differs(struct mgmt *m, struct rk_str account_id, int64_t version,
+                  const struct journal_head *head)
+{
+    const struct acct *a;
+    bool differs;
+
+    (void)pthread_rwlock_rdlock(&m->lock);
+    a = rk_map_get(&m->accounts, account_id);
+    differs = a && a->snap && (a->version != version || !journal_head_eq(&a->head, head));
+    (void)pthread_rwlock_unlock(&m->lock);
+    return differs;
 }
 
 enum rk_code mgmt_refresh(struct mgmt *m, struct db *db, struct rk_str account_id, bool *renewed,

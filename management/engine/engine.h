@@ -121,6 +121,16 @@ void mgmt_each_loaded(struct mgmt *m, void (*fn)(const struct snapshot *s, void 
 enum rk_code mgmt_account_ids(struct mgmt *m, struct db *db, struct rk_arena *mem,
                               struct str_list *out, struct rk_err *err) RK_MUST;
 
+struct mgmt_follow {   /* what was done to keep up with other processes; open */
+    uint64_t followed; /* times that their commits were applied from the journal */
+    uint64_t versions; /* commits in them */
+    uint64_t reloaded; /* times that an account was read as a whole instead */
+    int64_t lag_us;    /* the last time: since the oldest change was written, by its clock */
+};
+
+/** Any thread. */
+void mgmt_follow_stats(const struct mgmt *m, struct mgmt_follow *out);
+
 /* ---- who does it */
 
 /* Initiator of a mutation, for the journal and for events. Borrowed for the mutation. */

@@ -7,7 +7,9 @@
  *   lane.c         lane thread: batches, commit, publish
  *   tx.c           what a mutation may do
  *   work.c         changes, overlay and snapshots of an account in the batch
- *   keeper.c       presence, timers, what other processes did
+ *   follow.c       commits of other processes as changes, from the journal
+ *   news.c         hearing of them
+ *   keeper.c       presence, timers
  *   cluster.c      which other processes live
  *   lease.c        what one of them does for all
  */
@@ -33,13 +35,13 @@
 #define MUT_DELETE (UINT32_C(1) << 17)
 #define MUT_PLAIN  (UINT32_C(1) << 18) /* no account: fn may only use tx->db and tx->now_us */
 
-/* One account. Entries live until mgmt_close; all fields but snap belong to the account's lane. */
+/* One account. Entries live until mgmt_close. The account's lane writes, under m->lock, and reads
+ * without; others read under it. */
 struct acct {
     struct rk_str id;            /* owned */
-    const struct snapshot *snap; /* m->lock; NULL: not loaded, or deleted */
-    bool loaded;
-    _Atomic int64_t version; /* as of snap, or older; others may read it */
-    struct journal_head head;
+    const struct snapshot *snap; /* NULL: not loaded, or deleted */
+    int64_t version;             /* of snap */
+    struct journal_head head;    /* of snap */
 };
 
 /* An account in the batch that runs. Lives in the lane's arena. */
@@ -76,6 +78,13 @@ struct lane {
     bool stop;
 };
 
+struct follow_stats {          /* lanes write, anybody reads */
+    _Atomic uint64_t followed; /* times that commits of others were applied as changes */
+    _Atomic uint64_t reloaded; /* times that the account was read instead */
+    _Atomic uint64_t versions; /* commits that were applied */
+    _Atomic int64_t lag_us;    /* age of the oldest change, when it was applied last */
+};
+
 struct mgmt {
     struct mgmt_opts opts;  /* texts owned */
     bool shared;            /* other processes may write, too: PostgreSQL */
@@ -90,7 +99,9 @@ struct mgmt {
     size_t n_lanes;
     struct cluster *cluster;
     struct keeper *keeper;
+    struct news_reader *news; /* NULL: nobody else writes */
     struct presences *presences;
+    struct follow_stats follow;
     char node[RK_XID_LEN + 1]; /* this process, among those that share the database */
     _Atomic bool closing;
 };
@@ -139,6 +150,23 @@ void work_apply(struct lane *l, struct work *w, size_t n);
 const struct change *work_latest(struct work *w, struct rk_arena *mem, enum entity_kind kind,
                                  struct rk_str id, struct rk_str member);
 
+/** The entity in a snapshot (NULL: none), whatever its kind; NULL when absent. Lends. */
+const void *mgmt_entity_of(const struct snapshot *s, enum entity_kind kind, struct rk_str id);
+
+struct news { /* what the database has of an account */
+    int64_t version;
+    uint64_t serial;
+    struct journal_head head;
+    size_t rows;         /* of the journal that were applied */
+    int64_t first_at_us; /* when the first of them was written; 0: none */
+};
+
+/** Bring a new w, whose `old` is published, to what l->db sees, by the journal. *followed false: it
+ *  does not lead there from `old`, w is as it was. Errors: RK_NOT_FOUND (no such account),
+ *  RK_UNAVAILABLE. */
+enum rk_code work_follow(struct lane *l, struct work *w, struct news *out, bool *followed,
+                         struct rk_err *err) RK_MUST;
+
 /** Add a change; before and after live as long as the batch. */
 void work_record(struct work *w, struct rk_arena *mem, enum entity_kind kind, struct rk_str id,
                  const void *before, const void *after);
@@ -146,9 +174,17 @@ void work_record(struct work *w, struct rk_arena *mem, enum entity_kind kind, st
 /** Forget the changes from index n on. */
 void work_truncate(struct work *w, struct rk_arena *mem, size_t n);
 
-#define KEEPER_CHANNEL "rookery_commit"
+#define NEWS_CHANNEL "rookery_commit"
 
 /* The account is loaded, and older than that version of it. Any thread. */
 bool mgmt_is_behind(struct mgmt *m, struct rk_str account_id, int64_t version);
+
+/* Versions between what is loaded of it and that one; 0 when it is not loaded. Any thread. */
+int64_t mgmt_lag(struct mgmt *m, struct rk_str account_id, int64_t version);
+
+/* The account is loaded, and not in that state: behind, or on a chain that the database has lost (a
+ * standby that was promoted before it had everything). Any thread. */
+bool mgmt_differs(struct mgmt *m, struct rk_str account_id, int64_t version,
+                  const struct journal_head *head);
 
 #endif

@@ -13,10 +13,8 @@
 #include "lib/base/num.h"
 #include "management/engine/engine_impl.h"
 #include "management/engine/presence.h"
-#include "management/engine/presence_impl.h"
 
 #define TICK_MS        1000
-#define LOOK_EVERY_MS  3000
 #define PRUNE_EVERY_MS 3600000
 #define LOG_EVERY_MS   60000
 #define CHORES_LEASE   "chores"
@@ -25,8 +23,8 @@ struct keeper {
     struct mgmt *m;
     pthread_t thread;
     int wake_fd;   /* eventfd: stop */
-    struct db *db; /* keeper thread; listens on PostgreSQL */
-    int64_t prune_next_ms, look_next_ms;
+    struct db *db; /* keeper thread */
+    int64_t prune_next_ms;
     struct rk_log_gate gate;
 };
 
@@ -34,95 +32,6 @@ static void complain(struct keeper *k, const char *what, const struct rk_err *er
 {
     rk_log_every(&k->gate, LOG_EVERY_MS, k->m->opts.log, rk_log_failure_level(k->m->opts.log, err),
                  what, KV_ERR(err));
-}
-
-/* ---- commits of other processes */
-
-static const char SQL_VERSIONS[] = "SELECT account_id, version FROM account_head";
-
-static void presence_news(struct keeper *k, struct rk_str ids)
-{
-    struct rk_err err = {0};
-
-    if (!ids.n)
-        k->look_next_ms = 0; /* too many for the news */
-    else if (presence_look_at(k->m, k->db, ids, &err))
-        complain(k, "who is connected elsewhere was not read", &err);
-}
-
-/* "<node> <account>": load what changed, if we have the account. */
-static void news_read(struct keeper *k, struct rk_str news)
-{
-    struct actor actor = ACTOR_SYSTEM;
-    struct rk_str node, account;
-    struct mgmt_mutation load = {.actor = &actor};
-    const struct snapshot *s;
-    struct rk_err err = {0};
-
-    if (!rk_str_cut(news, ' ', &node, &account) || rk_str_eqz(node, k->m->node))
-        return;
-    if (rk_str_starts(account, RK_STR(PRESENCE_NEWS))) {
-        presence_news(k, rk_str_sub(account, 1, account.n));
-        return;
-    }
-    s = mgmt_snapshot_try(k->m, account);
-    if (!s)
-        return;
-    snap_unref(s);
-    load.account_id = account;
-    if (mgmt_run(k->m, &load, &err) && err.code != RK_NOT_FOUND)
-        complain(k, "changes of another process were not read", &err);
-}
-
-/* News can be lost with a connection, and a load can fail: what the database has decides. */
-static enum rk_code versions_look(struct keeper *k, struct rk_err *err)
-{
-    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
-    struct str_list behind = {0};
-    size_t cap = 0;
-    enum rk_code rc = db_query(k->db, &rows, err, SQL_VERSIONS, DB_NOARGS);
-
-    while (rc == RK_OK && db_next(rows)) {
-        if (!mgmt_is_behind(k->m, db_col_text_peek(rows, 0), db_col_i64(rows, 1)))
-            continue;
-        behind.v = rk_arena_grow(mem, behind.v, behind.n, &cap, sizeof *behind.v);
-        behind.v[behind.n++] = db_col_text(rows, 0, mem);
-    }
-    if (rc == RK_OK)
-        rc = db_end(rows, err);
-    for (size_t i = 0; rc == RK_OK && i < behind.n; i++)
-        news_read(k, RK_CAT(mem, RK_STR("? "), behind.v[i]));
-    return rc;
-}
-
-static void reload_one(const struct snapshot *s, void *arg)
-{
-    struct keeper *k = arg;
-    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-
-    news_read(k, rk_arena_printf(mem, "? %.*s", RK_STR_ARG(snap_account(s)->id)));
-}
-
-/* Wait for a tick, for news or for the end. */
-static enum rk_code wait_some(struct keeper *k, struct rk_err *err)
-{
-    int64_t until = rk_mono_ms() + TICK_MS;
-    bool got = true;
-
-    while (got && !k->m->closing) {
-        RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-        struct rk_str news = {0};
-        int64_t left = until - rk_mono_ms();
-        enum rk_code rc =
-            db_wait_notify(k->db, left > 0 ? (int)left : 0, k->wake_fd, mem, &got, &news, err);
-
-        if (rc)
-            return rc;
-        if (got)
-            news_read(k, news);
-    }
-    return RK_OK;
 }
 
 /* ---- what time brings */
@@ -198,11 +107,6 @@ static void tick(struct keeper *k)
 
     if (presence_flush(k->m, &err))
         complain(k, "presence was not stored", &err);
-    if (db_engine_of(k->db) == DB_PG && now >= k->look_next_ms) {
-        k->look_next_ms = now + LOOK_EVERY_MS;
-        if (presence_look(k->m, k->db, &err) || versions_look(k, &err))
-            complain(k, "what other processes did was not read", &err);
-    }
     chores_do(k);
     if ((k->m->opts.journal_keep_us > 0 || k->m->opts.event_keep_us > 0) &&
         now >= k->prune_next_ms && k->m->chore_lease.token) {
@@ -212,36 +116,20 @@ static void tick(struct keeper *k)
     }
 }
 
-static bool stopping(const struct keeper *k)
+/* Until the next tick; true: the end. */
+static bool wait_some(const struct keeper *k)
 {
     struct pollfd p = {.fd = k->wake_fd, .events = POLLIN};
 
-    return poll(&p, 1, 0) > 0;
+    return poll(&p, 1, TICK_MS) > 0;
 }
 
 static void *keeper_main(void *arg)
 {
     struct keeper *k = arg;
-    bool listening = true;
 
-    while (!stopping(k)) {
-        struct rk_err err = {0};
-
-        if (!listening) {
-            listening = db_listen(k->db, KEEPER_CHANNEL, &err) == RK_OK;
-            if (listening) /* nothing is known of the time in between */
-                mgmt_each_loaded(k->m, reload_one, k);
-        }
-        if (!listening || wait_some(k, &err)) {
-            struct pollfd p = {.fd = k->wake_fd, .events = POLLIN};
-
-            listening = false;
-            complain(k, "waiting for other processes failed", &err);
-            (void)poll(&p, 1, TICK_MS);
-        }
-        if (!stopping(k))
-            tick(k);
-    }
+    while (!wait_some(k))
+        tick(k);
     return NULL;
 }
 
@@ -255,8 +143,6 @@ enum rk_code keeper_start(struct keeper **out, struct mgmt *m, struct rk_err *er
     rc = k->wake_fd < 0 ? rk_fail_errno(err, RK_UNAVAILABLE, errno, "eventfd") : RK_OK;
     if (rc == RK_OK)
         rc = mgmt_db_open(m, &k->db, err);
-    if (rc == RK_OK)
-        rc = db_listen(k->db, KEEPER_CHANNEL, err);
     if (rc == RK_OK && pthread_create(&k->thread, NULL, keeper_main, k))
         rc = rk_fail(err, RK_UNAVAILABLE, "cannot start a thread");
     if (rc) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The keeper: one thread of the engine for what time brings. Writes presence in batches, does
- * the chores of others (mgmt_chore_add), notices commits of other processes (PostgreSQL).
+ * the chores of others (mgmt_chore_add).
  */
 #ifndef MGMT_KEEPER_H
 #define MGMT_KEEPER_H

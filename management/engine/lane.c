@@ -24,6 +24,8 @@ static const char SQL_HEAD_NEW[] =
 
 /* ---- publishing */
 
+/* What w is now, or for a deleted account nothing. Others see snapshot, version and head change at
+ * once. */
 static void publish(struct lane *l, struct work *w, const struct snapshot *now)
 {
     const struct snapshot *before;
@@ -31,6 +33,8 @@ static void publish(struct lane *l, struct work *w, const struct snapshot *now)
     (void)pthread_rwlock_wrlock(&l->m->lock);
     before = w->a->snap;
     w->a->snap = snap_ref(now);
+    w->a->version = w->version;
+    w->a->head = w->head;
     (void)pthread_rwlock_unlock(&l->m->lock);
     snap_unref(before);
 }
@@ -47,6 +51,20 @@ static void observers_call(struct lane *l, const struct snapshot *old, const str
 }
 
 /* ---- accounts of the batch */
+
+/* How far behind we were, and by which way we came up; for the metrics. */
+static void follow_count(struct mgmt *m, const struct work *w, const struct news *news,
+                         bool followed)
+{
+    if (followed)
+        m->follow.followed++;
+    else if (w->old)
+        m->follow.reloaded++;
+    if (followed)
+        m->follow.versions += (uint64_t)(news->version - w->a->version);
+    if (followed && news->first_at_us)
+        m->follow.lag_us = mgmt_now_us(m) - news->first_at_us;
+}
 
 /* Read the account anew inside our transaction: at first contact, and after another process. */
 static enum rk_code work_load(struct lane *l, struct work *w, struct rk_err *err)
@@ -65,6 +83,20 @@ static enum rk_code work_load(struct lane *l, struct work *w, struct rk_err *err
     w->reloaded = true;
     work_keep(l, w, snap);
     return RK_OK;
+}
+
+/* Others were here since `old`. We hold the account: what the head says is all. */
+static enum rk_code work_catch_up(struct lane *l, struct work *w, struct rk_err *err)
+{
+    struct news news = {0};
+    bool followed = false;
+    enum rk_code rc = w->old ? work_follow(l, w, &news, &followed, err) : RK_OK;
+
+    if (rc)
+        return rc;
+    news.version = w->version - 1; /* the last one is ours */
+    follow_count(l->m, w, &news, followed);
+    return followed ? RK_OK : work_load(l, w, err);
 }
 
 static enum rk_code work_touch(struct lane *l, struct work *w, struct rk_err *err)
@@ -90,13 +122,13 @@ static enum rk_code work_touch(struct lane *l, struct work *w, struct rk_err *er
     rc = db_end(rows, err);
     if (rc)
         return rc;
-    if (w->old && w->a->version == w->version - 1) {
+    if (w->old && w->a->version == w->version - 1 && journal_head_eq(&w->a->head, &w->head)) {
         w->cur = w->old;
         return RK_OK;
     }
     db_rows_free(rows);
     rows = NULL;
-    return work_load(l, w, err);
+    return work_catch_up(l, w, err);
 }
 
 /* A head row and a bare snapshot for an account that does not exist yet. */
@@ -130,6 +162,24 @@ static void account_vanished(struct lane *l, struct work *w)
     observers_call(l, w->old, NULL, NULL, 0);
 }
 
+static struct work *work_new(struct lane *l, struct rk_str account_id)
+{
+    struct work *w = rk_new(l->mem, struct work);
+
+    w->a = mgmt_acct(l->m, account_id);
+    w->old = mgmt_snapshot_try(l->m, account_id);
+    rk_map_init(&w->overlay, true);
+    return w;
+}
+
+static void work_drop(struct work *w)
+{
+    for (size_t i = 0; i < w->n_snaps; i++)
+        snap_unref(w->snaps[i]);
+    snap_unref(w->old);
+    rk_map_done(&w->overlay);
+}
+
 static enum rk_code work_get(struct lane *l, struct mgmt_mutation *mut, struct work **out,
                              struct rk_err *err)
 {
@@ -143,10 +193,7 @@ static enum rk_code work_get(struct lane *l, struct mgmt_mutation *mut, struct w
     if (w)
         return rk_fail(err, w->deleted ? RK_NOT_FOUND : RK_EXISTS, "account %.*s",
                        RK_STR_ARG(mut->account_id));
-    w = rk_new(l->mem, struct work);
-    w->a = mgmt_acct(l->m, mut->account_id);
-    w->old = mgmt_snapshot_try(l->m, mut->account_id);
-    rk_map_init(&w->overlay, true);
+    w = work_new(l, mut->account_id);
     w->next = l->work;
     l->work = w;
     rc = mut->flags & MUT_CREATE ? RK_OK : work_touch(l, w, err);
@@ -154,10 +201,7 @@ static enum rk_code work_get(struct lane *l, struct mgmt_mutation *mut, struct w
         if (rc == RK_NOT_FOUND && w->old)
             account_vanished(l, w);
         l->work = w->next;
-        for (size_t i = 0; i < w->n_snaps; i++)
-            snap_unref(w->snaps[i]);
-        snap_unref(w->old);
-        rk_map_done(&w->overlay);
+        work_drop(w);
         return rc;
     }
     *out = w;
@@ -166,12 +210,8 @@ static enum rk_code work_get(struct lane *l, struct mgmt_mutation *mut, struct w
 
 static void works_done(struct lane *l)
 {
-    for (struct work *w = l->work; w; w = w->next) {
-        for (size_t i = 0; i < w->n_snaps; i++)
-            snap_unref(w->snaps[i]);
-        snap_unref(w->old);
-        rk_map_done(&w->overlay);
-    }
+    for (struct work *w = l->work; w; w = w->next)
+        work_drop(w);
     l->work = NULL;
 }
 
@@ -268,6 +308,11 @@ static enum rk_code plain_run(struct lane *l, struct mgmt_mutation *mut, struct 
                                               : rc;
 }
 
+static bool only_loads(const struct mgmt_mutation *mut)
+{
+    return !mut->fn && !(mut->flags & (MUT_CREATE | MUT_DELETE));
+}
+
 /* Set mut->err. false: the transaction itself is lost, stop. */
 static bool mutation_try(struct lane *l, struct mgmt_mutation *mut)
 {
@@ -275,9 +320,8 @@ static bool mutation_try(struct lane *l, struct mgmt_mutation *mut)
     struct rk_err err = {0};
     bool plain = mut->flags & MUT_PLAIN;
     enum rk_code rc = plain ? plain_run(l, mut, &err) : work_get(l, mut, &w, &err);
-    bool loads = !mut->fn && !(mut->flags & (MUT_CREATE | MUT_DELETE));
 
-    if (rc == RK_OK && !plain && !loads)
+    if (rc == RK_OK && !plain && !only_loads(mut))
         rc = mutation_run(l, w, mut, &err);
     mut->err = err;
     mut->err.code = rc;
@@ -302,7 +346,7 @@ static enum rk_code head_save(struct lane *l, struct work *w, struct rk_err *err
     if (rc || !w->dirty)
         return rc;
     (void)snprintf(news, sizeof news, "%s %.*s", l->m->node, RK_STR_ARG(w->a->id));
-    return db_notify(l->db, KEEPER_CHANNEL, rk_str_z(news), err);
+    return db_notify(l->db, NEWS_CHANNEL, rk_str_z(news), err);
 }
 
 static enum rk_code batch_commit(struct lane *l, struct rk_err *err)
@@ -326,17 +370,13 @@ static void work_publish(struct lane *l, struct work *w)
 {
     if (w->deleted && !w->dirty)
         return;
-    w->a->head = w->head;
     if (w->deleted) {
         publish(l, w, NULL);
-        w->a->version = w->version;
         observers_call(l, w->old, NULL, w->changes, w->n);
         return;
     }
     work_apply(l, w, w->n);
-    if (w->cur != w->old)
-        publish(l, w, w->cur);
-    w->a->version = w->version; /* behind the snapshot: who reads it finds that one or a later */
+    publish(l, w, w->cur);
     if (w->cur == w->old)
         return;
     if (w->reloaded)
@@ -390,10 +430,54 @@ static void batch_fail(struct rk_list *batch, const struct rk_err *err)
     }
 }
 
+/* A loaded account that is only to be brought up to date: its news are read without a lock and
+ * without a transaction. false: the long way. */
+static bool load_followed(struct lane *l, struct mgmt_mutation *mut)
+{
+    struct news news = {0};
+    struct rk_err err = {0};
+    bool followed = false;
+    struct work *w;
+
+    if (!l->m->shared || mut->flags & MUT_PLAIN || !only_loads(mut))
+        return false;
+    w = work_new(l, mut->account_id);
+    if (w->old && work_follow(l, w, &news, &followed, &err) == RK_OK && followed) {
+        w->version = news.version;
+        w->head = news.head;
+        if (news.version != w->a->version) {
+            follow_count(l->m, w, &news, true);
+            work_publish(l, w);
+        }
+        mut->serial = w->serial;
+        mut->err = (struct rk_err){0};
+    }
+    work_drop(w);
+    return followed;
+}
+
+/* Answer those of the batch that need no transaction. */
+static void batch_follow(struct lane *l, struct rk_list *batch)
+{
+    for (struct rk_list *it = batch->next, *next; it != batch; it = next) {
+        struct mgmt_mutation *mut = rk_container_of(it, struct mgmt_mutation, link);
+
+        next = it->next;
+        if (!load_followed(l, mut))
+            continue;
+        rk_list_remove(it);
+        mut->done(mut); /* may free it */
+    }
+    rk_arena_reset(l->mem);
+}
+
 static void batch_run(struct lane *l, struct rk_list *batch)
 {
     struct rk_err err = {0};
 
+    batch_follow(l, batch);
+    if (rk_list_empty(batch))
+        return;
     for (int i = 0;; i++) {
         err = (struct rk_err){0};
         if (batch_try(l, batch, &err))

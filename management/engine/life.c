@@ -9,6 +9,7 @@
 #include "management/engine/cluster_impl.h"
 #include "management/engine/engine_impl.h"
 #include "management/engine/keeper.h"
+#include "management/engine/news.h"
 #include "management/engine/presence_impl.h"
 #include "management/store/migrate.h"
 
@@ -89,6 +90,8 @@ enum rk_code mgmt_open(struct mgmt **out, const struct mgmt_opts *opts, struct r
         rc = cluster_start(m, err);
     if (rc == RK_OK)
         rc = keeper_start(&m->keeper, m, err);
+    if (rc == RK_OK)
+        rc = news_start(&m->news, m, err);
     if (rc) {
         mgmt_close(m);
         return rc;
@@ -105,6 +108,7 @@ void mgmt_close(struct mgmt *m)
 
     if (!m)
         return;
+    news_stop(m->news);
     keeper_stop(m->keeper); /* flushes presence, and needs the lanes */
     cluster_stop(m);
     m->closing = true;

@@ -470,10 +470,10 @@ static enum rk_code batch_tell(struct tx *tx, const struct batch *b, struct rk_e
         if (!b->rows[i].is_pat)
             rk_buf_printf(&news, "%s%.*s", peers++ ? "," : "", RK_STR_ARG(b->rows[i].id));
     if (news.full)
-        rc = db_notify(tx->db, KEEPER_CHANNEL,
+        rc = db_notify(tx->db, NEWS_CHANNEL,
                        RK_CAT(b->mem, rk_str_z(b->node), RK_STR(" " PRESENCE_NEWS)), err);
     else if (peers)
-        rc = db_notify(tx->db, KEEPER_CHANNEL, rk_buf_str(&news), err);
+        rc = db_notify(tx->db, NEWS_CHANNEL, rk_buf_str(&news), err);
     rk_buf_done(&news);
     return rc;
 }

@@ -58,7 +58,7 @@ bool mgmt_kind_in_maps(enum entity_kind k)
 
 /* ---- reading */
 
-static const void *snap_get(const struct snapshot *s, enum entity_kind kind, struct rk_str id)
+const void *mgmt_entity_of(const struct snapshot *s, enum entity_kind kind, struct rk_str id)
 {
     if (!s)
         return NULL;
@@ -83,7 +83,7 @@ const void *tx_get(struct tx *tx, enum entity_kind kind, struct rk_str id)
     if (kind == ENT_ACCOUNT || kind == ENT_SETTINGS || kind == ENT_DNS_SETTINGS)
         id = tx->account_id;
     c = work_latest(r->w, r->tx.mem, kind, id, rk_str_of(NULL, 0));
-    return c ? c->after : snap_get(tx->snap, kind, id);
+    return c ? c->after : mgmt_entity_of(tx->snap, kind, id);
 }
 
 void tx_refresh(struct tx *tx)

@@ -6,6 +6,7 @@
  *   codec_json.c    columns -> JSON text (journal, comparison), JSON -> nested fields
  *   codec_sql.c     SQL texts made from the tables once; insert, update, delete
  *   codec_load.c    whole accounts from rows
+ *   codec_entity.c  whole entities from the journal's JSON
  */
 #ifndef STORE_CODEC_H
 #define STORE_CODEC_H

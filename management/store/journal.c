@@ -85,6 +85,22 @@ enum rk_code journal_append(struct db *db, struct journal_head *head, const stru
     return RK_OK;
 }
 
+enum rk_code journal_step(struct journal_head *at, int64_t seq, const struct journal_row *row,
+                          struct rk_str op, struct rk_str hash, bool *fits, struct rk_err *err)
+{
+    uint8_t want[HASH_SHA256_SIZE] = {0};
+    enum rk_code rc = row_hash(at->hash, row, op, want, err);
+
+    if (rc)
+        return rc;
+    *fits = seq == at->seq + 1 && hash.n == sizeof want && memcmp(hash.p, want, sizeof want) == 0;
+    if (*fits) {
+        at->seq = seq;
+        memcpy(at->hash, want, sizeof want);
+    }
+    return RK_OK;
+}
+
 /* ---- checking */
 
 static bool hash_copy(struct rk_str from, uint8_t to[HASH_SHA256_SIZE])

@@ -12,6 +12,8 @@
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
 
+#include <string.h>
+
 #include "lib/crypto/hash.h"
 #include "management/store/db.h"
 
@@ -38,6 +40,17 @@ struct journal_row { /* open; borrowed for the call */
  */
 enum rk_code journal_append(struct db *db, struct journal_head *head, const struct journal_row *row,
                             struct rk_err *err) RK_MUST;
+
+/** Is that row, as it is stored, the one behind *at? Then *at moves to it; *fits false: another
+ *  chain, or a row is missing. op: the stored text. Errors: RK_LIMIT. */
+enum rk_code journal_step(struct journal_head *at, int64_t seq, const struct journal_row *row,
+                          struct rk_str op, struct rk_str hash, bool *fits,
+                          struct rk_err *err) RK_MUST;
+
+static inline bool journal_head_eq(const struct journal_head *a, const struct journal_head *b)
+{
+    return a->seq == b->seq && memcmp(a->hash, b->hash, sizeof a->hash) == 0;
+}
 
 struct journal_report { /* open */
     int64_t rows;       /* checked */

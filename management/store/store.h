@@ -52,6 +52,15 @@ enum rk_code store_load_one(struct store *s, struct rk_str account_id, enum enti
 enum rk_code store_json(struct store *s, enum entity_kind kind, const void *entity,
                         struct rk_str *out, struct rk_err *err) RK_MUST;
 
+/** The way back from store_json: every column of the entity, as this program knows it. id and json
+ *  live as long as *out, which is in the arena. before: the state that it replaces, whose presence
+ *  (not journaled) is kept; NULL: presence as in the text. Not for ENT_GROUP_PEER. Errors:
+ *  RK_PRECONDITION: columns are missing, an older version wrote it; RK_INTERNAL: not that form, or
+ *  sealed with another key. */
+enum rk_code store_from_json(struct store *s, struct rk_str account_id, enum entity_kind kind,
+                             struct rk_str id, struct rk_str json, const void *before,
+                             const void **out, struct rk_err *err) RK_MUST;
+
 /** Write the account's id into an entity that has a field for it. */
 void store_set_account(enum entity_kind kind, void *entity, struct rk_str account_id);
 
