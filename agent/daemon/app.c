@@ -295,8 +295,10 @@ enum rk_code app_run(const struct app_opts *opts, struct rk_err *err)
                     .profile = opts->profile,
                     .log = opts->log,
                     .foreground = opts->foreground};
-    enum rk_code rc = open_all(&a, opts, err);
+    enum rk_code rc;
 
+    rk_trim_always();
+    rc = open_all(&a, opts, err);
     if (rc == RK_OK) {
         watch_signals(&a);
         rk_log(a.log, RK_INFO, "daemon started", kv_z("version", PACKAGE_VERSION),

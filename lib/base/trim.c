@@ -53,6 +53,13 @@ static int trim_object(struct dl_phdr_info *o, size_t size, void *arg)
     return 0;
 }
 
+/* The C library raises this limit with each large block that is freed, unless it is set. */
+void rk_trim_always(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    (void)mallopt(M_ARENA_MAX, 2);
+}
+
 void rk_trim_heap(void)
 {
     (void)malloc_trim(0);
@@ -65,6 +72,10 @@ void rk_trim(void)
 }
 
 #else
+
+void rk_trim_always(void)
+{
+}
 
 void rk_trim(void)
 {

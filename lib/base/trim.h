@@ -5,6 +5,10 @@
 
 #define RK_TRIM_AFTER_MS 5000 /* what follows a start in the background is over by then */
 
+/** For a program that is to stay small: what was large when it is freed goes back to the system,
+ * also when that happens often, and threads share two heaps. Before threads are started. */
+void rk_trim_always(void);
+
 /**
  * Return free heap to the system, and unmap the pages of code and constants that have been read so
  * far: they are clean pages of files, so those that are used again come back from the page cache at

@@ -13,6 +13,7 @@
 
 #include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
+#include "lib/base/pages.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -68,14 +69,14 @@ struct udp_scratch *udp_scratch_new(size_t slots, size_t slot_bytes)
 
     s->slots = slots < 1 ? 1 : rk_min_size(slots, RX_MAX_SLOTS);
     s->slot_bytes = slot_bytes;
-    s->bytes = rk_malloc(s->slots * slot_bytes);
+    s->bytes = rk_pages_new(s->slots * slot_bytes);
     return s;
 }
 
 void udp_scratch_free(struct udp_scratch *s)
 {
     if (s)
-        free(s->bytes);
+        rk_pages_free(s->bytes, s->slots * s->slot_bytes);
     free(s);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/wg/own/own_priv.h"
+#include "lib/base/pages.h"
 
 #define TRAIN_MAX   64    /* datagrams in one message: what every kernel with UDP_SEGMENT takes */
 #define TRAIN_BYTES 65000 /* IP and UDP headers fit beside it in 64 KiB */
@@ -19,7 +20,7 @@ struct wgo_batch *wgo_batch_take(struct wgo *d)
     l = rk_list_pop_front(&d->spare);
     d->n_spare -= l != NULL;
     pthread_mutex_unlock(&d->queue_lock);
-    b = l ? rk_container_of(l, struct wgo_batch, link) : rk_malloc(sizeof *b);
+    b = l ? rk_container_of(l, struct wgo_batch, link) : rk_pages_new(sizeof *b);
     b->link = (struct rk_list){0};
     b->used = b->n_msgs = b->n_ways = 0;
     return b;
@@ -39,7 +40,32 @@ void wgo_batch_give(struct wgo *d, struct wgo_batch *b)
     }
     pthread_mutex_unlock(&d->queue_lock);
     if (!keep)
-        free(b);
+        wgo_batch_free(b);
+}
+
+void wgo_batch_free(struct wgo_batch *b)
+{
+    rk_pages_free(b, sizeof *b);
+}
+
+void wgo_batches_free(struct rk_list *batches)
+{
+    struct rk_list *l;
+
+    while ((l = rk_list_pop_front(batches)))
+        wgo_batch_free(rk_container_of(l, struct wgo_batch, link));
+}
+
+void wgo_spares_free(struct wgo *d)
+{
+    struct rk_list all;
+
+    rk_list_init(&all);
+    pthread_mutex_lock(&d->queue_lock);
+    rk_list_splice(&all, &d->spare);
+    d->n_spare = 0;
+    pthread_mutex_unlock(&d->queue_lock);
+    wgo_batches_free(&all);
 }
 
 uint8_t *wgo_batch_room(struct wgo_batch *b, size_t n)

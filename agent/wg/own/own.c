@@ -321,25 +321,17 @@ static void tell_others(struct wgo *d, struct rk_list *others)
 
 /* ---- life */
 
-static void free_batches(struct rk_list *head)
-{
-    struct rk_list *l;
-
-    while ((l = rk_list_pop_front(head)))
-        free(rk_container_of(l, struct wgo_batch, link));
-}
-
 static void finish_close(struct wgo *d)
 {
     void (*closed)(void *arg) = d->closed;
     void *arg = d->closed_arg;
 
     wgc_free(d->core);
-    free_batches(&d->to_loop);
-    free_batches(&d->spare);
+    wgo_batches_free(&d->to_loop);
+    wgo_batches_free(&d->spare);
     wgo_list_free(&d->others);
     wgo_list_free(&d->outbox);
-    free(d->filling);
+    wgo_batch_free(d->filling);
     free(d->ring);
     rk_map_done(&d->ways);
     (void)pthread_mutex_destroy(&d->core_lock);
@@ -368,7 +360,7 @@ static void on_bell(struct rk_task *t)
     closing = d->closing;
     pthread_mutex_unlock(&d->queue_lock);
     if (closing) {
-        free_batches(&batches);
+        wgo_batches_free(&batches);
         wgo_list_free(&others);
         finish_close(d);
         return;

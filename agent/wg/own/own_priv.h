@@ -28,6 +28,8 @@
 #define WGO_RING        256 /* handshake messages that wait for control */
 #define WGO_LOAD_AT     32  /* waiting: ask for cookies from here on, and a second longer */
 #define WGO_LOAD_MS     1000
+#define WGO_QUIET_MS    5000 /* after that the memory of a burst is given back */
+#define WGO_LARGE       4096 /* bytes at once: a burst */
 #define WGO_TUN_BYTES   ((size_t)65536 + 64)
 #define WGO_RX_SLOTS    8
 #define WGO_RX_BYTES    ((size_t)65536)
@@ -75,10 +77,11 @@ struct wgo_worker {
     int tun;
     struct wgo_sock *udp;
     struct wgc_crypt *crypt;
-    struct wgo_batch *out; /* being filled */
-    struct wgc_hold held;  /* given back with the next lock */
-    uint8_t *tun_bytes, *rx_bytes;
-    struct rk_list in; /* batches of the loop; queue_lock */
+    struct wgo_batch *out;         /* being filled */
+    struct wgc_hold held;          /* given back with the next lock */
+    uint8_t *tun_bytes, *rx_bytes; /* whole pages */
+    int64_t heavy_ms;              /* they were last filled beyond the first page; 0: not since */
+    struct rk_list in;             /* batches of the loop; queue_lock */
 };
 
 struct wgo {
@@ -129,6 +132,9 @@ struct wgo {
 void wgo_ring(struct wgo *d);
 struct wgo_batch *wgo_batch_take(struct wgo *d); /* a spare or a new one, empty */
 void wgo_batch_give(struct wgo *d, struct wgo_batch *b);
+void wgo_batch_free(struct wgo_batch *b);       /* accepts NULL */
+void wgo_batches_free(struct rk_list *batches); /* all of a list */
+void wgo_spares_free(struct wgo *d);            /* those kept for use again */
 /** Room for a datagram of up to n bytes, or NULL when it is full. Any thread. */
 uint8_t *wgo_batch_room(struct wgo_batch *b, size_t n);
 /** The datagram written there has n bytes and goes to `to`. */

@@ -11,6 +11,7 @@
 
 #include "agent/wg/own/own_priv.h"
 #include "lib/base/num.h"
+#include "lib/base/pages.h"
 
 #define TUN_READS 32 /* large packets per turn, so that the other direction gets its own */
 #define RX_ROUNDS 4
@@ -25,8 +26,8 @@ enum rk_code wgo_worker_init(struct wgo_worker *w, struct wgo *d, size_t index, 
     w->index = index;
     w->tun = d->tun[index];
     rk_list_init(&w->in);
-    w->tun_bytes = rk_malloc(WGO_TUN_BYTES);
-    w->rx_bytes = rk_malloc(WGO_RX_SLOTS * WGO_RX_BYTES); /* pages count when they are used */
+    w->tun_bytes = rk_pages_new(WGO_TUN_BYTES);
+    w->rx_bytes = rk_pages_new(WGO_RX_SLOTS * WGO_RX_BYTES);
     w->out = wgo_batch_take(d);
     w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->wake < 0) {
@@ -38,15 +39,12 @@ enum rk_code wgo_worker_init(struct wgo_worker *w, struct wgo *d, size_t index, 
 
 void wgo_worker_done(struct wgo_worker *w)
 {
-    struct rk_list *l;
-
     if (!w->d)
         return;
-    while ((l = rk_list_pop_front(&w->in)))
-        free(rk_container_of(l, struct wgo_batch, link));
-    free(w->out);
-    free(w->tun_bytes);
-    free(w->rx_bytes);
+    wgo_batches_free(&w->in);
+    wgo_batch_free(w->out);
+    rk_pages_free(w->tun_bytes, WGO_TUN_BYTES);
+    rk_pages_free(w->rx_bytes, WGO_RX_SLOTS * WGO_RX_BYTES);
     wgc_crypt_free(w->crypt);
     if (w->wake >= 0)
         (void)close(w->wake);
@@ -139,6 +137,8 @@ static void from_tun(struct wgo_worker *w)
 
         if (n < (ssize_t)sizeof h)
             break; /* nothing more, or the interface is down */
+        if (n > WGO_LARGE)
+            w->heavy_ms = wgo_now_ms();
         memcpy(&h, w->tun_bytes, sizeof h);
         send_large(w, &h, w->tun_bytes + sizeof h, (size_t)n - sizeof h);
     }
@@ -159,6 +159,8 @@ static void from_udp(struct wgo_worker *w)
     for (int round = 0; round < RX_ROUNDS; round++) {
         size_t n = wgo_socket_receive(w->udp, w->rx_bytes, rx);
 
+        if (n > 1 || (n && rx[0].n > WGO_LARGE))
+            w->heavy_ms = wgo_now_ms();
         for (size_t i = 0; i < n; i++)
             wgo_receive(w, rx[i].p, rx[i].n, rx[i].seg, &rx[i].from);
         if (n < WGO_RX_SLOTS)
@@ -189,6 +191,16 @@ static void from_loop(struct wgo_worker *w)
     }
 }
 
+/* The burst is over: its pages may serve somebody else. */
+static void rest(struct wgo_worker *w)
+{
+    w->heavy_ms = 0;
+    rk_pages_drop(w->tun_bytes, WGO_TUN_BYTES);
+    rk_pages_drop(w->rx_bytes, WGO_RX_SLOTS * WGO_RX_BYTES);
+    rk_pages_drop(w->out, sizeof *w->out); /* empty between turns, which is all zero */
+    wgo_spares_free(w->d);
+}
+
 void *wgo_worker_run(void *arg)
 {
     struct wgo_worker *w = arg;
@@ -197,8 +209,10 @@ void *wgo_worker_run(void *arg)
                            {.fd = w->wake, .events = POLLIN}};
 
     while (!atomic_load(&w->d->stop)) {
-        if (poll(fds, RK_ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
+        if (poll(fds, RK_ARRAY_LEN(fds), w->heavy_ms ? WGO_QUIET_MS : -1) < 0 && errno != EINTR)
             break;
+        if (w->heavy_ms && wgo_now_ms() - w->heavy_ms >= WGO_QUIET_MS)
+            rest(w);
         if (fds[2].revents)
             from_loop(w);
         if (fds[0].revents)
