@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "server/options.h"
 #include "server/rest_call.h"
@@ -21,7 +22,7 @@ static const struct rk_opt HEALTH_OPTS[] = {
      .type = RK_OPT_TEXT,
      .at = offsetof(struct health_opts, config),
      .arg = "FILE",
-     .help = "configuration file"},
+     .help = "configuration file; without one that in /etc/rookery or /etc/netbird, if there"},
     {.flag = "url",
      .type = RK_OPT_TEXT,
      .at = offsetof(struct health_opts, url),
@@ -36,6 +37,19 @@ static const struct server_command HEALTH = {
     .table = HEALTH_OPTS,
     .n = RK_ARRAY_LEN(HEALTH_OPTS),
 };
+
+/* The environment alone configures a server, too: then there is no file. */
+static const char *config_of(struct rk_arena *mem, struct rk_str given)
+{
+    static const char *const places[] = {"/etc/rookery/config.yaml", "/etc/netbird/config.yaml"};
+
+    if (given.n)
+        return rk_arena_dupz(mem, given);
+    for (size_t i = 0; i < RK_ARRAY_LEN(places); i++)
+        if (access(places[i], R_OK) == 0)
+            return places[i];
+    return NULL;
+}
 
 int server_health_main(int argc, char **argv)
 {
@@ -56,8 +70,7 @@ int server_health_main(int argc, char **argv)
         t.base = o.url;
         path = "";
     } else {
-        rc = server_config_load(mem, o.config.n ? rk_arena_dupz(mem, o.config) : NULL, &c, NULL,
-                                &err);
+        rc = server_config_load(mem, config_of(mem, o.config), &c, NULL, &err);
         if (rc == RK_OK)
             rest_target_of(mem, &c, &t);
     }

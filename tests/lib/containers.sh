@@ -43,3 +43,15 @@ containers_base() { # CACHE_FILE: make the base image "debian:bookworm-slim", fr
     fi
     docker import "$cache" debian:bookworm-slim >/dev/null
 }
+
+# The image out of programs that are built already: only its last stage is made.
+containers_image() { # FOLDER NAME
+    local ctx=$1/context p
+    mkdir -p "$ctx/prebuilt/usr/bin" "$ctx/deploy"
+    cp -r "$SRC_DIR/deploy/packages.sh" "$SRC_DIR/deploy/container" "$ctx/deploy/"
+    for p in rookery rookery-management rookery-signal rookery-relay rook; do
+        strip -o "$ctx/prebuilt/usr/bin/$p" "$BUILD_DIR/$p" || return 1
+    done
+    sh "$SRC_DIR/deploy/container/programs.sh" "$ctx/prebuilt" 2>"$ctx/programs.log" || { cat "$ctx/programs.log"; return 1; }
+    docker build -q -f "$ctx/deploy/container/Dockerfile" -t "$2" "$ctx" >"$ctx.log" 2>&1 || { tail -20 "$ctx.log"; return 1; }
+}
