@@ -22,8 +22,6 @@
 #define OVERSHOOT    64 /* what block copies may write behind the last entry */
 #define MIDDLE_FIXED 48 /* bytes that are copied at once, whatever the length */
 
-enum direction { DIR_IN, DIR_OUT };
-
 struct middle {   /* the piece that does not depend on the address */
     size_t at, n; /* in struct entries.b */
 };
@@ -34,6 +32,11 @@ struct entries { /* all entries that one rule gives per address */
     size_t n, cap;
     size_t total; /* bytes of all pieces */
 };
+
+enum rule_protocol firewall_protocol(const struct rule *r)
+{
+    return r->protocol == PROTO_SSH ? PROTO_TCP : r->protocol;
+}
 
 unsigned firewall_wire_protocol(enum rule_protocol p)
 {
@@ -62,20 +65,30 @@ static void put_port_info(struct rk_buf *b, const struct port_range *range)
     pb_end(b, info);
 }
 
-static void add_entry(struct entries *e, const struct view *v, const struct rule *r,
-                      enum direction dir, struct rk_str port, const struct port_range *range)
+/* One rule in one direction, while its entries are made. */
+struct making {
+    struct entries *e;
+    const struct view *v;
+    const struct rule *r;
+    enum firewall_dir dir;
+};
+
+static void add_entry(void *arg, struct rk_str port, const struct port_range *range)
 {
-    enum rule_protocol proto = r->protocol == PROTO_SSH ? PROTO_TCP : r->protocol;
+    const struct making *k = arg;
+    struct entries *e = k->e;
+    enum rule_protocol proto = firewall_protocol(k->r);
     bool open = range->start == 0 && range->end == 0;
     struct middle m = {.at = e->b.n};
 
-    pb_uint(&e->b, 2, dir);
-    pb_uint(&e->b, 3, r->action == ACTION_DROP);
+    pb_uint(&e->b, 2, k->dir);
+    pb_uint(&e->b, 3, k->r->action == ACTION_DROP);
     pb_uint(&e->b, 4, firewall_wire_protocol(proto));
     pb_str(&e->b, 5, port);
-    if (port.n == 0 && (proto == PROTO_TCP || proto == PROTO_UDP) && !(open && v->no_open_portinfo))
+    if (port.n == 0 && (proto == PROTO_TCP || proto == PROTO_UDP) &&
+        !(open && k->v->no_open_portinfo))
         put_port_info(&e->b, range);
-    pb_str(&e->b, 7, r->id);
+    pb_str(&e->b, 7, k->r->id);
     m.n = e->b.n - m.at;
     if (e->n == e->cap) {
         e->cap = e->cap ? e->cap * 2 : 8;
@@ -90,19 +103,17 @@ static bool covers(const struct port_range *r, uint16_t port)
     return r->start <= port && port <= r->end;
 }
 
-/* Entries for the ports of a rule, as the receiver understands them. */
-static void expand(struct entries *e, const struct view *v, const struct rule *r,
-                   enum direction dir)
+void firewall_ports(const struct view *v, const struct rule *r, firewall_port_fn *fn, void *arg)
 {
     static const struct port_range OPEN = {0, 0};
     bool has_ssh = false, has_native = false;
 
     if (r->ports.n == 0 && r->n_ranges == 0) {
-        add_entry(e, v, r, dir, (struct rk_str){0}, &OPEN);
+        fn(arg, (struct rk_str){0}, &OPEN);
         return;
     }
     for (size_t i = 0; i < r->ports.n; i++) {
-        add_entry(e, v, r, dir, r->ports.v[i], &OPEN);
+        fn(arg, r->ports.v[i], &OPEN);
         has_ssh |= rk_str_eqz(r->ports.v[i], "22");
         has_native |= rk_str_eqz(r->ports.v[i], TEXT_NATIVE);
     }
@@ -111,11 +122,11 @@ static void expand(struct entries *e, const struct view *v, const struct rule *r
         char text[8];
 
         if (v->ranges)
-            add_entry(e, v, r, dir, (struct rk_str){0}, range);
+            fn(arg, (struct rk_str){0}, range);
         else if (range->start == range->end) {
             int n = snprintf(text, sizeof text, "%u", range->start);
 
-            add_entry(e, v, r, dir, rk_str_of(text, (size_t)n), &OPEN);
+            fn(arg, rk_str_of(text, (size_t)n), &OPEN);
         } else
             continue;
         has_ssh |= covers(range, PORT_SSH);
@@ -123,7 +134,7 @@ static void expand(struct entries *e, const struct view *v, const struct rule *r
     }
     if ((r->protocol == PROTO_SSH || (v->native_ssh && r->protocol == PROTO_TCP)) && has_ssh &&
         !has_native)
-        add_entry(e, v, r, dir, RK_STR(TEXT_NATIVE), &OPEN);
+        fn(arg, RK_STR(TEXT_NATIVE), &OPEN);
 }
 
 /* One entry at p; returns its end. Copies whole blocks, so up to OVERSHOOT bytes behind the end are
@@ -189,51 +200,44 @@ struct seen {
     struct bits dir[2];
 };
 
-struct emitter {
+struct walk {
     struct view *v;
-    struct rk_buf *out;
+    firewall_fn *fn;
+    void *arg;
     struct seen *seen; /* one per class that occurred */
     uint32_t n_seen;
 };
 
-static struct bits *seen_of(struct emitter *em, uint32_t twins, enum direction dir)
+static struct bits *seen_of(struct walk *k, uint32_t twins, enum firewall_dir dir)
 {
-    for (uint32_t i = 0; i < em->n_seen; i++)
-        if (em->seen[i].twins == twins)
-            return &em->seen[i].dir[dir];
-    em->seen = rk_realloc(em->seen, em->n_seen + 1, sizeof *em->seen);
-    em->seen[em->n_seen] = (struct seen){.twins = twins};
-    return &em->seen[em->n_seen++].dir[dir];
+    for (uint32_t i = 0; i < k->n_seen; i++)
+        if (k->seen[i].twins == twins)
+            return &k->seen[i].dir[dir];
+    k->seen = rk_realloc(k->seen, k->n_seen + 1, sizeof *k->seen);
+    k->seen[k->n_seen] = (struct seen){.twins = twins};
+    return &k->seen[k->n_seen++].dir[dir];
 }
 
-/* Entries of one rule in one direction for the peers in the set, minus those it had before. */
-static void emit(struct emitter *em, const struct plan_rule *r, enum direction dir,
+/* One rule in one direction for the peers in the set, minus those that had it before. */
+static void emit(struct walk *k, const struct plan_rule *r, enum firewall_dir dir,
                  struct bits *peers)
 {
-    struct entries e = {0};
-
-    bits_unset(peers, em->v->self);
+    bits_unset(peers, k->v->self);
     if (r->twins != NO_INDEX) {
-        struct bits *seen = seen_of(em, r->twins, dir);
+        struct bits *seen = seen_of(k, r->twins, dir);
 
         bits_andnot(peers, seen);
         bits_or(seen, peers);
     }
-    if (!bits_any(peers))
-        return;
-    rk_buf_init(&e.b, SIZE_MAX / 2);
-    expand(&e, em->v, r->r, dir);
-    (void)rk_buf_room(&e.b, MIDDLE_FIXED); /* block copies may read behind the last one */
-    put_peers(em->v, peers, &e, em->out);
-    rk_buf_done(&e.b);
-    free(e.v);
+    if (bits_any(peers))
+        k->fn(k->arg, k->v, r, dir, peers);
 }
 
 /* Both directions for both sides of a rule, in the order of the official server: inbound from the
  * destinations and outbound to the sources only for bidirectional rules. */
-static void emit_rule(struct emitter *em, const struct view_hit *h)
+static void emit_rule(struct walk *k, const struct view_hit *h)
 {
-    struct view *v = em->v;
+    struct view *v = k->v;
     const struct plan_rule *r = &v->s->plan->rules[h->rule];
     const struct plan_policy *p = &v->s->plan->policies[r->policy];
     bool both = r->r->bidirectional;
@@ -245,40 +249,62 @@ static void emit_rule(struct emitter *em, const struct view_hit *h)
         view_side(v, &r->src, p, &src);
     if (both && h->in_src) {
         bits_copy(&set, &dst);
-        emit(em, r, DIR_IN, &set);
+        emit(k, r, FIREWALL_IN, &set);
     }
     if (both && h->in_dst) {
         bits_copy(&set, &src);
-        emit(em, r, DIR_OUT, &set);
+        emit(k, r, FIREWALL_OUT, &set);
     }
     if (h->in_src) {
         bits_copy(&set, &dst);
         if (both && h->in_dst)
             bits_andnot(&set, &src);
-        emit(em, r, DIR_OUT, &set);
+        emit(k, r, FIREWALL_OUT, &set);
     }
     if (h->in_dst) {
         bits_copy(&set, &src);
         if (both && h->in_src)
             bits_andnot(&set, &dst);
-        emit(em, r, DIR_IN, &set);
+        emit(k, r, FIREWALL_IN, &set);
     }
     bits_done(&src);
     bits_done(&dst);
     bits_done(&set);
 }
 
-bool firewall_put(struct view *v, struct rk_buf *out)
+void firewall_each(struct view *v, firewall_fn *fn, void *arg)
 {
-    struct emitter em = {.v = v, .out = out};
-    size_t before = out->n;
+    struct walk k = {.v = v, .fn = fn, .arg = arg};
 
     for (uint32_t i = 0; i < v->n_hits; i++)
-        emit_rule(&em, &v->hits[i]);
-    for (uint32_t i = 0; i < em.n_seen; i++) {
-        bits_done(&em.seen[i].dir[DIR_IN]);
-        bits_done(&em.seen[i].dir[DIR_OUT]);
+        emit_rule(&k, &v->hits[i]);
+    for (uint32_t i = 0; i < k.n_seen; i++) {
+        bits_done(&k.seen[i].dir[FIREWALL_IN]);
+        bits_done(&k.seen[i].dir[FIREWALL_OUT]);
     }
-    free(em.seen);
+    free(k.seen);
+}
+
+/* ---- on the wire */
+
+static void put_rule(void *arg, const struct view *v, const struct plan_rule *r,
+                     enum firewall_dir dir, const struct bits *peers)
+{
+    struct entries e = {0};
+    struct making k = {.e = &e, .v = v, .r = r->r, .dir = dir};
+
+    rk_buf_init(&e.b, SIZE_MAX / 2);
+    firewall_ports(v, r->r, add_entry, &k);
+    (void)rk_buf_room(&e.b, MIDDLE_FIXED); /* block copies may read behind the last one */
+    put_peers(v, peers, &e, arg);
+    rk_buf_done(&e.b);
+    free(e.v);
+}
+
+bool firewall_put(struct view *v, struct rk_buf *out)
+{
+    size_t before = out->n;
+
+    firewall_each(v, put_rule, out);
     return out->n > before;
 }

@@ -67,24 +67,12 @@ void routes_connect(struct view *v)
 
 /* ---- one route on the wire */
 
-struct wire_route {        /* views borrow from rows */
-    struct rk_str id, via; /* id, or id:via */
-    struct rk_str net_id;
-    struct rk_prefix network;
-    enum route_kind kind;
-    struct rk_str peer_key;
-    int64_t metric;
-    bool masquerade, keep, skip_auto_apply;
-    const struct rk_str *domains;
-    size_t n_domains;
-};
-
-static bool is_v6(const struct wire_route *w)
+static bool is_v6(const struct map_route *w)
 {
     return w->network.ip.family == 6;
 }
 
-static bool is_default_v4(const struct wire_route *w)
+static bool is_default_v4(const struct map_route *w)
 {
     return w->network.ip.family == 4 && w->network.bits == 0;
 }
@@ -95,7 +83,7 @@ static struct rk_prefix placeholder(void)
 }
 
 /* The id as a text field; v6 adds the suffix of the IPv6 twin of a default route. */
-static void put_id(struct rk_buf *out, unsigned field, const struct wire_route *w, bool v6)
+static void put_id(struct rk_buf *out, unsigned field, const struct map_route *w, bool v6)
 {
     pb_tag(out, field, PB_LEN);
     pb_varint(out, w->id.n + (w->via.n ? 1 + w->via.n : 0) + (v6 ? sizeof V6_ID - 1 : 0));
@@ -108,7 +96,7 @@ static void put_id(struct rk_buf *out, unsigned field, const struct wire_route *
         rk_buf_addz(out, V6_ID);
 }
 
-static void put_route(struct rk_buf *out, const struct wire_route *w, bool v6)
+static void put_route(struct rk_buf *out, const struct map_route *w, bool v6)
 {
     size_t msg = pb_begin(out, FIELD_ROUTES);
     char text[RK_ADDR_TEXT];
@@ -132,8 +120,10 @@ static void put_route(struct rk_buf *out, const struct wire_route *w, bool v6)
 }
 
 /* IPv6 networks only for receivers that can use them; those get a twin of every default route. */
-static void put_route_pair(const struct view *v, struct rk_buf *out, const struct wire_route *w)
+static void put_route_pair(void *arg, const struct view *v, const struct map_route *w)
 {
+    struct rk_buf *out = arg;
+
     if (is_v6(w) && !v->ip6)
         return;
     put_route(out, w, false);
@@ -141,19 +131,20 @@ static void put_route_pair(const struct view *v, struct rk_buf *out, const struc
         put_route(out, w, true);
 }
 
-static struct wire_route resource_route(const struct view *v, const struct resource *r,
-                                        const struct router *router, uint32_t peer)
+static struct map_route resource_route(const struct view *v, const struct resource *r,
+                                       const struct router *router, uint32_t peer)
 {
     const struct peer *p = state_peer(v->s, peer);
-    struct wire_route w = {.id = r->id,
-                           .via = p->id,
-                           .net_id = r->name,
-                           .network = r->prefix,
-                           .kind = r->prefix.ip.family == 6 ? ROUTE_IPV6 : ROUTE_IPV4,
-                           .peer_key = p->key,
-                           .metric = router->metric,
-                           .masquerade = router->masquerade,
-                           .keep = true};
+    struct map_route w = {.id = r->id,
+                          .via = p->id,
+                          .net_id = r->name,
+                          .network = r->prefix,
+                          .kind = r->prefix.ip.family == 6 ? ROUTE_IPV6 : ROUTE_IPV4,
+                          .peer = peer,
+                          .peer_key = p->key,
+                          .metric = router->metric,
+                          .masquerade = router->masquerade,
+                          .keep = true};
 
     if (r->type == RESOURCE_DOMAIN) {
         w.network = placeholder();
@@ -164,28 +155,29 @@ static struct wire_route resource_route(const struct view *v, const struct resou
     return w;
 }
 
-static struct wire_route classic_route(const struct view *v, const struct route *r, uint32_t peer)
+static struct map_route classic_route(const struct view *v, const struct route *r, uint32_t peer)
 {
     const struct peer *p = state_peer(v->s, peer);
     bool direct = r->peer.n > 0 && rk_str_eq(r->peer, p->id);
 
-    return (struct wire_route){.id = r->id,
-                               .via = direct ? (struct rk_str){0} : p->id,
-                               .net_id = r->net_id,
-                               .network = r->domains.n ? placeholder() : r->network,
-                               .kind = r->kind,
-                               .peer_key = p->key,
-                               .metric = r->metric,
-                               .masquerade = r->masquerade,
-                               .keep = r->keep_route,
-                               .skip_auto_apply = r->skip_auto_apply,
-                               .domains = r->domains.v,
-                               .n_domains = r->domains.n};
+    return (struct map_route){.id = r->id,
+                              .via = direct ? (struct rk_str){0} : p->id,
+                              .net_id = r->net_id,
+                              .network = r->domains.n ? placeholder() : r->network,
+                              .kind = r->kind,
+                              .peer = peer,
+                              .peer_key = p->key,
+                              .metric = r->metric,
+                              .masquerade = r->masquerade,
+                              .keep = r->keep_route,
+                              .skip_auto_apply = r->skip_auto_apply,
+                              .domains = r->domains.v,
+                              .n_domains = r->domains.n};
 }
 
 /* ---- lists of routes */
 
-static void put_resource_routes(struct view *v, struct rk_buf *out)
+static void each_resource_route(struct view *v, routes_fn *fn, void *arg)
 {
     const struct plan *pl = v->s->plan;
 
@@ -201,9 +193,9 @@ static void put_resource_routes(struct view *v, struct rk_buf *out)
             bits_and(&v->tmp, &v->peers);
         }
         for (BITS_EACH(p, &v->tmp)) {
-            struct wire_route w = resource_route(v, r->r, view_router_of(v->s, n, p), p);
+            struct map_route w = resource_route(v, r->r, view_router_of(v->s, n, p), p);
 
-            put_route_pair(v, out, &w);
+            fn(arg, v, &w);
         }
     }
 }
@@ -230,7 +222,7 @@ static bool distributed_to(const struct view *v, const struct plan_route *r)
     return false;
 }
 
-static void put_classic_routes(struct view *v, struct rk_buf *out)
+static void each_classic_route(struct view *v, routes_fn *fn, void *arg)
 {
     const struct plan *pl = v->s->plan;
 
@@ -240,9 +232,9 @@ static void put_classic_routes(struct view *v, struct rk_buf *out)
         if (!r->r->enabled)
             continue;
         if (is_own(v, i)) {
-            struct wire_route w = classic_route(v, r->r, v->self);
+            struct map_route w = classic_route(v, r->r, v->self);
 
-            put_route_pair(v, out, &w);
+            fn(arg, v, &w);
             continue; /* siblings are of the same set */
         }
         if (!distributed_to(v, r) || own_ha(v, r->ha))
@@ -250,26 +242,25 @@ static void put_classic_routes(struct view *v, struct rk_buf *out)
         routes_servers(v->s, r, &v->tmp);
         bits_and(&v->tmp, &v->direct);
         for (BITS_EACH(p, &v->tmp)) {
-            struct wire_route w = classic_route(v, r->r, p);
+            struct map_route w = classic_route(v, r->r, p);
 
-            put_route_pair(v, out, &w);
+            fn(arg, v, &w);
         }
     }
 }
 
+void routes_each(struct view *v, routes_fn *fn, void *arg)
+{
+    each_resource_route(v, fn, arg);
+    each_classic_route(v, fn, arg);
+}
+
 void routes_put(struct view *v, struct rk_buf *out)
 {
-    put_resource_routes(v, out);
-    put_classic_routes(v, out);
+    routes_each(v, put_route_pair, out);
 }
 
 /* ---- firewall rules of routes */
-
-struct fw_rule { /* everything of an entry but sources, ports and family */
-    const struct wire_route *w;
-    const struct rule *rule; /* NULL: permit everything */
-    struct rk_str policy_id;
-};
 
 struct sources {
     const struct bits *peers; /* NULL: anybody */
@@ -311,7 +302,7 @@ static unsigned route_protocol(const struct rule *r)
 }
 
 /* v6_route: the entry is for the IPv6 twin of a default route. */
-static void put_entry(const struct view *v, struct rk_buf *out, const struct fw_rule *f,
+static void put_entry(const struct view *v, struct rk_buf *out, const struct route_grant *f,
                       const struct sources *src, bool v6_route, uint16_t port,
                       struct port_range range)
 {
@@ -320,7 +311,7 @@ static void put_entry(const struct view *v, struct rk_buf *out, const struct fw_
 
     put_sources(v, out, src);
     pb_uint(out, 2, f->rule && f->rule->action == ACTION_DROP);
-    pb_str(out, 3, v6_route ? RK_STR("::/0") : rk_prefix_format(&f->w->network, text));
+    pb_str(out, 3, v6_route ? RK_STR("::/0") : rk_prefix_format(&f->route->network, text));
     pb_uint(out, 4, route_protocol(f->rule));
     info = pb_begin(out, 5);
     if (port) {
@@ -333,11 +324,12 @@ static void put_entry(const struct view *v, struct rk_buf *out, const struct fw_
         pb_end(out, r);
     }
     pb_end(out, info);
-    pb_bool(out, 6, f->w->kind == ROUTE_DOMAIN);
-    for (size_t i = 0; i < f->w->n_domains; i++)
-        pb_str_always(out, 7, f->w->domains[i]);
-    pb_str(out, 9, f->policy_id);
-    put_id(out, 10, f->w, v6_route);
+    pb_bool(out, 6, f->route->kind == ROUTE_DOMAIN);
+    for (size_t i = 0; i < f->route->n_domains; i++)
+        pb_str_always(out, 7, f->route->domains[i]);
+    if (f->policy != NO_INDEX)
+        pb_str(out, 9, v->s->plan->policies[f->policy].p->id);
+    put_id(out, 10, f->route, v6_route);
     pb_end(out, msg);
 }
 
@@ -358,7 +350,7 @@ static bool range_seen(const struct rule *r, size_t i)
 }
 
 /* One entry per distinct port or range, whatever the receiver's version. */
-static void put_expanded(const struct view *v, struct rk_buf *out, const struct fw_rule *f,
+static void put_expanded(const struct view *v, struct rk_buf *out, const struct route_grant *f,
                          const struct sources *src, bool v6_route)
 {
     const struct rule *r = f->rule;
@@ -385,21 +377,41 @@ static bool any_v6(const struct view *v, const struct bits *peers)
     return false;
 }
 
-/* Entries of one rule for one own route; keep_empty: also those without any source. */
-static void put_rule(const struct view *v, struct rk_buf *out, const struct fw_rule *f,
-                     const struct bits *peers, bool keep_empty)
+/* Entries of one rule for one own route. */
+static void put_rule(const struct view *v, struct rk_buf *out, const struct route_grant *f)
 {
-    struct sources src = {.peers = peers, .v6 = is_v6(f->w)};
+    struct sources src = {.peers = f->peers, .v6 = is_v6(f->route)};
     bool with_v6;
 
-    if (is_v6(f->w) && !v->ip6)
+    if (is_v6(f->route) && !v->ip6)
         return;
-    with_v6 = v->ip6 && any_v6(v, peers);
-    if (keep_empty || (src.v6 ? with_v6 : bits_any(peers)))
+    with_v6 = v->ip6 && any_v6(v, f->peers);
+    if (f->keep_empty || (src.v6 ? with_v6 : bits_any(f->peers)))
         put_expanded(v, out, f, &src, false);
     src.v6 = true;
-    if (with_v6 && (f->w->kind == ROUTE_DOMAIN || is_default_v4(f->w)))
-        put_expanded(v, out, f, &src, is_default_v4(f->w));
+    if (with_v6 && (f->route->kind == ROUTE_DOMAIN || is_default_v4(f->route)))
+        put_expanded(v, out, f, &src, is_default_v4(f->route));
+}
+
+static void put_permit(const struct view *v, struct rk_buf *out, const struct route_grant *f)
+{
+    struct sources src = {.v6 = is_v6(f->route)};
+    const struct port_range none = {0, 0};
+
+    if (is_v6(f->route) && !v->ip6)
+        return;
+    put_entry(v, out, f, &src, false, 0, none);
+    src.v6 = true;
+    if (v->ip6 && (f->route->kind == ROUTE_DOMAIN || is_default_v4(f->route)))
+        put_entry(v, out, f, &src, is_default_v4(f->route), 0, none);
+}
+
+static void put_grant(void *arg, const struct view *v, const struct route_grant *g)
+{
+    if (g->rule)
+        put_rule(v, arg, g);
+    else
+        put_permit(v, arg, g);
 }
 
 /* Sources of a rule: members of its groups without self, and a directly named peer; all within
@@ -420,20 +432,21 @@ static void rule_sources(const struct view *v, const struct plan_rule *r,
 }
 
 /* All enabled rules of a policy for one own route. */
-static void put_policy(struct view *v, struct rk_buf *out, const struct wire_route *w,
-                       uint32_t policy, const struct bits *within, bool keep_empty)
+static void each_rule(struct view *v, struct route_grant *g, const struct bits *within,
+                      routes_grant_fn *fn, void *arg)
 {
     const struct plan *pl = v->s->plan;
-    const struct plan_policy *p = &pl->policies[policy];
+    const struct plan_policy *p = &pl->policies[g->policy];
 
     for (uint32_t i = 0; i < p->n_rules; i++) {
         const struct plan_rule *r = &pl->rules[p->rule0 + i];
-        struct fw_rule f = {.w = w, .rule = r->r, .policy_id = p->p->id};
 
         if (!r->active)
             continue;
         rule_sources(v, r, p, within, &v->tmp);
-        put_rule(v, out, &f, &v->tmp, keep_empty);
+        g->rule = r->r;
+        g->peers = &v->tmp;
+        fn(arg, v, g);
     }
 }
 
@@ -458,21 +471,24 @@ static void all_sources(const struct view *v, const struct plan_resource *r, str
     }
 }
 
-static void put_resource_firewall(struct view *v, struct rk_buf *out)
+static void each_resource_grant(struct view *v, routes_grant_fn *fn, void *arg)
 {
     const struct plan *pl = v->s->plan;
 
     for (uint32_t i = 0; i < v->n_resources; i++) {
         const struct plan_resource *r = &pl->resources[v->resources[i].resource];
-        struct wire_route w;
+        struct map_route w;
 
         if (!v->resources[i].router)
             continue;
         w = resource_route(v, r->r, view_router_of(v->s, &pl->networks[r->network], v->self),
                            v->self);
         all_sources(v, r, &v->tmp2);
-        for (uint32_t k = 0; k < r->n_policies; k++)
-            put_policy(v, out, &w, r->policies[k], &v->tmp2, false);
+        for (uint32_t k = 0; k < r->n_policies; k++) {
+            struct route_grant g = {.route = &w, .policy = r->policies[k]};
+
+            each_rule(v, &g, &v->tmp2, fn, arg);
+        }
     }
 }
 
@@ -495,47 +511,41 @@ static bool policy_relevant(const struct view *v, uint32_t policy)
     return false;
 }
 
-static void put_default_permit(const struct view *v, struct rk_buf *out, const struct wire_route *w)
-{
-    struct fw_rule f = {.w = w};
-    struct sources src = {.v6 = is_v6(w)};
-    const struct port_range none = {0, 0};
-
-    if (is_v6(w) && !v->ip6)
-        return;
-    put_entry(v, out, &f, &src, false, 0, none);
-    src.v6 = true;
-    if (v->ip6 && (w->kind == ROUTE_DOMAIN || is_default_v4(w)))
-        put_entry(v, out, &f, &src, is_default_v4(w), 0, none);
-}
-
-static void put_classic_firewall(struct view *v, struct rk_buf *out)
+static void each_classic_grant(struct view *v, routes_grant_fn *fn, void *arg)
 {
     const struct plan *pl = v->s->plan;
 
     for (uint32_t i = 0; i < v->n_routes; i++) {
         const struct plan_route *r = &pl->routes[v->routes[i]];
-        struct wire_route w;
+        struct map_route w;
 
         if (!r->r->enabled || !is_own(v, i))
             continue;
         w = classic_route(v, r->r, v->self);
         if (r->r->access_control_groups.n == 0) {
-            put_default_permit(v, out, &w);
+            fn(arg, v, &(struct route_grant){.route = &w, .policy = NO_INDEX});
             continue;
         }
         view_members(v->s, &r->groups, &v->tmp2);
-        for (uint32_t k = 0; k < r->n_acl; k++)
+        for (uint32_t k = 0; k < r->n_acl; k++) {
+            struct route_grant g = {.route = &w, .policy = r->acl[k].policy, .keep_empty = true};
+
             if (r->acl[k].by_enabled || policy_relevant(v, r->acl[k].policy))
-                put_policy(v, out, &w, r->acl[k].policy, &v->tmp2, true);
+                each_rule(v, &g, &v->tmp2, fn, arg);
+        }
     }
+}
+
+void routes_each_grant(struct view *v, routes_grant_fn *fn, void *arg)
+{
+    each_resource_grant(v, fn, arg);
+    each_classic_grant(v, fn, arg);
 }
 
 bool routes_put_firewall(struct view *v, struct rk_buf *out)
 {
     size_t before = out->n;
 
-    put_resource_firewall(v, out);
-    put_classic_firewall(v, out);
+    routes_each_grant(v, put_grant, out);
     return out->n > before;
 }

@@ -7,6 +7,7 @@
  *   - a peer whose map changed by more than its serial was in the affected set
  *   - the version before a mutation still gives its maps afterwards
  *   - what an agent computes from the component form is the same map
+ *   - answers of management/reach are those that the maps give
  *
  *   property [SEED [ACCOUNTS]]     the first failing seed is printed
  */
@@ -24,6 +25,7 @@
 #include "tests/property/lines.h"
 #include "tests/property/naive.h"
 #include "tests/property/random.h"
+#include "tests/property/reach.h"
 
 #define MUTATIONS 12
 #define MAX_ROWS  64
@@ -31,7 +33,7 @@
 struct run {
     uint64_t seed;
     size_t step;
-    size_t maps, woken, changed, peers, envelopes; /* counters for the closing line */
+    size_t maps, woken, changed, peers, envelopes, asked, yes; /* counters for the closing line */
 };
 
 static const struct snap_opts OPTS = {.dns_domain = {"server.test", 11}};
@@ -180,6 +182,7 @@ static bool check_mutation(struct run *run, struct rng *rng, struct rk_arena *me
     built = snap_build(d, &OPTS);
     netmap_affected(*s, next, changes, n, &affected);
     ok = check_maps(run, d, next, built, mem, maps) &&
+         reach_check(rng, d, next, mem, &run->asked, &run->yes) &&
          check_affected(run, d, next, &affected, ids, old, n_old, maps);
     for (size_t i = 0; i < n_old && ok; i += 3) { /* the old version is what it was */
         struct lines again = engine_lines(*s, mem, ids[i]);
@@ -188,6 +191,7 @@ static bool check_mutation(struct run *run, struct rng *rng, struct rk_arena *me
                           "now", &again);
     }
     if (!ok) {
+        printf("seed %" PRIu64 " step %zu\n", run->seed, run->step);
         print_changes(changes, n);
         random_print(d); /* the state after them */
     }
@@ -233,7 +237,8 @@ int main(int argc, char **argv)
             return 1;
     }
     printf("property: %" PRId64 " accounts, %zu maps and %zu component forms equal; of %zu peers "
-           "after a mutation %zu changed, %zu were woken\n",
-           accounts, run.maps, run.envelopes, run.peers, run.changed, run.woken);
+           "after a mutation %zu changed, %zu were woken; of %zu questions %zu were answered yes\n",
+           accounts, run.maps, run.envelopes, run.peers, run.changed, run.woken, run.asked,
+           run.yes);
     return 0;
 }
