@@ -130,6 +130,8 @@ static void group_changed(struct walk *w, struct rk_str id)
     if (x && y && same_resources(x, y))
         return;
     on_both(w, affected_group, id);
+    for (unsigned i = 0; i < 2 && (!x || !y); i++) /* SSH rules authorise its users, or no more */
+        affected_users(&w->a[i], &(struct str_list){&id, 1}, false);
     if (!x || !y) /* whether its members' IPv6 addresses are published may change */
         for (unsigned i = 0; i < 2; i++)
             if (str_list_has(&snap_settings(w->a[i].s)->ipv6_groups, id)) {
