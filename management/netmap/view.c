@@ -16,7 +16,7 @@ static void init_features(struct view *v)
     v->ip6 = v->p->ip6.family == 6 && (v->meta->capabilities & PEER_CAP_IPV6_OVERLAY) &&
              !(v->meta->flags & PEER_FLAG_NO_IPV6);
     v->prefixes = v->meta->capabilities & PEER_CAP_SOURCE_PREFIXES;
-    v->ranges = version_has_feature(version, "0.48.0");
+    v->ranges = version_has_feature(version, PORT_RANGES_SINCE);
     v->native_ssh = v->p->ssh_enabled && (v->meta->flags & PEER_FLAG_SERVER_SSH_ALLOWED) &&
                     version_has_feature(version, "0.60.0");
     v->no_open_portinfo = rk_str_eqz(version, "0.36.4") || rk_str_eqz(version, "0.36.5");

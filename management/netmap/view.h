@@ -28,6 +28,8 @@ struct view_resource { /* a network resource that self serves or reaches */
     bool router; /* else client */
 };
 
+#define PORT_RANGES_SINCE "0.48.0" /* agents that understand port ranges */
+
 struct view {
     const struct snapshot *s;
     const struct netmap_opts *opts;

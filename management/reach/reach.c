@@ -6,6 +6,7 @@
 
 #include "lib/base/err.h"
 #include "management/domain/peer.h"
+#include "management/domain/version.h"
 #include "management/netmap/firewall.h"
 #include "management/netmap/routes.h"
 
@@ -225,6 +226,90 @@ bool reach_between(const struct snapshot *s, uint32_t from, uint32_t to, int64_t
     view_done(&from_view);
     view_done(&to_view);
     return flows_any(out);
+}
+
+/* ---- all at once */
+
+struct sweep { /* one peer's rules of one direction */
+    enum firewall_dir dir;
+    struct bits *out, dropped;
+};
+
+/* Some port of the rule means something to a machine that does (or not) understand port ranges. */
+static bool says_anything(const struct view *v, const struct rule *r, bool ranges)
+{
+    struct view as = *v;
+    struct flows f = {0};
+
+    as.ranges = ranges;
+    rule_flows(&as, r, &f);
+    return flows_any(&f);
+}
+
+/* It is the receiver of packets that must understand the rule. */
+static bool understands(const struct view *v, const struct sweep *w, uint32_t other)
+{
+    const struct peer *p = w->dir == FIREWALL_IN ? v->p : snap_peer_at(v->s, other);
+
+    return version_has_feature(p->meta.version, PORT_RANGES_SINCE);
+}
+
+static void sweep_rule(void *arg, const struct view *v, const struct plan_rule *r,
+                       enum firewall_dir dir, const struct bits *peers)
+{
+    struct sweep *w = arg;
+    struct bits *to = r->r->action == ACTION_DROP ? &w->dropped : w->out;
+    bool modern, old;
+
+    if (dir != w->dir)
+        return;
+    modern = says_anything(v, r->r, true);
+    old = says_anything(v, r->r, false);
+    if (modern && old)
+        bits_or(to, peers);
+    else if (modern || old)
+        for (BITS_EACH(i, peers))
+            if (understands(v, w, i) == modern)
+                bits_set(to, i);
+}
+
+/* Machines that are not in order, or that let nobody in, out of the set. */
+static void keep_fit(const struct snapshot *s, enum reach_way way, int64_t now_us, struct bits *set)
+{
+    const struct settings *st = snap_settings(s);
+
+    for (BITS_EACH(i, set)) {
+        const struct peer *p = snap_peer_at(s, i);
+
+        if (!peer_is_validated(p) || peer_login_expired(p, st, now_us) ||
+            (way == REACH_TARGETS && (p->meta.flags & PEER_FLAG_BLOCK_INBOUND)))
+            bits_unset(set, i);
+    }
+}
+
+void reach_peers(const struct snapshot *s, uint32_t peer, enum reach_way way, int64_t now_us,
+                 struct bits *out)
+{
+    struct netmap_opts opts = {.now_us = now_us};
+    struct sweep w = {.dir = way == REACH_SOURCES ? FIREWALL_IN : FIREWALL_OUT, .out = out};
+    const struct peer *p = snap_peer_at(s, peer);
+    struct flows f;
+    struct view v;
+
+    bits_clear(out);
+    if (peer_login_expired(p, snap_settings(s), now_us) ||
+        (way == REACH_SOURCES && (p->meta.flags & PEER_FLAG_BLOCK_INBOUND)))
+        return;
+    open_view(&v, s, peer, &opts);
+    firewall_each(&v, sweep_rule, &w);
+    bits_and(out, &v.connect);
+    keep_fit(s, way, now_us, out);
+    for (BITS_EACH(i, &w.dropped)) /* something may be left of what is dropped in part */
+        if (bits_has(out, i) && !(way == REACH_SOURCES ? reach_between(s, i, peer, now_us, &f)
+                                                       : reach_between(s, peer, i, now_us, &f)))
+            bits_unset(out, i);
+    bits_done(&w.dropped);
+    view_done(&v);
 }
 
 /* ---- addresses and names behind routing peers */

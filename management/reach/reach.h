@@ -103,4 +103,11 @@ struct reach_answer *reach_ask(const struct snapshot *s, const struct reach_quer
 bool reach_between(const struct snapshot *s, uint32_t from, uint32_t to, int64_t now_us,
                    struct flows *out);
 
+enum reach_way { REACH_SOURCES, REACH_TARGETS };
+
+/** All peers that may send something to a peer, or that it may send something to: the set of those
+ *  for which reach_between says yes. Replaces *out. A few hundred microseconds at 10,000 peers. */
+void reach_peers(const struct snapshot *s, uint32_t peer, enum reach_way way, int64_t now_us,
+                 struct bits *out);
+
 #endif

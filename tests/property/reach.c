@@ -339,9 +339,35 @@ static bool check_address(struct rng *r, const struct account_data *d, const str
     return (a->yes == want && has_reason(&q, a)) || complain(s, &q, a, want);
 }
 
+/* The sets say of every peer what the question about the pair says. */
+static bool check_sets(struct rng *r, const struct account_data *d, const struct snapshot *s)
+{
+    uint32_t self = snap_index_of(s, d->peers[rng_below(r, d->n_peers)].id);
+    struct bits from = {0}, to = {0};
+    struct flows f;
+    bool ok = true;
+
+    reach_peers(s, self, REACH_SOURCES, NOW_US, &from);
+    reach_peers(s, self, REACH_TARGETS, NOW_US, &to);
+    for (BITS_EACH(i, snap_peers(s))) {
+        ok &= bits_has(&from, i) == (i != self && reach_between(s, i, self, NOW_US, &f));
+        ok &= bits_has(&to, i) == (i != self && reach_between(s, self, i, NOW_US, &f));
+        if (!ok) {
+            printf("reach_peers of %.*s is wrong about %.*s\n",
+                   RK_STR_ARG(snap_peer_at(s, self)->id), RK_STR_ARG(snap_peer_at(s, i)->id));
+            break;
+        }
+    }
+    bits_done(&from);
+    bits_done(&to);
+    return ok;
+}
+
 bool reach_check(struct rng *r, const struct account_data *d, const struct snapshot *s,
                  struct rk_arena *mem, size_t *asked, size_t *yes)
 {
+    if (d->n_peers > 0 && !check_sets(r, d, s))
+        return false;
     for (size_t i = 0; i < QUESTIONS && d->n_peers > 0; i++) {
         bool said;
 
