@@ -144,6 +144,8 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_GET,    "/api/users/invites/{token}",                              rest_invites_look,          OPEN,  NULL},
     {HTTP_POST,   "/api/users/invites/{token}/accept",                       rest_invites_accept,        OPEN | HTTP_HASHES, NULL},
 
+    {HTTP_GET,    "/api/x/reach",                                            rest_reach,                 READ,  NULL},
+
     {HTTP_GET,    "/api/events/proxy",                                       rest_absent,                READ,  ABSENT(PAGE, SERVICES, READ, false, NULL)},
     {HTTP_GET,    "/api/reverse-proxies/services",                           rest_absent,                READ,  ABSENT(LIST, SERVICES, READ, false, NULL)},
     {HTTP_POST,   "/api/reverse-proxies/services",                           rest_absent,                WRITE, ABSENT(REFUSED, SERVICES, CREATE, true, "the reverse proxy is not part of this server")},

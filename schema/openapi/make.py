@@ -55,6 +55,34 @@ NAMED = {
     "IdentityProviderRequest": ("POST", "/api/identity-providers", "request", ""),
 }
 
+NAMED_THING = {"type": "object", "properties": {
+    "type": {"type": "string", "enum": ["peer", "group", "resource", "address", "name"]},
+    "id": {"type": "string"}, "name": {"type": "string"}, "ip": {"type": "string"}}}
+
+# Questions that only this server answers, under /api/x/: (path, summary, query, answer).
+OWN = [
+    ("/api/x/reach", "Who can reach what, and why (not)", [
+        ("from", "string", "a peer or group: id, name, address or DNS name; empty: every peer"),
+        ("to", "string", "a peer, group, network resource, address or DNS name; empty: every peer"),
+        ("protocol", "string", "all (the default), tcp, udp, icmp or netbird-ssh"),
+        ("port", "integer", "0 (the default): any"),
+        ("page", "integer", "of lists, from 1"),
+        ("page_size", "integer", "1 to 1000")],
+     {"type": "object", "properties": {
+         "reachable": {"type": "boolean"},
+         "from": NAMED_THING, "to": NAMED_THING,
+         "protocol": {"type": "string"}, "port": {"type": "integer"},
+         "flows": {"type": "string"},
+         "by": {"type": "array", "items": {"type": "object"}},
+         "over": {"type": "array", "items": {"type": "object"}},
+         "missing": {"type": "array", "items": {"type": "object", "properties": {
+             "code": {"type": "string"}, "message": {"type": "string"}}}},
+         "pairs": {"type": "array", "items": {"type": "object"}},
+         "peers": {"type": "array", "items": {"type": "object"}},
+         "total": {"type": "integer"}, "page": {"type": "integer"},
+         "page_size": {"type": "integer"}}}),
+]
+
 # Other products: their paths answer, but there is nothing behind them.
 ABSENT = ("/api/agent-network/", "/api/reverse-prox", "/api/events/proxy")
 
@@ -242,6 +270,13 @@ def main():
                 "path_params": [], "query_params": [], "request": None,
                 "response": {"status": 200, "content_type": "application/json",
                              "schema": {"type": "object"}}})
+    for path, text, query, answer in OWN:
+        SUMMARY["GET", path] = text
+        EXTRA_QUERY["GET", path] = query
+        ops.append({"method": "GET", "path": path, "group": "Questions", "auth": "user",
+                    "path_params": [], "query_params": [], "request": None,
+                    "response": {"status": 200, "content_type": "application/json",
+                                 "schema": answer}})
     parts = {}
     for op in ops:
         answer = convert(op["response"]["schema"])

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* /api/x/reach: who can reach what, and why (not); see management/reach/report.h. */
+#include "config.h"
+
+#include "lib/base/num.h"
+#include "management/ops/peers.h"
+#include "management/reach/report.h"
+#include "management/rest/handlers.h"
+
+static enum rk_code query_number(struct http_req *req, const char *name, int64_t max, int64_t *out,
+                                 struct rk_err *err)
+{
+    struct rk_str text;
+
+    if (!http_req_query(req, name, &text) || !text.n)
+        return RK_OK;
+    return rk_parse_i64(text, 0, max, out, NULL)
+               ? rk_fail(err, RK_INVALID, "%s must be a number from 0 to %lld", name,
+                         (long long)max)
+               : RK_OK;
+}
+
+/* All with peers.read ask everything; others about their own peers, unless peers are hidden. */
+static enum rk_code asker(const struct op *op, struct reach_question *q, struct rk_err *err)
+{
+    enum peer_scope scope;
+    enum rk_code rc = peer_scope_of(op, &scope, err);
+
+    q->policies = perm_of_user(op->user, PERM_POLICIES) & PERM_READ;
+    if (!rc && scope == PEERS_NONE)
+        return rk_fail(err, RK_FORBIDDEN, "this account hides peers from its members");
+    if (!rc && scope == PEERS_OWN)
+        q->member = op->user->id;
+    return rc;
+}
+
+enum rk_code rest_reach(struct http_req *req, struct http_resp *resp, struct db *db,
+                        struct rk_err *err)
+{
+    const struct op *op = op_of(req);
+    struct reach_question q = {.now_us = mgmt_now_us(op->m)};
+    enum rk_code rc = asker(op, &q, err);
+
+    (void)db;
+    (void)http_req_query(req, "from", &q.from);
+    (void)http_req_query(req, "to", &q.to);
+    (void)http_req_query(req, "protocol", &q.protocol);
+    if (!rc)
+        rc = query_number(req, "port", UINT16_MAX, &q.port, err);
+    if (!rc)
+        rc = query_number(req, "page", INT32_MAX, &q.page, err);
+    if (!rc)
+        rc = query_number(req, "page_size", REACH_PAGE_MAX, &q.page_size, err);
+    if (!rc)
+        rc = reach_report(op->snap, &q, req->mem, &resp->body, err);
+    return rc ? rc : answer_done(resp);
+}
