@@ -441,18 +441,25 @@ static void print_result(const struct admin_command *k, const json_t *result, bo
     }
 }
 
-static enum rk_code command_row(const struct admin_command *k, struct admin *a, bool *failed,
-                                struct rk_err *err)
+enum rk_code admin_ask(struct admin *a, json_t *request, json_t **answer, struct rk_err *err)
 {
-    json_t *request = request_of(k, a), *answer = NULL;
     const char *socket = wiring_admin_socket(a->mem, &a->c);
-    enum rk_code rc = command_ask(socket, request, &answer, err);
+    enum rk_code rc = command_ask(socket, request, answer, err);
 
     if (rc == RK_NOT_FOUND) {
         *err = (struct rk_err){0};
-        rc = run_here(a, request, &answer, err);
+        rc = run_here(a, request, answer, err);
     }
     json_decref(request);
+    return rc;
+}
+
+static enum rk_code command_row(const struct admin_command *k, struct admin *a, bool *failed,
+                                struct rk_err *err)
+{
+    json_t *answer = NULL;
+    enum rk_code rc = admin_ask(a, request_of(k, a), &answer, err);
+
     if (rc == RK_OK && json_is_true(json_object_get(answer, "ok"))) {
         print_result(k, json_object_get(answer, "result"), a->o.json);
     } else if (rc == RK_OK) {
@@ -466,7 +473,7 @@ static enum rk_code command_row(const struct admin_command *k, struct admin *a, 
 
 /* ---- main */
 
-static enum rk_code load(struct admin *a, struct rk_err *err)
+enum rk_code admin_load(struct admin *a, struct rk_err *err)
 {
     enum rk_code rc;
 
@@ -525,7 +532,7 @@ int server_admin_main(int argc, char **argv)
         a.o.old_config = a.o.config; /* here --config is the old server's, as it was run */
         a.o.config = rk_str_z(ours ? ours : "");
     }
-    rc = load(&a, &err);
+    rc = admin_load(&a, &err);
     if (rc == RK_OK)
         rc = k->local ? k->local(&a, &failed, &err) : command_row(k, &a, &failed, &err);
     if (rc)

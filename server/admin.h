@@ -3,6 +3,7 @@
 #ifndef RK_SERVER_ADMIN_H
 #define RK_SERVER_ADMIN_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "server/conf.h"
@@ -31,6 +32,14 @@ struct admin {            /* what a command on the store gets; open */
 typedef enum rk_code admin_fn(struct admin *a, bool *failed, struct rk_err *err);
 admin_fn admin_journal_verify, admin_backup, admin_restore, admin_db_migrate, admin_db_version,
     admin_db_check, admin_export, admin_import, admin_node_token, admin_node_join;
+
+/** Read the configuration that a->o.config (or the usual place) names, and find the store. */
+enum rk_code admin_load(struct admin *a, struct rk_err *err) RK_MUST;
+
+/** Have a request of server/command answered: by the running server, or here on the store of one
+ *  that is stopped. Takes over the request; *answer is owned. */
+enum rk_code admin_ask(struct admin *a, json_t *request, json_t **answer,
+                       struct rk_err *err) RK_MUST;
 
 /** What root makes in the data folder belongs to whom the folder belongs. */
 void admin_give_to_owner(struct admin *a, const char *path);

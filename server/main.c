@@ -10,6 +10,7 @@
 #include "lib/base/manual.h"
 #include "server/acme.h"
 #include "server/admin.h"
+#include "server/ask.h"
 #include "server/conf_cmd.h"
 #include "server/doctor.h"
 #include "server/run.h"
@@ -31,6 +32,7 @@ static const struct command {
     {"setup", "set up this machine's server: configuration, owner, setup key", server_setup_main},
     {"config", "check or show the configuration", server_config_main},
     {"admin", "work on the stored data", server_admin_main},
+    {"reach", "who can reach what, and why (not)", server_reach_main},
     {"doctor", "look at everything that usually is the matter, and say what helps",
      server_doctor_main},
     {"health", "status 0 when the server of this machine is ready", server_health_main},

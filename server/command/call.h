@@ -23,7 +23,8 @@ struct command_row { /* a row */
 };
 
 /* Tables of the files of this folder; the last row has no name. */
-extern const struct command_row COMMAND_USERS[], COMMAND_KEYS[], COMMAND_PEERS[], COMMAND_STATE[];
+extern const struct command_row COMMAND_USERS[], COMMAND_KEYS[], COMMAND_PEERS[], COMMAND_STATE[],
+    COMMAND_QUESTIONS[];
 
 /** Argument as text, empty when absent. Lent by args. */
 struct rk_str arg_text(const struct call *c, const char *name);

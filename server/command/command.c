@@ -11,7 +11,7 @@
 #include "server/command/call.h"
 
 static const struct command_row *const TABLES[] = {COMMAND_USERS, COMMAND_KEYS, COMMAND_PEERS,
-                                                   COMMAND_STATE};
+                                                   COMMAND_STATE, COMMAND_QUESTIONS};
 
 /* ---- arguments */
 

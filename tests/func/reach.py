@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Who can reach what, over REST with every role and as `rookery reach`: reach.py ./rookery"""
+import http.client
+import json
+import os
+import sys
+from urllib.parse import urlencode
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+try:
+    import grpc
+    from mgmt_peer import Agent, field
+except ImportError as e:
+    print("skip:", e)
+    sys.exit(77)
+from idp_client import Browser, Flow  # noqa: E402
+from proc import check, finish  # noqa: E402
+from rookery import Server  # noqa: E402
+
+s = Server()
+s.setup()
+
+
+def rest(method, path, body=None, want=200):
+    status, text = s.api(method, path, body)
+    check("%s %s" % (method, path.split("?")[0]), status == want, "%s %s" % (status, text))
+    return json.loads(text)
+
+
+def reach(want=200, **q):
+    return rest("GET", "/api/x/reach?" + urlencode({k.rstrip("_"): v for k, v in q.items()}),
+                want=want)
+
+
+def codes(a):
+    return sorted(m["code"] for m in a["missing"])
+
+
+def enrol(ch, name, key):
+    agent = Agent(ch)
+    agent.login(key, field(1, name) + field(2, "linux") + field(6, "Debian") +
+                field(7, "0.77.1"))
+    return [p for p in rest("GET", "/api/peers") if p["name"] == name][0]
+
+
+def rule(name, src, dst, **more):
+    return dict({"name": name, "enabled": True, "action": "accept", "protocol": "tcp",
+                 "bidirectional": False, "sources": src, "destinations": dst}, **more)
+
+
+def policy(name, **more):
+    return rest("POST", "/api/policies", dict(
+        {"name": name, "enabled": True, "rules": [rule(name, [web["id"]], [db["id"]], **more)]}))
+
+
+# ---- a small network: two web servers, one database, one office router
+
+for p in rest("GET", "/api/policies"):
+    rest("DELETE", "/api/policies/" + p["id"])
+key = rest("POST", "/api/setup-keys", {"name": "k", "type": "reusable", "expires_in": 86400,
+                                       "auto_groups": [], "usage_limit": 0})["key"]
+with grpc.insecure_channel("127.0.0.1:%d" % s.port) as ch:
+    peers = {n: enrol(ch, n, key) for n in ("web1", "web2", "db1", "office")}
+web = rest("POST", "/api/groups", {"name": "web", "peers": [peers["web1"]["id"],
+                                                             peers["web2"]["id"]]})
+db = rest("POST", "/api/groups", {"name": "database", "peers": [peers["db1"]["id"]]})
+
+# ---- every reason of a no between two machines, and the yes
+
+a = reach(from_="web1", to="db1")
+check("nothing connects them", not a["reachable"] and codes(a) == ["no_policy"], a)
+pol = policy("db access", ports=["5432"])
+a = reach(from_="web1", to="db1", protocol="tcp", port=5432)
+check("yes, by the policy", a["reachable"] and a["flows"] == "tcp 5432" and
+      a["by"][0]["policy"]["name"] == "db access" and not a["by"][0]["reverse"] and
+      a["missing"] == [], a)
+check("ends are named", a["from"]["ip"] == peers["web1"]["ip"] and a["to"]["name"] == "db1", a)
+check("another port", codes(reach(from_="web1", to="db1", protocol="tcp", port=22)) == ["port"])
+check("another protocol", codes(reach(from_="web1", to="db1", protocol="udp", port=5432)) ==
+      ["port"])
+a = reach(from_="db1", to="web1")
+check("the other way round", codes(a) == ["one_way"] and
+      a["missing"][0]["policy"]["name"] == "db access", a)
+rest("PUT", "/api/policies/" + pol["id"], dict(
+    {"name": "db access", "enabled": False,
+     "rules": [rule("r", [web["id"]], [db["id"]], ports=["5432"])]}))
+check("policy off", codes(reach(from_="web1", to="db1")) == ["policy_disabled"])
+rest("PUT", "/api/policies/" + pol["id"], dict(
+    {"name": "db access", "enabled": True,
+     "rules": [rule("r", [web["id"]], [db["id"]], ports=["5432"], enabled=False)]}))
+check("rule off", codes(reach(from_="web1", to="db1")) == ["rule_disabled"])
+old = rest("POST", "/api/posture-checks", {
+    "name": "new agents", "description": "", "checks": {"nb_version_check": {
+        "min_version": "9.0.0"}}})
+rest("PUT", "/api/policies/" + pol["id"], {
+    "name": "db access", "enabled": True, "source_posture_checks": [old["id"]],
+    "rules": [rule("r", [web["id"]], [db["id"]], ports=["5432"])]})
+a = reach(from_="web1", to="db1")
+check("posture", codes(a) == ["posture"] and a["missing"][0]["id"] == old["id"], a)
+rest("PUT", "/api/policies/" + pol["id"], {
+    "name": "db access", "enabled": True, "source_posture_checks": [],
+    "rules": [rule("r", [web["id"]], [db["id"]], ports=["5432"])]})
+drop = policy("not web", protocol="all", action="drop")
+check("a drop wins", codes(reach(from_="web1", to="db1", protocol="tcp", port=5432)) == ["dropped"])
+rest("DELETE", "/api/policies/" + drop["id"])
+
+# ---- how ends may be named
+
+for name, to in (("id", peers["db1"]["id"]), ("address", peers["db1"]["ip"]), ("name", "db1"),
+                 ("full name", peers["db1"]["dns_label"]), ("prefix", "peer:db1")):
+    check("a peer by " + name, reach(from_="web1", to=to, protocol="tcp", port=5432)["reachable"])
+check("nobody of that name", "no peer" in reach(404, from_="web1", to="nobody")["message"])
+check("a source behind an address", "from must be" in
+      reach(422, from_="8.8.8.8", to="db1")["message"])
+for bad in ({"port": "x"}, {"port": 70000}, {"protocol": "sctp"}, {"page_size": 5000}):
+    reach(422, from_="web1", to="db1", **bad)
+reach(422)
+
+# ---- groups, and everybody
+
+a = reach(from_="web", to="database", protocol="tcp", port=5432)
+check("group to group", a["total"] == 2 and all(p["reachable"] for p in a["pairs"]), a)
+a = reach(from_="All", to="All", page_size=5, page=2)
+check("pages", a["total"] == 12 and len(a["pairs"]) == 5 and a["page"] == 2, a)
+a = reach(to="db1")
+check("who reaches it", sorted(p["peer"]["name"] for p in a["peers"]) == ["web1", "web2"] and
+      a["peers"][0]["flows"] == "tcp 5432", a)
+a = reach(from_="web2")
+check("whom it reaches", [p["peer"]["name"] for p in a["peers"]] == ["db1"], a)
+
+# ---- behind a routing peer
+
+check("nothing leads there", codes(reach(from_="web1", to="10.20.0.7")) == ["no_route"])
+net = rest("POST", "/api/networks", {"name": "office", "description": ""})
+res = rest("POST", "/api/networks/%s/resources" % net["id"], {
+    "name": "printers", "description": "", "address": "10.20.0.0/24", "enabled": True,
+    "groups": [db["id"]]})
+check("no router", codes(reach(from_="web1", to="10.20.0.7")) == ["no_router"])
+rest("POST", "/api/networks/%s/routers" % net["id"], {
+    "peer": peers["office"]["id"], "metric": 100, "masquerade": True, "enabled": True})
+a = reach(from_="web1", to="10.20.0.7", protocol="tcp", port=5432)
+check("over the router", a["reachable"] and a["over"][0]["router"]["name"] == "office" and
+      a["over"][0]["id"] == res["id"] and a["by"][0]["policy"]["name"] == "db access", a)
+check("not for others", codes(reach(from_="db1", to="10.20.0.7")) == ["not_given"])
+check("the resource by name", reach(from_="web1", to="printers", protocol="tcp",
+                                    port=5432)["reachable"])
+rest("PUT", "/api/networks/%s/resources/%s" % (net["id"], res["id"]), {
+    "name": "printers", "description": "", "address": "10.20.0.0/24", "enabled": False,
+    "groups": [db["id"]]})
+check("resource off", codes(reach(from_="web1", to="10.20.0.7")) == ["route_disabled"])
+
+# ---- roles
+
+
+def asks(authorization, **q):
+    c = http.client.HTTPConnection("127.0.0.1", s.port, timeout=20)
+    c.request("GET", "/api/x/reach?" + urlencode({k.rstrip("_"): v for k, v in q.items()}), None,
+              {"Authorization": authorization})
+    a = c.getresponse()
+    return a.status, json.loads(a.read())
+
+
+auditor = rest("POST", "/api/users", {"role": "auditor", "is_service_user": True, "name": "audit",
+                                      "auto_groups": []})
+token = rest("POST", "/api/users/%s/tokens" % auditor["id"], {"name": "t", "expires_in": 1})
+status, body = asks("Token " + token["plain_token"], from_="web1", to="db1")
+check("an auditor asks everything", status == 200 and body["by"][0]["policy"]["name"], body)
+
+bob = rest("POST", "/api/users", {"role": "user", "is_service_user": False, "name": "Bob",
+                                  "email": "bob@example.com", "auto_groups": [web["id"]]})
+browser, flow = Browser(s.port), Flow(scope="openid profile email")
+back = browser.submit(browser.get("/oauth2/auth", **flow.params()), login="bob@example.com",
+                      password=bob["password"])
+jwt = flow.redeem(browser, back.query()["code"]).json()["access_token"]
+with grpc.insecure_channel("127.0.0.1:%d" % s.port) as ch:
+    Agent(ch).login(meta=field(1, "laptop") + field(2, "linux") + field(6, "Debian") +
+                    field(7, "0.77.1"), jwt=jwt)
+account = rest("GET", "/api/accounts")[0]
+for hidden in (True, False):
+    settings = dict(account["settings"], regular_users_view_blocked=hidden)
+    rest("PUT", "/api/accounts/" + account["id"], {"settings": settings})
+    status, body = asks("Bearer " + jwt, from_="laptop", to="db1")
+    check("a member asks about the own machine%s" % (" (hidden)" if hidden else ""),
+          status == 403 if hidden else status == 200 and body["reachable"], body)
+check("without the names of policies", body["by"] == [], body)
+check("not about others", asks("Bearer " + jwt, from_="web1", to="db1")[0] == 404)
+check("nor about groups", asks("Bearer " + jwt, from_="laptop", to="database")[0] == 404)
+check("nor anybody without a token", asks("Bearer x", from_="web1", to="db1")[0] == 401)
+
+# ---- the command, running and stopped
+
+
+def command(*args):
+    r = s.command("reach", *args)
+    return r.returncode, r.stdout + r.stderr
+
+
+for state in ("running", "stopped"):
+    status, text = command("web1", "db1", "--protocol", "tcp", "--port", "5432")
+    check("reach says yes (%s)" % state, status == 0 and text.startswith("yes") and
+          'policy "db access"' in text, text)
+    status, text = command("db1", "web1")
+    check("reach says no, and why (%s)" % state, status == 1 and "other direction" in text, text)
+    status, text = command("-", "db1", "--json")
+    check("everybody, as JSON (%s)" % state, status == 0 and json.loads(text)["total"] == 3, text)
+    status, text = command("web1", "nobody")
+    check("no answer (%s)" % state, status == 2 and "nobody" in text, text)
+    if state == "running":
+        s.p.stop()
+check("usage", command("web1")[0] == 2)
+finish()
