@@ -104,8 +104,9 @@ bool setup_unit_there(struct setup *s)
     if (access("/run/systemd/system", F_OK) || geteuid() != 0 || !s->path)
         return false;
     rk_buf_init(&said, SAID_MAX);
-    yes = SYSTEMCTL(&said, TOOL_MS, "cat", SETUP_UNIT) == 0;
-    text = rk_buf_str(&said);
+    yes = SYSTEMCTL(&said, TOOL_MS, "show", "-P", "ExecStart", SETUP_UNIT) == 0;
+    text = rk_str_trim(rk_buf_str(&said));
+    yes = yes && text.n > 0; /* empty: there is no such unit */
     if (yes && rk_str_find(text, rk_str_z(s->path)) == text.n) {
         setup_say(s, "note: %s reads another configuration than %s: start the server yourself\n",
                   SETUP_UNIT, s->path);
@@ -166,7 +167,7 @@ static enum rk_code put_dropin(struct setup *s, struct rk_err *err)
     rk_buf_init(&b, 1 << 16);
     rk_buf_addz(&b, "# Written by rookery setup.\n[Service]\n");
     if (elsewhere)
-        rk_buf_printf(&b, "ReadWritePaths=%.*s\n", RK_STR_ARG(c->data_dir));
+        rk_buf_printf(&b, "ReadWritePaths=\nReadWritePaths=%.*s\n", RK_STR_ARG(c->data_dir));
     if (certificate)
         put_certificate(&b, c);
     f = fopen(DROPIN_DIR "/setup.conf", "we");

@@ -53,7 +53,8 @@ setup --json >"$work/setup.json" 2>"$work/setup.log"
 check "from nothing to a server with a certificate" [ "$?" = 0 ] || cat "$work/setup.log"
 key=$(jq -r .setup_key "$work/setup.json")
 check "its certificate is of the authority" sd bash -c 'openssl s_client -connect vpn.test:443 -servername vpn.test </dev/null 2>/dev/null | openssl x509 -noout -issuer | grep Pebble'
-sd bash -c 'curl -sk https://localhost:15000/roots/0 >>/etc/ssl/certs/ca-certificates.crt'
+sd bash -c 'f=/etc/ssl/certs/pebble.pem; curl -sk https://localhost:15000/roots/0 >$f; cat $f >>/etc/ssl/certs/ca-certificates.crt
+    ln -s $f /etc/ssl/certs/$(openssl x509 -noout -hash -in $f).0'
 if [ -c /dev/net/tun ]; then
     sd systemd-run --quiet --unit=rook rook service run
     for _ in $(seq 100); do sd rook status >/dev/null 2>&1 && break; sleep 0.1; done
@@ -83,8 +84,16 @@ check "with the data elsewhere" sd test -e /srv/rookery/rookery.db
 check "reload works" sd systemctl reload rookery
 
 sd bash -c 'systemctl disable --now rookery 2>/dev/null; rm -rf /etc/rookery /srv/rookery /etc/systemd/system/rookery.service.d
-    mkdir -m 0700 /var/lib/rookery; echo x >/var/lib/rookery/store.key; chown -R rookery: /var/lib/rookery; chmod 600 /var/lib/rookery/store.key'
-setup >"$work/out" 2>&1
-check "a server that cannot start" [ "$?" = 1 ]
-check "is told with the reason" grep -q store.key "$work/out"
+    mkdir -p -m 0700 /var/lib/rookery; echo x >/var/lib/rookery/store.key; chmod 600 /var/lib/rookery/store.key; chown -R rookery: /var/lib/rookery'
+setup >"$work/said" 2>&1
+check "a key that opens nothing" [ "$?" = 1 ]
+check "is found before anything is written" grep -q encryptionKey "$work/said"
+check "and nothing is" sd test ! -e /etc/rookery
+sd bash -c 'rm -rf /var/lib/rookery/*; mkdir -p /etc/systemd/system/rookery.service.d
+    printf "[Service]\nExecStartPre=/bin/sh -c \"echo broken on purpose; exit 1\"\n" >/etc/systemd/system/rookery.service.d/x.conf'
+setup >"$work/said" 2>&1
+check "a unit that does not start" [ "$?" = 1 ]
+check "is told with the end of its log" grep -q "broken on purpose" "$work/said"
+sd rm /etc/systemd/system/rookery.service.d/x.conf
+check "and when it is mended setup goes on" setup
 [ "$failed" = 0 ]
