@@ -59,6 +59,7 @@ struct server_config {             /* open, all text arena; defaults filled in *
     bool component_maps;            /* offer the component form of maps to clients that know it */
     bool geo_off;                   /* geo_database is not opened */
     int64_t sync_version;           /* upstream's name for component_maps */
+    bool signal_greeting;           /* a first message follows each registration at signal */
     int64_t signal_send_ms;         /* a peer that takes no message for this long is dropped */
     int64_t relay_health_misses;    /* windows without an answer until a peer is dropped */
     struct rk_strs stun_ports;      /* numbers, each once; empty: no STUN */

@@ -158,6 +158,7 @@ const struct rk_opt SERVER_KEYS[] = {
     CHOICE("x.logFormat", "LOG_FORMAT NB_LOG_FORMAT", log_format, "text", "text|json"),
     TIME("x.signalSendTimeout", "SIGNAL_SEND_TIMEOUT NB_SIGNAL_SEND_TIMEOUT", signal_send_ms, "10s",
          100, 600000),
+    BOOL("x.signalGreeting", "SIGNAL_GREETING", signal_greeting, "false"),
     INT("x.relayHealthMisses", "RELAY_HEALTH_MISSES NB_RELAY_HC_ATTEMPT_THRESHOLD",
         relay_health_misses, "1", 1, 100),
     /* Upstream's, without effect here. */

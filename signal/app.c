@@ -80,6 +80,9 @@ enum rk_code sig_app_new(const struct sig_app_opts *o, struct sig_app **out, str
     a->hub.registry = sig_registry_new();
     a->hub.max_streams = o->max_streams ? o->max_streams : SIG_MAX_STREAMS;
     a->hub.send_timeout_ms = o->send_timeout_ms ? o->send_timeout_ms : SIG_SEND_TIMEOUT_MS;
+    a->hub.greets = o->greeting;
+    if (o->greeting)
+        rk_key_generate(&a->hub.greeting_key);
     a->hub.log = o->log;
     a->hub.n_lanes = o->n_loops;
     a->hub.lanes = rk_calloc(o->n_loops, sizeof *a->hub.lanes);
@@ -103,6 +106,7 @@ void sig_app_free(struct sig_app *a)
         sig_lane_done(&a->hub.lanes[i]);
     free(a->hub.lanes);
     sig_registry_free(a->hub.registry);
+    rk_key_wipe(&a->hub.greeting_key);
     free(a);
 }
 

@@ -40,6 +40,7 @@ struct sig_app_opts {             /* open; borrowed during sig_app_new; zero is 
     struct edge *edge;
     size_t max_streams;      /* [SIG_MAX_STREAMS] */
     int64_t send_timeout_ms; /* [SIG_SEND_TIMEOUT_MS] */
+    bool greeting;           /* a first message follows each registration: signal/greeting.h */
     bool combined;           /* metrics get the prefix signal_, as in official combined servers */
     struct rk_log *log;      /* may be NULL; lent until sig_app_free */
     struct rk_metrics *metrics; /* likewise */

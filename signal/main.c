@@ -24,7 +24,8 @@ static enum rk_code serve(const struct sig_options *o, struct rk_err *err)
     struct svc_user user = {&USER_OPS};
     struct edge_listen listen[2];
     struct sig_app_opts opts = {.max_streams = (size_t)o->max_peers,
-                                .send_timeout_ms = o->send_timeout_ms};
+                                .send_timeout_ms = o->send_timeout_ms,
+                                .greeting = o->greeting};
     struct sig_app *app = NULL;
     struct svc *svc;
     size_t n_listen;

@@ -57,6 +57,11 @@ static const struct rk_opt TABLE[] = {
      .max = 600000,
      .at = AT(send_timeout_ms),
      .help = "a peer that takes no message for this long is dropped"},
+    {.flag = "greeting",
+     .env = "ROOKERY_SIGNAL_GREETING",
+     .type = RK_OPT_BOOL,
+     .at = AT(greeting),
+     .help = "a first message follows each registration, for proxies that keep headers back"},
     SVC_OPTS(struct sig_options, "ROOKERY_SIGNAL_", "", "", "", "", "", ""),
     /* of the official server, and nothing here */
     {.flag = "letsencrypt-domain",

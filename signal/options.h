@@ -11,6 +11,7 @@ struct sig_options { /* open */
     int64_t port;                 /* 0: 443 with TLS, else 80 */
     int64_t legacy_port;          /* 0: none */
     int64_t max_peers, send_timeout_ms;
+    bool greeting;
 };
 
 extern const struct svc_program SIG_PROGRAM;

@@ -6,6 +6,7 @@
 
 #include "lib/base/num.h"
 #include "signal/envelope.h"
+#include "signal/greeting.h"
 #include "signal/registry.h"
 
 /* Destination of the health check of clients v0.25.5 to v0.72.x: answered, never forwarded. */
@@ -63,6 +64,15 @@ static bool may_register(struct sig_lane *lane, struct grpc_call *c)
     return n < hub->max_streams || evict(lane, c);
 }
 
+static void greet(const struct sig_hub *hub, struct grpc_call *c, struct rk_str key)
+{
+    uint8_t message[SIG_GREETING_MAX];
+    size_t n = hub->greets ? sig_greeting_make(&hub->greeting_key, key, message) : 0;
+
+    if (n)
+        grpc_call_send(c, rk_str_of(message, n));
+}
+
 static void connect_begin(struct grpc_call *c)
 {
     struct sig_hub *hub = grpc_call_app(c);
@@ -89,6 +99,7 @@ static void connect_begin(struct grpc_call *c)
     grpc_call_set_data(c, s);
     /* the client waits for this header; it must be there before the first message */
     grpc_call_send_header(c, "x-wiretrustee-peer-registered", "1");
+    greet(hub, c, key);
     old = sig_registry_add(hub->registry, s);
     if (old) {
         displace(hub, lane, old);

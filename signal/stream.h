@@ -24,6 +24,7 @@
 #include "lib/base/loop.h"
 #include "lib/base/metrics.h"
 #include "lib/base/str.h"
+#include "lib/crypto/secret.h"
 #include "lib/grpc/call.h"
 #include "signal/places.h"
 
@@ -66,6 +67,8 @@ struct sig_hub { /* shared by all loops */
     size_t n_lanes;
     size_t max_streams;
     int64_t send_timeout_ms;
+    bool greets;
+    struct rk_key greeting_key; /* made at the start: greeting.h */
     struct rk_log *log;
     struct sig_metrics metrics;
     struct rk_log_gate displaced_gate, stalled_gate, full_gate;
