@@ -8,13 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server/conf_keys.h"
 #include "server/options.h"
+#include "server/routes.h"
 #include "server/verify.h"
 
 struct config_opts {
-    struct rk_str config;
+    struct rk_str config, cert, key;
 };
 
 static const struct rk_opt OPTS[] = {
@@ -25,14 +27,26 @@ static const struct rk_opt OPTS[] = {
      .at = offsetof(struct config_opts, config),
      .arg = "FILE",
      .help = "configuration file"},
+    {.flag = "cert",
+     .type = RK_OPT_TEXT,
+     .at = offsetof(struct config_opts, cert),
+     .arg = "FILE",
+     .help = "proxy: its certificate in PEM"},
+    {.flag = "key",
+     .type = RK_OPT_TEXT,
+     .at = offsetof(struct config_opts, key),
+     .arg = "FILE",
+     .help = "proxy: its key"},
 };
 
 static const struct server_command CMD = {
     .name = "config",
-    .args = "check|show|keys",
-    .what = "check: status 1 and a message with file and line when something is wrong.\n"
-            "show: the effective values, where each is from, and its environment variable.\n"
-            "keys: upstream's keys and variables that have no effect here or are refused, and why.",
+    .args = "check|show|keys|proxy KIND",
+    .what =
+        "check: status 1 and a message with file and line when something is wrong.\n"
+        "show: the effective values, where each is from, and its environment variable.\n"
+        "keys: upstream's keys and variables that have no effect here or are refused, and why.\n"
+        "proxy nginx|caddy|haproxy|traefik: what a reverse proxy in front of this server needs.",
     .table = OPTS,
     .n = RK_ARRAY_LEN(OPTS),
 };
@@ -82,6 +96,32 @@ static enum rk_code show(struct rk_arena *mem, const char *path, struct rk_err *
     return rc;
 }
 
+static enum rk_code proxy(struct rk_arena *mem, const struct config_opts *o, const char *path,
+                          const char *kind, struct rk_err *err)
+{
+    static const char usual[] = "/etc/rookery/config.yaml";
+    struct proxy_opts p = {.kind = kind, .cert = o->cert, .key = o->key};
+    struct server_config c;
+    struct rk_buf out;
+    enum rk_code rc = server_config_load(mem,
+                                         path                  ? path
+                                         : access(usual, R_OK) ? NULL
+                                                               : usual,
+                                         &c, NULL, err);
+
+    if (rc)
+        return rc;
+    rk_buf_init(&out, 1 << 16);
+    rc = server_proxy_conf(mem, &c, &p, &out, err);
+    if (rc == RK_OK)
+        (void)fwrite(out.p, 1, out.n, stdout);
+    rk_buf_done(&out);
+    if (rc == RK_OK && !c.trusted_proxies.n)
+        (void)fprintf(stderr, "rookery config: note: server.reverseProxy.trustedHTTPProxies is "
+                              "empty: machines will seem to come from the proxy\n");
+    return rc;
+}
+
 static void keys(void)
 {
     for (size_t i = 0; i < SERVER_N_KEYS; i++) {
@@ -113,8 +153,10 @@ int server_config_main(int argc, char **argv)
     } else if (rest == 1 && strcmp(argv[0], "keys") == 0) {
         keys();
         rc = RK_OK;
+    } else if (rest == 2 && strcmp(argv[0], "proxy") == 0) {
+        rc = proxy(mem, &o, path, argv[1], &err);
     } else {
-        (void)fprintf(stderr, "rookery config: say check, show or keys; see --help\n");
+        (void)fprintf(stderr, "rookery config: say check, show, keys or proxy; see --help\n");
         return 2;
     }
     if (rc)

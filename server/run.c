@@ -20,6 +20,7 @@
 #include "server/command/socket.h"
 #include "server/options.h"
 #include "server/privileges.h"
+#include "server/routes.h"
 #include "server/verify.h"
 #include "server/wiring.h"
 #include "signal/app.h"
@@ -235,6 +236,7 @@ static enum rk_code make_signal(struct server *s, struct rk_err *err)
                              .edge = s->svc->edge,
                              .combined = true,
                              .send_timeout_ms = s->c.signal_send_ms,
+                             .greeting = s->c.signal_greeting,
                              .log = s->svc->log,
                              .metrics = s->svc->metrics};
 
@@ -337,6 +339,8 @@ static enum rk_code serve(struct server *s, struct rk_err *err)
         rc = edge_add_ws_proxy(s->svc->edge, "/ws-proxy/management", err);
     if (rc == RK_OK && s->w.own_signal)
         rc = edge_add_ws_proxy(s->svc->edge, "/ws-proxy/signal", err);
+    if (rc == RK_OK)
+        rc = server_routes_check(s->svc->edge, err);
     if (rc == RK_OK)
         rc = svc_run(s->svc, &s->user, STOP_GRACE_MS, err);
     relay_app_free(s->rly);

@@ -55,10 +55,11 @@ nodes_in() { # NAMESPACE NODE COMMAND…: the same, waiting for its end
 
 # ---- servers: set NODES_URL, then nodes_api METHOD PATH [JSON] works with NODES_TOKEN ----
 # NODES_CONFIG_MORE: more lines of our server's configuration, below `server:`.
-# NODES_NAME, when set, is the name under which agents know the server instead of its address.
+# NODES_NAME, when set, is the name under which agents know the server instead of its address;
+# NODES_AGENT_URL all of the address.
 
 nodes_agent_url() {
-    echo "http://${NODES_NAME:-$TOPO_SERVER}:8080"
+    echo "${NODES_AGENT_URL:-http://${NODES_NAME:-$TOPO_SERVER}:8080}"
 }
 
 nodes_api() {

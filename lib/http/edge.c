@@ -199,6 +199,19 @@ bool edge_has_rpc(const struct edge *e, const char *path)
     return path ? rk_map_get(&e->rpcs, rk_str_z(path)) != NULL : e->unknown_rpc != NULL;
 }
 
+void edge_paths(const struct edge *e, void (*each)(void *arg, struct rk_str path, bool websocket),
+                void *arg)
+{
+    size_t pos = 0;
+    struct rk_str key;
+    void *value;
+
+    while (rk_map_next(&e->rpcs, &pos, &key, &value))
+        each(arg, key, false);
+    for (size_t i = 0; i < e->n_ws; i++)
+        each(arg, e->ws_paths[i], true);
+}
+
 struct rk_budget *edge_budget(const struct edge *e)
 {
     return e->budget;

@@ -121,6 +121,10 @@ enum rk_code edge_add_rpc(struct edge *e, const char *path, struct edge_rpc *rpc
                           struct rk_err *err) RK_MUST;
 bool edge_has_rpc(const struct edge *e, const char *path);
 
+/** Every path that was registered, gRPC methods and WebSockets. path is lent for the call. */
+void edge_paths(const struct edge *e, void (*each)(void *arg, struct rk_str path, bool websocket),
+                void *arg);
+
 /** What the edge knows about a WebSocket client. */
 struct edge_ws_req { /* open; borrowed during accept() */
     struct net_conn *conn;
