@@ -45,7 +45,7 @@ struct daemon_opts { /* open */
     struct rk_strs home_relays;
     int64_t dns_forwarder_port;
     bool legacy_routing, skip_socket_mark, disable_custom_routing;
-    struct rk_str firewall; /* auto, nftables, iptables, iptables-legacy */
+    struct rk_str firewall; /* auto, nftables, iptables, iptables-legacy, own */
     struct rk_str nft_table;
     bool ice_loopback;
     bool allow_users;

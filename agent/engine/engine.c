@@ -212,7 +212,16 @@ static void host_trouble(struct host_user *u, const char *text)
     events_add(e->o.events, EVENT_WARNING, EVENT_SYSTEM, "%s", text);
 }
 
+static enum rk_code host_filter(struct host_user *u, const struct wgo_filter_rules *r,
+                                struct rk_err *err)
+{
+    struct engine *e = rk_container_of(u, struct engine, host_user);
+
+    return wg_device_filter(peers_device(e->peers), r, err);
+}
+
 static const struct host_ops HOST_OPS = {.peer = host_peer,
+                                         .filter = host_filter,
                                          .trouble = host_trouble,
                                          .carry = host_carry,
                                          .carried = host_carried,

@@ -23,6 +23,7 @@
 #include "agent/config/state.h"
 #include "agent/engine/route_set.h"
 #include "agent/os/nl.h"
+#include "agent/wg/own/filter.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/net/addr.h"
@@ -44,6 +45,10 @@ struct host_ops {
     void (*carried)(struct host_user *u);
     /** The interface was deleted, replaced or renamed: stop. Once. */
     void (*lost)(struct host_user *u, const struct rk_err *why);
+    /** There is no firewall but the data path's own: filter by these rules from now on. Called
+     *  inside. */
+    enum rk_code (*filter)(struct host_user *u, const struct wgo_filter_rules *r,
+                           struct rk_err *err);
     /** Something of the map that is not applied, or that others have changed here: for people. */
     void (*trouble)(struct host_user *u, const char *text);
     /** The host's own addresses or default routes have changed (--network-monitor), or the host has

@@ -208,6 +208,16 @@ static enum rk_code replace(struct host *h, const char *text, const struct fw_st
     return RK_OK;
 }
 
+static void after_set(struct host *h, const struct fw_stats *stats)
+{
+    if (stats->skipped && stats->skipped != h->f.skipped)
+        host_trouble(h, "%zu firewall rules of the network map cannot be used and are left out",
+                     stats->skipped);
+    h->f.skipped = stats->skipped;
+    if (stats->routes || stats->forwards)
+        forwarding_up(h);
+}
+
 enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map,
                                struct rk_err *err)
 {
@@ -234,6 +244,13 @@ enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map
     enum rk_code rc;
 
     o.lan = own_networks(h, mem, &o.n_lan);
+    if (h->f.way == FW_OWN) {
+        rk_arena_free(keep);
+        rc = host_filter_set(h, &o, map, &stats, err);
+        if (rc == RK_OK)
+            after_set(h, &stats);
+        return rc;
+    }
     rk_buf_init(&text, FW_TEXT_MAX);
     rc = fw_way_build(h->f.way, &o, map, keep, &sets, &text, &stats, err);
     rk_buf_addc(&text, '\0');
@@ -249,18 +266,13 @@ enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map
     if (!h->f.text || strcmp(h->f.text, text.p) != 0)
         rc = replace(h, text.p, &stats, err);
     rk_buf_done(&text);
-    if (stats.skipped && stats.skipped != h->f.skipped)
-        host_trouble(h, "%zu firewall rules of the network map cannot be used and are left out",
-                     stats.skipped);
-    h->f.skipped = stats.skipped;
-    if (stats.routes || stats.forwards)
-        forwarding_up(h);
+    after_set(h, &stats);
     return rc;
 }
 
 bool host_names_redirect(struct host *h, uint16_t port)
 {
-    h->f.names_redirect = h->o.settings->disable_firewall ? 0 : port;
+    h->f.names_redirect = h->o.settings->disable_firewall || h->f.way == FW_OWN ? 0 : port;
     return h->f.names_redirect != 0;
 }
 
@@ -433,9 +445,12 @@ enum rk_code host_firewall_up(struct host *h, struct rk_err *err)
     if (h->o.settings->disable_firewall)
         return RK_OK;
     rc = first(h, fw_way_of(wanted), err);
-    if (rc == RK_PRECONDITION && (!wanted.n || rk_str_eqz(wanted, "auto"))) {
-        rk_log(h->o.log, RK_WARN, "no nftables here, trying iptables", KV_ERR(err));
-        rc = first(h, FW_IPTABLES_LEGACY, err);
+    for (enum fw_way way = FW_IPTABLES_LEGACY; way <= FW_OWN; way++) {
+        if (rc != RK_PRECONDITION || (wanted.n && !rk_str_eqz(wanted, "auto")))
+            break;
+        rk_log(h->o.log, RK_WARN, "no such firewall here, trying another",
+               kv_z("next", fw_way_name(way)), KV_ERR(err));
+        rc = first(h, way, err);
     }
     if (rc)
         return rk_wrap(err, "firewall (--disable-firewall goes on without)");

@@ -93,6 +93,10 @@ enum rk_code host_resolved(struct host *h, struct rk_str domain, const struct rk
         return RK_OK;
     if (f->n_ips == HOST_NAMES_MAX)
         return rk_fail(err, RK_LIMIT, "more than %d addresses of domain routes", HOST_NAMES_MAX);
+    if (f->way == FW_OWN) {
+        name_add(f, name, ip);
+        return host_filter_again(h, err);
+    }
     rc = host_fw_open_name(h, domain, ip, err);
     if (rc == RK_OK)
         name_add(f, name, ip);

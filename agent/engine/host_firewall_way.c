@@ -18,7 +18,7 @@
 #define PART_4 PART "4\n"
 #define PART_6 PART "6\n"
 
-static const char *const NAMES[] = {"nftables", "iptables", "iptables-legacy"};
+static const char *const NAMES[] = {"nftables", "iptables", "iptables-legacy", "own"};
 
 const char *fw_way_name(enum fw_way way)
 {
@@ -147,6 +147,8 @@ enum rk_code fw_way_remove(const struct fw_place *p, struct rk_err *err)
     enum rk_code rc = RK_OK, one;
     struct rk_buf text;
 
+    if (p->way == FW_OWN)
+        return RK_OK; /* it went with the device */
     if (p->way != FW_NFTABLES) {
         for (int v6 = 0; v6 < 2; v6++) {
             one = remove_iptables(p, v6, err);

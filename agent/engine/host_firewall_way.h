@@ -8,7 +8,12 @@
 
 #include "agent/engine/fw_text.h"
 
-enum fw_way { FW_NFTABLES, FW_IPTABLES, FW_IPTABLES_LEGACY };
+enum fw_way {
+    FW_NFTABLES,
+    FW_IPTABLES,
+    FW_IPTABLES_LEGACY,
+    FW_OWN /* the data path's filter, which has no text: host_filter.c */
+};
 
 struct fw_place { /* open; texts borrowed */
     enum fw_way way;

@@ -3,6 +3,7 @@
 #ifndef RK_AGENT_ENGINE_HOST_PRIV_H
 #define RK_AGENT_ENGINE_HOST_PRIV_H
 
+#include "agent/engine/fw_rules.h"
 #include "agent/engine/fw_text.h"
 #include "agent/engine/host.h"
 #include "agent/engine/host_firewall_way.h"
@@ -60,7 +61,11 @@ struct host_firewall {
     struct rk_timer *look_timer;
     bool by_name; /* see struct fw_opts */
     uint16_t names_redirect;
-    struct rk_arena *mem; /* of sets */
+    struct rk_arena *mem;  /* of sets and rules */
+    struct fw_rules rules; /* FW_OWN only */
+    const struct rk_prefix *lan;
+    size_t n_lan;
+    bool told_masquerade;
     struct fw_domain_sets sets;
     struct host_name *names; /* sorted by domain */
     size_t n_names, n_ips;
@@ -131,6 +136,13 @@ enum rk_code host_fw_open_name(struct host *h, struct rk_str domain, const struc
 void host_fw_names_clear(struct host_firewall *f);
 void host_fw_names_prune(struct host_firewall *f); /* what the map no longer routes is forgotten */
 const struct fw_name *host_fw_names_list(const struct host_firewall *f, struct rk_arena *mem);
+
+/* host_filter.c: FW_OWN */
+enum rk_code host_filter_set(struct host *h, const struct fw_opts *o,
+                             const Management__NetworkMap *map, struct fw_stats *stats,
+                             struct rk_err *err) RK_MUST;
+/** The same rules, with what names have resolved to since. */
+enum rk_code host_filter_again(struct host *h, struct rk_err *err) RK_MUST;
 
 /* host_firewall_job.c: what would hold the loop, on a thread; one after the other. */
 struct fw_job { /* open; of the thread until it comes back */

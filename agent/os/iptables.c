@@ -156,9 +156,17 @@ static bool read_all(struct child *c, int out, int complaint)
 
 static enum rk_code complain(struct child *c, const char *what, struct rk_err *err)
 {
+    /* this kernel has no such filter, or not for us */
+    static const char *const never[] = {"Table does not exist", "Permission denied",
+                                        "Operation not permitted", "not supported",
+                                        "Could not fetch rule set generation id"};
     struct rk_str line, rest;
 
     (void)rk_str_cut(rk_buf_str(&c->complaint), '\n', &line, &rest);
+    for (size_t i = 0; i < RK_ARRAY_LEN(never); i++)
+        if (rk_str_find(rk_buf_str(&c->complaint), rk_str_z(never[i])) < c->complaint.n)
+            return rk_fail(err, RK_PRECONDITION, "%s: %.*s", c->argv[0],
+                           RK_STR_ARG(rk_str_sub(line, 0, 160)));
     return rk_fail(err, RK_INVALID, "%s: %.*s", c->argv[0],
                    RK_STR_ARG(line.n ? rk_str_sub(line, 0, 160) : rk_str_z(what)));
 }

@@ -362,6 +362,16 @@ const char *wg_device_kind(const struct wg_device *d)
     return d->own ? "own" : d->mode == WG_KERNEL ? "kernel" : "daemon";
 }
 
+enum rk_code wg_device_filter(struct wg_device *d, const struct wgo_filter_rules *r,
+                              struct rk_err *err)
+{
+    if (!d->own)
+        return rk_fail(err, RK_PRECONDITION,
+                       "a packet filter of our own needs a device of our own (--device own)");
+    wgo_filter_rules(d->own, r);
+    return RK_OK;
+}
+
 enum rk_code wg_device_share(struct wg_device *d, bool no_ipv6, struct wg_port **out,
                              struct rk_err *err)
 {

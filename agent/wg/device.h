@@ -130,6 +130,11 @@ const char *wg_device_kind(const struct wg_device *d);
 struct wg_port;
 enum rk_code wg_device_share(struct wg_device *d, bool no_ipv6, struct wg_port **out,
                              struct rk_err *err) RK_MUST;
+/** A packet filter in the data path, where rook itself moves the packets: what peers may send to
+ * this host and through it; see own/filter.h. RK_PRECONDITION: others move them. */
+struct wgo_filter_rules;
+enum rk_code wg_device_filter(struct wg_device *d, const struct wgo_filter_rules *r,
+                              struct rk_err *err) RK_MUST;
 /** The daemon and its start time (for the state file); 0 when there is none. */
 pid_t wg_device_pid(const struct wg_device *d, uint64_t *start_ticks);
 

@@ -327,6 +327,7 @@ static void finish_close(struct wgo *d)
     void *arg = d->closed_arg;
 
     wgc_free(d->core);
+    wgo_filter_free(atomic_load(&d->filter));
     wgo_batches_free(&d->to_loop);
     wgo_batches_free(&d->spare);
     wgo_list_free(&d->others);
@@ -388,6 +389,19 @@ void wgo_close(struct wgo *d, void (*closed)(void *arg), void *arg)
     d->closing = true;
     wgo_ring(d); /* also when it is on its way: it comes once */
     pthread_mutex_unlock(&d->queue_lock);
+}
+
+void wgo_filter_rules(struct wgo *d, const struct wgo_filter_rules *r)
+{
+    struct wgo_filter *f = atomic_load(&d->filter);
+
+    if (!f) {
+        f = wgo_filter_new();
+        wgo_filter_set(f, r);
+        atomic_store_explicit(&d->filter, f, memory_order_release);
+        return;
+    }
+    wgo_filter_set(f, r);
 }
 
 static size_t cores(void)

@@ -44,6 +44,11 @@ enum rk_code wgo_apply(struct wgo *d, const struct wg_change *c, struct rk_err *
 enum rk_code wgo_read(struct wgo *d, struct rk_arena *mem, struct wg_state *out,
                       struct rk_err *err) RK_MUST;
 
+/** From now on packets of peers come in by these rules only, as do answers to what this host sends;
+ *  see filter.h. */
+struct wgo_filter_rules;
+void wgo_filter_rules(struct wgo *d, const struct wgo_filter_rules *r);
+
 /** Its port, to share; lent for life. */
 struct wg_port *wgo_port(struct wgo *d);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Inside of struct wgo. Files: own.c (life, configuration, the loop's side), control.c (handshakes
- * and timers), worker.c (threads, TUN to network), receive.c (network to TUN), batch.c (what is
- * handed over), socket.c (UDP).
+ * and timers), worker.c (threads, TUN to network), receive.c (network to TUN), filter.c (what may
+ * come in, where asked for), batch.c (what is handed over), socket.c (UDP).
  */
 #ifndef RK_AGENT_WG_OWN_OWN_PRIV_H
 #define RK_AGENT_WG_OWN_OWN_PRIV_H
@@ -13,6 +13,7 @@
 
 #include "agent/wg/core/core.h"
 #include "agent/wg/core/proto.h"
+#include "agent/wg/own/filter.h"
 #include "agent/wg/own/own.h"
 #include "agent/wg/own/segment.h"
 #include "lib/base/list.h"
@@ -115,6 +116,8 @@ struct wgo {
     size_t n_spare;
     bool rung, closing; /* bell is on its way to the loop; it shall free everything */
     struct rk_task bell;
+
+    struct wgo_filter *_Atomic filter; /* NULL: everything passes */
 
     _Atomic int64_t control_until; /* when control looks at the timers again; mono */
 

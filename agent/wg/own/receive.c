@@ -20,13 +20,17 @@ struct run { /* packets of one session */
 
 static void deliver(struct wgo_worker *w, const struct run *r)
 {
+    struct wgo_filter *filter = atomic_load_explicit(&w->d->filter, memory_order_acquire);
     struct wgo_packet packets[RUN_MAX];
     struct iovec iov[IOVS_MAX];
     struct virtio_net_hdr h;
     size_t at = 0, used;
 
-    for (size_t i = 0; i < r->n; i++)
+    for (size_t i = 0; i < r->n; i++) {
         packets[i] = (struct wgo_packet){r->v[i].p, r->v[i].n};
+        if (filter && !wgo_filter_in(filter, packets[i].p, packets[i].n, wgo_now_ms()))
+            packets[i].n = 0;
+    }
     while (at < r->n) {
         size_t n = wgo_join(packets + at, r->n - at, w->d->tun_udp, &h, iov, IOVS_MAX, &used);
 

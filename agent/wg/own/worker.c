@@ -109,9 +109,12 @@ static void send_large(struct wgo_worker *w, const struct virtio_net_hdr *h, uin
     struct wgc_peer *p;
     struct wgc_hold hold = {0};
     size_t bytes, count, wire;
+    struct wgo_filter *filter = atomic_load_explicit(&d->filter, memory_order_acquire);
 
     if (!wgo_split_begin(&s, h, packet, n))
         return;
+    if (filter)
+        wgo_filter_out(filter, packet, n, wgo_now_ms());
     count = wgo_split_count(&s, &bytes);
     wire = (count - 1) * wgc_wire_size(bytes) + wgc_wire_size(wgo_split_last(&s));
     wgo_lock(d);
