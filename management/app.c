@@ -83,6 +83,11 @@ bool mgmt_app_ready(struct mgmt_app *a, char why[240])
     return probe_ok(a->probe, why);
 }
 
+bool mgmt_app_useful(struct mgmt_app *a)
+{
+    return mgmt_is_shared(a->mgmt);
+}
+
 void mgmt_app_describe(struct mgmt_app *a, bool ready, const char *why, const char *others,
                        int64_t cert_not_after_ms, struct rk_buf *out)
 {
@@ -90,7 +95,10 @@ void mgmt_app_describe(struct mgmt_app *a, bool ready, const char *why, const ch
     bool store = probe_ok(a->probe, reason);
 
     json_put_obj(out);
-    json_put_key_str(out, "status", ready ? RK_STR("healthy") : RK_STR("unhealthy"));
+    json_put_key_str(out, "status",
+                     ready                ? RK_STR("healthy")
+                     : mgmt_app_useful(a) ? RK_STR("degraded")
+                                          : RK_STR("unhealthy"));
     json_put_key_str(out, "timestamp", rk_time_format_us(rk_unix_us(), now));
     json_put_key_str(out, "reason", rk_str_z(why));
     json_put_key(out, "store");

@@ -112,6 +112,9 @@ enum rk_code mgmt_app_reload(struct mgmt_app *a, struct rk_err *err) RK_MUST;
 
 /** Whether changes can be stored now; why names what is missing. Any thread, does not block. */
 bool mgmt_app_ready(struct mgmt_app *a, char why[240]);
+/** Whether the process should stay in a balancer although mgmt_app_ready says no: other processes
+ *  share its store, and streams that are connected here go on. Any thread. */
+bool mgmt_app_useful(struct mgmt_app *a);
 /** The body of /health and /readyz: state, reason, the store, what goes on although the store is
  *  gone (`others`: names of services in JSON, e.g. "\"signal\",\"relay\",", may be ""), when the
  *  certificate ends (0: none). Any thread. */

@@ -35,6 +35,11 @@ static bool ready(struct svc_user *u, const char **why)
     return mgmt_app_ready(rk_container_of(u, struct program, user)->app, text);
 }
 
+static bool useful(struct svc_user *u)
+{
+    return mgmt_app_useful(rk_container_of(u, struct program, user)->app);
+}
+
 static void describe(struct svc_user *u, bool is_ready, const char *why, struct rk_buf *out)
 {
     const struct program *p = rk_container_of(u, struct program, user);
@@ -47,8 +52,12 @@ static enum rk_code reload(struct svc_user *u, struct rk_err *err)
     return mgmt_app_reload(rk_container_of(u, struct program, user)->app, err);
 }
 
-static const struct svc_user_ops USER_OPS = {
-    .start = start, .finish = finish, .ready = ready, .describe = describe, .reload = reload};
+static const struct svc_user_ops USER_OPS = {.start = start,
+                                             .finish = finish,
+                                             .ready = ready,
+                                             .useful = useful,
+                                             .describe = describe,
+                                             .reload = reload};
 
 static enum rk_code serve(struct rk_arena *mem, struct mgmt_options *o, struct rk_err *err)
 {

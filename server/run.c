@@ -180,6 +180,11 @@ static bool ready(struct svc_user *u, const char **why)
     return mgmt_app_ready(rk_container_of(u, struct server, user)->mgmt, text);
 }
 
+static bool useful(struct svc_user *u)
+{
+    return mgmt_app_useful(rk_container_of(u, struct server, user)->mgmt);
+}
+
 static void describe(struct svc_user *u, bool is_ready, const char *why, struct rk_buf *out)
 {
     const struct server *s = rk_container_of(u, struct server, user);
@@ -205,6 +210,7 @@ static const struct svc_user_ops USER_OPS = {.start = start,
                                              .stop = stop,
                                              .finish = finish,
                                              .ready = ready,
+                                             .useful = useful,
                                              .describe = describe,
                                              .reload = reload};
 

@@ -43,16 +43,14 @@ static enum rk_code get_livez(struct http_req *req, struct http_resp *resp, stru
     return RK_OK;
 }
 
-static enum rk_code get_readyz(struct http_req *req, struct http_resp *resp, struct db *db,
-                               struct rk_err *err)
+static enum rk_code put_state(struct http_req *req, struct http_resp *resp, bool useful_will_do)
 {
     const struct serve_pages *o = req->app;
     const char *why = "";
     bool ready = o->opts.ready(o->opts.arg, &why);
 
-    (void)db;
-    (void)err;
-    resp->status = ready ? 200 : 503;
+    resp->status =
+        ready || (useful_will_do && o->opts.useful && o->opts.useful(o->opts.arg)) ? 200 : 503;
     if (o->opts.describe)
         o->opts.describe(o->opts.arg, ready, why, &resp->body);
     else
@@ -61,11 +59,27 @@ static enum rk_code get_readyz(struct http_req *req, struct http_resp *resp, str
     return RK_OK;
 }
 
+static enum rk_code get_readyz(struct http_req *req, struct http_resp *resp, struct db *db,
+                               struct rk_err *err)
+{
+    (void)db;
+    (void)err;
+    return put_state(req, resp, true);
+}
+
+static enum rk_code get_health(struct http_req *req, struct http_resp *resp, struct db *db,
+                               struct rk_err *err)
+{
+    (void)db;
+    (void)err;
+    return put_state(req, resp, false);
+}
+
 static const struct http_route ROUTES[] = {
     {HTTP_GET, "/metrics", get_metrics, HTTP_PUBLIC | HTTP_INLINE, NULL},
     {HTTP_GET, "/livez", get_livez, HTTP_PUBLIC | HTTP_INLINE, NULL},
     {HTTP_GET, "/readyz", get_readyz, HTTP_PUBLIC | HTTP_INLINE, NULL},
-    {HTTP_GET, "/health", get_readyz, HTTP_PUBLIC | HTTP_INLINE, NULL},
+    {HTTP_GET, "/health", get_health, HTTP_PUBLIC | HTTP_INLINE, NULL},
 };
 
 static enum rk_code start(struct serve_pages *o, struct rk_err *err)

@@ -27,6 +27,8 @@ struct serve_pages_opts { /* open; lent until serve_pages_free, but for `listen`
     struct rk_log *log;
     /** Whether the server can serve; any thread, must not block. *why names what is missing. */
     bool (*ready)(void *arg, const char **why);
+    /** Optional: whether /readyz is 200 all the same (see svc.h); /health is not. */
+    bool (*useful)(void *arg);
     /** Optional: the JSON body of /health and /readyz in place of the plain one. */
     void (*describe)(void *arg, bool ready, const char *why, struct rk_buf *out);
     void *arg;

@@ -267,6 +267,14 @@ static bool is_ready(void *arg, const char **why)
     return !u->ops->ready || u->ops->ready(u, why);
 }
 
+static bool is_useful(void *arg)
+{
+    const struct svc *s = arg;
+    struct svc_user *u = s->priv->user;
+
+    return u->ops->useful && u->ops->useful(u);
+}
+
 static void describe(void *arg, bool ready, const char *why, struct rk_buf *out)
 {
     const struct svc *s = arg;
@@ -354,6 +362,7 @@ static enum rk_code begin(struct svc *s, enum stage *at, struct rk_err *err)
                                      .metrics = s->metrics,
                                      .log = s->log,
                                      .ready = is_ready,
+                                     .useful = is_useful,
                                      .describe = p->user->ops->describe ? describe : NULL,
                                      .arg = s};
     enum rk_code rc = RK_OK;

@@ -175,6 +175,9 @@ struct svc_user_ops { /* all but start may be NULL */
     /** Whether the service can serve, for /readyz and /health. Any thread, must not block. */
     bool (*ready)(struct svc_user *u, const char **why);
     /** The JSON body of /health in place of the plain one. Any thread. */
+    /** Optional: not ready, and yet something goes on that only this process can do for those who
+     *  are connected to it: /readyz stays 200, so that no balancer cuts them off. */
+    bool (*useful)(struct svc_user *u);
     void (*describe)(struct svc_user *u, bool ready, const char *why, struct rk_buf *out);
     /** SIGHUP: read again what the service reads from files; what is bad stays as it was. Main
      *  thread. */

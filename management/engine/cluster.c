@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/num.h"
 #include "management/engine/cluster_impl.h"
 #include "management/engine/engine_impl.h"
@@ -43,6 +44,10 @@ static const char SQL_BYE[] = "DELETE FROM node WHERE id = $1";
 static const char SQL_BYE_ALL[] = "DELETE FROM node";
 static const char SQL_PRESENCE_END[] = "UPDATE peer_status SET connected = 0, session_token = 0, "
                                        "node = NULL, last_seen = $2 WHERE node = $1";
+/* What it has begun and not finished holds locks, and would hold them until it goes on or its
+ * connection is given up: a write of a process that nobody counts on any more. */
+static const char SQL_CUT_PG[] = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                                 "WHERE application_name = $1 AND usename = current_user";
 /* Nobody was here to watch them. */
 static const char SQL_BURY_OLD[] = "DELETE FROM node WHERE seen_at < $1";
 /* Leftovers of processes that nobody knows any more. */
@@ -79,7 +84,7 @@ struct cluster {
     struct rk_log_gate gate;
     int64_t looked_ms; /* mono; of the last look that succeeded */
     size_t n_greeted;  /* observers that know the table */
-    struct rk_metric *m_members, *m_takeovers, *m_lag, *m_lag_us;
+    struct rk_metric *m_members, *m_takeovers, *m_lag;
 
     _Atomic int64_t epoch;
     _Atomic int64_t ahead_ns; /* the database's clock, compared to ours */
@@ -309,6 +314,15 @@ static bool is_dead(const struct member *e)
     return !e->n.self && rk_mono_ms() - e->since_ms > limit;
 }
 
+static enum rk_code cut_off(struct cluster *c, const struct cluster_node *dead, struct rk_err *err)
+{
+    char name[80];
+    int64_t n;
+
+    (void)snprintf(name, sizeof name, "rookery %.*s", RK_STR_ARG(dead->id));
+    return one_i64(c->db, SQL_CUT_PG, DB_ARGS(db_textz(name)), &n, err);
+}
+
 static enum rk_code bury_dead(struct cluster *c, struct table *t, struct rk_err *err)
 {
     enum rk_code rc = RK_OK;
@@ -320,7 +334,9 @@ static enum rk_code bury_dead(struct cluster *c, struct table *t, struct rk_err 
             i++;
             continue;
         }
-        rc = db_tx(c->db, bury_tx, &b, err);
+        rc = cut_off(c, b.dead, err);
+        if (rc == RK_OK)
+            rc = db_tx(c->db, bury_tx, &b, err);
         if (rc == RK_OK && b.did) {
             rk_log(c->m->opts.log, RK_WARN, "a process is dead: what it held is free",
                    kv_str("node", b.dead->id), kv_str("host", b.dead->host));
@@ -416,7 +432,6 @@ static enum rk_code look(struct cluster *c, struct rk_err *err)
     }
     table_set(c, t);
     rk_metric_set(c->m_lag, c->lag_versions);
-    rk_metric_set(c->m_lag_us, c->lag_us / 1000);
     return RK_OK;
 }
 
@@ -534,6 +549,20 @@ int64_t cluster_session(struct mgmt *m)
 
 /* ---- life */
 
+static void lag_metric(void *arg, struct rk_buf *out)
+{
+    const struct cluster *c = arg;
+    int64_t us = c->lag_us;
+
+    rk_buf_printf(
+        out,
+        "# HELP rookery_cluster_lag_seconds How long the oldest commit of another process "
+        "has waited to be applied here.\n"
+        "# TYPE rookery_cluster_lag_seconds gauge\n"
+        "rookery_cluster_lag_seconds %lld.%06lld\n",
+        (long long)(us / 1000000), (long long)(us % 1000000));
+}
+
 static void metrics_make(struct cluster *c)
 {
     struct rk_metrics *ms = c->m->opts.metrics;
@@ -544,8 +573,8 @@ static void metrics_make(struct cluster *c)
                                        "Processes that this one declared dead.");
     c->m_lag = rk_metric_gauge(ms, "rookery_cluster_lag_versions", NULL,
                                "Commits of other processes that are not applied here yet.");
-    c->m_lag_us = rk_metric_gauge(ms, "rookery_cluster_lag_milliseconds", NULL,
-                                  "How long the oldest of them has waited.");
+    if (ms)
+        rk_metrics_collect(ms, lag_metric, c);
     rk_metric_set(c->m_members, 1);
 }
 

@@ -10,6 +10,7 @@
 #include "lib/base/id.h"
 #include "lib/base/num.h"
 #include "management/engine/engine_impl.h"
+#include "management/store/probe.h"
 
 /* Look-ups by key ask this many loaded accounts before they ask the database. */
 #define SEARCH_MAX 16
@@ -25,9 +26,28 @@ static const char SQL_ACCOUNTS[] = "SELECT id FROM account ORDER BY created_at, 
 
 enum rk_code mgmt_db_open(struct mgmt *m, struct db **out, struct rk_err *err)
 {
-    struct db_opts o = {.url = m->opts.store_url, .existing = true};
+    struct db_opts o = mgmt_db_opts(m);
 
     return db_open(out, &o, err);
+}
+
+int64_t mgmt_store_age_ms(const struct mgmt *m)
+{
+    return probe_age_ms(m->opts.probe);
+}
+
+static bool is_away(void *arg)
+{
+    return mgmt_store_age_ms(arg) > 0;
+}
+
+struct db_opts mgmt_db_opts(struct mgmt *m)
+{
+    return (struct db_opts){.url = m->opts.store_url,
+                            .existing = true,
+                            .name = m->connection_name,
+                            .away = is_away,
+                            .away_arg = m};
 }
 
 static enum rk_code pool_open(void *arg, struct db **out, struct rk_err *err)

@@ -76,6 +76,10 @@ struct rk_pool_ops mgmt_pool_ops(struct mgmt *m);
 /** One more connection for the caller's own reads. Owned: db_close. */
 enum rk_code mgmt_db_open(struct mgmt *m, struct db **out, struct rk_err *err) RK_MUST;
 
+/** How long the store has been away, in ms: what is loaded is as old as that at least. 0: it
+ *  answers. Any thread, never blocks. */
+int64_t mgmt_store_age_ms(const struct mgmt *m);
+
 int64_t mgmt_now_us(const struct mgmt *m);
 const char *mgmt_dns_domain(const struct mgmt *m);
 struct rk_log *mgmt_log(const struct mgmt *m);

@@ -102,7 +102,8 @@ struct mgmt {
     struct news_reader *news; /* NULL: nobody else writes */
     struct presences *presences;
     struct follow_stats follow;
-    char node[RK_XID_LEN + 1]; /* this process, among those that share the database */
+    char node[RK_XID_LEN + 1];             /* this process, among those that share the database */
+    char connection_name[RK_XID_LEN + 16]; /* "rookery <node>": others find what we left */
     _Atomic bool closing;
 };
 
@@ -116,6 +117,9 @@ struct run {
     bool events; /* an event was written */
     uint32_t flags;
 };
+
+/** How our connections are opened. */
+struct db_opts mgmt_db_opts(struct mgmt *m);
 
 /** The account's entry, made when needed. Never NULL. */
 struct acct *mgmt_acct(struct mgmt *m, struct rk_str id);

@@ -489,7 +489,8 @@ static void batch_run(struct lane *l, struct rk_list *batch)
         (void)poll(NULL, 0, 2 << i);
     }
     if (err.code) {
-        probe_note(l->m->opts.probe, &err); /* says once that the store is gone */
+        if (!db_was_refused(l->db))
+            probe_note(l->m->opts.probe, &err); /* says once that the store is gone */
         rk_log(l->m->opts.log, rk_log_failure_level(l->m->opts.log, &err),
                "changes were not stored", KV_ERR(&err));
         batch_fail(batch, &err);

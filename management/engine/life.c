@@ -2,6 +2,7 @@
 /* Opening and closing the engine: store, lanes, keeper; see engine.h. Nothing below calls it. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/id.h"
@@ -19,9 +20,11 @@
 static enum rk_code lane_start(struct mgmt *m, struct rk_err *err)
 {
     struct lane *l = &m->lanes[m->n_lanes];
-    struct db_opts o = {.url = m->opts.store_url, .writer = true, .existing = true};
-    enum rk_code rc = db_open(&l->db, &o, err);
+    struct db_opts o = mgmt_db_opts(m);
+    enum rk_code rc;
 
+    o.writer = true;
+    rc = db_open(&l->db, &o, err);
     if (rc)
         return rc;
     db_set_lazy(l->db, true);
@@ -80,6 +83,7 @@ enum rk_code mgmt_open(struct mgmt **out, const struct mgmt_opts *opts, struct r
     (void)pthread_mutex_init(&m->chores_lock, NULL);
     rk_list_init(&m->chores);
     rk_xid(m->node);
+    (void)snprintf(m->connection_name, sizeof m->connection_name, "rookery %s", m->node);
     presences_new(m);
     rc = db_lock_take(m->opts.store_url, &m->file, err);
     if (rc == RK_OK)

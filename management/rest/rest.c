@@ -65,10 +65,22 @@ static bool refreshed(const struct http_req *req, struct db *db, const struct sn
 {
     bool renewed = false;
 
+    if (mgmt_store_age_ms(rest_of(req)->o.m))
+        return false;
     if (mgmt_refresh(rest_of(req)->o.m, db, snap_account(snap)->id, &renewed, NULL) || !renewed)
         return false;
     snap_unref(snap);
     return true;
+}
+
+/* Answers that are as old as the store's absence say so. */
+static void say_age(const struct http_req *req, struct http_resp *resp)
+{
+    int64_t ms = mgmt_store_age_ms(rest_of(req)->o.m);
+
+    if (ms)
+        http_resp_header(resp, "Age",
+                         rk_arena_printf(req->mem, "%lld", (long long)(ms + 999) / 1000));
 }
 
 static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -81,9 +93,9 @@ static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct d
     bool is_pat;
     enum rk_code rc = rest_credentials(req, &token, &is_pat, err);
 
-    (void)resp;
     if (rc)
         return rc;
+    say_age(req, resp);
     if (!is_pat) {
         rc = by_token(req, db, token, &who, err);
         if (!rc && refreshed(req, db, who.snap))

@@ -49,6 +49,11 @@ bool db_should_retry(const struct db *db)
     return db->retry;
 }
 
+bool db_was_refused(const struct db *db)
+{
+    return db->refused;
+}
+
 bool db_is_broken(const struct db *db)
 {
     return db->broken;

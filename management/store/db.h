@@ -102,6 +102,14 @@ struct db_opts {
     /* SQLite: the file must be there. For all connections but the first one of a server: a new
      * empty file in the place of one that was moved away would take its WAL when it comes back. */
     bool existing;
+
+    /* PostgreSQL only. */
+    const char *name; /* the server shows it for the connection; NULL: "rookery" */
+    int connect_s;    /* for each address of the DSN; 0: 5 */
+    /* Asked before each transaction and lone statement, and before connecting anew: true refuses
+     * them at once (RK_UNAVAILABLE), so that nobody waits for a server that is known to be away. */
+    bool (*away)(void *arg);
+    void *away_arg;
 };
 
 /** Open one connection. The database of an SQLite path is created (mode 0600) when it is absent.
@@ -203,6 +211,9 @@ bool db_should_retry(const struct db *db);
 
 /** The connection is unusable (server gone); db_begin and db_query try to reconnect once each. */
 bool db_is_broken(const struct db *db);
+
+/** The last statement or transaction was refused by db_opts.away: nothing new was learnt. */
+bool db_was_refused(const struct db *db);
 
 /* ---- PostgreSQL notifications (no-ops that succeed on SQLite) */
 

@@ -59,6 +59,7 @@ struct db { /* first member of each engine's own struct */
     enum db_engine engine;
     bool retry;      /* the last error was a conflict */
     bool broken;     /* the connection is gone */
+    bool refused;    /* the last use was, for the store is known to be away */
     bool tx;         /* between begin and commit/rollback */
     bool lazy;       /* db_set_lazy */
     unsigned n_sent; /* statements that wait for `sync` */

@@ -19,10 +19,10 @@
 #include "management/store/pq_dl.h"
 
 #define BUSY_MS_DEFAULT   5000
-#define CONNECT_TIMEOUT_S "10"
-/* A server that vanishes without a word is noticed after this, and by keepalives (5 s, then three
- * times 3 s) when nothing is being sent. The DSN may say otherwise. */
-#define TCP_TIMEOUT_MS "10000"
+#define CONNECT_TIMEOUT_S 5
+/* A server that vanishes without a word is noticed after this, and by keepalives (5 s, then twice
+ * 2 s) when nothing is being sent. The DSN may say otherwise. */
+#define TCP_TIMEOUT_MS "6000"
 /* Statements without an answer yet: their small results must fit the socket's buffers. */
 #define SENT_MAX        100
 #define STMT_TIMEOUT_MS 60000 /* a server that hangs must not hang us for ever */
@@ -36,6 +36,8 @@ struct pg {
     PGconn *c;
     char *url;
     int busy_ms;
+    bool (*away)(void *arg); /* may be NULL */
+    void *away_arg;
     unsigned next_name;
 };
 
@@ -56,6 +58,8 @@ static struct pg_stmt *stmt_of(struct db_stmt *st)
     return rk_container_of(st, struct pg_stmt, st);
 }
 
+#define PG_READ_ONLY "25006"
+
 /* SQLSTATE as our code; *retry when the whole transaction may be tried again. */
 static enum rk_code code_of(const char *state, bool *retry)
 {
@@ -64,18 +68,18 @@ static enum rk_code code_of(const char *state, bool *retry)
         enum rk_code code;
         bool retry;
     } map[] = {
-        {"23505", RK_EXISTS, false},      /* unique_violation */
-        {"23", RK_INVALID, false},        /* other integrity constraints */
-        {"40", RK_UNAVAILABLE, true},     /* serialization failure, deadlock */
-        {"55P03", RK_UNAVAILABLE, true},  /* lock_not_available: lock_timeout */
-        {"08P01", RK_INTERNAL, false},    /* wrong number of arguments */
-        {"08", RK_UNAVAILABLE, false},    /* connection */
-        {"25006", RK_UNAVAILABLE, false}, /* read-only: a standby after a fail-over */
-        {"53", RK_UNAVAILABLE, false},    /* disk full, out of memory, too many connections */
-        {"57", RK_UNAVAILABLE, false},    /* shutdown, cancelled by timeout */
-        {"58", RK_UNAVAILABLE, false},    /* I/O error */
-        {"22", RK_INVALID, false},        /* data does not fit the type */
-        {"54", RK_LIMIT, false},          /* too large */
+        {"23505", RK_EXISTS, false},           /* unique_violation */
+        {"23", RK_INVALID, false},             /* other integrity constraints */
+        {"40", RK_UNAVAILABLE, true},          /* serialization failure, deadlock */
+        {"55P03", RK_UNAVAILABLE, true},       /* lock_not_available: lock_timeout */
+        {"08P01", RK_INTERNAL, false},         /* wrong number of arguments */
+        {"08", RK_UNAVAILABLE, false},         /* connection */
+        {PG_READ_ONLY, RK_UNAVAILABLE, false}, /* read-only: a standby after a fail-over */
+        {"53", RK_UNAVAILABLE, false},         /* disk full, out of memory, too many connections */
+        {"57", RK_UNAVAILABLE, false},         /* shutdown, cancelled by timeout */
+        {"58", RK_UNAVAILABLE, false},         /* I/O error */
+        {"22", RK_INVALID, false},             /* data does not fit the type */
+        {"54", RK_LIMIT, false},               /* too large */
     };
 
     *retry = false;
@@ -111,8 +115,8 @@ static enum rk_code pg_fail(struct pg *p, const PGresult *res, const char *what,
     bool retry;
     enum rk_code code = code_of(state, &retry);
 
-    if (pq.PQstatus(p->c) != CONNECTION_OK) {
-        p->db.broken = true;
+    if (pq.PQstatus(p->c) != CONNECTION_OK || (state && strcmp(state, PG_READ_ONLY) == 0)) {
+        p->db.broken = true; /* or a standby now: another host of the DSN may take writes */
         code = RK_UNAVAILABLE;
     }
     if (retry)
@@ -414,6 +418,9 @@ static enum rk_code pg_ready(struct db *db, struct rk_err *err)
     struct pg *p = pg_of(db);
     enum rk_code rc;
 
+    db->refused = p->away && p->away(p->away_arg);
+    if (db->refused)
+        return rk_fail(err, RK_UNAVAILABLE, "database: it is away");
     if (!db->broken && !is_dead(p))
         return RK_OK;
     for (size_t i = 0; i < DB_BUCKETS; i++)
@@ -466,25 +473,31 @@ static const struct db_ops OPS = {
 enum rk_code db_pg_open(struct db **out, const struct db_opts *opts, struct rk_err *err)
 {
     /* expand_dbname: the first dbname is a whole URL or "key=value" list and may override */
-    static const char *const keys[] = {"connect_timeout",
-                                       "keepalives_idle",
-                                       "keepalives_interval",
-                                       "keepalives_count",
-                                       "tcp_user_timeout",
-                                       "application_name",
-                                       "dbname",
-                                       NULL};
+    static const char *const keys[] = {
+        "connect_timeout",      "keepalives_idle",  "keepalives_interval",
+        "keepalives_count",     "tcp_user_timeout", "application_name",
+        "target_session_attrs", "dbname",           NULL};
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
     const char *dsn = rk_arena_dupz(mem, pg_dsn_for_libpq(mem, db_pg_dsn(opts->url)));
-    const char *values[] = {CONNECT_TIMEOUT_S, "5", "3", "3", TCP_TIMEOUT_MS, "rookery", dsn, NULL};
+    const char *connect_s =
+        rk_arena_printf(mem, "%d", opts->connect_s > 0 ? opts->connect_s : CONNECT_TIMEOUT_S).p;
+    /* of several hosts, the one that takes writes */
+    const char *which = strchr(dsn, ',') ? "read-write" : "any";
+    const char *values[] = {
+        connect_s, "5", "2", "2", TCP_TIMEOUT_MS, opts->name ? opts->name : "rookery",
+        which,     dsn, NULL};
     RK_CLEANUP(db_closep) struct db *db = NULL;
     struct pg *p;
     enum rk_code rc = pq_dl_load(err);
 
     if (rc)
         return rc;
+    if (opts->away && opts->away(opts->away_arg))
+        return rk_fail(err, RK_UNAVAILABLE, "database: it is away");
     p = rk_calloc(1, sizeof *p);
     db = &p->db;
+    p->away = opts->away;
+    p->away_arg = opts->away_arg;
     *db = (struct db){.ops = &OPS, .engine = DB_PG};
     p->busy_ms = opts->busy_ms > 0 ? opts->busy_ms : BUSY_MS_DEFAULT;
     p->c = pq.PQconnectdbParams(keys, values, 1);

@@ -16,6 +16,8 @@
 #include "lib/base/num.h"
 
 #define LOOK_EVERY_MS  1000
+#define AGAIN_MS       250  /* while it is away */
+#define CONNECT_S      2    /* the least that libpq takes: who waits longer is late at the return */
 #define SILENT_MS      3000 /* a look that takes longer than this is an outage, too */
 #define BUSY_MS        900
 #define BUSY_LOOKS     5 /* somebody holds the write lock: an outage after this many looks */
@@ -50,7 +52,7 @@ struct probe {
     bool down;
     struct rk_err err; /* of the outage */
     int64_t since_ms;  /* wall clock of the last change */
-    int64_t looked_mono_ms, size_bytes;
+    int64_t looked_mono_ms, good_mono_ms, size_bytes;
     struct rk_metric *m_up, *m_size, *m_failures;
 };
 
@@ -158,7 +160,7 @@ static enum rk_code sqlite_look(struct probe *p, bool suspect, int64_t *size, st
 
 static enum rk_code pg_look(struct probe *p, bool suspect, int64_t *size, struct rk_err *err)
 {
-    struct db_opts o = {.url = p->url, .busy_ms = BUSY_MS};
+    struct db_opts o = {.url = p->url, .busy_ms = BUSY_MS, .connect_s = CONNECT_S};
     int64_t standby = 0;
     enum rk_code rc = p->db ? RK_OK : db_open(&p->db, &o, err);
 
@@ -217,6 +219,8 @@ static void look(struct probe *p)
         p->suspect = false; /* the write went through */
     since = p->since_ms;
     p->looked_mono_ms = rk_mono_ms();
+    if (rc == RK_OK)
+        p->good_mono_ms = p->looked_mono_ms;
     if (size >= 0) {
         p->size_bytes = size;
         rk_metric_set(p->m_size, size);
@@ -227,6 +231,16 @@ static void look(struct probe *p)
         rk_metric_add(p->m_failures, 1);
     if (changed)
         say(p, rc != RK_OK, &err, rk_unix_us() / 1000 - since);
+}
+
+static void wait_until(struct timespec *t, int64_t ms)
+{
+    t->tv_sec += ms / 1000;
+    t->tv_nsec += ms % 1000 * 1000000;
+    if (t->tv_nsec >= 1000000000) {
+        t->tv_sec++;
+        t->tv_nsec -= 1000000000;
+    }
 }
 
 static void *probe_main(void *arg)
@@ -240,7 +254,7 @@ static void *probe_main(void *arg)
         look(p);
         (void)pthread_mutex_lock(&p->lock);
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += LOOK_EVERY_MS / 1000;
+        wait_until(&until, p->down && !p->path ? AGAIN_MS : LOOK_EVERY_MS);
         if (!p->stop)
             (void)pthread_cond_timedwait(&p->wake, &p->lock, &until);
     }
@@ -257,7 +271,7 @@ struct probe *probe_new(const struct probe_opts *opts)
     p->path = db_url_is_pg(p->url) ? NULL : probe_sqlite_path(p->url);
     p->log = opts->log;
     p->since_ms = rk_unix_us() / 1000;
-    p->looked_mono_ms = rk_mono_ms();
+    p->looked_mono_ms = p->good_mono_ms = rk_mono_ms();
     p->m_up = rk_metric_gauge(opts->metrics, "rookery_store_up", NULL, "1: the store can be used.");
     p->m_size =
         rk_metric_gauge(opts->metrics, "rookery_store_size_bytes", NULL, "Size of the database.");
@@ -314,6 +328,19 @@ bool probe_ok(struct probe *p, char why[240])
         (void)snprintf(why, 240, "the store has not answered for %lld s", (long long)silent / 1000);
     (void)pthread_mutex_unlock(&p->lock);
     return ok;
+}
+
+int64_t probe_age_ms(struct probe *p)
+{
+    char why[240];
+    int64_t good;
+
+    if (probe_ok(p, why))
+        return 0;
+    (void)pthread_mutex_lock(&p->lock);
+    good = p->good_mono_ms;
+    (void)pthread_mutex_unlock(&p->lock);
+    return rk_max_i64(rk_mono_ms() - good, 1);
 }
 
 void probe_note(struct probe *p, const struct rk_err *err)

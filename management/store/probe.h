@@ -39,6 +39,9 @@ void probe_free(struct probe *p); /* accepts NULL */
  *  block. p NULL: yes. */
 bool probe_ok(struct probe *p, char why[240]);
 
+/** How long the store has not been usable, in ms; 0: it is. Any thread. p NULL: 0. */
+int64_t probe_age_ms(struct probe *p);
+
 /** A write of the server failed (err->code is RK_UNAVAILABLE or RK_INTERNAL). Others are ignored.
  *  Any thread. */
 void probe_note(struct probe *p, const struct rk_err *err);
