@@ -23,6 +23,20 @@ PACKAGES_VM="qemu-system-x86 busybox-static cpio kmod wireguard-tools"
 
 PACKAGES_CONTAINER="docker.io docker-compose debootstrap"
 
+# Programs that tests run in places of their own and that must not be installed: they take over the
+# machine's own names.
+PACKAGES_UNPACK="systemd-resolved"
+
+packages_unpack() { # FOLDER PACKAGE…: their files, without installing them
+    local dir=$1 p
+    shift
+    mkdir -p "$dir" || return 1
+    for p in "$@"; do
+        [ ! -e "$dir/$p.done" ] || continue
+        (cd "$dir" && apt-get download -qq "$p" >/dev/null 2>&1 && dpkg -x "$p"_*.deb root && touch "$p.done") || return 1
+    done
+}
+
 packages_missing() { # PACKAGE…: print those that are not installed
     local p
     for p in "$@"; do

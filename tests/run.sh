@@ -183,7 +183,20 @@ suite_contract() {
 }
 
 suite_ha() { need_plain && TEST_TIMEOUT=900 run_scripts ha; }
-suite_netns() { need_plain && run_scripts netns; }
+suite_netns() {
+    local unpacked=$build/unpacked
+
+    need_plain || return
+    if [ ! -x /lib/systemd/systemd-resolved ]; then
+        # shellcheck disable=SC2086
+        [ $install = 0 ] || packages_unpack "$unpacked" $PACKAGES_UNPACK
+        if [ -x "$unpacked/root/lib/systemd/systemd-resolved" ]; then
+            export SYSTEMD_RESOLVED=$unpacked/root/lib/systemd/systemd-resolved
+            export RESOLVECTL=$unpacked/root/usr/bin/resolvectl
+        fi
+    fi
+    run_scripts netns
+}
 suite_systemd() { need_plain && TEST_TIMEOUT=1200 run_scripts systemd; }
 suite_interop() { need_plain && TEST_TIMEOUT=600 run_scripts interop; }
 

@@ -281,6 +281,7 @@ static enum rk_code open_all(struct app *a, const struct app_opts *opts, struct 
         net_way_watch();
     names.loop = a->loop;
     a->resolver = dns_resolver_new(&names);
+    dns_resolver_mark(a->resolver, app_marks(a) ? ROUTE_MARK_CONTROL : 0);
     open_state(a, opts);
     if (state_damaged(a->state))
         assume_all(a);
