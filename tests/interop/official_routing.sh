@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Networks behind peers between rook and official clients on the official server: each as the router
-# of a network that the other one uses, with and without masquerading, one port of it allowed.
+# Networks behind peers between rook and official clients, on our server: each as the router of a
+# network that the other one uses, with and without masquerading, one port of it allowed.
 . "$(dirname "$0")/../lib/scenario.sh"
 . "$(dirname "$0")/../lib/routing.sh"
 need_root
 need_program ROOK
 need_program NETBIRD_BIN
-need_program NETBIRD_SERVER_BIN
+need_program ROOKERY
 command -v socat >/dev/null || skip "socat is not installed"
 trap routing_end EXIT
 
@@ -20,7 +20,7 @@ between() { # CLIENT ROUTER
     topo_up
     routing_up
     rm -rf "$NODES_DIR/a" "$NODES_DIR/b" "$NODES_DIR/server"
-    nodes_official_server || fail "official server"
+    nodes_own_server || fail "server"
     key=$(nodes_setup_key)
     nodes_agent_start "$ka" la a "$key" || fail "$ka a"
     nodes_agent_start "$kb" lb b "$key" || fail "$kb b"
