@@ -30,6 +30,7 @@ static int cmd_version(struct cli *c RK_UNUSED)
 #define LOGIN       (OPTIONS_CLI | OPTIONS_CONNECT | OPTIONS_PROFILE | OPTIONS_SETTINGS | OPTIONS_LOGIN)
 #define STATUS      (OPTIONS_CLI | OPTIONS_STATUS | OPTIONS_ANON)
 #define NETWORKS    (OPTIONS_CLI | OPTIONS_NETWORKS)
+#define BUNDLE      (OPTIONS_CLI | OPTIONS_BUNDLE | OPTIONS_ANON)
 #define SERVICE     (OPTIONS_SERVICE | OPTIONS_SETTINGS | OPTIONS_DAEMON)
 
 static const struct cli_command COMMANDS[] = {
@@ -55,6 +56,12 @@ static const struct cli_command COMMANDS[] = {
     {"profile rename", WITH_DAEMON, cmd_profile_rename, "NAME|ID NEW", 2, 2, "name one anew"},
     {"profile remove", WITH_DAEMON, cmd_profile_remove, "NAME|ID", 1, 1,
      "forget one with its keys; it stays known to management (see logout --profile)"},
+    {"doctor", OPTIONS_CLI | OPTIONS_DOCTOR, cmd_doctor, NULL, 0, 0,
+     "look for what is wrong, and say what to do; 1: there is a problem"},
+    {"debug bundle", BUNDLE, cmd_debug_bundle, NULL, 0, 0,
+     "an archive for who looks for an error: status, settings without secrets, log, routes …"},
+    {"debug for", BUNDLE, cmd_debug_for, "DURATION", 1, 1,
+     "log everything for a while, then make such an archive"},
     {"debug log level", WITH_DAEMON, cmd_debug_log_level, "debug|info|warn|error", 1, 1,
      "what the running daemon logs"},
     {"debug persistence", WITH_DAEMON, cmd_debug_persistence, "on|off", 1, 1,

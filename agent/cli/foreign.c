@@ -42,11 +42,6 @@ const char *foreign_verb(int argc, char **argv)
         {{"ssh", NULL},
          "this agent has no SSH server and no client for one: use ssh to the peer's overlay "
          "address"},
-        {{"debug", "bundle"},
-         "this agent makes no bundles: its log (debug log level) and \"rook status -d\" say what "
-         "it "
-         "does"},
-        {{"debug", "for"}, "set the level by \"rook debug log level debug\""},
         {{"debug", "trace"}, "\"nft monitor trace\" follows a packet through the firewall"},
         {{"debug", "capture"}, "use tcpdump on the interface"},
         {{"expose", NULL}, "this agent does not publish ports by a reverse proxy"},

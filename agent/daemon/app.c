@@ -115,7 +115,36 @@ static void on_run_ended(struct runloop_user *u, const struct rk_err *why)
         job_advance(a);
 }
 
-static const struct runloop_ops RUN_OPS = {.changed = on_run_changed, .ended = on_run_ended};
+static void on_bundle_done(struct bundle_job_user *u, struct rk_str id, const char *key,
+                           const char *reason)
+{
+    struct app *a = rk_container_of(u, struct app, bundle_user);
+    struct engine *e = a->run ? runloop_engine(a->run) : NULL;
+
+    a->bundle = NULL;
+    if (e)
+        engine_job_done(e, id, key, reason);
+}
+
+static void on_bundle(struct runloop_user *u, struct rk_str id,
+                      const Management__BundleParameters *p)
+{
+    struct app *a = rk_container_of(u, struct app, run_user);
+    struct engine *e = runloop_engine(a->run);
+    struct rk_err err = {0};
+
+    a->bundle_user.done = on_bundle_done;
+    if (a->bundle)
+        (void)rk_fail(&err, RK_PRECONDITION, "another bundle is being made");
+    else if (bundle_job_start(a->loop, a->log, a->o, id, p, &a->bundle_user, &a->bundle, &err) ==
+             RK_OK)
+        rk_log(a->log, RK_INFO, "management asks for a debug bundle");
+    if (err.code && e)
+        engine_job_done(e, id, NULL, err.msg);
+}
+
+static const struct runloop_ops RUN_OPS = {
+    .changed = on_run_changed, .bundle = on_bundle, .ended = on_run_ended};
 
 enum rk_code app_start_run(struct app *a, struct rk_err *err)
 {
@@ -152,6 +181,8 @@ void app_begin_quit(struct app *a)
     job_fail(a, &err);
     ctl_server_close(a->ctl);
     a->ctl = NULL;
+    bundle_job_cancel(a->bundle);
+    a->bundle = NULL;
     uv_close((uv_handle_t *)&a->sig_int, NULL);
     uv_close((uv_handle_t *)&a->sig_term, NULL);
     if (a->run)

@@ -12,6 +12,7 @@
 #include "agent/config/profiles.h"
 #include "agent/control/server.h"
 #include "agent/daemon/app.h"
+#include "agent/daemon/bundle_job.h"
 #include "agent/daemon/runloop.h"
 #include "agent/dns/resolver.h"
 #include "lib/base/loop_uv.h"
@@ -70,9 +71,11 @@ struct app {
     struct rk_timer *watchdog;
     struct events events;
     struct sync_keep keep;
-    bool connected;        /* the run loop was, once */
-    bool foreground;       /* see app_opts */
-    struct rk_err end_err; /* why the foreground ends */
+    struct bundle_job_user bundle_user;
+    struct bundle_job *bundle; /* that management has asked for */
+    bool connected;            /* the run loop was, once */
+    bool foreground;           /* see app_opts */
+    struct rk_err end_err;     /* why the foreground ends */
     bool quitting;
 };
 

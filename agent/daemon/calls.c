@@ -98,9 +98,19 @@ static void call_status(struct app *a, struct ctl_req *r, const json_t *args RK_
     ctl_reply(r, status_json(a));
 }
 
-static void call_version(struct app *a RK_UNUSED, struct ctl_req *r, const json_t *args RK_UNUSED)
+static json_t *text_json(struct rk_str s)
 {
-    ctl_reply(r, json_pack("{s:s,s:s}", "version", PACKAGE_VERSION, "speaks", AGENT_WIRE_VERSION));
+    return json_stringn(s.p ? s.p : "", s.n);
+}
+
+static void call_version(struct app *a, struct ctl_req *r, const json_t *args RK_UNUSED)
+{
+    const struct settings *s = &a->profile->settings;
+
+    ctl_reply(r, json_pack("{s:s,s:s,s:I,s:o,s:o,s:b}", "version", PACKAGE_VERSION, "speaks",
+                           AGENT_WIRE_VERSION, "pid", (json_int_t)getpid(), "caFile",
+                           text_json(a->o->ca_file), "interface", text_json(s->interface_name),
+                           "disableDns", (int)s->disable_dns));
 }
 
 static bool may_networks(struct app *a, struct ctl_req *r)
@@ -331,6 +341,8 @@ static void call_debug(struct app *a, struct ctl_req *r, const json_t *args)
     set(o, "logLevel", json_string(level_text(a->log)));
     set(o, "internal", internal_json(a));
     set(o, "networkMap", sync_keep_json(&a->keep));
+    set(o, "pid", json_integer(getpid()));
+    set(o, "stateDir", json_stringn(a->o->state_dir.p ? a->o->state_dir.p : "", a->o->state_dir.n));
     ctl_reply(r, o);
 }
 

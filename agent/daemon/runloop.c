@@ -182,7 +182,19 @@ static void on_engine_stopped(struct engine_user *u)
     attempt_over(r);
 }
 
+static void on_engine_bundle(struct engine_user *u, struct rk_str id,
+                             const Management__BundleParameters *p)
+{
+    struct runloop *r = rk_container_of(u, struct runloop, engine_user);
+
+    if (r->user->ops->bundle)
+        r->user->ops->bundle(r->user, id, p);
+    else
+        engine_job_done(r->engine, id, NULL, "this agent makes no bundles");
+}
+
 static const struct engine_ops ENGINE_OPS = {.started = on_engine_started,
+                                             .bundle = on_engine_bundle,
                                              .ended = on_engine_ended,
                                              .changed = on_engine_changed,
                                              .stopped = on_engine_stopped};

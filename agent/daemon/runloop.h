@@ -35,6 +35,8 @@ struct runloop_user { /* embedded in the owner's struct */
 struct runloop_ops {
     /** Status or something that status shows has changed. Optional. */
     void (*changed)(struct runloop_user *u);
+    /** See engine_ops; engine_job_done with runloop_engine, if it is there then. Optional. */
+    void (*bundle)(struct runloop_user *u, struct rk_str id, const Management__BundleParameters *p);
     /** Last call: nothing of it is left running. why: RK_OK after a stop, RK_FORBIDDEN when a login
      *  is needed. The run loop may be freed. */
     void (*ended)(struct runloop_user *u, const struct rk_err *why);

@@ -12,9 +12,7 @@
 #include "agent/engine/engine_priv.h"
 #include "agent/os/link.h"
 #include "agent/os/route.h"
-#include "lib/base/id.h"
 #include "lib/base/num.h"
-#include "lib/grpc/status.h"
 #include "schema/pb_arena.h"
 
 #define LOGIN_MAX_BYTES ((size_t)4 << 20)
@@ -203,6 +201,7 @@ static void host_moved(struct host_user *u, bool slept)
     signal_client_network(e->scl, own, n);
     relay_client_network(e->rcl, own, n);
     peer_conn_env_network_changed(e->env, slept);
+    engine_posture_look(e);
 }
 
 static void host_trouble(struct host_user *u, const char *text)
@@ -390,6 +389,7 @@ static const ProtobufCMessage *sync_hello(struct mgmt_client_stream_user *u, str
 
     management__sync_request__init(r);
     r->meta = meta_build(mem, e->o.route, e->o.profile, e->checks, e->n_checks);
+    engine_posture_sent(e, r->meta);
     return &r->base;
 }
 
@@ -439,55 +439,12 @@ static const struct mgmt_client_stream_ops SYNC_OPS = {.hello = sync_hello,
                                                        .down = sync_down,
                                                        .refused = sync_refused};
 
-static const ProtobufCMessage *job_hello(struct mgmt_client_stream_user *u RK_UNUSED,
-                                         struct rk_arena *mem)
-{
-    Management__JobRequest *r = rk_new(mem, Management__JobRequest);
-    char id[RK_UUID_LEN + 1];
-
-    management__job_request__init(r);
-    rk_uuid(id);
-    r->id = pb_bytes_of(rk_arena_dup(mem, rk_str_z(id)));
-    return &r->base;
-}
-
-/* Management may ask for a debug bundle; this agent makes none and says so at once. */
-static void job_message(struct mgmt_client_stream_user *u, struct rk_str plain)
-{
-    static const char reason[] = "this agent does not make debug bundles";
-    struct engine *e = rk_container_of(u, struct engine, job_user);
-    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(LOGIN_MAX_BYTES);
-    const Management__JobRequest *req =
-        pb_unpack(mem, &management__job_request__descriptor, plain, NULL);
-    Management__JobResponse answer = MANAGEMENT__JOB_RESPONSE__INIT;
-
-    if (!req || !req->id.len)
-        return;
-    answer.id = req->id;
-    answer.status = MANAGEMENT__JOB_STATUS__failed;
-    answer.reason = pb_bytes_of(rk_str_z(reason));
-    rk_log(e->log, RK_INFO, "job of management refused");
-    mgmt_client_stream_send(e->job, &answer.base);
-}
-
-static void job_refused(struct mgmt_client_stream_user *u, int status, const struct rk_err *why)
-{
-    struct engine *e = rk_container_of(u, struct engine, job_user);
-
-    e->job = NULL;
-    if (grpc_status_code(status) == RK_FORBIDDEN)
-        engine_end(e, why);
-}
-
-static const struct mgmt_client_stream_ops JOB_OPS = {
-    .hello = job_hello, .message = job_message, .refused = job_refused};
-
 static void start_streams(struct engine *e)
 {
     e->sync_user.ops = &SYNC_OPS;
-    e->job_user.ops = &JOB_OPS;
     e->sync = mgmt_client_stream(e->o.mgc, MGMT_CLIENT_SYNC, &e->sync_user);
-    e->job = mgmt_client_stream(e->o.mgc, MGMT_CLIENT_JOB, &e->job_user);
+    engine_jobs_start(e);
+    engine_posture_start(e);
     engine_reconcile_start(e);
 }
 
@@ -595,8 +552,7 @@ static void tear_down(void *arg)
 {
     struct engine *e = arg;
 
-    mgmt_client_call_cancel(e->meta_call);
-    e->meta_call = NULL;
+    engine_posture_stop(e);
     rk_timer_cancel(&e->session_timer);
     mgmt_client_stream_close(e->sync);
     mgmt_client_stream_close(e->job);

@@ -45,6 +45,9 @@ struct engine_ops {
     void (*ended)(struct engine_user *u, const struct rk_err *why);
     /** Something that status shows has changed. May come often. */
     void (*changed)(struct engine_user *u);
+    /** Management wants a debug bundle: engine_job_done tells of its end, as long as this engine
+     *  lives. id and p: lent for the call. NULL: such jobs are refused. */
+    void (*bundle)(struct engine_user *u, struct rk_str id, const Management__BundleParameters *p);
     /** Last call: everything is undone; engine_free may be called. */
     void (*stopped)(struct engine_user *u);
 };
@@ -82,6 +85,9 @@ void engine_free(struct engine *e);
 /** Status as JSON objects with the names that official agents use: "peers", "signal", "relays",
  *  "netbirdIp" … are set in out. */
 void engine_status(struct engine *e, json_t *out);
+
+/** A job's end. key: where the bundle is; NULL: it failed, and why. */
+void engine_job_done(struct engine *e, struct rk_str id, const char *key, const char *reason);
 
 /** The person's session lasts until then, as a message of management says; NULL: no news. */
 void engine_session_extended(struct engine *e, const Google__Protobuf__Timestamp *t);

@@ -13,6 +13,7 @@
 #include "agent/peer/conn.h"
 #include "agent/wg/device.h"
 #include "lib/base/arena.h"
+#include "lib/crypto/hash.h"
 
 enum engine_phase { ENGINE_NEW, ENGINE_STARTING, ENGINE_RUNNING, ENGINE_STOPPING, ENGINE_STOPPED };
 
@@ -67,6 +68,8 @@ struct engine {
     size_t n_checks;
     struct mgmt_client_call_user meta_user;
     struct mgmt_client_call *meta_call;
+    struct rk_timer *posture_timer;
+    uint8_t meta_digest[HASH_SHA256_SIZE]; /* of what management was told last */
 
     struct host_user host_user;
     struct host *host; /* rules, routes, firewall of this machine */
@@ -97,6 +100,13 @@ void engine_apply_session(struct engine *e, const Google__Protobuf__Timestamp *t
 /** The posture paths of a message; true when they differ from the known ones (which they replace).
  */
 bool engine_apply_checks(struct engine *e, Management__Checks **checks, size_t n);
+/* posture.c: what management knows about this host; look: send it if it has changed */
+void engine_posture_start(struct engine *e);
+void engine_posture_look(struct engine *e);
+void engine_posture_sent(struct engine *e, const Management__PeerSystemMeta *meta);
+void engine_posture_stop(struct engine *e);
+/* job.c */
+void engine_jobs_start(struct engine *e);
 
 /* names.c */
 void engine_names_config(struct engine *e, const Management__NetbirdConfig *nc);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/client/meta.h"
 #include "agent/engine/engine_priv.h"
 #include "lib/base/num.h"
 #include "schema/pb_arena.h"
@@ -14,7 +13,6 @@
 #define MAP_MAX_BYTES ((size_t)512 << 20)
 #define STUNS_MAX     16
 #define RELAYS_MAX    64
-#define CHECKS_MAX    1024
 
 /* ---- addresses */
 
@@ -104,61 +102,6 @@ enum rk_code engine_apply_config(struct engine *e, const Management__NetbirdConf
     return apply_relay(e, nc->relay, err);
 }
 
-/* ---- posture checks */
-
-static int by_text(const void *a, const void *b)
-{
-    return rk_str_cmp(*(const struct rk_str *)a, *(const struct rk_str *)b);
-}
-
-bool engine_apply_checks(struct engine *e, Management__Checks **checks, size_t n)
-{
-    struct rk_arena *mem = rk_arena_new(0);
-    struct rk_str *list = rk_new_n(mem, struct rk_str, CHECKS_MAX);
-    size_t count = 0;
-    bool same;
-
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < checks[i]->n_files && count < CHECKS_MAX; j++)
-            list[count++] = rk_arena_dup(mem, rk_str_z(checks[i]->files[j]));
-    qsort(list, count, sizeof *list, by_text);
-    same = count == e->n_checks;
-    for (size_t i = 0; same && i < count; i++)
-        same = rk_str_eq(list[i], e->checks[i]);
-    if (same) {
-        rk_arena_free(mem);
-        return false;
-    }
-    rk_arena_free(e->checks_mem);
-    e->checks_mem = mem;
-    e->checks = list;
-    e->n_checks = count;
-    return true;
-}
-
-static void meta_done(struct mgmt_client_call_user *u, int status RK_UNUSED,
-                      struct rk_str plain RK_UNUSED, const struct rk_err *err)
-{
-    struct engine *e = rk_container_of(u, struct engine, meta_user);
-
-    e->meta_call = NULL;
-    if (err)
-        rk_log(e->log, RK_WARN, "metadata for posture checks not delivered", KV_ERR(err));
-}
-
-static const struct mgmt_client_call_ops META_OPS = {.done = meta_done};
-
-static void send_meta(struct engine *e)
-{
-    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-    Management__SyncMetaRequest r = MANAGEMENT__SYNC_META_REQUEST__INIT;
-
-    mgmt_client_call_cancel(e->meta_call);
-    r.meta = meta_build(mem, e->o.route, e->o.profile, e->checks, e->n_checks);
-    e->meta_user.ops = &META_OPS;
-    e->meta_call = mgmt_client_call(e->o.mgc, MGMT_CLIENT_SYNC_META, &r.base, &e->meta_user);
-}
-
 /* ---- the map */
 
 static void log_step(struct engine *e, const char *what, enum rk_code rc, const struct rk_err *err)
@@ -224,7 +167,7 @@ void engine_apply_sync(struct engine *e, struct rk_str plain)
         return;
     }
     if (engine_apply_checks(e, msg->checks, msg->n_checks))
-        send_meta(e);
+        engine_posture_look(e);
     apply_map(e, msg->networkmap);
     engine_changed(e);
 }

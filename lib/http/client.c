@@ -4,6 +4,9 @@
 
 #include "lib/http/client.h"
 
+#include <string.h>
+#include <time.h>
+
 #include "lib/base/buf.h"
 #include "lib/base/num.h"
 #include "lib/http/curl_dl.h"
@@ -13,7 +16,7 @@
 
 struct answer {
     struct rk_buf body;
-    int64_t max_age_s;
+    int64_t max_age_s, date_unix_s;
 };
 
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
@@ -24,11 +27,26 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
     return a->body.full ? 0 : size * n; /* a short count ends the transfer */
 }
 
+/* RFC 9110 section 5.6.7, the form that is sent; 0 for another. */
+static int64_t date_of(struct rk_str text)
+{
+    char buf[64];
+    struct tm t = {0};
+
+    if (text.n >= sizeof buf)
+        return 0;
+    memcpy(buf, text.p, text.n);
+    buf[text.n] = '\0';
+    return strptime(buf, "%a, %d %b %Y %H:%M:%S GMT", &t) ? (int64_t)timegm(&t) : 0;
+}
+
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
     struct answer *a = arg;
     struct rk_str line = rk_str_of(p, size * n), part, rest, name, value;
 
+    if (rk_str_istarts(line, RK_STR("date:")))
+        a->date_unix_s = date_of(rk_str_trim(rk_str_sub(line, 5, line.n)));
     if (!rk_str_istarts(line, RK_STR("cache-control:")))
         return size * n;
     rest = rk_str_sub(line, 14, line.n);
@@ -75,6 +93,18 @@ static void prepare(CURL *c, const struct http_fetch *f, struct answer *a,
         (void)curl.easy_setopt(c, CURLOPT_POSTFIELDS, f->form.p);
         (void)curl.easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->form.n);
     }
+    if (f->put.p) {
+        (void)curl.easy_setopt(c, CURLOPT_POSTFIELDS, f->put.p);
+        (void)curl.easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->put.n);
+        (void)curl.easy_setopt(c, CURLOPT_CUSTOMREQUEST, "PUT");
+        *headers = curl.slist_append(*headers, "Content-Type: application/octet-stream");
+    }
+    if (f->insecure) {
+        (void)curl.easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
+        (void)curl.easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    if (f->header)
+        *headers = curl.slist_append(*headers, f->header);
     if (f->user) {
         (void)curl.easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         (void)curl.easy_setopt(c, CURLOPT_USERNAME, f->user);
@@ -111,7 +141,7 @@ enum rk_code http_fetch(const struct http_fetch *f, struct rk_arena *mem, struct
     curl.easy_cleanup(c);
     if (rc == CURLE_OK)
         *out = (struct http_fetched){(unsigned)status, rk_arena_dup(mem, rk_buf_str(&a.body)),
-                                     a.max_age_s};
+                                     a.max_age_s, a.date_unix_s};
     rk_buf_done(&a.body);
     return rc == CURLE_OK
                ? RK_OK

@@ -7,6 +7,8 @@
 #ifndef RK_HTTP_CLIENT_H
 #define RK_HTTP_CLIENT_H
 
+#include <stdbool.h>
+
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
@@ -19,12 +21,16 @@ struct http_fetch {              /* open; borrowed for the call */
     long timeout_ms;             /* of all of it; 0: 10 s */
     size_t max_bytes;            /* of the answer; 0: 1 MiB */
     const char *ca_file;         /* trusted besides the system's roots; NULL: none */
+    struct rk_str put;           /* p not NULL: PUT these bytes (not with form) */
+    const char *header;          /* one more, "Name: value"; NULL: none */
+    bool insecure;               /* any certificate will do */
 };
 
 struct http_fetched { /* arena */
     unsigned status;
     struct rk_str body;
-    int64_t max_age_s; /* of Cache-Control; -1: not said */
+    int64_t max_age_s;   /* of Cache-Control; -1: not said */
+    int64_t date_unix_s; /* of Date; 0: not said */
 };
 
 /** Any status is a success here. Errors: RK_INVALID (URL), RK_UNAVAILABLE (no connection, TLS),

@@ -47,7 +47,7 @@ SETTINGS = {
 LOGIN = {"setup-key": ("A", WORKS), "no-browser": (None, WORKS), "qr": (None, WORKS),
          "profile": ("default", WORKS)}
 BUNDLE = {"log-file-count": ("1", WORKS), "system-info": (None, WORKS),
-          "upload-bundle": (None, WORKS), "upload-bundle-url": ("https://h", WORKS),
+          "upload-bundle": (None, "asks"), "upload-bundle-url": ("https://h", WORKS),
           "upload-bundle-insecure": (None, WORKS)}
 STATUS = {"detail": (None, WORKS), "json": (None, WORKS), "yaml": (None, WORKS),
           "ipv4": (None, WORKS), "ipv6": (None, WORKS), "filter-by-ips": ("1.2.3.4", WORKS),
@@ -70,9 +70,11 @@ VERBS = {
     "profile list": ([], {"show-id": (None, WORKS)}), "profile add": (["x"], {}),
     "profile rename": (["x", "y"], {}), "profile remove": (["x"], {}),
     "profile select": (["x"], {}),
-    "debug bundle": None, "debug for": None,
+    "debug bundle": (["--system-info=false"], {**BUNDLE, **ANON}),
+    "debug for": (["1s", "--system-info=false"], {**BUNDLE, **ANON, "capture": (None, REFUSED)}),
     "debug log level": (["debug"], {}), "debug persistence": (["on"], {}),
     "debug config": ([], {}),
+    "doctor": ([], {"json": (None, "runs")}),
     "state list": ([], {}), "state clean": (["x"], {"all": (None, "alone")}),
     "state delete": (["x"], {"all": (None, "alone")}),
     "debug trace": None, "debug capture": None, "ssh": None, "expose": None, "update": None,
@@ -99,6 +101,7 @@ def fail(text):
 
 def rook(*args):
     env = {k: v for k, v in os.environ.items() if not k.startswith(("NB_", "ROOK_"))}
+    env["TMPDIR"] = tmp
     r = subprocess.run([ROOK, *args], capture_output=True, text=True, timeout=60, env=env)
     return r.returncode, r.stdout + r.stderr
 
@@ -114,6 +117,8 @@ def judge(verb, args, flag, value, kind):
         fail("%s --%s is not refused with a reason: %s" % (verb, flag, out))
     elif kind == IDLE and (not reached or not re.search(r"--%s has no effect: \w" % flag, out)):
         fail("%s --%s is taken without a word: %s" % (verb, flag, out))
+    elif kind == "asks" and "needs --upload-bundle-url" not in out:
+        fail("%s --%s does not ask for an address: %s" % (verb, flag, out))
     elif kind == "alone" and "name one state, or give --all" not in out:
         fail("%s --%s beside a name: %s" % (verb, flag, out))
 
