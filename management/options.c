@@ -10,6 +10,7 @@
 #include "management/engine/keys.h"
 #include "management/file.h"
 #include "management/store/db_origin.h"
+#include "management/store/pg_dsn.h"
 #include "management/upstream_env.h"
 
 #define AT(member) offsetof(struct mgmt_options, member)
@@ -385,7 +386,7 @@ static void note(struct rk_arena *mem, struct mgmt_options *o, struct rk_str sen
 static enum rk_code store_url(struct rk_arena *mem, struct mgmt_options *o, const char **url,
                               struct rk_err *err)
 {
-    struct rk_str engine = o->store_engine, file = o->sqlite_file;
+    struct rk_str engine = o->store_engine, file = o->sqlite_file, idle;
 
     if (o->store_url.n) {
         *url = z(mem, o->store_url);
@@ -399,6 +400,9 @@ static enum rk_code store_url(struct rk_arena *mem, struct mgmt_options *o, cons
         return rk_wrap(err, "--store-engine (or StoreConfig.Engine) and --postgres-dsn");
     if (o->postgres_dsn.n && !db_url_is_pg(*url))
         note(mem, o, RK_STR("the DSN of PostgreSQL has no effect: the engine is sqlite"));
+    idle = pg_dsn_idle(mem, o->postgres_dsn);
+    if (idle.n)
+        note(mem, o, RK_CAT(mem, RK_STR("--postgres-dsn: without effect here: "), idle));
     return RK_OK;
 }
 

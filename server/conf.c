@@ -15,6 +15,7 @@
 #include "lib/crypto/secret.h"
 #include "lib/net/addr.h"
 #include "management/store/db.h"
+#include "management/store/pg_dsn.h"
 #include "server/conf_keys.h"
 #include "server/yaml.h"
 
@@ -234,20 +235,29 @@ static enum rk_code normalise_issuer(struct load *l)
 static enum rk_code check_store(struct load *l)
 {
     struct server_config *c = &l->c;
+    bool stated =
+        rk_opt_source_of(&l->o, "server.store.engine") != RK_OPT_DEFAULT && c->store_engine.n;
     const char *url;
 
+    if (!c->store_engine.n)
+        c->store_engine = RK_STR("sqlite");
     if (db_url_make(l->mem, c->store_engine, c->store_dsn, RK_STR("/x"), &url, l->err))
         return rk_wrap(l->err, rk_str_istarts(c->store_engine, RK_STR("postgres")) && c->store_dsn.n
                                    ? "server.store.dsn"
                                    : "server.store.engine");
     if (db_url_is_pg(url)) {
+        struct rk_str idle = pg_dsn_idle(l->mem, c->store_dsn);
+
+        if (idle.n)
+            rk_opts_note(&l->o,
+                         RK_CAT(l->mem, RK_STR("server.store.dsn: without effect here: "), idle));
         if (rk_opt_source_of(&l->o, "server.store.file") != RK_OPT_DEFAULT)
             rk_opts_note(&l->o, RK_STR("server.store.file has no effect: the engine is postgres"));
         return RK_OK;
     }
     if (!c->store_dsn.n)
         return RK_OK;
-    if (rk_opt_source_of(&l->o, "server.store.engine") == RK_OPT_DEFAULT)
+    if (!stated)
         return rk_fail(l->err, RK_INVALID,
                        "server.store.dsn is set, but server.store.engine is not: say postgres, or "
                        "remove the DSN");

@@ -118,7 +118,11 @@ const struct rk_opt SERVER_KEYS[] = {
          "http://localhost:53000/,http://localhost:54000/", NULL),
     LIST("auth.dashboardPostLogoutRedirectURIs[]", "AUTH_DASHBOARD_POST_LOGOUT_REDIRECT_URIS",
          logout_redirects, NULL, NULL),
-    TEXT("store.engine", "STORE_ENGINE NETBIRD_STORE_ENGINE", store_engine, "sqlite"),
+    {.flag = "server.store.engine", /* empty is not the same as "sqlite" when there is a DSN */
+     .env = "ROOKERY_STORE_ENGINE NETBIRD_STORE_ENGINE",
+     .type = RK_OPT_TEXT,
+     .at = AT(store_engine),
+     .def = "sqlite"},
     SECRET("store.dsn", "STORE_DSN NB_STORE_ENGINE_POSTGRES_DSN NETBIRD_STORE_ENGINE_POSTGRES_DSN",
            store_dsn),
     TEXT("store.file", "STORE_FILE NB_STORE_ENGINE_SQLITE_FILE", store_file, "rookery.db"),

@@ -149,8 +149,28 @@ static const char *const SETTINGS[] = {
     "xmloption",
 };
 
+/* What the driver of the official server reads for itself: how many connections its pool has, and
+ * how it speaks to the server. Nothing of it has a meaning here. */
+static const char *const IDLE[] = {
+    "pool_max_conns",
+    "pool_min_conns",
+    "pool_min_idle_conns",
+    "pool_max_conn_lifetime",
+    "pool_max_conn_lifetime_jitter",
+    "pool_max_conn_idle_time",
+    "pool_health_check_period",
+    "pool_ping_timeout",
+    "default_query_exec_mode",
+    "statement_cache_capacity",
+    "statement_cache_mode",
+    "description_cache_capacity",
+    "min_read_buffer_size",
+    "prefer_simple_protocol",
+};
+
 struct dsn {
     struct rk_buf kept;     /* the DSN without what is moved and without options */
+    struct rk_buf idle;     /* names out of IDLE, "a, b" */
     struct rk_buf settings; /* "-c name=value ..." as the server reads it */
     bool bad;
 };
@@ -163,6 +183,21 @@ static bool is_setting(struct rk_str key)
         if (rk_str_ieq(key, rk_str_z(SETTINGS[i])))
             return true;
     return false;
+}
+
+static bool is_idle(struct rk_str key)
+{
+    for (size_t i = 0; i < RK_ARRAY_LEN(IDLE); i++)
+        if (rk_str_eqz(key, IDLE[i]))
+            return true;
+    return false;
+}
+
+static void add_idle(struct dsn *d, struct rk_str key)
+{
+    if (d->idle.n)
+        rk_buf_addz(&d->idle, ", ");
+    rk_buf_add(&d->idle, key);
 }
 
 static void add_setting(struct dsn *d, struct rk_str key, struct rk_str value)
@@ -259,6 +294,8 @@ static void read_pair(struct dsn *d, struct rk_str *in)
         add_setting(d, key, rk_buf_str(&value));
     else if (rk_str_eqz(key, "options"))
         add_options(d, rk_buf_str(&value));
+    else if (is_idle(key))
+        add_idle(d, key);
     else
         add_quoted(&d->kept, key, rk_buf_str(&value));
     rk_buf_done(&value);
@@ -331,6 +368,8 @@ static void read_uri(struct dsn *d, struct rk_str in)
             add_setting(d, key, rk_buf_str(&plain));
         } else if (rk_str_eqz(key, "options")) {
             add_options(d, rk_buf_str(&plain));
+        } else if (is_idle(key)) {
+            add_idle(d, key);
         } else {
             rk_buf_addc(&d->kept, first ? '?' : '&');
             rk_buf_add(&d->kept, pair);
@@ -344,20 +383,46 @@ static void read_uri(struct dsn *d, struct rk_str in)
     }
 }
 
+static void dsn_read(struct dsn *d, struct rk_str text)
+{
+    *d = (struct dsn){.bad = false};
+    rk_buf_init(&d->kept, DSN_MAX);
+    rk_buf_init(&d->idle, DSN_MAX);
+    rk_buf_init(&d->settings, DSN_MAX);
+    if (rk_str_starts(text, RK_STR("postgres://")) || rk_str_starts(text, RK_STR("postgresql://")))
+        read_uri(d, text);
+    else
+        read_keywords(d, text);
+    d->bad |= d->kept.full || d->idle.full || d->settings.full;
+}
+
+static void dsn_done(struct dsn *d)
+{
+    rk_buf_done(&d->kept);
+    rk_buf_done(&d->idle);
+    rk_buf_done(&d->settings);
+}
+
 struct rk_str pg_dsn_for_libpq(struct rk_arena *mem, struct rk_str dsn)
 {
-    struct dsn d = {.bad = false};
     struct rk_str out = dsn;
+    struct dsn d;
 
-    rk_buf_init(&d.kept, DSN_MAX);
-    rk_buf_init(&d.settings, DSN_MAX);
-    if (rk_str_starts(dsn, RK_STR("postgres://")) || rk_str_starts(dsn, RK_STR("postgresql://")))
-        read_uri(&d, dsn);
-    else
-        read_keywords(&d, dsn);
-    if (!d.bad && !d.kept.full && !d.settings.full && d.settings.n)
+    dsn_read(&d, dsn);
+    if (!d.bad && (d.settings.n || d.idle.n))
         out = rk_arena_dup(mem, rk_buf_str(&d.kept));
-    rk_buf_done(&d.kept);
-    rk_buf_done(&d.settings);
+    dsn_done(&d);
+    return out;
+}
+
+struct rk_str pg_dsn_idle(struct rk_arena *mem, struct rk_str dsn)
+{
+    struct rk_str out = {0};
+    struct dsn d;
+
+    dsn_read(&d, dsn);
+    if (!d.bad && d.idle.n)
+        out = rk_arena_dup(mem, rk_buf_str(&d.idle));
+    dsn_done(&d);
     return out;
 }

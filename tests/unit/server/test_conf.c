@@ -74,6 +74,8 @@ START_TEST(mistakes_name_file_line_and_key)
         {"server:\n  tls: {certFile: a}\n", "both"},
         {"server:\n  store: {engine: mysql}\n", "MySQL is not supported"},
         {"server:\n  store: {engine: db2}\n", "neither sqlite nor postgres"},
+        {"server:\n  store: {dsn: 'host=db'}\n", "server.store.engine is not"},
+        {"server:\n  store: {engine: '', dsn: 'host=db'}\n", "server.store.engine is not"},
         {"server:\n  reverseProxy: {trustedHTTPProxies: [nonsense]}\n", "neither an address nor"},
         {"server:\n  listenAddress: nope\n", "server.listenAddress"},
     };

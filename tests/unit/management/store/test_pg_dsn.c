@@ -28,7 +28,14 @@ static const struct {
      "postgresql://u@h/db?sslmode=disable&connect_timeout=3&options=-c%20search_path%3Dapp"},
     {"postgres://h/db?options=-c%20geqo%3Doff&a.b=1",
      "postgres://h/db?options=-c%20geqo%3Doff%20-c%20a.b%3D1"},
+    /* the other driver's own */
+    {"host=db pool_max_conns=10 user=u pool_max_conn_lifetime='1h 30m'", "host='db' user='u'"},
+    {"postgres://u@h/db?pool_min_conns=2&sslmode=disable&default_query_exec_mode=exec",
+     "postgres://u@h/db?sslmode=disable"},
+    {"postgres://u@h/db?statement_cache_capacity=0&TimeZone=UTC",
+     "postgres://u@h/db?options=-c%20TimeZone%3DUTC"},
     /* for libpq to judge */
+    {"host=db pool_max=1", "host=db pool_max=1"},
     {"nonsense", "nonsense"},
     {"host='db TimeZone=UTC", "host='db TimeZone=UTC"},
     {"host=db TimeZone", "host=db TimeZone"},
@@ -46,6 +53,20 @@ START_TEST(parameters_become_options)
 
     ck_assert_msg(rk_str_eqz(out, FORMS[_i].out), "%s\n  -> %.*s\n not %s", FORMS[_i].in,
                   RK_STR_ARG(out), FORMS[_i].out);
+    rk_arena_free(mem);
+}
+END_TEST
+
+START_TEST(what_has_no_effect_is_named)
+{
+    struct rk_arena *mem = rk_arena_new(0);
+
+    ck_assert(rk_str_eqz(pg_dsn_idle(mem, RK_STR("host=db pool_max_conns=1 port=1 "
+                                                 "prefer_simple_protocol=true")),
+                         "pool_max_conns, prefer_simple_protocol"));
+    ck_assert(rk_str_eqz(pg_dsn_idle(mem, RK_STR("postgres://h/d?pool_max_conns=1&sslmode=x")),
+                         "pool_max_conns"));
+    ck_assert_uint_eq(pg_dsn_idle(mem, RK_STR("host=db password=pool_max_conns")).n, 0);
     rk_arena_free(mem);
 }
 END_TEST
@@ -86,7 +107,8 @@ int main(void)
     TCase *t = tcase_create("pg_dsn");
 
     tcase_add_loop_test(t, parameters_become_options, 0, RK_ARRAY_LEN(FORMS));
-    tcase_add_loop_test(t, the_session_has_them, 0, env_engines());
+    tcase_add_test(t, what_has_no_effect_is_named);
+    tcase_add_loop_test(t, the_session_has_them, env_first(), env_engines());
     suite_add_tcase(s, t);
     return run_suite(s);
 }
