@@ -10,6 +10,7 @@
 #include "management/engine/keys.h"
 #include "management/file.h"
 #include "management/store/db_origin.h"
+#include "management/store/own_files.h"
 #include "management/store/pg_dsn.h"
 #include "management/upstream_env.h"
 
@@ -387,6 +388,7 @@ static enum rk_code store_url(struct rk_arena *mem, struct mgmt_options *o, cons
                               struct rk_err *err)
 {
     struct rk_str engine = o->store_engine, file = o->sqlite_file, idle;
+    const char *what;
 
     if (o->store_url.n) {
         *url = z(mem, o->store_url);
@@ -396,6 +398,10 @@ static enum rk_code store_url(struct rk_arena *mem, struct mgmt_options *o, cons
         engine = RK_STR("postgres");
     if (file.p[0] != '/')
         file = RK_CAT(mem, o->data_dir, RK_STR("/"), file);
+    what = own_file_named(mem, &(struct own_files){.data_dir = o->data_dir}, file);
+    if (what)
+        return rk_fail(err, RK_INVALID, "--sqlite-file: %.*s is %s: choose another name",
+                       RK_STR_ARG(file), what);
     if (db_url_make(mem, engine, o->postgres_dsn, file, url, err))
         return rk_wrap(err, "--store-engine (or StoreConfig.Engine) and --postgres-dsn");
     if (o->postgres_dsn.n && !db_url_is_pg(*url))

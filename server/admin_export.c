@@ -130,7 +130,7 @@ static enum rk_code write_out(struct admin *a, const json_t *j, struct rk_err *e
 
     if (!path)
         return dump_to(stdout, j, "the result", err);
-    rc = admin_out_check(path, "{\n \"exported_at\"", &file, err);
+    rc = admin_out_check(a, path, "{\n \"exported_at\"", &file, err);
     if (rc)
         return rc;
     if (file)

@@ -126,7 +126,7 @@ static enum rk_code backup_to(struct admin *a, const char *path, struct dump_inf
     FILE *f = NULL;
     bool file;
     int fd;
-    enum rk_code rc = admin_out_check(path, "rookery-backup ", &file, err);
+    enum rk_code rc = admin_out_check(a, path, "rookery-backup ", &file, err);
 
     if (rc == RK_OK && !file)
         rc = rk_fail(err, RK_PRECONDITION, "%s is no file: a backup is put in place as a whole",

@@ -15,6 +15,7 @@
 #include "lib/crypto/secret.h"
 #include "lib/net/addr.h"
 #include "management/store/db.h"
+#include "management/store/own_files.h"
 #include "management/store/pg_dsn.h"
 #include "server/conf_keys.h"
 #include "server/yaml.h"
@@ -346,6 +347,32 @@ static enum rk_code check_rest(struct load *l)
     return RK_OK;
 }
 
+/* No option may name a file that is another one's. */
+static enum rk_code check_own_files(struct load *l)
+{
+    struct server_config *c = &l->c;
+    struct own_files o = {.data_dir = c->data_dir};
+    bool sqlite = rk_str_ieq(c->store_engine, RK_STR("sqlite"));
+    struct rk_str db = c->store_file.p[0] == '/'
+                           ? c->store_file
+                           : RK_CAT(l->mem, c->data_dir, RK_STR("/"), c->store_file);
+    const char *what = sqlite ? own_file_named(l->mem, &o, db) : NULL;
+
+    if (what)
+        return rk_fail(l->err, RK_INVALID, "server.store.file: %.*s is %s: choose another name",
+                       RK_STR_ARG(db), what);
+    if (sqlite)
+        o.sqlite = db;
+    if (!rk_str_eqz(c->log_file, "console"))
+        what = own_file_named(l->mem, &o, c->log_file);
+    if (what)
+        return rk_fail(l->err, RK_INVALID,
+                       "server.logFile: %.*s is %s, which log lines would destroy: choose another "
+                       "file",
+                       RK_STR_ARG(c->log_file), what);
+    return RK_OK;
+}
+
 static enum rk_code check_all(struct load *l)
 {
     enum rk_code rc = check_listen(l, "server.listenAddress", &l->c.listen_address);
@@ -356,6 +383,8 @@ static enum rk_code check_all(struct load *l)
         rc = check_store(l);
     if (rc == RK_OK)
         rc = check_ports(l);
+    if (rc == RK_OK)
+        rc = check_own_files(l);
     if (rc == RK_OK)
         rc = check_acme(l);
     if (rc == RK_OK)

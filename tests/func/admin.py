@@ -288,7 +288,16 @@ def only_what_is_theirs(s):
         for command in ("backup", "export"):
             said = admin(s, command, path, ok=False)
             check("%s leaves %s as it is" % (command, os.path.basename(path)),
-                  "left as it is" in said and open(path, "rb").read(64) == before, said)
+                  ("left as it is" in said or "choose another" in said) and open(path, "rb").read(64) == before, said)
+    for name in ("rookery.db-journal", "relay.secret.x/../setup-token", "admin.sock"):
+        os.makedirs(s.dir + "/relay.secret.x", exist_ok=True)
+        path = s.dir + "/" + name
+        was = os.path.exists(path)
+        for command in ("backup", "export"):
+            said = admin(s, command, path, ok=False)
+            check("%s takes no name of ours: %s" % (command, name),
+                  "choose another name" in said and os.path.exists(path) == was, said)
+    os.rmdir(s.dir + "/relay.secret.x")
     said = admin(s, "backup", null, ok=False)
     check("a backup replaces no pipe", "no file" in said and not os.path.isfile(null), said)
     for command in ("backup", "export"):

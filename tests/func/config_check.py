@@ -21,7 +21,7 @@ def run(args, text, env=None):
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
     r = subprocess.run([ROOKERY, *args, "--config", path], env=clean_env(**(env or {})),
-                       capture_output=True, timeout=60, text=True)
+                       capture_output=True, timeout=300, text=True)
     return r.returncode, r.stdout + r.stderr
 
 
@@ -54,6 +54,25 @@ def files():
     refused("a log in no folder", "  logFile: %s/no/such.log\n" % DIR, "logFile", "/no")
     refused("a database in no folder", "  store: {file: %s/no/a.db}\n" % DIR, "store.file")
     refused("no geo database", "  x: {geoDatabase: %s/no.mmdb}\n" % DIR, "geoDatabase", "no.mmdb")
+
+
+def own_files():
+    """A path that is written may not be one of ours, by whatever name."""
+    db, link = os.path.join(DIR, "own.db"), os.path.join(DIR, "link.log")
+    store = "  store: {file: %s}\n" % db
+    for tail in ("", "-wal", "-shm", "-journal", ".lock"):
+        refused("the database%s as log" % tail, store + "  logFile: %s%s\n" % (db, tail),
+                "server.logFile", "database")
+    refused("the same by another way", store + "  logFile: %s/../%s/own.db\n" %
+            (DIR, os.path.basename(DIR)), "server.logFile")
+    os.symlink(db, link)
+    refused("a link to what will be the database", store + "  logFile: %s\n" % link, "server.logFile")
+    open(db, "w").close()
+    os.link(db, os.path.join(DIR, "hard.log"))
+    refused("another name of the file", store + "  logFile: %s/hard.log\n" % DIR, "server.logFile")
+    for name in ("store.key", "relay.secret", "setup-token", "admin.sock"):
+        refused(name + " as log", "  logFile: %s/%s\n" % (DATA, name), "server.logFile")
+        refused(name + " as database", "  store: {file: %s}\n" % name, "server.store.file")
 
 
 def values():
@@ -152,6 +171,7 @@ def official():
 
 try:
     files()
+    own_files()
     values()
     folders()
     official()
