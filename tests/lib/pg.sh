@@ -3,6 +3,7 @@
 # pg.sh COMMAND [ARG…]: run a command with RK_TEST_PG set to a private, empty PostgreSQL cluster that
 # lives in a temporary directory, listens on a unix socket only, and is gone afterwards.
 # RK_PG_LISTEN is an address to listen on besides, for everybody on its network.
+# Without fsync: what a crash of the machine would cost is not what these tests are about.
 # As root the server runs as user postgres (it refuses root). Exit status: the command's; 77 when
 # PostgreSQL is not installed.
 set -eu
@@ -30,7 +31,7 @@ as "$bin/initdb" -D "$dir/data" -A trust -U rookery -E UTF8 --locale=C.UTF-8 >"$
 }
 [ -z "${RK_PG_LISTEN-}" ] || echo "host all all samenet trust" >>"$dir/data/pg_hba.conf"
 as "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/data/log" \
-    -o "-c listen_addresses=${RK_PG_LISTEN-} -c unix_socket_directories=$dir -c max_connections=200" start \
+    -o "-c listen_addresses=${RK_PG_LISTEN-} -c unix_socket_directories=$dir -c max_connections=200 -c fsync=off -c full_page_writes=off" start \
     >/dev/null || {
     cat "$dir/data/log" >&2
     exit 1

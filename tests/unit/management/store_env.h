@@ -2,7 +2,7 @@
 /*
  * Databases for store tests: a fresh SQLite file in a temporary directory, or a fresh database of
  * the PostgreSQL that tests/lib/pg.sh started (RK_TEST_PG). A test that takes an env runs once on
- * each engine: register it with tcase_add_loop_test(tc, fn, 0, env_engines()).
+ * each engine: register it with tcase_add_loop_test(tc, fn, env_first(), env_engines()).
  */
 #ifndef TESTS_STORE_ENV_H
 #define TESTS_STORE_ENV_H
@@ -48,6 +48,12 @@ static inline int env_engines(void)
     (void)fprintf(stderr, "NOTE: RK_TEST_PG is not set: the PostgreSQL half is SKIPPED "
                           "(run the test under tests/lib/pg.sh)\n");
     return 1;
+}
+
+/** The first of them; under on_pg.sh PostgreSQL, since SQLite has its turn without it. */
+static inline int env_first(void)
+{
+    return getenv("RK_TEST_PG_ONLY") ? 1 : 0;
 }
 
 static inline void env_pg_admin(const char *what, const char *name)

@@ -256,10 +256,10 @@ int main(void)
     TCase *t = tcase_create("bearer");
 
     tcase_set_timeout(t, 60);
-    tcase_add_loop_test(t, a_token_logs_an_agent_in_once, 0, env_engines());
-    tcase_add_loop_test(t, the_fault_says_what_is_wrong, 0, env_engines());
-    tcase_add_loop_test(t, tokens_end_with_the_logins_and_the_provider, 0, env_engines());
-    tcase_add_loop_test(t, keys_rotate_and_old_ones_verify_for_a_while, 0, env_engines());
+    tcase_add_loop_test(t, a_token_logs_an_agent_in_once, env_first(), env_engines());
+    tcase_add_loop_test(t, the_fault_says_what_is_wrong, env_first(), env_engines());
+    tcase_add_loop_test(t, tokens_end_with_the_logins_and_the_provider, env_first(), env_engines());
+    tcase_add_loop_test(t, keys_rotate_and_old_ones_verify_for_a_while, env_first(), env_engines());
     suite_add_tcase(s, t);
     return run_suite(s);
 }

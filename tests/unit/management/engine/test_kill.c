@@ -313,7 +313,7 @@ int main(void)
     int engines = env_engines();
 
     tcase_set_timeout(tc, 900);
-    tcase_add_loop_test(tc, no_acknowledged_write_is_lost_on_kill, 0, engines);
+    tcase_add_loop_test(tc, no_acknowledged_write_is_lost_on_kill, env_first(), engines);
     suite_add_tcase(s, tc);
     return run_suite(s);
 }

@@ -245,7 +245,7 @@ int main(void)
     tcase_add_test(t, long_ids_of_directories_fit);
     tcase_add_test(t, addresses);
     tcase_add_test(t, passwords);
-    tcase_add_loop_test(t, the_table, 0, env_engines());
+    tcase_add_loop_test(t, the_table, env_first(), env_engines());
     suite_add_tcase(s, t);
     return run_suite(s);
 }

@@ -334,12 +334,13 @@ int main(void)
     int engines = env_engines();
 
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, the_first_user_owns_the_single_account_and_others_join, 0, engines);
-    tcase_add_loop_test(tc, domains_share_accounts_when_private, 0, engines);
+    tcase_add_loop_test(tc, the_first_user_owns_the_single_account_and_others_join, env_first(),
+                        engines);
+    tcase_add_loop_test(tc, domains_share_accounts_when_private, env_first(), engines);
     tcase_add_test(tc, domains_are_checked);
-    tcase_add_loop_test(tc, first_users_at_once_make_one_account, 0, engines);
-    tcase_add_loop_test(tc, the_user_follows_the_token, 0, engines);
-    tcase_add_loop_test(tc, groups_follow_the_token, 0, engines);
+    tcase_add_loop_test(tc, first_users_at_once_make_one_account, env_first(), engines);
+    tcase_add_loop_test(tc, the_user_follows_the_token, env_first(), engines);
+    tcase_add_loop_test(tc, groups_follow_the_token, env_first(), engines);
     suite_add_tcase(s, tc);
     return run_suite(s);
 }

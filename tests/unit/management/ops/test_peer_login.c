@@ -703,20 +703,20 @@ int main(void)
     int engines = env_engines();
 
     tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, a_peer_is_enrolled_by_setup_key, 0, engines);
-    tcase_add_loop_test(tc, setup_keys_have_limits, 0, engines);
-    tcase_add_loop_test(tc, extra_labels_need_permission, 0, engines);
-    tcase_add_loop_test(tc, host_names_become_labels, 0, engines);
-    tcase_add_loop_test(tc, users_enrol_their_peers, 0, engines);
-    tcase_add_loop_test(tc, sessions_expire_and_are_renewed, 0, engines);
-    tcase_add_loop_test(tc, inactive_peers_expire_until_the_user_is_back, 0, engines);
-    tcase_add_loop_test(tc, a_new_ssh_key_is_stored, 0, engines);
-    tcase_add_loop_test(tc, a_key_is_not_used_beyond_its_limit_by_a_crowd, 0, engines);
-    tcase_add_loop_test(tc, one_key_is_registered_once_by_a_crowd, 0, engines);
-    tcase_add_loop_test(tc, a_small_network_is_used_to_the_last_address, 0, engines);
-    tcase_add_loop_test(tc, enrolments_share_commits_without_threads, 0, engines);
-    tcase_add_loop_test(tc, two_processes_enrol_into_one_account, 0, engines);
-    tcase_add_loop_test(tc, the_server_keeps_its_keys, 0, engines);
+    tcase_add_loop_test(tc, a_peer_is_enrolled_by_setup_key, env_first(), engines);
+    tcase_add_loop_test(tc, setup_keys_have_limits, env_first(), engines);
+    tcase_add_loop_test(tc, extra_labels_need_permission, env_first(), engines);
+    tcase_add_loop_test(tc, host_names_become_labels, env_first(), engines);
+    tcase_add_loop_test(tc, users_enrol_their_peers, env_first(), engines);
+    tcase_add_loop_test(tc, sessions_expire_and_are_renewed, env_first(), engines);
+    tcase_add_loop_test(tc, inactive_peers_expire_until_the_user_is_back, env_first(), engines);
+    tcase_add_loop_test(tc, a_new_ssh_key_is_stored, env_first(), engines);
+    tcase_add_loop_test(tc, a_key_is_not_used_beyond_its_limit_by_a_crowd, env_first(), engines);
+    tcase_add_loop_test(tc, one_key_is_registered_once_by_a_crowd, env_first(), engines);
+    tcase_add_loop_test(tc, a_small_network_is_used_to_the_last_address, env_first(), engines);
+    tcase_add_loop_test(tc, enrolments_share_commits_without_threads, env_first(), engines);
+    tcase_add_loop_test(tc, two_processes_enrol_into_one_account, env_first(), engines);
+    tcase_add_loop_test(tc, the_server_keeps_its_keys, env_first(), engines);
     suite_add_tcase(s, tc);
     return run_suite(s);
 }

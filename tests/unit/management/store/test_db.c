@@ -704,27 +704,28 @@ int main(void)
     int engines = env_engines();
 
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, values_come_back_as_they_went_in, 0, engines);
-    tcase_add_loop_test(tc, parameters_go_by_number_not_by_appearance, 0, engines);
-    tcase_add_loop_test(tc, errors_have_the_same_code_on_both, 0, engines);
-    tcase_add_loop_test(tc, two_statements_are_read_at_once, 0, engines);
-    tcase_add_loop_test(tc, a_transaction_is_all_or_nothing, 0, engines);
-    tcase_add_loop_test(tc, savepoints_undo_a_part, 0, engines);
-    tcase_add_loop_test(tc, lazy_statements_tell_their_errors_later, 0, engines);
-    tcase_add_loop_test(tc, a_lock_that_stays_is_unavailable_and_can_be_retried, 0, engines);
-    tcase_add_loop_test(tc, racing_transactions_lose_nothing, 0, engines);
+    tcase_add_loop_test(tc, values_come_back_as_they_went_in, env_first(), engines);
+    tcase_add_loop_test(tc, parameters_go_by_number_not_by_appearance, env_first(), engines);
+    tcase_add_loop_test(tc, errors_have_the_same_code_on_both, env_first(), engines);
+    tcase_add_loop_test(tc, two_statements_are_read_at_once, env_first(), engines);
+    tcase_add_loop_test(tc, a_transaction_is_all_or_nothing, env_first(), engines);
+    tcase_add_loop_test(tc, savepoints_undo_a_part, env_first(), engines);
+    tcase_add_loop_test(tc, lazy_statements_tell_their_errors_later, env_first(), engines);
+    tcase_add_loop_test(tc, a_lock_that_stays_is_unavailable_and_can_be_retried, env_first(),
+                        engines);
+    tcase_add_loop_test(tc, racing_transactions_lose_nothing, env_first(), engines);
     tcase_add_test(tc, a_full_disk_is_unavailable_and_heals);
     tcase_add_test(tc, a_database_that_goes_away_is_noticed);
-    tcase_add_loop_test(tc, a_server_that_cuts_the_connection_is_survived, 0, engines);
-    tcase_add_loop_test(tc, a_closed_idle_connection_is_renewed, 0, engines);
-    tcase_add_loop_test(tc, a_renewed_connection_does_not_listen, 0, engines);
+    tcase_add_loop_test(tc, a_server_that_cuts_the_connection_is_survived, env_first(), engines);
+    tcase_add_loop_test(tc, a_closed_idle_connection_is_renewed, env_first(), engines);
+    tcase_add_loop_test(tc, a_renewed_connection_does_not_listen, env_first(), engines);
     tcase_add_test(tc, files_are_private);
     tcase_add_test(tc, urls_are_told_apart);
     tcase_add_loop_test(tc, a_stated_engine_is_never_another, 0, (int)RK_ARRAY_LEN(DSNS));
     tcase_add_test(tc, an_engine_that_is_unknown_is_refused);
-    tcase_add_loop_test(tc, a_foreign_schema_is_left_as_it_is, 0, engines);
-    tcase_add_loop_test(tc, migrations_run_once_and_in_order, 0, engines);
-    tcase_add_loop_test(tc, the_real_schema_migrates_while_others_try_too, 0, engines);
+    tcase_add_loop_test(tc, a_foreign_schema_is_left_as_it_is, env_first(), engines);
+    tcase_add_loop_test(tc, migrations_run_once_and_in_order, env_first(), engines);
+    tcase_add_loop_test(tc, the_real_schema_migrates_while_others_try_too, env_first(), engines);
     suite_add_tcase(s, tc);
     return run_suite(s);
 }

@@ -406,16 +406,16 @@ int main(void)
     int engines = env_engines();
 
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, every_field_of_every_entity_comes_back, 0, engines);
-    tcase_add_loop_test(tc, one_entity_is_loaded_with_its_parts, 0, engines);
-    tcase_add_loop_test(tc, updates_write_the_differences, 0, engines);
-    tcase_add_loop_test(tc, deleting_leaves_nothing_behind, 0, engines);
-    tcase_add_loop_test(tc, taken_columns_are_told, 0, engines);
-    tcase_add_loop_test(tc, names_and_mail_are_sealed_in_the_database, 0, engines);
-    tcase_add_loop_test(tc, bad_text_is_refused_not_cut, 0, engines);
-    tcase_add_loop_test(tc, an_untouched_journal_verifies, 0, engines);
-    tcase_add_loop_test(tc, every_kind_of_tampering_is_found, 0, engines);
-    tcase_add_loop_test(tc, a_pruned_journal_still_verifies, 0, engines);
+    tcase_add_loop_test(tc, every_field_of_every_entity_comes_back, env_first(), engines);
+    tcase_add_loop_test(tc, one_entity_is_loaded_with_its_parts, env_first(), engines);
+    tcase_add_loop_test(tc, updates_write_the_differences, env_first(), engines);
+    tcase_add_loop_test(tc, deleting_leaves_nothing_behind, env_first(), engines);
+    tcase_add_loop_test(tc, taken_columns_are_told, env_first(), engines);
+    tcase_add_loop_test(tc, names_and_mail_are_sealed_in_the_database, env_first(), engines);
+    tcase_add_loop_test(tc, bad_text_is_refused_not_cut, env_first(), engines);
+    tcase_add_loop_test(tc, an_untouched_journal_verifies, env_first(), engines);
+    tcase_add_loop_test(tc, every_kind_of_tampering_is_found, env_first(), engines);
+    tcase_add_loop_test(tc, a_pruned_journal_still_verifies, env_first(), engines);
     suite_add_tcase(su, tc);
     return run_suite(su);
 }
