@@ -25,7 +25,7 @@ def shown(port, name="vpn.test"):
     """(issuer, serial) of what a TLS port shows."""
     c = ssl.create_default_context()
     c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as s:
         with c.wrap_socket(s, server_hostname=name) as t:
             pem = ssl.DER_cert_to_PEM_cert(t.getpeercert(True))
     r = subprocess.run(["openssl", "x509", "-noout", "-issuer", "-serial", "-ext",
@@ -33,7 +33,7 @@ def shown(port, name="vpn.test"):
     return r.stdout
 
 
-def wait_for(what, seconds=60):
+def wait_for(what, seconds=120):
     end = time.time() + seconds
     while time.time() < end:
         v = what()
@@ -58,7 +58,7 @@ class Stream(threading.Thread):
         self.start()
 
     def run(self):
-        self.s.settimeout(20)
+        self.s.settimeout(60)
         try:
             while not self.over:
                 self.s.sendall(b"\0\0\x08\x06\0\0\0\0\0" + b"12345678")
@@ -128,7 +128,7 @@ def one(authority, kind, port, http, names):
 
 def http_page(port, path="/x?y=1"):
     import http.client
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     c.request("GET", path)
     a = c.getresponse()
     return a.status, a.getheader("Location")

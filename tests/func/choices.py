@@ -47,10 +47,10 @@ class From(Agent):
         super().__init__(ch, key)
         self.meta = (("x-forwarded-for", address),)
 
-    def raw(self, method, body, timeout=8):
+    def raw(self, method, body, timeout=60):
         return self.ch.unary_unary(MGMT + method)(body, timeout=timeout, metadata=self.meta)
 
-    def sync(self, plain=field(1, META), timeout=8):
+    def sync(self, plain=field(1, META), timeout=60):
         return self.ch.unary_stream(MGMT + "Sync")(self.envelope(plain), timeout=timeout,
                                                    metadata=self.meta)
 
@@ -106,7 +106,7 @@ def approval(srv, ch, key):
           second.pub not in peers_in(first.first_map()), (code, p))
     put_peer(srv, second, ssh_enabled=True)
     check("another update does not let it in", row(srv, second)["approval_required"])
-    watch = first.sync(timeout=20)
+    watch = first.sync(timeout=60)
     next(watch)
     code, p = put_peer(srv, second, approval_required=False)
     check("approve by REST", code == 200 and p["approval_required"] is False, (code, p))
@@ -176,7 +176,7 @@ def places(srv, ch, key, db):
     mmdb.write(db + ".new", {"203.0.113.0/24": ("DE", "Germany", "Berlin", 2950159)})
     os.rename(db + ".new", db)
     srv.p.p.send_signal(signal.SIGHUP)
-    end = time.time() + 20
+    end = time.time() + 120
     while time.time() < end and "Germany" not in str(srv.rest("GET", "/api/locations/countries")):
         time.sleep(0.05)
     check("reloaded on SIGHUP", srv.rest("GET", "/api/locations/countries")[1] ==

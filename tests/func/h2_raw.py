@@ -40,7 +40,7 @@ class Conn:
     """One connection; reads only when told to."""
 
     def __init__(self, port, host="127.0.0.1", **values):
-        self.s = socket.create_connection((host, port), timeout=10)
+        self.s = socket.create_connection((host, port), timeout=60)
         self.s.sendall(PREFACE + settings(**values))
         self.next = 1
         self.buf = b""
@@ -63,7 +63,7 @@ class Conn:
     def window(self, n, sid=0):
         self.s.sendall(frame(WINDOW, 0, sid, struct.pack(">I", n)))
 
-    def read(self, timeout=5):
+    def read(self, timeout=60):
         """The next frame (kind, flags, stream, payload), or None at the end or after timeout."""
         self.s.settimeout(timeout)
         try:

@@ -2,6 +2,7 @@
 """rookery's identity provider, seen from outside: idp.py ./rookery"""
 import atexit
 import base64
+import glob
 import hashlib
 import hmac
 import json
@@ -525,6 +526,15 @@ def external(program):
     check("a made-up state is refused", b.get(O + "/callback", code="x", state="y").status == 403)
 
 
+def worked(s):
+    """Nanoseconds that a server has had a processor: what it does for an answer, on a busy machine too."""
+    total = 0
+    for t in glob.glob("/proc/%d/task/*/schedstat" % s.p.p.pid):
+        with open(t) as f:
+            total += int(f.read().split()[0])
+    return total
+
+
 def guessing(program):
     """On a server of its own, since it ends locked out."""
     s = Server(program)
@@ -533,14 +543,14 @@ def guessing(program):
     page = b.get(O + "/auth", **f.params())
     times, texts = {}, {}
     for who in (EMAIL, "nobody@example.com") * 4:
-        began = time.monotonic()
+        began = worked(s)
         a = b.submit(page, login=who, password="Wrong-Horse7!")
-        times.setdefault(who, []).append(time.monotonic() - began)
+        times.setdefault(who, []).append(worked(s) - began)
         texts.setdefault(who, []).append((a.status, re.search('role="alert">([^<]*)', a.body)
                                           .group(1)))
     known, unknown = texts.values()
     check("the text does not tell who exists", known == unknown and known[0][0] == 401, texts)
-    slow, fast = (min(v) for v in times.values())  # the others waited for the processor
+    slow, fast = (min(v) for v in times.values())
     check("nor does the time", 0.5 < slow / fast < 2, (slow, fast))
     last = [b.submit(page, login=EMAIL, password="Wrong-Horse7!").status for _ in range(8)]
     check("attempts are limited", last[-1] == 429, last)

@@ -211,7 +211,7 @@ def refresh_ends(here):
     b = here.browser()
     t = here.tokens(b, EMAIL, PASSWORD)
     db = sqlite3.connect(here.s.dir + "/" + [f for f in os.listdir(here.s.dir)
-                                             if f.endswith(".db")][0], timeout=20)
+                                             if f.endswith(".db")][0], timeout=120)
     db.execute("UPDATE idp_refresh SET auth_time = auth_time - 89 * 86400")
     db.commit()
     a = b.post(O + "/token", grant_type="refresh_token", client_id="netbird-cli",
@@ -291,7 +291,7 @@ def two_hand_overs(program):
 # ---- lock-outs ----
 
 def from_address(port, address, method, path, form, jar):
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=20, source_address=(address, 0))
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=120, source_address=(address, 0))
     h = {"Cookie": "; ".join("%s=%s" % kv for kv in jar.items()),
          "Content-Type": "application/x-www-form-urlencoded"}
     c.request(method, path, urlencode(form), h)
@@ -588,7 +588,7 @@ def written(here):
     check("invites are in the log", any(e["meta"].get("email") == "sealed@example.com"
                                         for e in events))
     db = sqlite3.connect(here.s.dir + "/" + [f for f in os.listdir(here.s.dir)
-                                             if f.endswith(".db")][0], timeout=20)
+                                             if f.endswith(".db")][0], timeout=120)
     metas = "\n".join(str(r[0]) for r in db.execute("SELECT meta FROM event"))
     db.close()
     check("but not readable in the store", "example.com" not in metas and "written" not in metas)

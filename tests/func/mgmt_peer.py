@@ -73,7 +73,7 @@ class Agent:
         self.ch = ch
         self.key = key or nacl.public.PrivateKey.generate()
         self.pub = base64.b64encode(bytes(self.key.public_key)).decode()
-        answer = fields(ch.unary_unary(MGMT + "GetServerKey")(b"", timeout=5))
+        answer = fields(ch.unary_unary(MGMT + "GetServerKey")(b"", timeout=60))
         self.server = nacl.public.PublicKey(base64.b64decode(answer[1][0]))
         self.box = nacl.public.Box(self.key, self.server)
 
@@ -86,7 +86,7 @@ class Agent:
     def open(self, answer):
         return fields(self.unseal(answer))
 
-    def raw(self, method, body, timeout=8):
+    def raw(self, method, body, timeout=60):
         return self.ch.unary_unary(MGMT + method)(body, timeout=timeout)
 
     def call(self, method, plain):
@@ -100,7 +100,7 @@ class Agent:
                                    (field(2, meta) if meta is not None else b"") +
                                    (field(3, jwt) if jwt else b"")))
 
-    def sync(self, plain=field(1, META), timeout=8):
+    def sync(self, plain=field(1, META), timeout=60):
         return self.ch.unary_stream(MGMT + "Sync")(self.envelope(plain), timeout=timeout)
 
     def first_map(self):
@@ -160,7 +160,7 @@ class Server:
                                    method=method,
                                    headers=dict({"Content-Type": "application/json"}, **headers))
         try:
-            with urllib.request.urlopen(r, timeout=10) as a:
+            with urllib.request.urlopen(r, timeout=60) as a:
                 text, code = a.read(), a.status
         except urllib.error.HTTPError as e:
             text, code = e.read(), e.code
@@ -192,4 +192,4 @@ class Server:
             ("grpc.use_local_subchannel_pool", 1)])
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=5)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)

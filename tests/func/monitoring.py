@@ -43,7 +43,7 @@ p = Program(["prometheus", "--config.file=%s/prometheus.yml" % work,
 def query(expr):
     try:
         text = urllib.request.urlopen("http://127.0.0.1:%d/api/v1/query?%s" % (
-            port, urllib.parse.urlencode({"query": expr})), timeout=10).read()
+            port, urllib.parse.urlencode({"query": expr})), timeout=60).read()
     except urllib.error.HTTPError as e:
         if e.code == 503:  # not ready yet
             return []

@@ -21,7 +21,7 @@ def notify_and_health():
         path = folder + "/notify"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as box:
             box.bind(path)
-            box.settimeout(20)
+            box.settimeout(120)
             s = Server(NOTIFY_SOCKET=path, WATCHDOG_USEC="400000")
             check("the service manager hears READY", box.recv(200) == b"READY=1")
             check("and that the watchdog may rest", box.recv(200) == b"WATCHDOG=1")
@@ -33,7 +33,7 @@ def notify_and_health():
                 while said != want:
                     said = box.recv(200)
                 check("and %s" % want.decode(), said == want)
-            s.p.p.wait(20)
+            s.p.p.wait(120)
     s.env.pop("NOTIFY_SOCKET")
     s.env.pop("WATCHDOG_USEC")
     s.start()

@@ -46,11 +46,11 @@ class Program:
         self.began = time.time()
         self.p = subprocess.Popen(args, env=env or clean_env(), stderr=self.log, stdout=self.log)
         atexit.register(self.kill)
-        while time.time() < self.began + 20:
+        while time.time() < self.began + 120:
             if self.p.poll() is not None:
                 raise SystemExit("%s ended: %s" % (args[0], self.text()))
             try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                socket.create_connection(("127.0.0.1", port), timeout=10).close()
                 return
             except OSError:
                 time.sleep(0.02)
@@ -73,7 +73,7 @@ class Program:
     def files(self):
         return len(os.listdir("/proc/%d/fd" % self.p.pid))
 
-    def stop(self, sig=signal.SIGTERM, within=15):
+    def stop(self, sig=signal.SIGTERM, within=120):
         self.p.send_signal(sig)
         try:
             code = self.p.wait(within)
@@ -87,13 +87,21 @@ class Program:
 
 def refused(args, env=None):
     """Run a program that must refuse its options at once: (status, stderr)."""
-    r = subprocess.run(args, env=env or clean_env(), capture_output=True, timeout=20)
+    r = subprocess.run(args, env=env or clean_env(), capture_output=True, timeout=120)
     return r.returncode, r.stderr.decode()
 
 
 def get(port, path):
+    """Of a page that is served, or about to be: Program waits for one port, and this is another."""
+    end = time.time() + 60
+    while time.time() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=10).close()
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.02)
     try:
-        with urllib.request.urlopen("http://127.0.0.1:%d%s" % (port, path), timeout=5) as r:
+        with urllib.request.urlopen("http://127.0.0.1:%d%s" % (port, path), timeout=60) as r:
             return r.status, r.read().decode()
     except urllib.error.HTTPError as e:
         return e.code, e.read().decode()

@@ -35,7 +35,7 @@ class Server:
 
     def command(self, *args):
         return subprocess.run([ROOKERY, *args], env=self.env, capture_output=True, text=True,
-                              timeout=60)
+                              timeout=300)
 
     def setup(self):
         r = self.command("setup", "--json", "--owner-email", "owner@example.com")
@@ -43,15 +43,15 @@ class Server:
         self.token = json.loads(r.stdout)["api_token"]
 
     def api(self, method, path, body=None):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         c.request(method, path, json.dumps(body) if body is not None else None,
                   {"Authorization": "Token " + self.token, "Content-Type": "application/json"})
         a = c.getresponse()
         return a.status, a.read().decode()
 
     def becomes(self, name, status, has=""):
-        """The health page answers so before long (a look a second; ten for a loaded machine)."""
-        end = time.time() + 20
+        """The health page answers so before long (a look a second; many for a busy machine)."""
+        end = time.time() + 120
         while time.time() < end:
             got, body = get(self.metrics, "/readyz")
             if got == status and has in body:

@@ -37,7 +37,7 @@ def message(key, to, body=b""):
     return field(2, key.encode()) + field(3, to.encode()) + (field(4, body) if body else b"")
 
 
-def send(ch, msg, timeout=5):
+def send(ch, msg, timeout=60):
     return ch.unary_unary(SERVICE + "Send")(msg, timeout=timeout)
 
 
@@ -62,14 +62,14 @@ class Stream:
     def registered(self):
         return dict(self.call.initial_metadata()).get("x-wiretrustee-peer-registered")
 
-    def message(self, seconds=5):
+    def message(self, seconds=60):
         try:
             return self.got.get(timeout=seconds)
         except queue.Empty:
             return None
 
     def status(self):
-        return self.end.get(timeout=5)
+        return self.end.get(timeout=60)
 
 
 def test_options():
@@ -103,7 +103,7 @@ def test_exchange(port, legacy):
     check("dummy: OK", send(one, message("stranger", "dummy")) == b"")
     check("an unregistered sender: OK", send(one, message("stranger", "key-a", b"x")) == b"" and
           a.message() == message("stranger", "key-a", b"x"))
-    futures = [one.unary_unary(SERVICE + "Send").future(message("c%d" % i, "key-b", b"y"), timeout=10)
+    futures = [one.unary_unary(SERVICE + "Send").future(message("c%d" % i, "key-b", b"y"), timeout=60)
                for i in range(300)]
     check("300 at once", all(f.result() == b"" for f in futures) and
           len({b.message() for _ in range(300)}) == 300)
@@ -130,7 +130,7 @@ def test_errors(ch):
           text == "missing connection header: x-wiretrustee-peer-id", (code, text))
     for name, call, want in [
             ("malformed", lambda: send(ch, b"\x12\xff"), grpc.StatusCode.INTERNAL),
-            ("unknown method", lambda: ch.unary_unary(SERVICE + "Nope")(b"", timeout=5),
+            ("unknown method", lambda: ch.unary_unary(SERVICE + "Nope")(b"", timeout=60),
              grpc.StatusCode.UNIMPLEMENTED),
             ("5 MiB", lambda: send(ch, message("a", "b", bytes(5 << 20))),
              grpc.StatusCode.RESOURCE_EXHAUSTED)]:
@@ -144,7 +144,7 @@ def test_errors(ch):
 def test_raw(port):
     for name, data in [("HTTP/1.1", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"), ("garbage", b"\x00" * 64),
                        ("a cut preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n")]:
-        s = socket.create_connection(("127.0.0.1", port), timeout=5)
+        s = socket.create_connection(("127.0.0.1", port), timeout=60)
         got = b""
         try:
             s.sendall(data)

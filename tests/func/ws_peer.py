@@ -36,7 +36,7 @@ class Closed(Exception):
 class Peer:
     """One connection. recv() gives (opcode, payload), raises Closed at the end of the stream."""
 
-    def __init__(self, port, host="127.0.0.1", tls=None, path="/relay", timeout=5, headers=()):
+    def __init__(self, port, host="127.0.0.1", tls=None, path="/relay", timeout=60, headers=()):
         self.sock = socket.create_connection((host, port), timeout=timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
@@ -117,7 +117,7 @@ class Peer:
         except (socket.timeout, TimeoutError):
             return True
         finally:
-            self.sock.settimeout(5)
+            self.sock.settimeout(60)
         print("unexpected", p)
         return False
 

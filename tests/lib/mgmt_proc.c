@@ -19,8 +19,8 @@
 #include "lib/base/str.h"
 
 #define PROGRAM  "./rookery-management"
-#define START_MS 20000
-#define STOP_MS  20000
+#define START_MS 120000
+#define STOP_MS  120000
 #define ARGS_MAX 32
 
 static uint16_t free_port(void)

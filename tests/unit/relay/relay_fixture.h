@@ -26,7 +26,7 @@
 #define SECRET "supersecret"
 #define URL    "rels://relay.example.com:443"
 
-enum { LOOPS = 2, WAIT_MS = 5000, QUIET_MS = 150 };
+enum { LOOPS = 2, WAIT_MS = 60000, QUIET_MS = 150 };
 
 struct fixture {
     struct rk_loop *loops[LOOPS];

@@ -7,7 +7,7 @@
 #include "lib/net/relayproto.h"
 #include "tests/unit/agent/servers.h"
 
-enum { WAIT_MS = 8000 };
+enum { WAIT_MS = 60000 };
 
 struct side {
     struct relay_client_user user;

@@ -5,7 +5,7 @@
 #include "agent/client/signal_client.h"
 #include "tests/unit/agent/servers.h"
 
-enum { WAIT_MS = 8000 };
+enum { WAIT_MS = 60000 };
 
 struct side {
     struct signal_client_user user;

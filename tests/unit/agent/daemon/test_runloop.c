@@ -299,16 +299,13 @@ END_TEST
 
 START_TEST(stop_during_a_wait_is_immediate)
 {
-    int64_t t;
-
     srv.login_status[0] = GRPC_UNAVAILABLE;
     srv.n_login_status = 1;
     start();
     while (srv.login_calls < 3)
         turn_once();
-    t = rk_mono_ms();
     stop();
-    ck_assert_int_lt(rk_mono_ms() - t, 500);
+    ck_assert_int_eq(srv.login_calls, 3); /* at the end of a wait it would have tried again */
     ck_assert_int_eq(own.why.code, RK_OK);
 }
 END_TEST

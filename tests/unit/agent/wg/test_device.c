@@ -223,7 +223,7 @@ START_TEST(leftovers_are_removed)
 
     ck_assert_int_eq(nl_open(NETLINK_ROUTE, &nl, NULL), RK_OK);
     ck_assert_int_eq(wg_daemon_start("wireguard-go", "wgt0", NULL, &left.pid, &fd, NULL), RK_OK);
-    for (int i = 0; i < 500 && link_find(nl, "wgt0", &l, NULL); i++)
+    for (int i = 0; i < 6000 && link_find(nl, "wgt0", &l, NULL); i++)
         (void)usleep(10000);
     (void)usleep(50000);
     left.ifindex = l.index;
@@ -498,7 +498,7 @@ START_TEST(two_devices_exchange_data)
     struct timeval tv = {.tv_usec = 500000};
     struct rk_arena *mem = rk_arena_new(0);
     struct wg_peers *t = wg_peers_new();
-    int ready[2], fd, how = 0;
+    int ready[2], entered[2], fd, how = 0;
     struct owner o;
     struct wg_state s;
     char text[16], buf[64];
@@ -512,12 +512,12 @@ START_TEST(two_devices_exchange_data)
         rk_key_public(&priv[i], &pub[i]);
     }
     ck_assert_int_eq(pipe(ready), 0);
+    ck_assert_int_eq(pipe(entered), 0);
     child = fork();
     if (child == 0) {
         (void)close(ready[1]);
         ck_assert(ns_enter());
-        ck_assert_int_eq(write(2, "", 0), 0);
-        (void)snprintf(text, sizeof text, "%d", 0);
+        ck_assert_int_eq(write(entered[1], "x", 1), 1);
         n = read(ready[0], buf, 1); /* the veth end has been moved here */
         ck_assert_int_eq(n, 1);
         ck_assert_int_eq(ns_run("ip", "addr", "add", "10.99.0.2/24", "dev", "v2", NULL), 0);
@@ -527,7 +527,9 @@ START_TEST(two_devices_exchange_data)
         _exit(0);
     }
     (void)close(ready[0]);
-    (void)usleep(200000); /* the child makes its namespace */
+    (void)close(entered[1]);
+    ck_assert_int_eq(read(entered[0], buf, 1), 1); /* the child has its namespace */
+    (void)close(entered[0]);
     (void)snprintf(text, sizeof text, "%ld", (long)child);
     ck_assert_int_eq(ns_run("ip", "link", "add", "v1", "type", "veth", "peer", "name", "v2",
                             "netns", text, NULL),
@@ -541,7 +543,7 @@ START_TEST(two_devices_exchange_data)
     fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     to.sin_addr.s_addr = htonl(0x64400002);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
-    for (int i = 0; i < 20 && n != 5; i++) {
+    for (int i = 0; i < 100 && n != 5; i++) {
         (void)sendto(fd, "hello", 5, 0, (struct sockaddr *)&to, sizeof to);
         n = recv(fd, buf, sizeof buf, 0);
     }

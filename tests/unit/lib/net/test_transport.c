@@ -176,7 +176,7 @@ static void server_stop(struct server *s)
 
 static void run_until(const bool *a, const bool *b)
 {
-    int64_t end = rk_mono_ms() + 20000;
+    int64_t end = rk_mono_ms() + 60000;
 
     while ((!*a || !*b) && rk_mono_ms() < end)
         (void)uv_run(rk_loop_uv(loop), UV_RUN_ONCE);
@@ -198,7 +198,7 @@ static void big_both_ways(bool tls)
     struct end c = {.user = {&end_ops}, .to_send = BIG, .pausing = true};
     struct net_connect_opts o = {.host = "127.0.0.1"};
     struct rk_err err;
-    int64_t end = rk_mono_ms() + 30000;
+    int64_t end = rk_mono_ms() + 60000;
 
     server_start(&s, tls);
     o.tls = tls ? client_ctx(cert.cert) : NULL;

@@ -21,13 +21,13 @@
 #include "tests/unit/run.h"
 
 #define N_PEERS 6
-#define WAIT_MS 5000
+#define WAIT_MS 60000
 
 struct sink { /* one "call" */
     pthread_mutex_t lock;
     struct hub_stream *stream;
     struct rk_list got; /* struct got */
-    size_t n_got, n_seen;
+    size_t n_got, n_seen, newest_peers;
     bool slow; /* does not report drained */
     bool finished;
     enum rk_code finish_code;
@@ -390,6 +390,25 @@ static enum rk_code expire_tx(struct tx *tx, void *arg, struct rk_err *err)
     return tx_put(tx, ENT_PEER, &p, err);
 }
 
+static size_t newest_peers(struct sink *s) /* in the newest map that has come */
+{
+    const Management__SyncResponse *r = NULL;
+
+    while (s->n_seen < count(s))
+        r = next(s);
+    if (r)
+        s->newest_peers = r->networkmap->n_remotepeers;
+    return s->n_seen ? s->newest_peers : SIZE_MAX;
+}
+
+/* Waits until the sink has a map with n peers. */
+static void wait_peers(struct sink *s, size_t n)
+{
+    for (int64_t end = rk_mono_ms() + WAIT_MS; newest_peers(s) != n && rk_mono_ms() < end;)
+        (void)usleep(2000);
+    ck_assert_uint_eq(newest_peers(s), n);
+}
+
 static void on_peer(size_t i, mgmt_fn *fn)
 {
     struct rk_str id = numbered("peer", i);
@@ -448,19 +467,19 @@ END_TEST
 
 START_TEST(bursts_end_with_the_newest_map)
 {
-    const Management__SyncResponse *r = NULL;
+    int64_t began, took;
 
     attach(&sinks[0], 0);
     (void)next(&sinks[0]);
+    began = rk_mono_ms();
     for (int i = 0; i < 100; i++)
         set_policy(i % 2);
-    set_policy(false);
-    quiet(600);
-    ck_assert_uint_lt(count(&sinks[0]), 30);
-    while (sinks[0].n_seen < count(&sinks[0]))
-        r = next(&sinks[0]);
-    ck_assert_ptr_nonnull(r);
-    ck_assert_uint_eq(r->networkmap->n_remotepeers, 0);
+    on_peer(1, delete_tx); /* no map before had as many peers */
+    wait_peers(&sinks[0], N_PEERS - 2);
+    took = rk_mono_ms() - began;
+    quiet(3 * (int)rule.max_wait_ms);
+    ck_assert_uint_eq(newest_peers(&sinks[0]), N_PEERS - 2);
+    ck_assert_int_le((int64_t)count(&sinks[0]), 3 + took / rule.gap_ms);
 }
 END_TEST
 
@@ -588,15 +607,11 @@ START_TEST(every_stream_ends_up_with_the_state_of_the_end)
         }
     }
     set_policy(false);
-    quiet(800);
-    for (uint32_t i = 0; i < N_PEERS; i++) {
-        const Management__SyncResponse *r = NULL;
-
-        while (sinks[i].n_seen < count(&sinks[i]))
-            r = next(&sinks[i]);
-        ck_assert_ptr_nonnull(r);
-        ck_assert_uint_eq(r->networkmap->n_remotepeers, 0);
-    }
+    for (uint32_t i = 0; i < N_PEERS; i++)
+        wait_peers(&sinks[i], 0);
+    quiet(3 * (int)rule.max_wait_ms);
+    for (uint32_t i = 0; i < N_PEERS; i++)
+        ck_assert_uint_eq(newest_peers(&sinks[i]), 0);
 }
 END_TEST
 
