@@ -88,6 +88,8 @@ enum rk_code mgmt_open(struct mgmt **out, const struct mgmt_opts *opts, struct r
     rc = db_lock_take(m->opts.store_url, &m->file, err);
     if (rc == RK_OK)
         rc = store_prepare(m, err);
+    if (rc == RK_OK)
+        rc = db_lock_hold(m->file, err);
     while (rc == RK_OK && m->n_lanes < lanes && m->n_lanes < LANES_MAX)
         rc = lane_start(m, err);
     if (rc == RK_OK)

@@ -21,12 +21,14 @@
 #include "management/store/db_impl.h"
 
 #define HOLDER_MAX 120 /* "4711 on host.example\n" */
-#define TAKE_TRIES 10  /* each failed one means that another server ended in between */
+#define TAIL       ".lock"
+#define TAKE_TRIES 10 /* each failed one means that another server ended in between */
 
 struct db_lock {
     struct rk_arena *mem;
     int fd;
-    const char *path; /* in mem */
+    int file;         /* the database, for its flock; -1 while there is none */
+    const char *path; /* in mem: of the lock file */
 };
 
 const char *db_lock_network_name(unsigned long magic)
@@ -89,7 +91,7 @@ static enum rk_code lock_path(struct rk_arena *mem, const char *url, const char 
     }
     rc = network_check(folder, err);
     if (rc == RK_OK)
-        *out = rk_arena_dupz(mem, RK_CAT(mem, rk_str_z(folder), rk_str_z(name), RK_STR(".lock")));
+        *out = rk_arena_dupz(mem, RK_CAT(mem, rk_str_z(folder), rk_str_z(name), RK_STR(TAIL)));
     return rc;
 }
 
@@ -104,7 +106,7 @@ static enum rk_code held(const struct db_lock *l, struct rk_err *err)
     return rk_fail(err, RK_UNAVAILABLE,
                    "database %.*s is in use by another server (process %.*s): stop that one first, "
                    "or give this one a folder of its own",
-                   (int)(strlen(l->path) - strlen(".lock")), l->path,
+                   (int)(strlen(l->path) - strlen(TAIL)), l->path,
                    RK_STR_ARG(who.n ? who : RK_STR("unknown")));
 }
 
@@ -139,6 +141,36 @@ static enum rk_code take(struct db_lock *l, bool *again, struct rk_err *err)
     return RK_OK;
 }
 
+/*
+ * A hard link, or one file mounted twice, has another lock file but the same inode, which takes a
+ * lock of its own. SQLite and sqlite3 use fcntl(2) and do not see it. A descriptor that could not
+ * be locked stays open: closing it would drop the fcntl locks of a connection that this process may
+ * have.
+ */
+static enum rk_code file_take(struct db_lock *l, struct rk_err *err)
+{
+    const char *path = rk_arena_dupz(l->mem, rk_str_of(l->path, strlen(l->path) - strlen(TAIL)));
+    int fd;
+
+    if (l->file >= 0)
+        return RK_OK;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) /* absent, or what is wrong with it says who opens it as a database */
+        return RK_OK;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        l->file = fd;
+        return RK_OK;
+    }
+    if (errno != EWOULDBLOCK)
+        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "cannot lock %s", path);
+    return rk_fail(
+        err, RK_UNAVAILABLE,
+        "database %s is in use by another server under another name (a hard link, or the "
+        "same file mounted twice): stop that one first, or give this one a folder of its "
+        "own",
+        path);
+}
+
 static void holder_write(const struct db_lock *l)
 {
     char host[HOST_NAME_MAX + 1] = "", text[HOLDER_MAX];
@@ -155,6 +187,8 @@ static void let_go(struct db_lock *l)
 {
     if (l->fd >= 0)
         (void)close(l->fd);
+    if (l->file >= 0)
+        (void)close(l->file);
     rk_arena_free(l->mem);
     free(l);
 }
@@ -169,7 +203,7 @@ enum rk_code db_lock_take(const char *url, struct db_lock **out, struct rk_err *
     if (db_url_is_pg(url))
         return RK_OK;
     l = rk_calloc(1, sizeof *l);
-    l->fd = -1;
+    l->fd = l->file = -1;
     l->mem = rk_arena_new(0);
     rc = lock_path(l->mem, url, &l->path, err);
     for (int i = 0; rc == RK_OK && again && i < TAKE_TRIES; i++) {
@@ -180,6 +214,8 @@ enum rk_code db_lock_take(const char *url, struct db_lock **out, struct rk_err *
     if (rc == RK_OK && again)
         rc = rk_fail(err, RK_UNAVAILABLE, "%s comes and goes: other servers start and stop",
                      l->path);
+    if (rc == RK_OK)
+        rc = file_take(l, err);
     if (rc) {
         let_go(l);
         return rc;
@@ -187,6 +223,11 @@ enum rk_code db_lock_take(const char *url, struct db_lock **out, struct rk_err *
     holder_write(l);
     *out = l;
     return RK_OK;
+}
+
+enum rk_code db_lock_hold(struct db_lock *l, struct rk_err *err)
+{
+    return l ? file_take(l, err) : RK_OK;
 }
 
 void db_lock_free(struct db_lock *l)

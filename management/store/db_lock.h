@@ -5,7 +5,8 @@
  * serves from a file holds `FILE.lock` beside it, with flock(2): that lock belongs to the open
  * description, so no close elsewhere in the process takes it away (as close does with the fcntl(2)
  * locks that SQLite uses), and the kernel drops it when the process dies. The text in the file says
- * who holds it.
+ * who holds it. The database itself is locked in the same way, for those who come to it by another
+ * name in another folder.
  *
  * Programs that only read for a moment (backup, `rookery admin journal verify`, sqlite3) need not
  * take it. PostgreSQL has none: there several servers share a database on purpose.
@@ -25,7 +26,14 @@ struct db_lock;
  */
 RK_MUST enum rk_code db_lock_take(const char *url, struct db_lock **out, struct rk_err *err);
 
-/** Let go, and remove the file. Accepts NULL. */
+/**
+ * The database may have been made since it was locked: from now on it is held under all of its
+ * names (hard links, second mounts). Accepts NULL. Errors: RK_UNAVAILABLE as above.
+ */
+RK_MUST enum rk_code db_lock_hold(struct db_lock *l, struct rk_err *err);
+
+/** Let go, and remove the file; after the last connection to the database was closed. Accepts NULL.
+ */
 void db_lock_free(struct db_lock *l);
 
 /** What a file system is called when machines share it, by its number in statfs(2); NULL for

@@ -77,6 +77,41 @@ START_TEST(a_second_server_is_refused_and_told_who_is_first)
 }
 END_TEST
 
+/* A hard link in another folder has another lock file: the inode is what counts, from the start or,
+ * for a database that was made later, from then on. */
+START_TEST(another_name_in_another_folder_is_no_other_database)
+{
+    struct db_opts o = {.url = e.url};
+    struct db_lock *l = NULL, *other = NULL;
+    char dir[200], path[220], own[200], url[240];
+    struct rk_err why = {0};
+    struct db *db = NULL;
+
+    (void)snprintf(dir, sizeof dir, "%s/elsewhere", e.dir);
+    (void)snprintf(path, sizeof path, "%s/other.db", dir);
+    (void)snprintf(own, sizeof own, "%s/store.db", e.dir);
+    (void)snprintf(url, sizeof url, "sqlite:%s", path);
+    ck_assert_int_eq(mkdir(dir, 0700), 0);
+    if (_i == 1) {
+        ck_ok(db_open(&db, &o, err));
+        db_close(db);
+    }
+    ck_ok(db_lock_take(e.url, &l, err));
+    ck_ok(db_open(&db, &o, err));
+    ck_ok(db_lock_hold(l, err));
+    ck_assert_int_eq(link(own, path), 0);
+    ck_assert_int_eq(db_lock_take(url, &other, &why), RK_UNAVAILABLE);
+    ck_assert_ptr_null(other);
+    ck_assert_msg(says(&why, "under another name"), "%s", why.msg);
+    db_close(db);
+    db_lock_free(l);
+    ck_ok(db_lock_take(url, &other, err));
+    db_lock_free(other);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 START_TEST(the_lock_outlives_foreign_closes_and_ends_with_its_process)
 {
     struct db_lock *l = NULL;
@@ -388,6 +423,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_second_server_is_refused_and_told_who_is_first);
+    tcase_add_loop_test(tc, another_name_in_another_folder_is_no_other_database, 0, 2);
     tcase_add_test(tc, the_lock_outlives_foreign_closes_and_ends_with_its_process);
     tcase_add_test(tc, a_place_that_cannot_be_written_is_named);
     tcase_add_test(tc, file_systems_of_several_machines_are_known);
