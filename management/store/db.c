@@ -311,15 +311,25 @@ static const char *const SQL_RELEASE[DB_SAVEPOINTS] = {
 static const char *const SQL_UNDO[DB_SAVEPOINTS] = {
     "ROLLBACK TO SAVEPOINT sp1", "ROLLBACK TO SAVEPOINT sp2", "ROLLBACK TO SAVEPOINT sp3"};
 
+enum rk_code db_may_write(struct db *db, struct rk_err *err)
+{
+    return db->ops->may_write ? db->ops->may_write(db, err) : RK_OK;
+}
+
 enum rk_code db_begin(struct db *db, struct rk_err *err)
 {
     enum rk_code rc = RK_INTERNAL;
 
     assert(!db->tx);
     db->retry = false;
-    for (int i = 0; i < 2; i++) { /* a BEGIN that found a dead connection has done nothing */
+    for (int i = 0; i < 3; i++) { /* a BEGIN that found a dead connection has done nothing */
         rc = db_exec(db, err, NULL, db->engine == DB_PG ? SQL_BEGIN_PG : SQL_BEGIN_SQLITE,
                      DB_NOARGS);
+        if (rc == RK_OK) {
+            rc = db_may_write(db, err);
+            if (rc && db->ops->script(db, SQL_ROLLBACK, NULL))
+                db->broken = true;
+        }
         if (rc == RK_OK || !db->broken)
             break;
     }
@@ -365,7 +375,7 @@ enum rk_code db_commit(struct db *db, struct rk_err *err)
         db_rollback(db);
     db->tx = false;
     db->depth = 0;
-    return rc;
+    return rc == RK_OK && db->ops->committed ? db->ops->committed(db, err) : rc;
 }
 
 enum rk_code db_savepoint(struct db *db, struct rk_err *err)

@@ -190,6 +190,10 @@ enum rk_code db_script(struct db *db, const char *sql, struct rk_err *err) RK_MU
 
 typedef enum rk_code db_tx_fn(struct db *db, void *arg, struct rk_err *err);
 
+/** Whether what is written would be kept: not when somebody removed one of SQLite's files while
+ * they were in use. Errors: RK_UNAVAILABLE, with what to do. */
+enum rk_code db_may_write(struct db *db, struct rk_err *err) RK_MUST;
+
 /** Run fn in a transaction: committed on RK_OK, else rolled back and fn's code returned. When the
  *  engine reports a lock or serialization conflict, all of it is run again, up to DB_TX_TRIES
  *  times, so fn must start from scratch. Not nested. */

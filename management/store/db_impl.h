@@ -49,6 +49,10 @@ struct db_ops {
     /* Make the connection usable outside a transaction (reconnect); the cache may be dropped. */
     enum rk_code (*ready)(struct db *db, struct rk_err *err);
     bool (*in_tx)(struct db *db);
+    /* Both may be NULL. After BEGIN: may be written? `broken` set: on a new connection, perhaps.
+     * After COMMIT: may it be acknowledged? */
+    enum rk_code (*may_write)(struct db *db, struct rk_err *err);
+    enum rk_code (*committed)(struct db *db, struct rk_err *err);
     void (*close)(struct db *db);
 };
 

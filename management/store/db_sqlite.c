@@ -19,6 +19,7 @@
 
 #include "management/store/db_impl.h"
 #include "management/store/db_origin.h"
+#include "management/store/db_sqlite_guard.h"
 
 #define BUSY_MS_DEFAULT   5000
 #define READER_CACHE_KIB  256
@@ -35,6 +36,8 @@ struct lite {
     struct db db;
     sqlite3 *h;
     char *path;
+    struct db_guard *guard;
+    unsigned era;
     int busy_ms;
     int cache_kib;
 };
@@ -273,9 +276,11 @@ static enum rk_code lite_connect(struct lite *l, struct rk_err *err)
 {
     char pragmas[400];
     enum db_origin origin;
-    enum rk_code code = db_origin_of_file(l->path, &origin, err);
+    enum rk_code code = db_guard_look(l->guard, &l->era, err);
     int rc;
 
+    if (code == RK_OK)
+        code = db_origin_of_file(l->path, &origin, err);
     if (code)
         return code;
     rc = sqlite3_open_v2(l->path, &l->h,
@@ -295,9 +300,10 @@ static enum rk_code lite_connect(struct lite *l, struct rk_err *err)
     (void)snprintf(pragmas, sizeof pragmas,
                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
                    "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d; PRAGMA trusted_schema=OFF;"
-                   "PRAGMA temp_store=MEMORY;",
+                   "PRAGMA temp_store=MEMORY; SELECT 1 FROM sqlite_schema LIMIT 1;",
                    l->cache_kib, WAL_SIZE_LIMIT);
-    return lite_script(&l->db, pragmas, err);
+    code = lite_script(&l->db, pragmas, err);
+    return code ? code : db_guard_watch(l->guard, err);
 }
 
 static void lite_disconnect(struct lite *l)
@@ -307,15 +313,15 @@ static void lite_disconnect(struct lite *l)
     l->h = NULL;
 }
 
-/* Somebody moved the database away under us: what we write would be lost without an error. Open
- * what stands at the path now, if anything does. */
+/* A connection to files that do not stand at their places any more is closed: what it writes would
+ * be lost without an error. Opens what stands there now, if anything does. */
 static enum rk_code lite_ready(struct db *db, struct rk_err *err)
 {
     struct lite *l = lite_of(db);
     int moved = 0;
     enum rk_code rc;
 
-    if (l->h && !db->broken &&
+    if (l->h && !db->broken && l->era == db_guard_era(l->guard) &&
         sqlite3_file_control(l->h, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && !moved)
         return RK_OK;
     db->broken = true;
@@ -324,11 +330,26 @@ static enum rk_code lite_ready(struct db *db, struct rk_err *err)
             if (st->rows.open)
                 return rk_fail(err, RK_UNAVAILABLE, "database %s is gone", l->path);
     lite_disconnect(l);
-    if (access(l->path, R_OK | W_OK))
-        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "database %s is gone", l->path);
     rc = lite_connect(l, err);
     db->broken = rc != RK_OK;
     return rc;
+}
+
+static enum rk_code lite_may_write(struct db *db, struct rk_err *err)
+{
+    struct lite *l = lite_of(db);
+    bool again = false;
+    enum rk_code rc = db_guard_may_write(l->guard, l->era, &again, err);
+
+    db->broken |= again;
+    return rc;
+}
+
+static enum rk_code lite_committed(struct db *db, struct rk_err *err)
+{
+    struct lite *l = lite_of(db);
+
+    return db_guard_committed(l->guard, l->era, err);
 }
 
 static bool lite_in_tx(struct db *db)
@@ -343,6 +364,7 @@ static void lite_close(struct db *db)
     struct lite *l = lite_of(db);
 
     (void)sqlite3_close_v2(l->h);
+    db_guard_put(l->guard);
     free(l->path);
     free(l);
 }
@@ -357,6 +379,8 @@ static const struct db_ops OPS = {
     .script = lite_script,
     .ready = lite_ready,
     .in_tx = lite_in_tx,
+    .may_write = lite_may_write,
+    .committed = lite_committed,
     .close = lite_close,
 };
 
@@ -371,6 +395,7 @@ enum rk_code db_sqlite_open(struct db **out, const struct db_opts *opts, struct 
     db = &l->db;
     *db = (struct db){.ops = &OPS, .engine = DB_SQLITE};
     l->path = rk_str_dupz(path);
+    l->guard = db_guard_get(l->path);
     l->busy_ms = opts->busy_ms > 0 ? opts->busy_ms : BUSY_MS_DEFAULT;
     l->cache_kib = opts->writer ? WRITER_CACHE_KIB : READER_CACHE_KIB;
     rc = opts->existing ? RK_OK : file_create(l->path, err);

@@ -139,12 +139,17 @@ static enum rk_code sqlite_look(struct probe *p, bool suspect, int64_t *size, st
     int64_t n;
     enum rk_code rc;
 
-    if (stat(p->path, &st))
-        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "database %s", p->path);
+    if (stat(p->path,
+             &st)) { /* opening it says more, and saves what was in a file that was removed */
+        rc = rk_fail_errno(err, RK_UNAVAILABLE, errno, "database %s", p->path);
+        return db_open(&db, &o, err) ? RK_UNAVAILABLE : rc;
+    }
     *size = (int64_t)st.st_size;
     rc = disk_look(p->path, err);
     if (rc == RK_OK)
         rc = db_open(&db, &o, err);
+    if (rc == RK_OK)
+        rc = db_may_write(db, err);
     if (rc == RK_OK)
         rc = db_get_i64(db, &n, err, SQL_READ, DB_NOARGS);
     if (rc == RK_OK)

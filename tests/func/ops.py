@@ -73,6 +73,38 @@ def file_damaged(s):
     s.becomes("ready again when it is mended", 200)
 
 
+def groups(s):
+    return {g["name"] for g in json.loads(s.api("GET", "/api/groups")[1])}
+
+
+def sqlite_files_gone(s):
+    """Somebody removes SQLite's other files in use: nothing that was acknowledged is lost."""
+    told = set()
+    for i in range(30):
+        if i % 10 == 3:
+            os.unlink(s.db + "-wal")
+        name = "kept %d" % i
+        if s.api("POST", "/api/groups", {"name": name})[0] == 200:
+            told.add(name)
+    check("writes go on without the write-ahead log", len(told) > 20, told)
+    s.p.p.kill()
+    s.p.p.wait()
+    s.start()
+    check("and all of them are there after kill -9", told <= groups(s), told - groups(s))
+    told = groups(s)
+    os.unlink(s.db + "-shm")
+    s.becomes("not ready without the shared memory", 503, "restarted")
+    codes = write_fails(s)
+    check("and nothing more is acknowledged", set(codes) == {503}, codes)
+    check("what was there can be read", told <= groups(s))
+    s.p.p.kill()
+    s.p.p.wait()
+    s.start()
+    s.becomes("ready after a restart", 200)
+    check("with all that was there", told <= groups(s), told - groups(s))
+    check("and writes", write_fails(s, 1) == [200])
+
+
 def outage_lines(s):
     log = s.p.stop()
     began = [l for l in log.splitlines() if "store unavailable" in l]
@@ -212,6 +244,7 @@ journal(server)
 store_key(server)
 metrics(server)
 doctor(server)
+sqlite_files_gone(server)
 server.p.stop()
 disk_full()
 finish()
