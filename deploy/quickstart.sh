@@ -7,14 +7,15 @@ usage() {
     cat <<'EOF'
 Usage: sudo ./deploy/quickstart.sh [OPTION…]
 
-Without --demo: install packages, build, install, write configuration and secrets, start the server
-(as a systemd unit where systemd runs, else in the foreground), print how to go on.
+Without --demo: install what building needs, build, make Debian packages and install rookery's, configure
+and start it ("rookery setup"; as a systemd unit where systemd runs, else in the foreground), print how to
+go on.
 
-  --domain NAME     name or address under which machines reach the server, with
+  --domain NAME     name under which machines reach the server; it gets a certificate by itself (ACME),
+                    or with
   --cert FILE --key FILE
-                    its certificate and key in PEM. Only root needs to be able to read them: the unit
-                    gets copies in /run/rookery/tls at each start and reload. After a renewal:
-                    systemctl reload rookery
+                    has this one, in PEM. Only root needs to be able to read it: the unit gets copies in
+                    /run/rookery/tls at each start and reload. After a renewal: systemctl reload rookery
   --lan             without a certificate: clear text on all addresses, for a network where everybody
                     may read along, the owner's password included
   --behind-proxy    without a certificate: this machine's proxy has one; the server listens on
@@ -23,14 +24,14 @@ Without --demo: install packages, build, install, write configuration and secret
   --owner-email ADDRESS
                     the first owner; asked for on a terminal when it is not given
   --port PORT       TCP port (default: 443 with a certificate, else 8080)
-  --prefix DIR      where programs are installed (default: /usr/local)
   --data DIR        data folder (default: /var/lib/rookery)
   --config DIR      configuration folder (default: /etc/rookery)
+  --prefix DIR      no package: install programs below DIR by "make install", units in /etc
   --build DIR       build folder (default: _quickstart in the source tree)
   --foreground      do not use systemd even if it runs
   --no-start        write everything, start nothing
-  --uninstall       stop the server and remove what quickstart installed: programs, unit, user, build
-                    folder, packages that it added, configuration and data (not with --keep-data)
+  --uninstall       stop the server and remove what quickstart installed: package or programs, units, user,
+                    build folder, packages that it added, configuration and data (not with --keep-data)
   --demo            show two agents behind two NAT routers meeting, with everything on this machine
                     in network namespaces, measure it, and remove all of it again
   --keep-going      demo: leave everything running at the end, and say how to stop it
@@ -46,7 +47,7 @@ die() {
 }
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-demo=0 keep=0 domain= port= cert= key= prefix=/usr/local data=/var/lib/rookery etc=/etc/rookery
+demo=0 keep=0 domain= port= cert= key= prefix= data=/var/lib/rookery etc=/etc/rookery
 build=$top/_quickstart foreground=0 start=1 lan=0 proxy=0 owner= uninstall=0 keep_data=0
 unit_dir=/etc/systemd/system run_dir=/run/rookery
 asked="" # options that only a new configuration file takes up
@@ -95,8 +96,6 @@ check_options() {
     [ -z "$cert" ] || [ $((lan + proxy)) = 0 ] ||
         die "--cert does not go with --lan or --behind-proxy"
     [ "$proxy" = 0 ] || [ -n "$domain" ] || die "--behind-proxy needs --domain, its public name"
-    [ -z "$domain" ] || [ -n "$cert" ] || [ $((lan + proxy)) = 1 ] || die "--domain $domain: \
-say how machines reach it: --cert and --key, --behind-proxy, or --lan (clear text)"
 }
 
 # shellcheck source=deploy/packages.sh
@@ -117,7 +116,7 @@ build_all() {
     {
         [ -x "$top/configure" ] && [ ! "$top/configure.ac" -nt "$top/configure" ] || "$top/autogen.sh"
         cd "$build"
-        [ -f Makefile ] || "$top/configure" --prefix="$prefix" --sysconfdir=/etc --localstatedir=/var
+        [ -f Makefile ] || "$top/configure" --prefix="${prefix:-/usr}" --sysconfdir=/etc --localstatedir=/var
         make -j"$(nproc)"
     } >"$log" 2>&1 || {
         tail -30 "$log" >&2
@@ -133,47 +132,81 @@ run_demo() {
     ROOKERY=$build/rookery ROOK=$build/rook DEMO_KEEP=$keep exec bash "$top/deploy/demo/demo.sh"
 }
 
-main_address() {
-    ip -o route get 1.1.1.1 2>/dev/null | sed -n 's/.* src \([^ ]*\).*/\1/p' | grep . ||
-        ip -o -4 addr show scope global | awk 'NR == 1 {sub("/.*", "", $4); print $4}' | grep . ||
-        echo 127.0.0.1
+use_systemd() {
+    [ "$foreground" = 0 ] && [ -d /run/systemd/system ]
 }
 
-addresses() { # prints "exposedAddress listenAddress"
-    if [ -n "$cert" ]; then
-        echo "https://${domain:-$(main_address)}:${port:-443} :${port:-443}"
-    elif [ "$proxy" = 1 ]; then
-        echo "https://$domain:443 127.0.0.1:${port:-8080}"
-    elif [ "$lan" = 1 ]; then
-        echo "http://${domain:-$(main_address)}:${port:-8080} :${port:-8080}"
-    else
-        echo "http://localhost:${port:-8080} 127.0.0.1:${port:-8080}"
-    fi
+# ---- installing
+
+old_way_there() { [ -e "$unit_dir/rookery.service" ] && [ ! -L "$unit_dir/rookery.service" ]; }
+
+# What "make install" put there, by this script as it was or with --prefix.
+remove_programs() {
+    [ ! -f "$build/Makefile" ] || grep -qx 'prefix = /usr' "$build/Makefile" ||
+        make -C "$build" -s uninstall >/dev/null 2>&1 || true
+    rm -f $unit_dir/rookery.service $unit_dir/rookery-backup.service $unit_dir/rookery-backup.timer
 }
 
-write_config() {
-    local exposed listen file=$etc/config.yaml
-    if [ -e "$file" ]; then
-        echo "keeping $file${asked:+; change it by hand for what you gave with$asked}"
-        return
-    fi
-    read -r exposed listen <<<"$(addresses)"
-    install -d -m 0750 "$etc"
-    ( umask 027
-      cat >"$file" <<EOF
-# Written by quickstart.sh. "rookery config show --config $file" explains every key.
-server:
-  listenAddress: "$listen"
-  exposedAddress: "$exposed"
-  stunPorts: [3478]
-  dataDir: "$data"
-EOF
-      [ -z "$cert" ] ||
-          printf '  tls:\n    certFile: "%s"\n    keyFile: "%s"\n' "$cert" "$key" >>"$file"
-      [ "$proxy" = 0 ] ||
-          printf '  reverseProxy:\n    trustedHTTPProxies: ["127.0.0.1", "::1"]\n' >>"$file" )
-    echo "wrote $file"
+install_programs() {
+    local unit
+    make -C "$build" -s install >"$build/install.log" 2>&1 || die "make install failed; see $build/install.log"
+    getent passwd rookery >/dev/null ||
+        useradd --system --home-dir "$data" --shell /usr/sbin/nologin rookery
+    [ -d /run/systemd/system ] || return 0
+    for unit in rookery rookery-backup; do
+        sed -e "s|@prefix@|$prefix|g; s|@config@|$etc/config.yaml|g; s|@data@|$data|g" \
+            "$top/deploy/systemd/$unit.service.in" >"$unit_dir/$unit.service"
+    done
+    cp "$top/deploy/systemd/rookery-backup.timer" $unit_dir/
+    systemctl daemon-reload
 }
+
+install_package() {
+    local deb log=$build/package.log
+    if old_way_there; then
+        echo "replacing what was installed without a package"
+        remove_programs
+    fi
+    deb=$(find "$build/deb" -name 'rookery_*.deb' -newer "$build/rookery" -newer "$top/deploy/debian" 2>/dev/null | head -1) || true
+    if [ -z "$deb" ]; then
+        rm -rf "$build/deb"
+        "$top/deploy/build-deb.sh" --from-build "$build" --out "$build/deb" --no-lint >"$log" 2>&1 || {
+            tail -30 "$log" >&2
+            die "the package cannot be made; see $log"
+        }
+        deb=$(find "$build/deb" -name 'rookery_*.deb')
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --reinstall --allow-downgrades "$deb" >"$log" 2>&1 || {
+        tail -30 "$log" >&2
+        die "the package cannot be installed; see $log"
+    }
+    echo "installed $(basename "$deb"); the packages of agent and relay are in $build/deb, too"
+}
+
+# The package's units know the usual folders.
+write_dropins() {
+    local unit
+    for unit in rookery rookery-backup; do
+        rm -f "$unit_dir/$unit.service.d/quickstart.conf"
+    done
+    if [ -n "$prefix" ] || { [ "$etc" = /etc/rookery ] && [ "$data" = /var/lib/rookery ]; }; then
+        return 0
+    fi
+    for unit in rookery rookery-backup; do
+        mkdir -p "$unit_dir/$unit.service.d"
+        {
+            printf '# Written by quickstart.sh.\n[Unit]\nConditionPathExists=\nConditionPathExists=%s\n[Service]\nReadWritePaths=%s\n' \
+                "$etc/config.yaml" "$data"
+            [ $unit = rookery ] || echo ExecStartPre=
+            echo ExecStart=
+            sed -n -e "s|@prefix@|/usr|g; s|@config@|$etc/config.yaml|g; s|@data@|$data|g; /^ExecStart/p" \
+                "$top/deploy/systemd/$unit.service.in"
+        } >"$unit_dir/$unit.service.d/quickstart.conf"
+    done
+    systemctl daemon-reload
+}
+
+# ---- configuring
 
 # Nobody becomes owner under a made-up name.
 ask_owner() {
@@ -184,102 +217,56 @@ ask_owner() {
     [[ $owner == *?@?* ]] || die "say who owns the server: --owner-email you@example.com"
 }
 
-use_systemd() {
-    [ "$foreground" = 0 ] && [ -d /run/systemd/system ]
-}
-
-config_value() { # KEY: the effective value
-    "$prefix/bin/rookery" config show --config "$etc/config.yaml" |
-        sed -n "s|^$1: \"\([^\"]*\)\" .*|\1|p"
-}
-
-# Files that root alone may read are handed over by the service manager, at each start and reload.
-write_certificate_dropin() {
-    local dir=$unit_dir/rookery.service.d c k when
-    c=$(config_value server.tls.certFile) k=$(config_value server.tls.keyFile)
-    rm -f "$dir/certificate.conf"
-    [ -n "$c" ] || return 0
-    install -d "$dir"
-    {
-        echo "# Written by quickstart.sh: copies of what server.tls in $etc/config.yaml names."
-        echo "[Service]"
-        echo "Environment=ROOKERY_TLS_CERT_FILE=$run_dir/tls/cert.pem ROOKERY_TLS_KEY_FILE=$run_dir/tls/key.pem"
-        echo "ExecReload="
-        for when in ExecStartPre ExecReload; do
-            echo "$when=+/usr/bin/install -d -m 0750 -g rookery $run_dir/tls"
-            echo "$when=+/usr/bin/install -m 0440 -g rookery $c $run_dir/tls/cert.pem"
-            echo "$when=+/usr/bin/install -m 0440 -g rookery $k $run_dir/tls/key.pem"
-        done
-        echo "ExecReload=/bin/kill -HUP \$MAINPID"
-    } >"$dir/certificate.conf"
-}
-
-journal_tail() {
-    echo "The last lines of its log (journalctl -u rookery):" >&2
-    journalctl -u rookery --no-pager -o cat -n 15 >&2 || true
-}
-
-# What the service will read is read as the service's user: root's eyes see more.
-check_as_user() {
-    local copies=()
-    if [ -e $unit_dir/rookery.service.d/certificate.conf ]; then
-        install -d -m 0750 -o rookery -g rookery "$run_dir"
-        install -d -m 0750 -g rookery "$run_dir/tls"
-        install -m 0440 -g rookery "$(config_value server.tls.certFile)" "$run_dir/tls/cert.pem"
-        install -m 0440 -g rookery "$(config_value server.tls.keyFile)" "$run_dir/tls/key.pem"
-        copies=("ROOKERY_TLS_CERT_FILE=$run_dir/tls/cert.pem"
-            "ROOKERY_TLS_KEY_FILE=$run_dir/tls/key.pem")
-    fi
-    setpriv --reuid rookery --regid rookery --clear-groups env "${copies[@]}" \
-        "$prefix/bin/rookery" config check --config "$etc/config.yaml" >/dev/null ||
-        die "the service's user (rookery) cannot work with this configuration"
-}
-
-start_unit() {
-    local verb=start
-    getent passwd rookery >/dev/null ||
-        useradd --system --home-dir "$data" --shell /usr/sbin/nologin rookery
-    chgrp rookery "$etc" "$etc/config.yaml"
+# A first look: nobody else reaches it. All other ways are those of "rookery setup".
+write_first_look() {
+    install -d -m 0750 -g rookery "$etc"
+    ( umask 027
+      cat >"$etc/config.yaml" <<EOF
+# Written by quickstart.sh. "rookery config show --config $etc/config.yaml" explains every key.
+server:
+  listenAddress: "127.0.0.1:${port:-8080}"
+  exposedAddress: "http://localhost:${port:-8080}"
+  stunPorts: [3478]
+  dataDir: "$data"
+EOF
+    )
+    chgrp rookery "$etc/config.yaml"
     install -d -m 0700 -o rookery -g rookery "$data"
-    local unit
-    for unit in rookery rookery-backup; do
-        sed -e "s|@prefix@|$prefix|g; s|@config@|$etc/config.yaml|g; s|@data@|$data|g" \
-            "$top/deploy/systemd/$unit.service.in" >"$unit_dir/$unit.service"
-    done
-    cp "$top/deploy/systemd/rookery-backup.timer" $unit_dir/
-    write_certificate_dropin
-    systemctl daemon-reload
-    check_as_user
-    systemctl enable --quiet rookery.service
-    systemctl enable --quiet --now rookery-backup.timer
-    if systemctl is-active --quiet rookery; then
-        verb=restart
-        echo "restarting the server with what was just installed"
-    fi
-    systemctl reset-failed rookery 2>/dev/null || true
-    systemctl "$verb" rookery || {
-        journal_tail
-        die "the server does not $verb; the reason is above"
-    }
 }
 
-run_setup() {
-    "$prefix/bin/rookery" setup --config "$etc/config.yaml" --wait 30s \
-        ${owner:+--owner-email "$owner"} || {
-        if use_systemd; then journal_tail; fi
-        return 1
-    }
-    [ "$lan" = 0 ] || echo "Note: with --lan everything is clear text, passwords and tokens too."
+run_setup() { # OPTION…
+    local answers=()
+    if [ -e "$etc/config.yaml" ]; then
+        echo "keeping $etc/config.yaml${asked:+; change it by hand for what you gave with$asked}"
+    elif [ -z "$domain$cert" ] && [ $((lan + proxy)) = 0 ]; then
+        write_first_look
+    else
+        [ -z "$domain" ] || answers+=(--domain "$domain")
+        [ -n "$domain" ] || [ "$lan" = 1 ] || answers+=(--ip auto)
+        [ -z "$cert" ] || answers+=(--cert "$cert" --key "$key")
+        [ "$lan" = 0 ] || answers+=(--lan)
+        [ "$proxy" = 0 ] || answers+=(--behind-proxy)
+        [ -z "$port" ] || answers+=(--port "$port")
+        answers+=(--data "$data")
+    fi
+    "${prefix:-/usr}/bin/rookery" setup --config "$etc/config.yaml" --yes ${owner:+--owner-email "$owner"} \
+        "${answers[@]}" "$@"
 }
+
+# ---- removing
 
 remove_all() {
-    local packages=$build/packages-added added=
+    local packages=$build/packages-added added= verb=purge
+    [ "$keep_data" = 0 ] || verb=remove
     if [ -d /run/systemd/system ]; then
         systemctl disable --now --quiet rookery.service rookery-backup.timer 2>/dev/null || true
     fi
-    rm -rf $unit_dir/rookery.service $unit_dir/rookery.service.d $unit_dir/rookery-backup.* "$run_dir"
+    if dpkg-query -W -f '${db:Status-Status}\n' rookery 2>/dev/null | grep -qE '^(installed|config-files)$'; then
+        DEBIAN_FRONTEND=noninteractive apt-get $verb -y -qq rookery >/dev/null
+    fi
+    remove_programs
+    rm -rf $unit_dir/rookery.service.d $unit_dir/rookery-backup.service.d "$run_dir"
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
-    [ ! -f "$build/Makefile" ] || make -C "$build" -s uninstall >/dev/null
     if [ "$keep_data" = 1 ]; then
         echo "kept: $etc $data"
     else
@@ -307,26 +294,39 @@ if [ "$demo" = 1 ]; then
 fi
 
 [ "$start" = 0 ] || ask_owner
+[ -n "$prefix" ] || PACKAGES_BUILD="$PACKAGES_BUILD $PACKAGES_PACKAGE"
 # shellcheck disable=SC2086
 install_packages $PACKAGES_BUILD $PACKAGES_RUN
 build_all
-make -C "$build" -s install >"$build/install.log" 2>&1 || die "make install failed; see $build/install.log"
-write_config
-"$prefix/bin/rookery" config check --config "$etc/config.yaml" || die "the configuration is not usable"
-[ "$start" = 1 ] || { echo "nothing was started (--no-start)"; exit 0; }
-
+running=0
+if use_systemd && systemctl is-active --quiet rookery; then
+    running=1
+    echo "restarting the server with what was just built"
+fi
+if [ -n "$prefix" ]; then
+    install_programs
+    [ $running = 0 ] || systemctl restart rookery || true # setup tells what is the matter
+else
+    install_package
+fi
+[ ! -d /run/systemd/system ] || write_dropins
+if [ "$start" = 0 ]; then
+    run_setup --no-start || die "nothing was started; the reason is above"
+    echo "nothing was started (--no-start)"
+    exit 0
+fi
 if use_systemd; then
-    start_unit
-    run_setup || die "the server runs but was not set up; the reason is above"
+    run_setup --wait 30s || die "the server was not set up; the reason is above"
+    [ "$lan" = 0 ] || echo "Note: with --lan everything is clear text, passwords and tokens too."
     echo "To remove it all: sudo $0 --uninstall"
     exit 0
 fi
 
-install -d -m 0700 "$data"
-"$prefix/bin/rookery" run --config "$etc/config.yaml" &
+run_setup --no-start || die "nothing was started; the reason is above"
+"${prefix:-/usr}/bin/rookery" run --config "$etc/config.yaml" &
 pid=$!
 trap 'kill $pid 2>/dev/null; wait $pid' INT TERM
-run_setup || {
+"${prefix:-/usr}/bin/rookery" setup --config "$etc/config.yaml" --wait 30s ${owner:+--owner-email "$owner"} || {
     kill "$pid" 2>/dev/null || true
     wait "$pid" || true
     die "the server did not become ready"

@@ -27,20 +27,25 @@ refute() { # NAME COMMAND…
 sd_boot || exit $?
 work=$(mktemp -d /tmp/rookery-qs.XXXXXX)
 trap 'rm -rf "$work"; sd_halt' EXIT
-make -C "$BUILD_DIR" -s DESTDIR="$work/image" install >/dev/null 2>&1 || exit 1
+command -v dh >/dev/null || { echo "skip: no debhelper here"; exit 77; }
+make -C "$BUILD_DIR" -s DESTDIR="$work/image" prefix=/usr zshcompdir=/usr/share/zsh/vendor-completions install >/dev/null 2>&1 || exit 1
 
 # The build itself is tested elsewhere: make and configure are replaced by what was built before.
 sd mkdir -p /tmp/qs /etc/letsencrypt/archive/x /etc/letsencrypt/live/x /opt/stub
-tar -C "$SRC_DIR" -c deploy | sd tar -C /tmp/qs -x
+tar -C "$SRC_DIR" -c deploy docs README.md configure.ac | sd tar -C /tmp/qs -x
 tar -C "$work/image" -c . | sd tar -C /opt/stub -x
-sd bash -c 'cat >/tmp/qs/configure; chmod +x /tmp/qs/configure; touch -d yesterday /tmp/qs/configure.ac' <<'STUB'
+sd bash -c 'cat >/tmp/qs/configure; chmod +x /tmp/qs/configure; touch -d "2 days ago" /tmp/qs/configure.ac' <<'STUB'
 #!/bin/bash
-cat >Makefile <<'MAKE'
+prefix=/usr
+for o in "$@"; do case $o in --prefix=*) prefix=${o#*=} ;; esac; done
+{ echo "prefix = $prefix"; cat; } >Makefile <<'MAKE'
 all:
+	cp -u /opt/stub/usr/bin/rookery .
 install:
-	cp -a --remove-destination /opt/stub/. /
+	mkdir -p $(DESTDIR)$(prefix)
+	cp -a --remove-destination /opt/stub/usr/. $(DESTDIR)$(prefix)/
 uninstall:
-	cd /opt/stub && find . -type f | sed 's|^|/|' | xargs rm -f
+	cd /opt/stub/usr && find . -type f | sed 's|^|$(prefix)/|' | xargs rm -f
 MAKE
 STUB
 
@@ -62,18 +67,19 @@ quickstart() { # its output is kept in $work/said
 }
 said() { grep -q -e "$1" "$work/said" || { cat "$work/said"; return 1; }; }
 files() { # all that are not data of the system itself
-    sd find /etc /usr/local /usr/lib/systemd /opt /var/lib/rookery /run/rookery -xdev \( -type f -o -type l \) 2>/dev/null | grep -v -e '^/etc/ssh/' -e '^/etc/passwd' -e '^/etc/group' \
+    sd find /etc /usr/local /usr/bin /usr/lib/systemd /usr/share/man /usr/share/bash-completion /opt /var/lib/rookery /run/rookery -xdev \( -type f -o -type l \) 2>/dev/null | grep -v -e '^/etc/ssh/' -e '^/etc/passwd' -e '^/etc/group' \
         -e '^/etc/shadow' -e '^/etc/gshadow' -e '^/etc/subuid' -e '^/etc/subgid' -e '^/etc/ld.so.cache' | sort
 }
 
 certificate 30 01
 files >"$work/before"
 refute "without an owner it does not start" quickstart --domain localhost --cert /etc/letsencrypt/live/x/fullchain.pem --key /etc/letsencrypt/live/x/privkey.pem
-refute "a domain without a way is refused" quickstart --domain localhost --owner-email a@example.com
+refute "a proxy without a name is refused" quickstart --behind-proxy --owner-email a@example.com
 check "a key that root alone may read will do" quickstart --owner-email a@example.com --domain localhost \
     --cert /etc/letsencrypt/live/x/fullchain.pem --key /etc/letsencrypt/live/x/privkey.pem
 check "the owner is the one that was named" said 'owner  *a@example.com'
 check "the configuration names the link" sd grep -q '/etc/letsencrypt/live/x/fullchain.pem' /etc/rookery/config.yaml
+check "it is a package" sd bash -c 'dpkg -S /usr/bin/rookery | grep -q ^rookery: && [ ! -e /etc/systemd/system/rookery.service ]'
 check "it runs as its user" sd bash -c '[ "$(systemctl show -P User rookery)" = rookery ] && systemctl is-active rookery'
 check "it shows the certificate" [ "$(serial)" = serial=01 ]
 check "the unit is closed" sd bash -c 'systemd-analyze security --threshold=15 rookery'
@@ -111,6 +117,15 @@ files >"$work/after"
 check "nothing is left" diff <(grep -v privkey0 "$work/before" | grep -v fullchain0) <(grep -v privkey0 "$work/after" | grep -v fullchain0)
 refute "the user is gone" sd getent passwd rookery
 refute "the build folder is gone" sd test -e /tmp/build
+
+check "without a package" quickstart --prefix /usr/local --owner-email a@example.com
+check "it runs from there" sd bash -c 'systemctl is-active rookery && [ -x /usr/local/bin/rookery ] && [ ! -e /usr/bin/rookery ]'
+check "a package takes its place" quickstart
+check "with its data" said "set up before"
+check "and nothing of the other way" sd bash -c '[ -x /usr/bin/rookery ] && [ ! -e /usr/local/bin/rookery ] && [ ! -e /etc/systemd/system/rookery.service ]'
+check "uninstall keeps data when told" quickstart --uninstall --keep-data
+check "as it says" sd bash -c '[ -s /var/lib/rookery/rookery.db ] && [ -s /etc/rookery/config.yaml ] && [ ! -e /usr/bin/rookery ]'
+check "or not" quickstart --uninstall
 
 check "a first look is loopback only" quickstart --owner-email a@example.com
 check "nobody else reaches it" sd bash -c 'ss -ltnH | grep ":8080" | grep -v "127.0.0.1:8080" | grep . && exit 1 || ss -ltnH | grep -q 127.0.0.1:8080'
