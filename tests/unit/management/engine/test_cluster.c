@@ -8,10 +8,12 @@
 
 #include "management/engine/cluster.h"
 
+#include "lib/base/num.h"
 #include "lib/crypto/vault.h"
 #include "management/engine/lease.h"
 #include "management/engine/presence.h"
 #include "management/snapshot/snapshot.h"
+#include "management/store/migrate.h"
 #include "tests/unit/management/store_env.h"
 /* after store_env.h: uses libcheck */
 #include "tests/unit/management/sample.h"
@@ -206,6 +208,78 @@ START_TEST(a_paused_process_joins_again)
 }
 END_TEST
 
+/* ---- upgrades: what the release before does goes on beside us */
+
+#define BEFORE 7 /* migrations that it knew */
+
+/* Its statements, word for word: once at the start, then every five seconds. */
+static const char OLD_START[] =
+    "INSERT INTO node (id, seen_at) VALUES ('before', $now) ON CONFLICT (id) DO UPDATE SET "
+    "seen_at = excluded.seen_at";
+static const char OLD_BEAT[] =
+    "DELETE FROM node WHERE seen_at < $now - 30000000 AND id <> 'before';"
+    "UPDATE node SET seen_at = $now WHERE id = 'before';"
+    "UPDATE peer_status SET connected = 0, session_token = 0, node = NULL WHERE (connected = 1 OR "
+    "node IS NOT NULL) AND (node IS NULL OR node NOT IN (SELECT id FROM node))";
+static const char OLD_CONNECTED[] =
+    "UPDATE peer_status SET connected = 1, session_token = 7, last_seen = $now, node = 'before' "
+    "WHERE id = 'peer-1' AND session_token <= 7";
+
+static void old_does(const char *text)
+{
+    char sql_text[1000], now[32];
+    size_t n = 0;
+
+    (void)snprintf(now, sizeof now, "%lld", (long long)rk_unix_us());
+    for (const char *p = text; *p && n + sizeof now < sizeof sql_text;) {
+        bool word = strncmp(p, "$now", 4) == 0;
+
+        n += (size_t)snprintf(sql_text + n, sizeof sql_text - n, "%.*s", word ? 32 : 1,
+                              word ? now : p);
+        p += word ? 4 : 1;
+    }
+    script(sql_text);
+}
+
+START_TEST(the_release_before_goes_on_beside_us)
+{
+    struct account_data d;
+    struct rk_key key;
+    struct db *db;
+
+    env_open(&e, _i);
+    vault = vault_new();
+    rk_key_generate(&key);
+    ck_ok(vault_add_key(vault, &key, err));
+    mem = rk_arena_new(0);
+    db = env_db(&e);
+    ck_ok(store_migrate_with(db, SCHEMA_SQL, BEFORE, err));
+    if (e.pg)
+        old_does(OLD_START);
+    open_one(&a); /* brings the schema up to date under the old one's feet */
+    d = sample_account(mem);
+    ck_ok(mgmt_account_insert(a, &sys, &d, err));
+    ck_fails(store_migrate_with(db, SCHEMA_SQL, BEFORE, err), RK_PRECONDITION); /* no new start */
+    db_close(db);
+    if (e.pg) {
+        old_does(OLD_CONNECTED);
+        for (int i = 0; i < 3; i++) { /* longer than a process of today may be silent */
+            (void)usleep((CLUSTER_DEAD_MS / 2 - 500) * 1000);
+            old_does(OLD_BEAT);
+        }
+        ck_assert_int_eq(sql("SELECT count(*) FROM node"), 2); /* neither buries the other */
+        ck_assert_int_eq(sql("SELECT connected FROM peer_status WHERE id = 'peer-1'"), 1);
+        ck_assert_uint_eq(cluster_list(a, mem).n, 2);
+        open_one(&b);                                     /* the next node follows */
+        old_does("DELETE FROM node WHERE id = 'before'"); /* its farewell */
+        old_does(OLD_BEAT);
+        ck_assert(becomes("SELECT count(*) FROM node", 2));
+        ck_assert_int_eq(sql("SELECT connected FROM peer_status WHERE id = 'peer-1'"), 0);
+    }
+    teardown();
+}
+END_TEST
+
 /* ---- leases */
 
 static enum rk_code fenced(struct db *db, void *arg, struct rk_err *err)
@@ -395,6 +469,7 @@ int main(void)
     tcase_add_loop_test(tc, a_dead_process_is_followed_exactly_once, 0, engines);
     tcase_add_loop_test(tc, an_old_row_is_not_judged_by_its_time, 0, engines);
     tcase_add_loop_test(tc, a_paused_process_joins_again, 0, engines);
+    tcase_add_loop_test(tc, the_release_before_goes_on_beside_us, 0, engines);
     tcase_add_loop_test(tc, a_lease_has_one_holder_and_fences_the_one_before, 0, engines);
     tcase_add_loop_test(tc, one_process_does_the_chores, 0, engines);
     tcase_add_loop_test(tc, a_late_farewell_does_not_end_a_newer_session, 0, engines);
