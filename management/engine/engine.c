@@ -511,6 +511,35 @@ enum rk_code mgmt_mutate(struct mgmt *m, struct rk_str account_id, const struct 
     return mgmt_run(m, &mut, err);
 }
 
+enum rk_code mgmt_try(struct mgmt *m, struct rk_str account_id, const struct actor *actor,
+                      mgmt_fn *fn, void *arg, struct rk_arena *mem, struct mgmt_trial *out,
+                      struct rk_err *err)
+{
+    struct mgmt_trial t = {0};
+    struct mgmt_mutation mut = {.account_id = account_id,
+                                .actor = actor,
+                                .fn = fn,
+                                .arg = arg,
+                                .trial = &t,
+                                .trial_mem = mem};
+    enum rk_code rc;
+
+    assert(fn && actor);
+    rc = mgmt_run(m, &mut, err);
+    if (rc)
+        mgmt_trial_done(&t);
+    else
+        *out = t;
+    return rc;
+}
+
+void mgmt_trial_done(struct mgmt_trial *t)
+{
+    snap_unref(t->before);
+    snap_unref(t->after);
+    *t = (struct mgmt_trial){0};
+}
+
 enum rk_code mgmt_account_insert(struct mgmt *m, const struct actor *actor,
                                  const struct account_data *d, struct rk_err *err)
 {

@@ -183,6 +183,22 @@ typedef enum rk_code mgmt_fn(struct tx *tx, void *arg, struct rk_err *err);
 enum rk_code mgmt_mutate(struct mgmt *m, struct rk_str account_id, const struct actor *actor,
                          uint32_t flags, mgmt_fn *fn, void *arg, struct rk_err *err) RK_MUST;
 
+struct mgmt_trial {                /* what a mutation would do; open */
+    const struct snapshot *before; /* the account as it is, one reference */
+    const struct snapshot *after;  /* as it would be, one reference */
+    struct change *changes;        /* in order; arena of the caller */
+    size_t n_changes;
+};
+
+/** Run fn as mgmt_mutate does, say what it did, and undo all of it: nothing is stored, published or
+ *  told to anybody, and the serial stays. Rows and journal are written inside the transaction, so
+ *  what the database would refuse is refused. *out is set with RK_OK alone; mgmt_trial_done. Store
+ *  thread. Errors: as mgmt_mutate. */
+enum rk_code mgmt_try(struct mgmt *m, struct rk_str account_id, const struct actor *actor,
+                      mgmt_fn *fn, void *arg, struct rk_arena *mem, struct mgmt_trial *out,
+                      struct rk_err *err) RK_MUST;
+void mgmt_trial_done(struct mgmt_trial *t); /* drops the references */
+
 /* The same without waiting. Embed it; everything in it and behind arg stays the lane's until done,
  * which is called exactly once, on the lane thread: hand over and return. */
 struct mgmt_mutation {
@@ -192,10 +208,12 @@ struct mgmt_mutation {
     mgmt_fn *fn;
     void *arg;
     void (*done)(struct mgmt_mutation *mut);
-    struct rk_err err;   /* out: code RK_OK when committed */
-    uint64_t serial;     /* out: serial of the account after it */
-    struct rk_list link; /* private */
-    bool ran;            /* private */
+    struct rk_err err;          /* out: code RK_OK when committed */
+    uint64_t serial;            /* out: serial of the account after it */
+    struct rk_list link;        /* private */
+    bool ran;                   /* private */
+    struct mgmt_trial *trial;   /* private; NULL: for good */
+    struct rk_arena *trial_mem; /* private */
 };
 
 /** Any thread. RK_LIMIT when too many wait, RK_CANCELLED when closing: then done is not called. */
@@ -250,6 +268,9 @@ bool tx_group_has_peer(struct tx *tx, struct rk_str group_id, struct rk_str peer
 
 /** With MUT_STALE_SNAP: let tx->snap catch up with what was batched before this mutation. */
 void tx_refresh(struct tx *tx);
+
+/** Let tx->snap show this mutation's own changes so far, too: for several operations in one. */
+void tx_show_own(struct tx *tx);
 
 /** Raise the serial although no entity asked for it (at most once per mutation). */
 void tx_raise_serial(struct tx *tx);

@@ -248,12 +248,36 @@ static enum rk_code run_fn(struct run *r, struct mgmt_mutation *mut, struct rk_e
     return rc;
 }
 
+/* What the mutation did, for who asked only for that. */
+static void trial_take(struct run *r, const struct snapshot *before, struct mgmt_mutation *mut)
+{
+    struct mgmt_trial *t = mut->trial;
+    struct work *w = r->w;
+    size_t n = w->n - r->mark;
+
+    mgmt_trial_done(t); /* of an attempt whose transaction was lost */
+    t->before = snap_ref(before);
+    t->after = snap_apply(before, w->changes + r->mark, n, run_serial(r));
+    t->changes = rk_new_n(mut->trial_mem, struct change, n + 1);
+    t->n_changes = n;
+    for (size_t i = 0; i < n; i++) {
+        const struct change *c = &w->changes[r->mark + i];
+
+        t->changes[i] = (struct change){
+            .kind = c->kind,
+            .id = rk_arena_dup(mut->trial_mem, c->id),
+            .before = c->before ? entity_dup(mut->trial_mem, c->kind, c->before) : NULL,
+            .after = c->after ? entity_dup(mut->trial_mem, c->kind, c->after) : NULL};
+    }
+}
+
 /* With its account at hand, inside a savepoint. */
 static enum rk_code mutation_run(struct lane *l, struct work *w, struct mgmt_mutation *mut,
                                  struct rk_err *err)
 {
     struct journal_head head = w->head;
     struct run r = {.lane = l, .w = w, .mark = w->n, .flags = mut->flags};
+    struct work start;
     enum rk_code rc;
 
     if (!(mut->flags & MUT_STALE_SNAP))
@@ -265,15 +289,21 @@ static enum rk_code mutation_run(struct lane *l, struct work *w, struct mgmt_mut
                        .account_id = w->a->id,
                        .actor = mut->actor,
                        .now_us = mgmt_now_us(l->m)};
+    start = *w;
     rc = db_savepoint(l->db, err);
     if (rc)
         return rc;
     rc = run_fn(&r, mut, err);
-    if (rc) {
+    if (rc == RK_OK && mut->trial)
+        trial_take(&r, start.cur, mut);
+    if (rc || mut->trial) {
         struct rk_err ignored = {0};
 
         if (db_savepoint_undo(l->db, &ignored))
             rc = rk_fail(err, RK_UNAVAILABLE, "%s", ignored.msg);
+        w->cur = start.cur; /* tx_show_own may have gone beyond */
+        w->n_applied = start.n_applied;
+        w->serial_applied = start.serial_applied;
         work_truncate(w, l->mem, r.mark);
         w->head = head;
         w->deleted |= (mut->flags & MUT_CREATE) != 0;

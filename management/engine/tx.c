@@ -94,6 +94,14 @@ void tx_refresh(struct tx *tx)
     tx->snap = r->w->cur;
 }
 
+void tx_show_own(struct tx *tx)
+{
+    struct run *r = run_of(tx);
+
+    work_apply(r->lane, r->w, r->w->n);
+    tx->snap = r->w->cur;
+}
+
 bool tx_group_has_peer(struct tx *tx, struct rk_str group_id, struct rk_str peer_id)
 {
     const struct change *c = work_latest(run_of(tx)->w, tx->mem, ENT_GROUP_PEER, group_id, peer_id);

@@ -43,8 +43,16 @@ enum rk_code op_refresh(struct op *op, struct rk_err *err)
 {
     const struct snapshot *now = NULL;
     const struct user *u;
-    enum rk_code rc = mgmt_snapshot(op->m, op_account(op), &now, err);
+    enum rk_code rc = RK_OK;
 
+    if (op->tx) {
+        tx_show_own(op->tx);
+        now = snap_ref(op->tx->snap);
+    } else if (op->trial && op->trial->after) {
+        now = snap_ref(op->trial->after);
+    } else {
+        rc = mgmt_snapshot(op->m, op_account(op), &now, err);
+    }
     if (rc)
         return rc;
     u = snap_user(now, op->user->id);
@@ -96,6 +104,13 @@ enum rk_code op_mutate_only(struct op *op, uint32_t flags, mgmt_fn *fn, void *ar
     struct guarded *g = rk_new(op->mem, struct guarded);
 
     *g = (struct guarded){.op = op, .fn = fn, .arg = arg};
+    if (op->tx)
+        return guarded_tx(op->tx, g, err);
+    if (op->trial && op->trial->after)
+        return rk_fail(err, RK_PRECONDITION,
+                       "this is done in several steps, which cannot be tried without doing them");
+    if (op->trial)
+        return mgmt_try(op->m, op_account(op), &op->actor, guarded_tx, g, op->mem, op->trial, err);
     return mgmt_mutate(op->m, op_account(op), &op->actor, flags, guarded_tx, g, err);
 }
 

@@ -22,6 +22,10 @@ struct op { /* open; one request of one caller */
     const struct user *user;     /* the caller, in snap */
     struct actor actor;
     unsigned char *needs; /* [PERM_MODULES]: what op_may has granted; op_mutate asks again */
+    /* Not NULL: nothing is changed. One op_mutate tells here what it would do (mgmt_try), and snap
+     * shows it afterwards; a second one is refused. The caller's, who calls mgmt_trial_done. */
+    struct mgmt_trial *trial;
+    struct tx *tx; /* not NULL: this is a part of that mutation, which op_mutate runs in */
 };
 
 /** A caller's context: takes over the reference to snap. user_id must be in snap (RK_NOT_FOUND). */

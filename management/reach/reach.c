@@ -99,8 +99,7 @@ static void set_port(void *arg, struct rk_str port, const struct port_range *ran
         flows_set(t->f, t->proto, one, one, true);
 }
 
-/* Entries of a rule, as the side that lets in understands them (v), into f. */
-static void rule_flows(const struct view *v, const struct rule *r, struct flows *f)
+void reach_rule_flows(const struct view *v, const struct rule *r, struct flows *f)
 {
     struct setting t = {.f = f, .proto = firewall_protocol(r)};
 
@@ -126,7 +125,7 @@ static void note_rule(struct asking *k, const struct view *v, const struct plan_
     bool forward = view_on_side(v, &r->dst);
 
     k->one = (struct flows){0};
-    rule_flows(v, r->r, &k->one);
+    reach_rule_flows(v, r->r, &k->one);
     if (!answers(k, &k->one))
         reach_miss(k, REACH_PORT, p, r->r, (struct rk_str){0});
     else if (r->r->action == ACTION_DROP)
@@ -142,7 +141,7 @@ static void gather_rule(void *arg, const struct view *v, const struct plan_rule 
 
     if (dir != FIREWALL_IN || !bits_has(peers, g->from))
         return;
-    rule_flows(v, r->r, r->r->action == ACTION_DROP ? g->dropped : g->flows);
+    reach_rule_flows(v, r->r, r->r->action == ACTION_DROP ? g->dropped : g->flows);
     if (g->k)
         note_rule(g->k, v, r);
 }
@@ -153,8 +152,8 @@ static bool connected(struct view *from, struct view *to)
     return bits_has(&from->connect, to->self) && bits_has(&to->connect, from->self);
 }
 
-static void open_view(struct view *v, const struct snapshot *s, uint32_t peer,
-                      const struct netmap_opts *opts)
+void reach_view(struct view *v, const struct snapshot *s, uint32_t peer,
+                const struct netmap_opts *opts)
 {
     (void)view_init(v, s, peer, opts); /* the caller's peers exist */
     view_select(v);
@@ -186,8 +185,8 @@ static void ask_peer(struct asking *k)
     bool fit = standing(k, k->q->from, true);
 
     fit &= standing(k, k->q->to, false);
-    open_view(&from_view, k->s, k->q->from, &opts);
-    open_view(&to_view, k->s, k->q->to, &opts);
+    reach_view(&from_view, k->s, k->q->from, &opts);
+    reach_view(&to_view, k->s, k->q->to, &opts);
     firewall_each(&to_view, gather_rule, &g);
     fit &= connected(&from_view, &to_view);
     flows_drop(&k->a->flows, &k->dropped);
@@ -218,8 +217,8 @@ bool reach_between(const struct snapshot *s, uint32_t from, uint32_t to, int64_t
         peer_login_expired(snap_peer_at(s, from), st, now_us) ||
         peer_login_expired(snap_peer_at(s, to), st, now_us))
         return false;
-    open_view(&from_view, s, from, &opts);
-    open_view(&to_view, s, to, &opts);
+    reach_view(&from_view, s, from, &opts);
+    reach_view(&to_view, s, to, &opts);
     if (connected(&from_view, &to_view))
         firewall_each(&to_view, gather_rule, &g);
     flows_drop(out, &dropped);
@@ -242,7 +241,7 @@ static bool says_anything(const struct view *v, const struct rule *r, bool range
     struct flows f = {0};
 
     as.ranges = ranges;
-    rule_flows(&as, r, &f);
+    reach_rule_flows(&as, r, &f);
     return flows_any(&f);
 }
 
@@ -273,8 +272,7 @@ static void sweep_rule(void *arg, const struct view *v, const struct plan_rule *
                 bits_set(to, i);
 }
 
-/* Machines that are not in order, or that let nobody in, out of the set. */
-static void keep_fit(const struct snapshot *s, enum reach_way way, int64_t now_us, struct bits *set)
+void reach_keep_fit(const struct snapshot *s, enum reach_way way, int64_t now_us, struct bits *set)
 {
     const struct settings *st = snap_settings(s);
 
@@ -300,10 +298,10 @@ void reach_peers(const struct snapshot *s, uint32_t peer, enum reach_way way, in
     if (peer_login_expired(p, snap_settings(s), now_us) ||
         (way == REACH_SOURCES && (p->meta.flags & PEER_FLAG_BLOCK_INBOUND)))
         return;
-    open_view(&v, s, peer, &opts);
+    reach_view(&v, s, peer, &opts);
     firewall_each(&v, sweep_rule, &w);
     bits_and(out, &v.connect);
-    keep_fit(s, way, now_us, out);
+    reach_keep_fit(s, way, now_us, out);
     for (BITS_EACH(i, &w.dropped)) /* something may be left of what is dropped in part */
         if (bits_has(out, i) && !(way == REACH_SOURCES ? reach_between(s, i, peer, now_us, &f)
                                                        : reach_between(s, peer, i, now_us, &f)))
@@ -374,7 +372,7 @@ struct crossing { /* one way, seen by its routing peer */
     struct flows *flows, *dropped;
 };
 
-static void grant_flows(const struct rule *r, struct flows *f)
+void reach_grant_flows(const struct rule *r, struct flows *f)
 {
     uint16_t port;
 
@@ -412,7 +410,7 @@ static void cross_grant(void *arg, const struct view *v, const struct route_gran
         return;
     p = g->policy == NO_INDEX ? NULL : v->s->plan->policies[g->policy].p;
     k->one = (struct flows){0};
-    grant_flows(g->rule, &k->one);
+    reach_grant_flows(g->rule, &k->one);
     flows_add(g->rule && g->rule->action == ACTION_DROP ? c->dropped : c->flows, &k->one);
     if (!answers(k, &k->one))
         reach_miss(k, REACH_PORT, p, g->rule, (struct rk_str){0});
@@ -436,7 +434,7 @@ static bool cross(struct asking *k, struct view *from, const struct map_route *w
         flows_set(&k->a->flows, PROTO_ALL, 0, 0, true);
         return true;
     }
-    open_view(&v, k->s, way->peer, &opts);
+    reach_view(&v, k->s, way->peer, &opts);
     usable = connected(from, &v) && !peer_login_expired(router, snap_settings(k->s), opts.now_us);
     if (!usable)
         reach_miss(k, REACH_NO_ROUTER, NULL, NULL, router->id);
@@ -481,7 +479,7 @@ static void ask_address(struct asking *k)
         reach_miss(k, REACH_IGNORES_ROUTES, NULL, NULL, p->id);
         return;
     }
-    open_view(&from, k->s, k->q->from, &opts);
+    reach_view(&from, k->s, k->q->from, &opts);
     routes_each(&from, take_way, &w);
     k->a->over = rk_arena_alloc(k->mem, (w.n + 1) * sizeof *k->a->over);
     for (size_t i = 0; i < w.n; i++) {

@@ -19,6 +19,19 @@ struct asking { /* one question while it is answered */
 void reach_miss(struct asking *k, enum reach_fault fault, const struct policy *policy,
                 const struct rule *rule, struct rk_str id);
 
+/** Entries of a rule, as the side that lets in understands them (v), into f. */
+void reach_rule_flows(const struct view *v, const struct rule *r, struct flows *f);
+
+/** What a rule lets into a route; NULL: everything. */
+void reach_grant_flows(const struct rule *r, struct flows *f);
+
+/** The view of a peer that exists, all of it. view_done. */
+void reach_view(struct view *v, const struct snapshot *s, uint32_t peer,
+                const struct netmap_opts *opts);
+
+/** Machines that are not in order, or that let nobody in (as targets), out of the set. */
+void reach_keep_fit(const struct snapshot *s, enum reach_way way, int64_t now_us, struct bits *set);
+
 /** Why no rule lets from into to (both peers). */
 void reach_why_peer(struct asking *k);
 

@@ -33,7 +33,8 @@
 struct run {
     uint64_t seed;
     size_t step;
-    size_t maps, woken, changed, peers, envelopes, asked, yes; /* counters for the closing line */
+    size_t maps, woken, changed, peers, envelopes, asked, yes,
+        flows; /* counters for the closing line */
 };
 
 static const struct snap_opts OPTS = {.dns_domain = {"server.test", 11}};
@@ -183,6 +184,7 @@ static bool check_mutation(struct run *run, struct rng *rng, struct rk_arena *me
     netmap_affected(*s, next, changes, n, &affected);
     ok = check_maps(run, d, next, built, mem, maps) &&
          reach_check(rng, d, next, mem, &run->asked, &run->yes) &&
+         (run->step % 3 || reach_diff_check(*s, next, &affected, &run->flows)) &&
          check_affected(run, d, next, &affected, ids, old, n_old, maps);
     for (size_t i = 0; i < n_old && ok; i += 3) { /* the old version is what it was */
         struct lines again = engine_lines(*s, mem, ids[i]);
@@ -237,8 +239,9 @@ int main(int argc, char **argv)
             return 1;
     }
     printf("property: %" PRId64 " accounts, %zu maps and %zu component forms equal; of %zu peers "
-           "after a mutation %zu changed, %zu were woken; of %zu questions %zu were answered yes\n",
-           accounts, run.maps, run.envelopes, run.peers, run.changed, run.woken, run.asked,
-           run.yes);
+           "after a mutation %zu changed, %zu were woken; of %zu questions %zu were answered yes; "
+           "%zu flows differed\n",
+           accounts, run.maps, run.envelopes, run.peers, run.changed, run.woken, run.asked, run.yes,
+           run.flows);
     return 0;
 }

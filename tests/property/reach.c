@@ -9,6 +9,7 @@
 
 #include "management/domain/peer.h"
 #include "management/netmap/netmap.h"
+#include "management/reach/diff.h"
 #include "management/reach/reach.h"
 #include "schema/gen/management.pb-c.h"
 #include "schema/pb_arena.h"
@@ -377,4 +378,82 @@ bool reach_check(struct rng *r, const struct account_data *d, const struct snaps
         *yes += said;
     }
     return true;
+}
+
+/* ---- two states */
+
+struct pair {
+    struct rk_str from, to;
+};
+
+struct found {
+    struct pair v[4096];
+    size_t n;
+    bool ok;
+};
+
+static bool note_pair(void *arg, const struct reach_diff *d)
+{
+    struct found *f = arg;
+
+    f->ok &= !flows_eq(d->before, d->after);
+    if (d->route.n == 0 && f->n < RK_ARRAY_LEN(f->v))
+        f->v[f->n++] = (struct pair){d->from->id, d->to->id};
+    return true;
+}
+
+static void between(const struct snapshot *s, struct rk_str from, struct rk_str to, struct flows *f)
+{
+    uint32_t x = snap_index_of(s, from), y = snap_index_of(s, to);
+
+    *f = (struct flows){0};
+    if (x != SNAP_NO_PEER && y != SNAP_NO_PEER && x != y)
+        (void)reach_between(s, x, y, NOW_US, f);
+}
+
+static size_t times(const struct found *f, struct rk_str from, struct rk_str to)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < f->n; i++)
+        n += rk_str_eq(f->v[i].from, from) && rk_str_eq(f->v[i].to, to);
+    return n;
+}
+
+/* Every pair of peers of one state, as the other one has it. */
+static bool all_pairs(const struct snapshot *s, const struct snapshot *old,
+                      const struct snapshot *now, const struct found *f)
+{
+    struct flows before, after;
+
+    for (BITS_EACH(i, snap_peers(s)))
+        for (BITS_EACH(k, snap_peers(s))) {
+            struct rk_str from = snap_peer_at(s, i)->id, to = snap_peer_at(s, k)->id;
+            size_t want;
+
+            between(old, from, to, &before);
+            between(now, from, to, &after);
+            want = flows_eq(&before, &after) ? 0 : 1;
+            if (times(f, from, to) == want)
+                continue;
+            printf("reach_diff: from %.*s to %.*s %zu times, not %zu\n", RK_STR_ARG(from),
+                   RK_STR_ARG(to), times(f, from, to), want);
+            return false;
+        }
+    return true;
+}
+
+bool reach_diff_check(const struct snapshot *old, const struct snapshot *now,
+                      const struct bits *affected, size_t *found)
+{
+    struct found *f = calloc(1, sizeof *f);
+    struct reach_diff_opts opts = {.now_us = NOW_US, .affected = affected};
+    bool ok;
+
+    f->ok = true;
+    reach_diff(old, now, &opts, note_pair, f);
+    ok = f->ok && all_pairs(now, old, now, f) && all_pairs(old, old, now, f);
+    *found += f->n;
+    free(f);
+    return ok;
 }

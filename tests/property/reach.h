@@ -15,4 +15,9 @@
 bool reach_check(struct rng *r, const struct account_data *d, const struct snapshot *s,
                  struct rk_arena *mem, size_t *asked, size_t *yes);
 
+/** The pairs of peers that reach_diff finds between two states are those whose flows differ. How
+ *  many there were is added to *found. False: printed. */
+bool reach_diff_check(const struct snapshot *old, const struct snapshot *now,
+                      const struct bits *affected, size_t *found);
+
 #endif
