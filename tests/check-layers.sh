@@ -33,6 +33,7 @@ BEGIN {
     may["management/snapshot"] = base "management/domain"               # pure
     may["management/netmap"] = base "management/domain management/snapshot"   # pure
     may["management/reach"] = base "management/domain management/snapshot management/netmap"  # pure
+    may["management/review"] = base "management/domain management/snapshot management/push management/reach"  # pure
     below = "management/domain management/store management/snapshot"
     may["management/engine"] = base "schema " below
     may["management/push"] = base "lib/grpc schema management/domain management/snapshot management/netmap management/engine"
@@ -44,7 +45,7 @@ BEGIN {
     # Who asks: knows neither REST nor gRPC nor the provider.
     may["management/auth"] = base ops
     may["management/rpc"] = lib "schema management/domain management/snapshot management/netmap management/engine management/push management/ops management/auth"
-    may["management/rest"] = lib "schema management/domain management/snapshot management/netmap management/reach management/engine management/identity management/ops management/auth"
+    may["management/rest"] = lib "schema management/domain management/snapshot management/netmap management/reach management/review management/engine management/identity management/ops management/auth"
     may["management/idp"] = lib "schema " ops " management/auth"
     may["management"] = lib "schema " ops " management/push management/auth management/rpc management/rest management/idp"
 

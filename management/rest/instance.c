@@ -9,6 +9,7 @@
 #include "management/ops/accounts.h"
 #include "management/ops/tokens.h"
 #include "management/rest/handlers.h"
+#include "management/rest/tried.h"
 #include "schema/openapi.h"
 
 /* Another process may have set the server up, so "not yet" is looked up anew. */
@@ -192,8 +193,11 @@ enum rk_code rest_setup(struct http_req *req, struct http_resp *resp, struct db 
     struct rest *r = rest_of(req);
     struct setup in = {0};
     struct rk_str user_id, plain = {0};
-    enum rk_code rc;
+    bool trial;
+    enum rk_code rc = rest_wants_trial(req, &trial, err);
 
+    if (rc)
+        return rc;
     http_resp_header(resp, "Cache-Control", RK_STR("no-store"));
     if (BODY(req, SETUP, &in, err))
         return rk_wrap(err, "invalid request body");

@@ -5,6 +5,7 @@
 #include "management/ops/invites.h"
 
 #include "management/rest/handlers.h"
+#include "management/rest/tried.h"
 
 static enum rk_code available(const struct http_req *req, struct rk_err *err)
 {
@@ -166,8 +167,11 @@ enum rk_code rest_invites_accept(struct http_req *req, struct http_resp *resp, s
                                  struct rk_err *err)
 {
     struct accept in = {0};
+    bool trial;
     enum rk_code rc = check_public(req, err);
 
+    if (!rc)
+        rc = rest_wants_trial(req, &trial, err);
     if (!rc)
         rc = BODY(req, ACCEPT, &in, err);
     if (!rc)

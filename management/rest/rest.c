@@ -10,6 +10,7 @@
 #include "management/rest/geo.h"
 #include "management/rest/handlers.h"
 #include "management/rest/routes.h"
+#include "management/rest/tried.h"
 
 #define PUBLIC_PER_MINUTE 10 /* invite links, per address, as the official server */
 #define PUBLIC_BURST      5
@@ -90,9 +91,11 @@ static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct d
     struct pat_found found;
     struct auth_found who;
     struct rk_str token;
-    bool is_pat;
+    bool is_pat, trial;
     enum rk_code rc = rest_credentials(req, &token, &is_pat, err);
 
+    if (!rc && req->method != HTTP_GET && req->method != HTTP_HEAD)
+        rc = rest_wants_trial(req, &trial, err); /* before anything is done */
     if (rc)
         return rc;
     say_age(req, resp);

@@ -6,6 +6,7 @@
 
 #include "management/rest/absent.h"
 #include "management/rest/handlers.h"
+#include "management/rest/tried.h"
 
 #define WRITE HTTP_CORS
 #define READ  (HTTP_CORS | HTTP_INLINE) /* looks at the snapshot only */
@@ -18,6 +19,13 @@
         ABSENT_##answer, PERM_##module, PERM_##op, body, text                                      \
     }
 
+/* What ?dry_run=true can be asked of. */
+#define TRY(handler)                                                                               \
+    &(const struct tried)                                                                          \
+    {                                                                                              \
+        handler                                                                                    \
+    }
+
 /* clang-format off */
 const struct http_route REST_ROUTES[] = {
     {HTTP_GET,    "/api/openapi.json",                                       rest_openapi,               OPEN | HTTP_INLINE, NULL},
@@ -26,32 +34,32 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_POST,   "/api/setup",                                              rest_setup,                 OPEN | HTTP_HASHES, NULL},
 
     {HTTP_GET,    "/api/accounts",                                           rest_accounts_list,         READ,  NULL},
-    {HTTP_PUT,    "/api/accounts/{accountId}",                               rest_accounts_update,       WRITE, NULL},
+    {HTTP_PUT,    "/api/accounts/{accountId}",                               rest_tried,                 WRITE, TRY(rest_accounts_update)},
     {HTTP_DELETE, "/api/accounts/{accountId}",                               rest_accounts_delete,       WRITE, NULL},
 
     {HTTP_GET,    "/api/setup-keys",                                         rest_setup_keys_list,       READ,  NULL},
-    {HTTP_POST,   "/api/setup-keys",                                         rest_setup_keys_create,     WRITE, NULL},
+    {HTTP_POST,   "/api/setup-keys",                                         rest_tried,                 WRITE, TRY(rest_setup_keys_create)},
     {HTTP_GET,    "/api/setup-keys/{keyId}",                                 rest_setup_keys_get,        READ,  NULL},
-    {HTTP_PUT,    "/api/setup-keys/{keyId}",                                 rest_setup_keys_update,     WRITE, NULL},
-    {HTTP_DELETE, "/api/setup-keys/{keyId}",                                 rest_setup_keys_delete,     WRITE, NULL},
+    {HTTP_PUT,    "/api/setup-keys/{keyId}",                                 rest_tried,                 WRITE, TRY(rest_setup_keys_update)},
+    {HTTP_DELETE, "/api/setup-keys/{keyId}",                                 rest_tried,                 WRITE, TRY(rest_setup_keys_delete)},
 
     {HTTP_GET,    "/api/peers",                                              rest_peers_list,            READ,  NULL},
     {HTTP_GET,    "/api/peers/{peerId}",                                     rest_peers_get,             READ,  NULL},
-    {HTTP_PUT,    "/api/peers/{peerId}",                                     rest_peers_update,          WRITE, NULL},
-    {HTTP_DELETE, "/api/peers/{peerId}",                                     rest_peers_delete,          WRITE, NULL},
+    {HTTP_PUT,    "/api/peers/{peerId}",                                     rest_tried,                 WRITE, TRY(rest_peers_update)},
+    {HTTP_DELETE, "/api/peers/{peerId}",                                     rest_tried,                 WRITE, TRY(rest_peers_delete)},
     {HTTP_GET,    "/api/peers/{peerId}/accessible-peers",                    rest_peers_accessible,      READ,  NULL},
 
     {HTTP_GET,    "/api/groups",                                             rest_groups_list,           READ,  NULL},
-    {HTTP_POST,   "/api/groups",                                             rest_groups_create,         WRITE, NULL},
+    {HTTP_POST,   "/api/groups",                                             rest_tried,                 WRITE, TRY(rest_groups_create)},
     {HTTP_GET,    "/api/groups/{groupId}",                                   rest_groups_get,            READ,  NULL},
-    {HTTP_PUT,    "/api/groups/{groupId}",                                   rest_groups_update,         WRITE, NULL},
-    {HTTP_DELETE, "/api/groups/{groupId}",                                   rest_groups_delete,         WRITE, NULL},
+    {HTTP_PUT,    "/api/groups/{groupId}",                                   rest_tried,                 WRITE, TRY(rest_groups_update)},
+    {HTTP_DELETE, "/api/groups/{groupId}",                                   rest_tried,                 WRITE, TRY(rest_groups_delete)},
 
     {HTTP_GET,    "/api/policies",                                           rest_policies_list,         READ,  NULL},
-    {HTTP_POST,   "/api/policies",                                           rest_policies_create,       WRITE, NULL},
+    {HTTP_POST,   "/api/policies",                                           rest_tried,                 WRITE, TRY(rest_policies_create)},
     {HTTP_GET,    "/api/policies/{policyId}",                                rest_policies_get,          READ,  NULL},
-    {HTTP_PUT,    "/api/policies/{policyId}",                                rest_policies_update,       WRITE, NULL},
-    {HTTP_DELETE, "/api/policies/{policyId}",                                rest_policies_delete,       WRITE, NULL},
+    {HTTP_PUT,    "/api/policies/{policyId}",                                rest_tried,                 WRITE, TRY(rest_policies_update)},
+    {HTTP_DELETE, "/api/policies/{policyId}",                                rest_tried,                 WRITE, TRY(rest_policies_delete)},
 
     {HTTP_GET,    "/api/users",                                              rest_users_list,            READ,  NULL},
     {HTTP_POST,   "/api/users",                                              rest_users_create,          WRITE | HTTP_HASHES, NULL},
@@ -69,61 +77,61 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_DELETE, "/api/users/{userId}/tokens/{tokenId}",                    rest_tokens_delete,         WRITE, NULL},
 
     {HTTP_GET,    "/api/routes",                                             rest_routes_list,           READ,  NULL},
-    {HTTP_POST,   "/api/routes",                                             rest_routes_create,         WRITE, NULL},
+    {HTTP_POST,   "/api/routes",                                             rest_tried,                 WRITE, TRY(rest_routes_create)},
     {HTTP_GET,    "/api/routes/{routeId}",                                   rest_routes_get,            READ,  NULL},
-    {HTTP_PUT,    "/api/routes/{routeId}",                                   rest_routes_update,         WRITE, NULL},
-    {HTTP_DELETE, "/api/routes/{routeId}",                                   rest_routes_delete,         WRITE, NULL},
+    {HTTP_PUT,    "/api/routes/{routeId}",                                   rest_tried,                 WRITE, TRY(rest_routes_update)},
+    {HTTP_DELETE, "/api/routes/{routeId}",                                   rest_tried,                 WRITE, TRY(rest_routes_delete)},
 
     {HTTP_GET,    "/api/networks",                                           rest_networks_list,         READ,  NULL},
-    {HTTP_POST,   "/api/networks",                                           rest_networks_create,       WRITE, NULL},
+    {HTTP_POST,   "/api/networks",                                           rest_tried,                 WRITE, TRY(rest_networks_create)},
     {HTTP_GET,    "/api/networks/{networkId}",                               rest_networks_get,          READ,  NULL},
-    {HTTP_PUT,    "/api/networks/{networkId}",                               rest_networks_update,       WRITE, NULL},
-    {HTTP_DELETE, "/api/networks/{networkId}",                               rest_networks_delete,       WRITE, NULL},
+    {HTTP_PUT,    "/api/networks/{networkId}",                               rest_tried,                 WRITE, TRY(rest_networks_update)},
+    {HTTP_DELETE, "/api/networks/{networkId}",                               rest_tried,                 WRITE, TRY(rest_networks_delete)},
     {HTTP_GET,    "/api/networks/resources",                                 rest_resources_all,         READ,  NULL},
     {HTTP_GET,    "/api/networks/routers",                                   rest_routers_all,           READ,  NULL},
 
     {HTTP_GET,    "/api/networks/{networkId}/resources",                     rest_resources_list,        READ,  NULL},
-    {HTTP_POST,   "/api/networks/{networkId}/resources",                     rest_resources_create,      WRITE, NULL},
+    {HTTP_POST,   "/api/networks/{networkId}/resources",                     rest_tried,                 WRITE, TRY(rest_resources_create)},
     {HTTP_GET,    "/api/networks/{networkId}/resources/{resourceId}",        rest_resources_get,         READ,  NULL},
-    {HTTP_PUT,    "/api/networks/{networkId}/resources/{resourceId}",        rest_resources_update,      WRITE, NULL},
-    {HTTP_DELETE, "/api/networks/{networkId}/resources/{resourceId}",        rest_resources_delete,      WRITE, NULL},
+    {HTTP_PUT,    "/api/networks/{networkId}/resources/{resourceId}",        rest_tried,                 WRITE, TRY(rest_resources_update)},
+    {HTTP_DELETE, "/api/networks/{networkId}/resources/{resourceId}",        rest_tried,                 WRITE, TRY(rest_resources_delete)},
 
     {HTTP_GET,    "/api/networks/{networkId}/routers",                       rest_routers_list,          READ,  NULL},
-    {HTTP_POST,   "/api/networks/{networkId}/routers",                       rest_routers_create,        WRITE, NULL},
+    {HTTP_POST,   "/api/networks/{networkId}/routers",                       rest_tried,                 WRITE, TRY(rest_routers_create)},
     {HTTP_GET,    "/api/networks/{networkId}/routers/{routerId}",            rest_routers_get,           READ,  NULL},
-    {HTTP_PUT,    "/api/networks/{networkId}/routers/{routerId}",            rest_routers_update,        WRITE, NULL},
-    {HTTP_DELETE, "/api/networks/{networkId}/routers/{routerId}",            rest_routers_delete,        WRITE, NULL},
+    {HTTP_PUT,    "/api/networks/{networkId}/routers/{routerId}",            rest_tried,                 WRITE, TRY(rest_routers_update)},
+    {HTTP_DELETE, "/api/networks/{networkId}/routers/{routerId}",            rest_tried,                 WRITE, TRY(rest_routers_delete)},
 
     {HTTP_GET,    "/api/dns/nameservers",                                    rest_ns_groups_list,        READ,  NULL},
-    {HTTP_POST,   "/api/dns/nameservers",                                    rest_ns_groups_create,      WRITE, NULL},
+    {HTTP_POST,   "/api/dns/nameservers",                                    rest_tried,                 WRITE, TRY(rest_ns_groups_create)},
     {HTTP_GET,    "/api/dns/nameservers/{nsgroupId}",                        rest_ns_groups_get,         READ,  NULL},
-    {HTTP_PUT,    "/api/dns/nameservers/{nsgroupId}",                        rest_ns_groups_update,      WRITE, NULL},
-    {HTTP_DELETE, "/api/dns/nameservers/{nsgroupId}",                        rest_ns_groups_delete,      WRITE, NULL},
+    {HTTP_PUT,    "/api/dns/nameservers/{nsgroupId}",                        rest_tried,                 WRITE, TRY(rest_ns_groups_update)},
+    {HTTP_DELETE, "/api/dns/nameservers/{nsgroupId}",                        rest_tried,                 WRITE, TRY(rest_ns_groups_delete)},
 
     {HTTP_GET,    "/api/dns/settings",                                       rest_dns_settings_get,      READ,  NULL},
-    {HTTP_PUT,    "/api/dns/settings",                                       rest_dns_settings_update,   WRITE, NULL},
+    {HTTP_PUT,    "/api/dns/settings",                                       rest_tried,                 WRITE, TRY(rest_dns_settings_update)},
 
     {HTTP_GET,    "/api/dns/zones",                                          rest_zones_list,            READ,  NULL},
-    {HTTP_POST,   "/api/dns/zones",                                          rest_zones_create,          WRITE, NULL},
+    {HTTP_POST,   "/api/dns/zones",                                          rest_tried,                 WRITE, TRY(rest_zones_create)},
     {HTTP_GET,    "/api/dns/zones/{zoneId}",                                 rest_zones_get,             READ,  NULL},
-    {HTTP_PUT,    "/api/dns/zones/{zoneId}",                                 rest_zones_update,          WRITE, NULL},
-    {HTTP_DELETE, "/api/dns/zones/{zoneId}",                                 rest_zones_delete,          WRITE, NULL},
+    {HTTP_PUT,    "/api/dns/zones/{zoneId}",                                 rest_tried,                 WRITE, TRY(rest_zones_update)},
+    {HTTP_DELETE, "/api/dns/zones/{zoneId}",                                 rest_tried,                 WRITE, TRY(rest_zones_delete)},
 
     {HTTP_GET,    "/api/dns/zones/{zoneId}/records",                         rest_records_list,          READ,  NULL},
-    {HTTP_POST,   "/api/dns/zones/{zoneId}/records",                         rest_records_create,        WRITE, NULL},
+    {HTTP_POST,   "/api/dns/zones/{zoneId}/records",                         rest_tried,                 WRITE, TRY(rest_records_create)},
     {HTTP_GET,    "/api/dns/zones/{zoneId}/records/{recordId}",              rest_records_get,           READ,  NULL},
-    {HTTP_PUT,    "/api/dns/zones/{zoneId}/records/{recordId}",              rest_records_update,        WRITE, NULL},
-    {HTTP_DELETE, "/api/dns/zones/{zoneId}/records/{recordId}",              rest_records_delete,        WRITE, NULL},
+    {HTTP_PUT,    "/api/dns/zones/{zoneId}/records/{recordId}",              rest_tried,                 WRITE, TRY(rest_records_update)},
+    {HTTP_DELETE, "/api/dns/zones/{zoneId}/records/{recordId}",              rest_tried,                 WRITE, TRY(rest_records_delete)},
     {HTTP_POST,   "/api/peers/{peerId}/temporary-access",                    rest_peers_temporary,       WRITE, NULL},
     {HTTP_GET,    "/api/peers/{peerId}/jobs",                                rest_jobs_list,             READ,  NULL},
     {HTTP_POST,   "/api/peers/{peerId}/jobs",                                rest_jobs_create,           WRITE, NULL},
     {HTTP_GET,    "/api/peers/{peerId}/jobs/{jobId}",                        rest_jobs_get,              READ,  NULL},
 
     {HTTP_GET,    "/api/posture-checks",                                     rest_postures_list,         READ,  NULL},
-    {HTTP_POST,   "/api/posture-checks",                                     rest_postures_create,       WRITE, NULL},
+    {HTTP_POST,   "/api/posture-checks",                                     rest_tried,                 WRITE, TRY(rest_postures_create)},
     {HTTP_GET,    "/api/posture-checks/{postureCheckId}",                    rest_postures_get,          READ,  NULL},
-    {HTTP_PUT,    "/api/posture-checks/{postureCheckId}",                    rest_postures_update,       WRITE, NULL},
-    {HTTP_DELETE, "/api/posture-checks/{postureCheckId}",                    rest_postures_delete,       WRITE, NULL},
+    {HTTP_PUT,    "/api/posture-checks/{postureCheckId}",                    rest_tried,                 WRITE, TRY(rest_postures_update)},
+    {HTTP_DELETE, "/api/posture-checks/{postureCheckId}",                    rest_tried,                 WRITE, TRY(rest_postures_delete)},
 
     {HTTP_GET,    "/api/locations/countries",                                rest_locations_countries,   WRITE, NULL},
     {HTTP_GET,    "/api/locations/countries/{country}/cities",               rest_locations_cities,      WRITE, NULL},

@@ -140,6 +140,17 @@ EXTRA_QUERY = {
     ],
 }
 
+# What ?dry_run=true can be asked of (routes.c).
+TRYABLE = ("accounts", "setup-keys", "peers", "groups", "policies", "routes", "networks",
+           "dns", "posture-checks")
+
+
+def tryable(method, path):
+    parts = path.split("/")
+    return (method != "GET" and parts[2] in TRYABLE and (method, path) != (
+        "DELETE", "/api/accounts/{accountId}") and parts[-1] not in ("temporary-access", "jobs"))
+
+
 INTRO = """The API of the management service. It is compatible with NetBird's: its dashboard, \
 Terraform provider and client libraries work unmodified.
 
@@ -236,6 +247,10 @@ def operation(op, body, answer):
     for name, kind, text in EXTRA_QUERY.get(key, []):
         parameters.append({"name": name, "in": "query", "schema": {"type": kind},
                            "description": text})
+    if tryable(*key):
+        parameters.append({"name": "dry_run", "in": "query", "schema": {"type": "boolean"},
+                           "description": "change nothing, and answer what the request would do: "
+                           "{dry_run, changes, machines, flows}"})
     if key == ("POST", "/api/setup"):
         parameters.append({"name": "X-Setup-Token", "in": "header", "schema": {"type": "string"},
                            "description": "the one-time token that the server's admin was shown"})

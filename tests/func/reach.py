@@ -149,6 +149,65 @@ rest("PUT", "/api/networks/%s/resources/%s" % (net["id"], res["id"]), {
     "groups": [db["id"]]})
 check("resource off", codes(reach(from_="web1", to="10.20.0.7")) == ["route_disabled"])
 
+# ---- what a change would do, without doing it
+
+
+def dry(method, path, body=None, want=200):
+    return rest(method, path + "?dry_run=true", body, want)
+
+
+LISTS = ("accounts", "peers", "groups", "policies", "posture-checks", "routes", "networks",
+         "dns/nameservers", "dns/zones", "setup-keys", "events/audit")
+
+
+def everything():
+    return {path: rest("GET", "/api/" + path) for path in LISTS}
+
+
+before = everything()
+wide = {"name": "db access", "enabled": True, "source_posture_checks": [],
+        "rules": [rule("r", [web["id"]], [db["id"]], ports=["5432", "22"])]}
+a = dry("PUT", "/api/policies/" + pol["id"], wide)
+check("a wider policy", a["dry_run"] and a["flows"]["changed"] == 2 and a["flows"]["gained"] == 0 and
+      a["flows"]["complete"] and a["machines"] >= 3, a)
+check("before and after", {(f["from"]["name"], f["to"]["name"], f["before"], f["after"])
+                           for f in a["flows"]["list"]} ==
+      {(w, "db1", "tcp 5432", "tcp 22, 5432") for w in ("web1", "web2")}, a)
+check("the object", [(c["kind"], c["op"], c["name"]) for c in a["changes"]] ==
+      [("policy", "update", "db access")], a)
+a = dry("DELETE", "/api/policies/" + pol["id"])
+check("without the policy", a["flows"]["lost"] == 2 and a["changes"][0]["op"] == "delete", a)
+a = dry("PUT", "/api/groups/" + web["id"], {"name": "web", "peers": [peers["web1"]["id"]]})
+check("a smaller group", a["flows"]["lost"] == 1 and
+      a["flows"]["list"][0]["from"]["name"] == "web2" and
+      [(c["op"], c["peer"]) for c in a["changes"]] == [("delete", "web2")], a)
+a = dry("DELETE", "/api/peers/" + peers["db1"]["id"])
+check("without a machine", a["flows"]["lost"] == 2 and
+      all(f["after"] == "none" for f in a["flows"]["list"]), a)
+a = dry("PUT", "/api/networks/%s/resources/%s" % (net["id"], res["id"]), {
+    "name": "printers", "description": "", "address": "10.20.0.0/24", "enabled": True,
+    "groups": [db["id"]]})
+check("a resource", {(f["from"]["name"], f["route"]["name"], f["after"])
+                     for f in a["flows"]["list"]} ==
+      {(w, "printers", "tcp 5432") for w in ("web1", "web2")}, a)
+a = dry("POST", "/api/groups", {"name": "new", "peers": []})
+check("something new", a["changes"][0]["op"] == "create" and a["flows"]["list"] == [], a)
+a = dry("POST", "/api/setup-keys", {"name": "n", "type": "one-off", "expires_in": 86400,
+                                    "auto_groups": [], "usage_limit": 0})
+check("a key is not shown", "key" not in a and a["changes"][0]["kind"] == "setup_key", a)
+settings = dict(rest("GET", "/api/accounts")[0]["settings"], peer_login_expiration=7200)
+dry("PUT", "/api/accounts/" + rest("GET", "/api/accounts")[0]["id"], {"settings": settings})
+check("what is wrong is refused as ever", "name" in
+      dry("POST", "/api/groups", {"name": "", "peers": []}, 422)["message"])
+check("nobody is told what is not there", dry("DELETE", "/api/policies/none", want=404))
+for method, path in (("POST", "/api/users"), ("DELETE", "/api/users/x"), ("POST", "/api/setup"),
+                     ("DELETE", "/api/accounts/x"), ("POST", "/api/identity-providers"),
+                     ("POST", "/api/users/x/tokens"), ("POST", "/api/peers/x/jobs")):
+    check("%s %s cannot be tried" % (method, path), "dry_run" in
+          dry(method, path, {}, 422)["message"])
+rest("DELETE", "/api/policies/%s?dry_run=perhaps" % pol["id"], want=422)
+check("nothing was changed by all this", everything() == before)
+
 # ---- roles
 
 
