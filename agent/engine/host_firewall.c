@@ -7,6 +7,7 @@
 
 #include "agent/engine/host_priv.h"
 #include "agent/os/firewall.h"
+#include "agent/os/iptables.h"
 #include "agent/os/link.h"
 #include "lib/base/num.h"
 
@@ -216,6 +217,10 @@ static void after_set(struct host *h, const struct fw_stats *stats)
     h->f.skipped = stats->skipped;
     if (stats->routes || stats->forwards)
         forwarding_up(h);
+    /* the kernel's older filter tells nobody of its changes */
+    if (iptables_legacy_used(false) || iptables_legacy_used(true))
+        h->f.others_seen = 0;
+    host_mend_soon(h, NETMON_FIREWALL);
 }
 
 enum rk_code host_firewall_set(struct host *h, const Management__NetworkMap *map,
