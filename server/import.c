@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #include "management/store/dump.h"
 #include "management/store/probe.h"
 #include "server/admin.h"
+#include "server/import_idp.h"
 #include "server/import_map.h"
 #include "server/wiring.h"
 #include "server/yaml.h"
@@ -36,8 +38,9 @@ struct import {
     struct imp_tables t;
     struct foreign *store, *idp, *events;
     struct account_data *accounts;
-    size_t n_accounts, n_local, n_events;
-    const char *url; /* of the new store while it is made */
+    size_t n_accounts, n_local, n_totp, n_connectors, n_deleted, n_events;
+    const char *places[3]; /* of store, events and idp: a path or a URL */
+    const char *url;       /* of the new store while it is made */
 };
 
 /* ---- the old configuration */
@@ -57,55 +60,139 @@ static enum rk_code read_whole(struct rk_arena *mem, const char *path, struct rk
     return n < 0 ? RK_NOT_FOUND : RK_OK;
 }
 
-/* encryptionKey of config.yaml, or DataStoreEncryptionKey of management.json. */
-static enum rk_code old_key(struct import *x, const char *path, struct rk_str *out,
-                            struct rk_err *err)
+/* A value of config.yaml, the last one of several. */
+static struct rk_str yaml_value(const struct yaml_list *l, const char *path)
 {
-    struct yaml_list list = {0};
-    struct rk_str text;
-    json_t *j;
-    enum rk_code rc = read_whole(x->a->mem, path, &text, err);
+    struct rk_str v = {0};
+
+    for (size_t i = 0; i < l->n; i++)
+        if (rk_str_eqz(l->items[i].path, path))
+            v = l->items[i].value;
+    return v;
+}
+
+/* Where one of the three databases is: engine, DSN and file as the old configuration has them. */
+static enum rk_code place_of(struct import *x, const char *what, struct rk_str engine,
+                             struct rk_str dsn, const char *file, const char **out,
+                             struct rk_err *err)
+{
+    struct rk_str path =
+        file[0] == '/' ? rk_str_z(file)
+                       : rk_arena_printf(x->a->mem, "%.*s/%s", RK_STR_ARG(x->a->o.data), file);
+
+    if (rk_str_ieq(engine, RK_STR("sqlite3")) || rk_str_ieq(engine, RK_STR("jsonfile")))
+        engine = RK_STR("sqlite");
+    if (rk_str_ieq(engine, RK_STR("mysql")))
+        return rk_fail(err, RK_PRECONDITION,
+                       "%s of the old server is in MySQL: move it to SQLite or PostgreSQL first, "
+                       "with the official server's own means",
+                       what);
+    if (rk_str_istarts(engine, RK_STR("postgres")) && x->a->o.dsn.n)
+        dsn = x->a->o.dsn;
+    if (rk_str_istarts(engine, RK_STR("postgres")) && !dsn.n)
+        return rk_fail(
+            err, RK_INVALID,
+            "%s of the old server is in PostgreSQL: --dsn-file names a file with its DSN", what);
+    if (!rk_str_istarts(engine, RK_STR("postgres")) && !x->a->o.data.n && file[0] != '/')
+        return rk_fail(err, RK_INVALID, "--data: the data folder of the old server is needed");
+    if (db_url_make(x->a->mem, engine, dsn, path, out, err))
+        return err->code;
+    if (!db_url_is_pg(*out))
+        *out = probe_sqlite_path(*out);
+    return RK_OK;
+}
+
+static struct rk_str or_else(struct rk_str v, struct rk_str otherwise)
+{
+    return v.n ? v : otherwise;
+}
+
+static enum rk_code from_yaml(struct import *x, struct rk_str text, struct rk_str *key,
+                              struct rk_err *err)
+{
+    static const char *const tables[] = {"store", "activityStore", "authStore"};
+    static const char *const files[] = {"store.db", "events.db", "idp.db"};
+    struct yaml_list l = {0};
+    struct rk_arena *mem = x->a->mem;
+    enum rk_code rc = yaml_parse(mem, text, &l, err);
+
+    *key = yaml_value(&l, "server.store.encryptionKey");
+    for (size_t i = 0; rc == RK_OK && i < RK_ARRAY_LEN(tables); i++) {
+        struct rk_str engine =
+            yaml_value(&l, rk_arena_printf(mem, "server.%s.engine", tables[i]).p);
+        struct rk_str dsn = yaml_value(&l, rk_arena_printf(mem, "server.%s.dsn", tables[i]).p);
+        struct rk_str file = yaml_value(&l, rk_arena_printf(mem, "server.%s.file", tables[i]).p);
+
+        rc = place_of(x, tables[i], engine, dsn,
+                      rk_arena_dupz(mem, or_else(file, rk_str_z(files[i]))), &x->places[i], err);
+    }
+    return rc;
+}
+
+static enum rk_code from_json(struct import *x, json_t *j, struct rk_str *key, struct rk_err *err)
+{
+    const json_t *storage = json_object_get(json_object_get(j, "EmbeddedIdP"), "Storage");
+    const json_t *config = json_object_get(storage, "Config");
+    struct imp *im = &x->im;
+    enum rk_code rc;
+
+    *key = imp_str_of(im, j, "DataStoreEncryptionKey");
+    rc = place_of(x, "the store", imp_str_of(im, json_object_get(j, "StoreConfig"), "Engine"),
+                  (struct rk_str){0}, "store.db", &x->places[0], err);
+    if (rc == RK_OK)
+        rc = place_of(x, "events", (struct rk_str){0}, (struct rk_str){0}, "events.db",
+                      &x->places[1], err);
+    if (rc == RK_OK)
+        rc = place_of(x, "idp", imp_str_of(im, storage, "Type"), imp_str_of(im, config, "DSN"),
+                      "idp.db", &x->places[2], err);
+    return rc;
+}
+
+/* The key of encrypted columns, and where the three databases are. */
+static enum rk_code old_config(struct import *x, struct rk_str *key, struct rk_err *err)
+{
+    const struct admin_opts *o = &x->a->o;
+    const char *path = o->old_config.n ? rk_arena_dupz(x->a->mem, o->old_config) : NULL;
+    struct rk_str text = {0};
+    json_t *j = NULL;
+    enum rk_code rc = path ? read_whole(x->a->mem, path, &text, err) : RK_OK;
 
     if (rc)
         return rc;
-    j = json_loadb(text.p, text.n, 0, NULL);
-    if (j) {
-        *out = imp_str_of(&x->im, j, "DataStoreEncryptionKey");
-        json_decref(j);
-        return RK_OK;
-    }
-    if (yaml_parse(x->a->mem, text, &list, err))
-        return rk_wrap(err, "%s", path);
-    for (size_t i = 0; i < list.n; i++)
-        if (rk_str_eqz(list.items[i].path, "server.store.encryptionKey"))
-            *out = list.items[i].value;
-    return RK_OK;
+    if (text.n)
+        j = json_loadb(text.p, text.n, 0, NULL);
+    rc = j ? from_json(x, j, key, err) : from_yaml(x, text, key, err);
+    json_decref(j);
+    return rc && path ? rk_wrap(err, "%s", path) : rc;
 }
 
 /* ---- reading */
 
-static const char *in_folder(struct import *x, const char *name)
+/* One that may be absent. */
+static enum rk_code open_maybe(struct import *x, const char *place, struct foreign **out,
+                               const char *otherwise, struct rk_err *err)
 {
-    return rk_arena_printf(x->a->mem, "%.*s/%s", RK_STR_ARG(x->a->o.data), name).p;
+    enum rk_code rc = foreign_open(place, out, err);
+
+    if (rc != RK_NOT_FOUND)
+        return rc;
+    *err = (struct rk_err){0};
+    imp_note(&x->im, "%s", otherwise);
+    return RK_OK;
 }
 
 static enum rk_code open_old(struct import *x, struct rk_err *err)
 {
-    enum rk_code rc = foreign_open(in_folder(x, "store.db"), &x->store, err);
+    enum rk_code rc = foreign_open(x->places[0], &x->store, err);
 
-    if (rc == RK_OK && foreign_open(in_folder(x, "idp.db"), &x->idp, err) == RK_NOT_FOUND) {
-        *err = (struct rk_err){0};
-        imp_note(&x->im, "no idp.db: nobody has a password here; users sign in where they did, at "
-                         "the provider that is configured");
-    } else if (rc == RK_OK && !x->idp) {
-        rc = err->code;
-    }
-    if (rc == RK_OK && foreign_open(in_folder(x, "events.db"), &x->events, err) == RK_NOT_FOUND) {
-        *err = (struct rk_err){0};
-        imp_note(&x->im, "no events.db: the activity log begins now");
-    } else if (rc == RK_OK && !x->events) {
-        rc = err->code;
-    }
+    if (rc == RK_OK)
+        rc = open_maybe(x, x->places[2], &x->idp,
+                        "no idp.db: nobody has a password here; users sign in where they did, at "
+                        "the provider that is configured",
+                        err);
+    if (rc == RK_OK)
+        rc = open_maybe(x, x->places[1], &x->events, "no events.db: the activity log begins now",
+                        err);
     return rc;
 }
 
@@ -165,7 +252,7 @@ static enum rk_code read_all(struct import *x, struct rk_err *err)
 
 struct local_job {
     struct import *x;
-    struct foreign_table passwords;
+    struct foreign_table passwords, identities;
 };
 
 static enum rk_code local_one(struct local_job *j, struct tx *tx, imp_row r, struct rk_err *err)
@@ -178,12 +265,15 @@ static enum rk_code local_one(struct local_job *j, struct tx *tx, imp_row r, str
                            .email = imp_text(im, r, "email"),
                            .name = imp_text(im, r, "username"),
                            .pw_hash = imp_text(im, r, "hash"),
+                           .totp = imp_totp(im, &j->identities, id),
                            .created_at_us = tx->now_us};
     enum rk_code rc;
 
     if (!snap_user(tx->snap, u.subject))
         return RK_OK; /* of another account, or one that the store does not know */
     rc = local_user_insert(&l, &u, err);
+    if (rc == RK_OK && u.totp.n)
+        j->x->n_totp++;
     if (rc == RK_OK)
         j->x->n_local++;
     return rc;
@@ -208,6 +298,8 @@ static enum rk_code write_accounts(struct import *x, struct mgmt *m, struct rk_e
 
     if (x->idp)
         rc = foreign_read(x->idp, "password", x->a->mem, &job.passwords, err);
+    if (rc == RK_OK && x->idp)
+        rc = foreign_read(x->idp, "user_identity", x->a->mem, &job.identities, err);
     for (size_t i = 0; rc == RK_OK && i < x->n_accounts; i++) {
         rc = mgmt_account_insert(m, &actor, &x->accounts[i], err);
         if (rc == RK_OK && job.passwords.n)
@@ -221,10 +313,14 @@ static const char SQL_EVENT[] =
     "VALUES ($1, $2, $3, $4, $5, $6)";
 static const char SQL_SERIAL[] = "UPDATE account_head SET serial = $2 WHERE account_id = $1";
 
+struct rest_job {
+    struct import *x;
+    const struct vault *vault;
+};
+
 /* Events as they were; and serials above the old ones, or agents would take our maps for old. */
-static enum rk_code rest_tx(struct db *db, void *arg, struct rk_err *err)
+static enum rk_code events_tx(struct import *x, struct db *db, struct rk_err *err)
 {
-    struct import *x = arg;
     struct foreign_table t = {0};
     enum rk_code rc = RK_OK;
 
@@ -243,6 +339,19 @@ static enum rk_code rest_tx(struct db *db, void *arg, struct rk_err *err)
                              db_text(imp_text(&x->im, r, "target_id")),
                              db_text(imp_text(&x->im, r, "account_id")), db_text(meta)));
     }
+    return rc;
+}
+
+static enum rk_code rest_tx(struct db *db, void *arg, struct rk_err *err)
+{
+    struct rest_job *j = arg;
+    struct import *x = j->x;
+    enum rk_code rc = events_tx(x, db, err);
+
+    if (rc == RK_OK && x->events)
+        rc = imp_deleted_users(&x->im, x->events, db, j->vault, &x->n_deleted, err);
+    if (rc == RK_OK && x->idp)
+        rc = imp_connectors(&x->im, x->idp, db, j->vault, &x->n_connectors, err);
     for (size_t i = 0; rc == RK_OK && i < x->n_accounts; i++)
         rc = db_exec(db, err, NULL, SQL_SERIAL,
                      DB_ARGS(db_text(x->accounts[i].account.id),
@@ -267,11 +376,25 @@ static enum rk_code write_store(struct import *x, const struct vault *vault, str
     if (rc == RK_OK)
         rc = db_open(&db, &d, err);
     if (rc == RK_OK)
-        rc = db_tx(db, rest_tx, x, err);
+        rc = db_tx(db, rest_tx, &(struct rest_job){x, vault}, err);
     return rc;
 }
 
 /* ---- the whole */
+
+/* What an import that was killed left behind; the lock of the store says that none runs. */
+static void remove_leftovers(struct import *x)
+{
+    const char *dir = rk_arena_dupz(x->a->mem, x->a->c.data_dir);
+    DIR *d = opendir(dir);
+    const struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        if (strncmp(e->d_name, "import.", 7) == 0)
+            (void)unlink(rk_arena_printf(x->a->mem, "%s/%s", dir, e->d_name).p);
+    if (d)
+        (void)closedir(d);
+}
 
 static void remove_store(struct import *x)
 {
@@ -323,11 +446,12 @@ static void report(const struct import *x)
     size_t i;
 
     if (x->a->o.json) {
-        o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "dry_run", x->a->o.dry_run,
-                      "accounts", (json_int_t)x->n_accounts, "users", (json_int_t)d->n_users,
-                      "passwords", (json_int_t)x->n_local, "machines", (json_int_t)d->n_peers,
-                      "policies", (json_int_t)d->n_policies, "events", (json_int_t)x->n_events,
-                      "notes", x->im.notes);
+        o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "dry_run",
+                      x->a->o.dry_run, "accounts", (json_int_t)x->n_accounts, "users",
+                      (json_int_t)d->n_users, "passwords", (json_int_t)x->n_local, "second_factors",
+                      (json_int_t)x->n_totp, "providers", (json_int_t)x->n_connectors, "machines",
+                      (json_int_t)d->n_peers, "policies", (json_int_t)d->n_policies, "events",
+                      (json_int_t)x->n_events, "notes", x->im.notes);
         (void)json_dumpf(o, stdout, JSON_INDENT(2));
         (void)putchar('\n');
         json_decref(o);
@@ -340,11 +464,14 @@ static void report(const struct import *x)
                what, RK_STR_ARG(d->account.id), d->n_users, d->n_pats, d->n_setup_keys, d->n_peers,
                d->n_groups, d->n_policies, d->n_postures, d->n_routes, d->n_networks,
                d->n_ns_groups, d->n_zones, d->n_invites);
-    printf("%s %zu passwords and %zu events\n", what, x->n_local, x->n_events);
+    printf("%s %zu passwords, %zu second factors, %zu other providers, %zu names of deleted users "
+           "and %zu events\n",
+           what, x->n_local, x->n_totp, x->n_connectors, x->n_deleted, x->n_events);
     json_array_foreach (x->im.notes, i, v)
         printf("note: %s\n", json_string_value(v));
-    printf("Second factors are set up anew at the next login; browsers sign in again; agents, API\n"
-           "tokens and setup keys go on when the server has the same name and port as before.\n");
+    printf(
+        "Browsers sign in again; agents, API tokens and setup keys go on when the server has the "
+        "same\nname and port as before.\n");
 }
 
 static enum rk_code check_target(struct import *x, struct db_lock **lock, struct rk_err *err)
@@ -391,9 +518,7 @@ static enum rk_code run(struct import *x, struct rk_err *err)
 {
     RK_CLEANUP(vault_freep) struct vault *vault = NULL;
     struct rk_str key = {0};
-    enum rk_code rc = x->a->o.old_config.n
-                          ? old_key(x, rk_arena_dupz(x->a->mem, x->a->o.old_config), &key, err)
-                          : RK_OK;
+    enum rk_code rc = old_config(x, &key, err);
 
     if (rc == RK_OK && key.n)
         rc = imp_key(&x->im, key, err);
@@ -408,7 +533,7 @@ static enum rk_code run(struct import *x, struct rk_err *err)
     x->url = rk_arena_printf(x->a->mem, "sqlite:%.*s/import.%ld.db", RK_STR_ARG(x->a->c.data_dir),
                              (long)getpid())
                  .p;
-    remove_store(x);
+    remove_leftovers(x);
     rc = write_store(x, vault, err);
     if (rc == RK_OK && x->im.err.code)
         rc = rk_fail(err, x->im.err.code, "%s", x->im.err.msg);
@@ -427,8 +552,6 @@ enum rk_code admin_import(struct admin *a, bool *failed, struct rk_err *err)
     (void)failed;
     if (!a->word || strcmp(a->word, "netbird") != 0)
         rc = rk_fail(err, RK_INVALID, "only \"import netbird\" is known");
-    else if (!a->o.data.n)
-        rc = rk_fail(err, RK_INVALID, "--data: the data folder of the old server is needed");
     if (rc == RK_OK)
         rc = check_target(&x, &lock, err);
     if (rc == RK_OK)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Files of other products; see foreign.h. */
+/* SQLite files of other products; see foreign.h. */
 #include "config.h"
 
-#include "management/store/foreign.h"
+#include "management/store/foreign_impl.h"
 
 #include <errno.h>
 #include <sqlite3.h>
@@ -13,18 +13,22 @@
 
 #define ROWS_MAX 10000000
 
-struct foreign {
+struct file {
+    struct foreign base;
     sqlite3 *h;
     char *path;
 };
 
-enum rk_code foreign_open(const char *path, struct foreign **out, struct rk_err *err)
+static struct file *file_of(struct foreign *f)
 {
-    RK_CLEANUP(foreign_closep) struct foreign *f = rk_calloc(1, sizeof *f);
+    return rk_container_of(f, struct file, base);
+}
+
+static enum rk_code look(struct file *f, const char *path, struct rk_err *err)
+{
     char journal[4200], uri[4200];
     sqlite3_stmt *s = NULL;
 
-    f->path = rk_str_dupz(rk_str_z(path));
     if (access(path, R_OK))
         return rk_fail_errno(err, RK_NOT_FOUND, errno, "%s", path);
     (void)snprintf(journal, sizeof journal, "%s-journal", path);
@@ -40,28 +44,21 @@ enum rk_code foreign_open(const char *path, struct foreign **out, struct rk_err 
         return RK_INVALID;
     }
     (void)sqlite3_finalize(s);
-    *out = f;
-    f = NULL;
     return RK_OK;
 }
 
-void foreign_close(struct foreign *f)
+static void file_close(struct foreign *base)
 {
-    if (!f)
-        return;
+    struct file *f = file_of(base);
+
     (void)sqlite3_close_v2(f->h);
     free(f->path);
     free(f);
 }
 
-void foreign_closep(struct foreign **f)
+static bool file_has(struct foreign *base, const char *table, const char *column)
 {
-    foreign_close(*f);
-    *f = NULL;
-}
-
-bool foreign_has(struct foreign *f, const char *table, const char *column)
-{
+    struct file *f = file_of(base);
     sqlite3_stmt *s = NULL;
     bool hit;
 
@@ -100,7 +97,7 @@ static struct db_val value(sqlite3_stmt *s, int i, struct rk_arena *mem)
     return v;
 }
 
-static enum rk_code rows(struct foreign *f, sqlite3_stmt *s, struct rk_arena *mem,
+static enum rk_code rows(struct file *f, sqlite3_stmt *s, struct rk_arena *mem,
                          struct foreign_table *out, struct rk_err *err)
 {
     size_t n = (size_t)sqlite3_column_count(s), cap = 0;
@@ -123,16 +120,14 @@ static enum rk_code rows(struct foreign *f, sqlite3_stmt *s, struct rk_arena *me
                              : rk_fail(err, RK_INVALID, "%s: %s", f->path, sqlite3_errmsg(f->h));
 }
 
-enum rk_code foreign_read(struct foreign *f, const char *table, struct rk_arena *mem,
-                          struct foreign_table *out, struct rk_err *err)
+static enum rk_code file_read(struct foreign *base, const char *table, struct rk_arena *mem,
+                              struct foreign_table *out, struct rk_err *err)
 {
+    struct file *f = file_of(base);
     char sql[120];
     sqlite3_stmt *s = NULL;
     enum rk_code rc;
 
-    *out = (struct foreign_table){0};
-    if (!foreign_has(f, table, NULL))
-        return RK_OK;
     (void)snprintf(sql, sizeof sql, "SELECT * FROM \"%s\" ORDER BY rowid", table);
     if (sqlite3_prepare_v2(f->h, sql, -1, &s, NULL) != SQLITE_OK)
         return rk_fail(err, RK_INVALID, "%s: %s", f->path, sqlite3_errmsg(f->h));
@@ -141,10 +136,20 @@ enum rk_code foreign_read(struct foreign *f, const char *table, struct rk_arena 
     return rc;
 }
 
-struct db_val foreign_get(const struct foreign_row *r, const char *name)
+static const struct foreign_ops OPS = {.has = file_has, .read = file_read, .close = file_close};
+
+enum rk_code foreign_open_file(const char *path, struct foreign **out, struct rk_err *err)
 {
-    for (size_t i = 0; i < r->n; i++)
-        if (rk_str_eqz(r->names[i], name))
-            return r->v[i];
-    return db_null();
+    struct file *f = rk_calloc(1, sizeof *f);
+    enum rk_code rc;
+
+    f->base.ops = &OPS;
+    f->path = rk_str_dupz(rk_str_z(path));
+    rc = look(f, path, err);
+    if (rc) {
+        file_close(&f->base);
+        return rc;
+    }
+    *out = &f->base;
+    return RK_OK;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reading the SQLite file of another product, without changing a byte of it: whole tables with
- * whatever columns they have. Any thread, one at a time.
+ * Reading the database of another product, an SQLite file or one of PostgreSQL, without changing a
+ * byte of it: whole tables with whatever columns they have, all of one moment. Any thread, one at a
+ * time.
  */
 #ifndef STORE_FOREIGN_H
 #define STORE_FOREIGN_H
@@ -11,10 +12,11 @@
 
 struct foreign;
 
-/** Open read-only. A rollback journal that was left behind is an error, not rolled back: the other
- *  program must have been stopped in order. Owned: foreign_close. Errors: RK_NOT_FOUND,
- *  RK_INVALID (no database), RK_PRECONDITION (a journal is left), each naming the file. */
-enum rk_code foreign_open(const char *path, struct foreign **out, struct rk_err *err) RK_MUST;
+/** Open a file, or a server by its URL (store/db.h), read-only. A rollback journal that was left
+ *  behind is an error, not rolled back: the other program must have been stopped in order. Owned:
+ *  foreign_close. Errors: RK_NOT_FOUND (no such file), RK_INVALID (no database), RK_PRECONDITION (a
+ *  journal is left), RK_UNAVAILABLE (the server does not answer), each naming the place. */
+enum rk_code foreign_open(const char *place, struct foreign **out, struct rk_err *err) RK_MUST;
 void foreign_close(struct foreign *f); /* accepts NULL */
 void foreign_closep(struct foreign **f);
 
@@ -29,7 +31,9 @@ struct foreign_table { /* open; arena */
     size_t n;
 };
 
-/** All rows of a table; none when there is no such table. Numbers with a fraction come as text.
+/** All rows of a table in the order of their making, by `id` on PostgreSQL; none when there is no
+ *  such table. Numbers with a fraction come as text, times of PostgreSQL as RFC 3339 in UTC, its
+ *  booleans as 0 and 1.
  *  Errors: RK_INVALID (damaged), RK_LIMIT. arena */
 enum rk_code foreign_read(struct foreign *f, const char *table, struct rk_arena *mem,
                           struct foreign_table *out, struct rk_err *err) RK_MUST;
