@@ -24,8 +24,10 @@ static const struct {
 static const char SQL_TABLE[] = "CREATE TABLE IF NOT EXISTS schema_migration ("
                                 "number BIGINT PRIMARY KEY, name TEXT NOT NULL,"
                                 "checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)";
-/* Any fixed number; CREATE TABLE IF NOT EXISTS alone races with itself on PostgreSQL. */
-static const char SQL_LOCK_PG[] = "SELECT pg_advisory_xact_lock(7226519204)";
+/* Any fixed number; CREATE TABLE IF NOT EXISTS alone races with itself on PostgreSQL. Migrations of
+ * large tables take their time, and so does waiting for another process that does them. */
+static const char SQL_LOCK_PG[] = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = "
+                                  "'30min'; SELECT pg_advisory_xact_lock(7226519204)";
 static const char SQL_APPLIED[] =
     "SELECT number, name, checksum FROM schema_migration ORDER BY number";
 static const char SQL_ADD[] = "INSERT INTO schema_migration (number, name, checksum, applied_at) "
