@@ -8,7 +8,8 @@
 #include "management/ops/peers.h"
 #include "management/snapshot/snapshot.h"
 
-#define US_PER_S 1000000
+#define US_PER_S   1000000
+#define LOAD_EVERY 30 /* runs of a second */
 
 static const char REASON_SESSION[] = "session expiration";
 static const char REASON_INACTIVE[] = "inactivity timeout";
@@ -86,12 +87,48 @@ enum rk_code peers_expire_due(struct mgmt *m, struct rk_err *err)
     return w.rc;
 }
 
+/* We do it for all processes, and know only accounts that are loaded: those whose machines are
+ * connected to others have to be. */
+static const char SQL_ELSEWHERE[] =
+    "SELECT DISTINCT p.account_id FROM peer_status s JOIN peer p ON p.id = s.id JOIN "
+    "account_settings t ON t.account_id = p.account_id WHERE s.connected = 1 AND "
+    "(t.login_expiration_enabled = 1 OR t.inactivity_expiration_enabled = 1)";
+
+static enum rk_code load_elsewhere(struct mgmt *m, struct db *db, struct rk_err *err)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    struct str_list ids = {0};
+    size_t cap = 0;
+    enum rk_code rc = db_query(db, &rows, err, SQL_ELSEWHERE, DB_NOARGS);
+
+    while (rc == RK_OK && db_next(rows)) {
+        ids.v = rk_arena_grow(mem, ids.v, ids.n, &cap, sizeof *ids.v);
+        ids.v[ids.n++] = db_col_text(rows, 0, mem);
+    }
+    if (rc == RK_OK)
+        rc = db_end(rows, err);
+    for (size_t i = 0; rc == RK_OK && i < ids.n; i++) {
+        const struct snapshot *s;
+
+        rc = mgmt_snapshot(m, ids.v[i], &s, err);
+        if (rc == RK_OK)
+            snap_unref(s);
+        else if (rc == RK_NOT_FOUND)
+            rc = RK_OK;
+    }
+    return rc;
+}
+
 static enum rk_code chore_run(struct mgmt_chore *c, struct mgmt *m, struct db *db,
                               struct rk_err *err)
 {
-    (void)c;
-    (void)db;
-    return peers_expire_due(m, err);
+    struct expiry *e = rk_container_of(c, struct expiry, chore);
+    enum rk_code rc = RK_OK;
+
+    if (mgmt_is_shared(m) && e->runs++ % LOAD_EVERY == 0)
+        rc = load_elsewhere(m, db, err);
+    return rc ? rc : peers_expire_due(m, err);
 }
 
 void expiry_start(struct expiry *e, struct mgmt *m)

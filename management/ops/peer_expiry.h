@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Logins of users' peers that end: by time, or because a peer was away for too long. One look a
- * second over the loaded accounts; an account that is not loaded has nobody to tell.
+ * second over the loaded accounts, by one process for all that share the store; an account that is
+ * loaded nowhere has nobody to tell.
  */
 #ifndef MGMT_OPS_PEER_EXPIRY_H
 #define MGMT_OPS_PEER_EXPIRY_H
@@ -10,6 +11,7 @@
 
 struct expiry { /* open; outlives the engine */
     struct mgmt_chore chore;
+    unsigned runs; /* private */
 };
 
 /** Let the engine do it from now on. */
