@@ -48,10 +48,11 @@ def write(s):
 class Stream(threading.Thread):
     """An agent that stays connected; counts its maps."""
 
-    def __init__(self, s, key):
+    def __init__(self, s, key=None, agent=None):
         super().__init__(daemon=True)
-        self.agent = Agent(channel(s))
-        self.agent.login(key=key)
+        self.agent = Agent(channel(s), agent and agent.key)
+        if not agent:
+            self.agent.login(key=key)
         self.call = self.agent.sync(timeout=None)
         self.maps, self.ended = 0, None
         self.start()

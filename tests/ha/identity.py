@@ -15,7 +15,9 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from two import check, pair  # noqa: E402
+import grpc  # noqa: E402
 from idp_client import Browser, Flow  # noqa: E402
+from mgmt_peer import Agent, Code, status  # noqa: E402
 from proc import finish  # noqa: E402
 
 O, PASSWORD = "/oauth2", "Correct-Horse7!"
@@ -196,6 +198,63 @@ def api_tokens(x, y):
     yield "and is over at both at once", [ask(s) for s in (x, y)] == [401, 401]
 
 
+def agent(s):
+    return Agent(grpc.insecure_channel("127.0.0.1:%d" % s.port,
+                                       [("grpc.use_local_subchannel_pool", 1)]))
+
+
+def agent_logins(x, y):
+    a = At(User(x))
+    a.flow = Flow(scope="openid")
+    token = a.tokens(x)["access_token"]
+    got = status(lambda: agent(y).login(jwt=token))
+    yield "a token logs an agent in at the other", got[0] == Code.OK, got
+    got = status(lambda: agent(x).login(jwt=token))
+    yield "one agent, once", got[0] not in (Code.OK, Code.UNAVAILABLE), got
+
+
+def one_off_keys(x, y):
+    def key():
+        code, body = x.api("POST", "/api/setup-keys", {
+            "name": "k", "type": "one-off", "expires_in": 86400, "auto_groups": [],
+            "usage_limit": 1})
+        assert code == 200, body
+        return json.loads(body)["key"]
+    k, got = key(), []
+    first = status(lambda: agent(y).login(key=k))
+    yield "a new key enrols at the other at once", first[0] == Code.OK, first
+    second = status(lambda: agent(x).login(key=k))
+    yield "one machine", second[0] in (Code.NOT_FOUND, Code.FAILED_PRECONDITION), second
+    k = key()
+
+    def enrol(s):
+        got.append(status(lambda: agent(s).login(key=k))[0])
+    threads = [threading.Thread(target=enrol, args=(s,)) for s in (x, y) * 4]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    yield "of many at once one gets in", got.count(Code.OK) == 1, got
+
+
+def known_at_once(x, y):
+    code, body = x.api("POST", "/api/setup-keys", {
+        "name": "k", "type": "reusable", "expires_in": 86400, "auto_groups": [], "usage_limit": 0})
+    one = agent(x)
+    one.login(key=json.loads(body)["key"])
+    there = Agent(agent(y).ch, one.key)
+    got = status(there.login)
+    yield "an agent that enrolled here logs in there", got[0] == Code.OK, got
+    got = status(there.first_map)
+    yield "and gets its map", got[0] == Code.OK, got
+    group = json.loads(x.api("POST", "/api/groups", {"name": "g%d" % COUNT[0]})[1])["id"]
+    code = y.api("GET", "/api/groups/" + group)[0]
+    yield "what was made here is read there at once", code == 200, code
+    x.api("DELETE", "/api/groups/" + group)
+    code = y.api("GET", "/api/groups/" + group)[0]
+    yield "what was deleted here is gone there at once", code == 404, code
+
+
 def totp(secret, step):
     mac = hmac.new(base64.b32decode(secret), step.to_bytes(8, "big"), "sha1").digest()
     at = mac[-1] & 15
@@ -252,7 +311,7 @@ def lock_out(x, y):
 
 
 FLOWS = [login_form, codes, code_race, refreshing, devices, logout, new_password, blocked,
-         invitations, api_tokens, second_factor, lock_out]
+         invitations, api_tokens, agent_logins, one_off_keys, known_at_once, second_factor, lock_out]
 
 
 def main():
