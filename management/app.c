@@ -162,6 +162,8 @@ static enum rk_code open_engine(struct mgmt_app *a, const struct mgmt_app_opts *
                           .no_default_policy = o->no_default_policy,
                           .journal_keep_us = o->journal_keep_us,
                           .event_keep_us = o->event_keep_us,
+                          .journal_keep_rows = o->journal_keep_rows,
+                          .event_keep_rows = o->event_keep_rows,
                           .metrics = o->metrics};
     struct rk_pool_ops ops;
     enum rk_code rc;

@@ -61,6 +61,8 @@ struct mgmt_app_opts {            /* open; borrowed during mgmt_app_new; zero: t
     bool no_default_policy;      /* new accounts start without All <-> All */
     int64_t journal_keep_us;     /* as in struct mgmt_opts [for ever] */
     int64_t event_keep_us;       /* likewise */
+    int64_t journal_keep_rows;   /* likewise [however many] */
+    int64_t event_keep_rows;     /* likewise */
     bool component_maps;         /* offer the component form of maps */
     struct servers_opts servers; /* signal, STUN, TURN, relay as agents are told */
 

@@ -45,6 +45,7 @@ struct server_config {             /* open, all text arena; defaults filled in *
     int64_t relay_ttl_ms;
     int64_t journal_retention_days;              /* 0: for ever */
     int64_t event_retention_days;                /* 0: for ever */
+    int64_t journal_max_rows, event_max_rows;    /* of an account; 0: however many */
     struct rk_str geo_database, geo_names;       /* MaxMind city database and its CSV of names */
     int64_t api_rate_per_minute, api_rate_burst; /* of one API token */
     bool api_rate_limit;

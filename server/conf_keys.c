@@ -154,6 +154,8 @@ const struct rk_opt SERVER_KEYS[] = {
     TEXT("x.serverName", "SERVER_NAME", server_name, "Rookery"),
     TEXT("x.helpText", "HELP_TEXT", help_text, ""),
     INT("x.journalRetentionDays", "JOURNAL_RETENTION_DAYS", journal_retention_days, "0", 0, 36500),
+    INT("x.journalMaxRows", "JOURNAL_MAX_ROWS", journal_max_rows, "250000", 0, INT64_C(1) << 40),
+    INT("x.eventMaxRows", "EVENT_MAX_ROWS", event_max_rows, "500000", 0, INT64_C(1) << 40),
     TEXT("x.oidcIssuer", "OIDC_ISSUER", oidc_issuer, ""),
     LIST("x.oidcAudiences[]", "OIDC_AUDIENCES", oidc_audiences, NULL, NULL),
     TEXT("x.oidcKeysURL", "OIDC_KEYS_URL", oidc_keys_url, ""),

@@ -297,6 +297,8 @@ static enum rk_code make_management(struct server *s, struct rk_err *err)
         .component_maps = s->c.component_maps,
         .journal_keep_us = s->c.journal_retention_days * DAY_US,
         .event_keep_us = s->c.event_retention_days * DAY_US,
+        .journal_keep_rows = s->c.journal_max_rows,
+        .event_keep_rows = s->c.event_max_rows,
         .servers = {.stuns = texts_of(s->mem, &s->w.stun_urls),
                     .n_stuns = s->w.stun_urls.n,
                     .signal_uri = rk_arena_dupz(s->mem, s->w.signal_url),

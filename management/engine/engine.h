@@ -54,6 +54,8 @@ struct mgmt_opts {
     int64_t (*now_us)(void);   /* wall clock; NULL: rk_unix_us */
     int64_t journal_keep_us;   /* journal rows that are older are dropped; 0: kept for ever */
     int64_t event_keep_us;     /* the same for activity events */
+    int64_t journal_keep_rows; /* of an account; the oldest go; 0: however many */
+    int64_t event_keep_rows;   /* the same for activity events */
     struct probe *probe;       /* told of writes that failed; lent until mgmt_close; may be NULL */
     struct places *places;     /* where addresses are; lent until mgmt_close; NULL: not known */
     struct rk_metrics *metrics; /* lent until mgmt_close; may be NULL */

@@ -15,7 +15,7 @@
 #include "management/engine/presence.h"
 
 #define TICK_MS        1000
-#define PRUNE_EVERY_MS 3600000
+#define PRUNE_EVERY_MS 600000
 #define LOG_EVERY_MS   60000
 #define CHORES_LEASE   "chores"
 
@@ -37,6 +37,9 @@ static void complain(struct keeper *k, const char *what, const struct rk_err *er
 /* ---- what time brings */
 
 static const char SQL_OLD_EVENTS[] = "DELETE FROM event WHERE account_id = $1 AND at < $2";
+static const char SQL_MANY_EVENTS[] =
+    "DELETE FROM event WHERE account_id = $1 AND at <= (SELECT at FROM event WHERE account_id = $1 "
+    "ORDER BY at DESC LIMIT 1 OFFSET $2)";
 
 /* Drop what is older than its kind is kept, account by account. */
 static enum rk_code history_prune(struct keeper *k, struct rk_err *err)
@@ -48,11 +51,16 @@ static enum rk_code history_prune(struct keeper *k, struct rk_err *err)
     enum rk_code rc = mgmt_account_ids(k->m, k->db, mem, &ids, err);
 
     for (size_t i = 0; rc == RK_OK && i < ids.n; i++) {
-        if (o->journal_keep_us > 0)
-            rc = journal_prune(k->db, ids.v[i], now - o->journal_keep_us, &dropped, err);
+        if (o->journal_keep_us > 0 || o->journal_keep_rows > 0)
+            rc = journal_prune(k->db, ids.v[i],
+                               o->journal_keep_us > 0 ? now - o->journal_keep_us : 0,
+                               o->journal_keep_rows, &dropped, err);
         if (rc == RK_OK && o->event_keep_us > 0)
             rc = db_exec(k->db, err, &dropped, SQL_OLD_EVENTS,
                          DB_ARGS(db_text(ids.v[i]), db_i64(now - o->event_keep_us)));
+        if (rc == RK_OK && o->event_keep_rows > 0)
+            rc = db_exec(k->db, err, &dropped, SQL_MANY_EVENTS,
+                         DB_ARGS(db_text(ids.v[i]), db_i64(o->event_keep_rows)));
     }
     return rc;
 }
@@ -108,7 +116,8 @@ static void tick(struct keeper *k)
     if (presence_flush(k->m, &err))
         complain(k, "presence was not stored", &err);
     chores_do(k);
-    if ((k->m->opts.journal_keep_us > 0 || k->m->opts.event_keep_us > 0) &&
+    if ((k->m->opts.journal_keep_us > 0 || k->m->opts.event_keep_us > 0 ||
+         k->m->opts.journal_keep_rows > 0 || k->m->opts.event_keep_rows > 0) &&
         now >= k->prune_next_ms && k->m->chore_lease.token) {
         k->prune_next_ms = now + PRUNE_EVERY_MS;
         if (history_prune(k, &err))

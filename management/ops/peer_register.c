@@ -16,6 +16,7 @@
 #include "management/ops/addresses.h"
 #include "management/ops/peer_insert.h"
 #include "management/ops/peers.h"
+#include "management/ops/report_gate.h"
 
 #define TRIES            10 /* with another address and label each */
 #define EXTRA_LABELS_MAX 32
@@ -327,6 +328,9 @@ static enum rk_code key_check(struct mgmt *m, struct db *db, const struct peer_l
         rc = rk_fail(err, RK_NOT_FOUND, "%s", KEY_INVALID);
     else if (e->req.extra_dns_labels.n && !k->allow_extra_dns_labels)
         rc = rk_fail(err, RK_PRECONDITION, "%s", NO_LABELS);
+    else if (!report_gate_enrol(e->req.gate, e->key_id))
+        rc = rk_fail(err, RK_UNAVAILABLE,
+                     "too many machines come with this setup key: try again later");
     snap_unref(snap);
     return rc;
 }

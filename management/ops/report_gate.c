@@ -14,10 +14,11 @@
 #define ROW_BYTES     1500   /* names of members, other columns, the row's hash */
 #define ADDRESS_BYTES 60     /* {"ip":"…","mac":"…"} */
 #define FILE_BYTES    50
+#define KEYS_MAX      4096
 
 struct report_gate {
     pthread_mutex_t lock; /* guards budgets */
-    struct rk_ratelimit *budgets;
+    struct rk_ratelimit *budgets, *enrolments;
 };
 
 struct report_gate *report_gate_new(void)
@@ -27,6 +28,7 @@ struct report_gate *report_gate_new(void)
     (void)pthread_mutex_init(&g->lock, NULL);
     g->budgets =
         rk_ratelimit_new(MACHINES_MAX, REPORT_KIB_PER_HOUR * 1000 / 3600, REPORT_BURST_KIB);
+    g->enrolments = rk_ratelimit_new(KEYS_MAX, ENROL_PER_HOUR * 1000 / 3600, ENROL_BURST);
     return g;
 }
 
@@ -35,6 +37,7 @@ void report_gate_free(struct report_gate *g)
     if (!g)
         return;
     rk_ratelimit_free(g->budgets);
+    rk_ratelimit_free(g->enrolments);
     (void)pthread_mutex_destroy(&g->lock);
     free(g);
 }
@@ -47,6 +50,18 @@ bool report_gate_take(struct report_gate *g, struct rk_str peer_key, size_t byte
         return true;
     (void)pthread_mutex_lock(&g->lock);
     ok = rk_ratelimit_take_n(g->budgets, peer_key, rk_mono_ms(), (int64_t)(bytes >> 10) + 1);
+    (void)pthread_mutex_unlock(&g->lock);
+    return ok;
+}
+
+bool report_gate_enrol(struct report_gate *g, struct rk_str setup_key_id)
+{
+    bool ok;
+
+    if (!g)
+        return true;
+    (void)pthread_mutex_lock(&g->lock);
+    ok = rk_ratelimit_take_n(g->enrolments, setup_key_id, rk_mono_ms(), 1);
     (void)pthread_mutex_unlock(&g->lock);
     return ok;
 }

@@ -14,6 +14,12 @@
 #define REPORT_BURST_KIB    1024 /* at once: hundreds of ordinary reports */
 #define REPORT_KIB_PER_HOUR 256  /* then: 6 MB a day at most */
 
+/* Machines that one setup key enrols. Each that comes and goes leaves 12 KB of history behind, so a
+ * key in a loop is slowed down; a fleet that comes at once, or runners that live for minutes, never
+ * meet this. */
+#define ENROL_BURST    20000
+#define ENROL_PER_HOUR 2000
+
 struct report_gate;
 
 struct report_gate *report_gate_new(void); /* Owned: report_gate_free */
@@ -22,6 +28,10 @@ void report_gate_free(struct report_gate *g);
 /** May this machine write that many bytes now? Takes them from its budget. g NULL: yes. Any thread.
  */
 bool report_gate_take(struct report_gate *g, struct rk_str peer_key, size_t bytes);
+
+/** May another machine be enrolled with this setup key now? Takes it from the key's budget. g NULL:
+ * yes. Any thread. */
+bool report_gate_enrol(struct report_gate *g, struct rk_str setup_key_id);
 
 /** What storing a report costs, about. */
 size_t report_bytes(const struct peer_meta *m);

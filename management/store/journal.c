@@ -24,7 +24,7 @@ static const char SQL_HEAD[] = "SELECT journal_seq, journal_hash, base_seq, base
                                "account_head WHERE account_id = $1";
 static const char SQL_ACCOUNTS[] = "SELECT account_id FROM account_head ORDER BY account_id";
 static const char SQL_LAST_OLD[] = "SELECT seq, hash FROM journal WHERE account_id = $1 AND "
-                                   "seq <= $2 AND at < $3 ORDER BY seq DESC LIMIT 1";
+                                   "seq <= $2 AND (at < $3 OR seq <= $4) ORDER BY seq DESC LIMIT 1";
 static const char SQL_PRUNE[] = "DELETE FROM journal WHERE account_id = $1 AND seq <= $2";
 static const char SQL_REBASE[] =
     "UPDATE account_head SET base_seq = $2, base_hash = $3 WHERE account_id = $1";
@@ -217,7 +217,7 @@ enum rk_code journal_verify_all(struct db *db, struct rk_arena *mem, struct rk_s
 
 struct prune {
     struct rk_str account_id;
-    int64_t before_us;
+    int64_t before_us, keep_rows;
     int64_t dropped;
 };
 
@@ -237,7 +237,8 @@ static enum rk_code prune_tx(struct db *db, void *arg, struct rk_err *err)
                       DB_ARGS(db_text(p->account_id),
                               db_i64(base.seq + PRUNE_STEP < end.seq - 1 ? base.seq + PRUNE_STEP
                                                                          : end.seq - 1),
-                              db_i64(p->before_us)));
+                              db_i64(p->before_us),
+                              db_i64(p->keep_rows > 0 ? end.seq - p->keep_rows : 0)));
     if (rc || !db_next(rows))
         return rc ? rc : db_end(rows, err);
     seq = db_col_i64(rows, 0);
@@ -252,9 +253,9 @@ static enum rk_code prune_tx(struct db *db, void *arg, struct rk_err *err)
 }
 
 enum rk_code journal_prune(struct db *db, struct rk_str account_id, int64_t before_us,
-                           int64_t *dropped, struct rk_err *err)
+                           int64_t keep_rows, int64_t *dropped, struct rk_err *err)
 {
-    struct prune p = {.account_id = account_id, .before_us = before_us};
+    struct prune p = {.account_id = account_id, .before_us = before_us, .keep_rows = keep_rows};
     enum rk_code rc;
 
     *dropped = 0;

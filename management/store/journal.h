@@ -69,8 +69,9 @@ enum rk_code journal_verify(struct db *db, struct rk_str account_id, struct jour
 enum rk_code journal_verify_all(struct db *db, struct rk_arena *mem, struct rk_str *account_id,
                                 struct journal_report *out, struct rk_err *err) RK_MUST;
 
-/** Drop rows older than a time; the chain then starts behind them. Own transaction. */
+/** Drop rows older than a time, and the oldest when there are more than keep_rows (0: however
+ * many); the chain then starts behind them. Own transactions. */
 enum rk_code journal_prune(struct db *db, struct rk_str account_id, int64_t before_us,
-                           int64_t *dropped, struct rk_err *err) RK_MUST;
+                           int64_t keep_rows, int64_t *dropped, struct rk_err *err) RK_MUST;
 
 #endif

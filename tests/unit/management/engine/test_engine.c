@@ -630,6 +630,29 @@ START_TEST(old_journal_rows_are_dropped)
 }
 END_TEST
 
+START_TEST(no_more_journal_rows_are_kept_than_were_asked_for)
+{
+    struct mgmt_opts o;
+
+    setup(_i);
+    for (int i = 0; i < 6; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof name, "grp-%d", i);
+        ck_ok(put(name, err));
+    }
+    ck_assert_int_gt(sql("SELECT count(*) FROM journal"), 3);
+    mgmt_close(m);
+    o = (struct mgmt_opts){.store_url = e.url, .vault = vault, .journal_keep_rows = 3};
+    ck_ok(mgmt_open(&m, &o, err));
+    for (int i = 0; i < 6000 && sql("SELECT count(*) FROM journal") > 3; i++)
+        (void)usleep(10000);
+    ck_assert_int_eq(sql("SELECT count(*) FROM journal"), 3);
+    ck_ok(put("grp-last", err));
+    teardown(); /* verifies */
+}
+END_TEST
+
 static enum rk_code put_with_event(struct tx *tx, void *arg, struct rk_err *err)
 {
     enum rk_code rc = put_group(tx, arg, err);
@@ -651,6 +674,25 @@ START_TEST(old_events_are_dropped)
     for (int i = 0; i < 6000 && sql("SELECT count(*) FROM event") > 0; i++)
         (void)usleep(10000);
     ck_assert_int_eq(sql("SELECT count(*) FROM event"), 0);
+    teardown();
+}
+END_TEST
+
+START_TEST(no_more_events_are_kept_than_were_asked_for)
+{
+    struct mgmt_opts o;
+
+    setup(_i);
+    for (int i = 0; i < 6; i++)
+        ck_ok(mgmt_mutate(m, RK_STR("acc-1"), &sys, 0, put_with_event, (void *)(uintptr_t) "grp-a",
+                          err));
+    ck_assert_int_ge(sql("SELECT count(*) FROM event"), 6);
+    mgmt_close(m);
+    o = (struct mgmt_opts){.store_url = e.url, .vault = vault, .event_keep_rows = 2};
+    ck_ok(mgmt_open(&m, &o, err));
+    for (int i = 0; i < 6000 && sql("SELECT count(*) FROM event") > 2; i++)
+        (void)usleep(10000);
+    ck_assert_int_le(sql("SELECT count(*) FROM event"), 2);
     teardown();
 }
 END_TEST
@@ -1086,6 +1128,9 @@ int main(void)
     tcase_add_loop_test(tc, presence_left_by_a_crash_is_cleared_at_start, env_first(), engines);
     tcase_add_loop_test(tc, old_journal_rows_are_dropped, env_first(), engines);
     tcase_add_loop_test(tc, old_events_are_dropped, env_first(), engines);
+    tcase_add_loop_test(tc, no_more_journal_rows_are_kept_than_were_asked_for, env_first(),
+                        engines);
+    tcase_add_loop_test(tc, no_more_events_are_kept_than_were_asked_for, env_first(), engines);
     tcase_add_loop_test(tc, two_processes_share_one_database, env_first(), engines);
     tcase_add_loop_test(tc, a_stream_on_another_process_is_seen, env_first(), engines);
     tcase_add_loop_test(tc, an_account_that_another_process_deletes_goes_here_too, env_first(),

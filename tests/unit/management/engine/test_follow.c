@@ -383,7 +383,7 @@ static void spoil(const char *sql)
     if (sql)
         ck_ok(db_script(db, sql, err));
     else
-        ck_ok(journal_prune(db, RK_STR("acc-1"), INT64_MAX, &dropped, err));
+        ck_ok(journal_prune(db, RK_STR("acc-1"), INT64_MAX, 0, &dropped, err));
     release(b);
     compare(RK_STR("acc-1"));
     mgmt_follow_stats(b, &f);

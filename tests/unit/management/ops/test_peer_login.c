@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "management/ops/peer_login.h"
+#include "management/ops/report_gate.h"
 
 #include <pthread.h>
 
@@ -696,6 +697,37 @@ START_TEST(the_server_keeps_its_keys)
 }
 END_TEST
 
+/* Machines that come and go with one key leave their history behind: there is an end to it, which
+ * is temporary, and other keys do not meet it. */
+START_TEST(a_setup_key_in_a_loop_is_slowed_down)
+{
+    struct report_gate *gate = report_gate_new();
+    struct peer_login_req one, other;
+    struct peer_login_res r;
+    int n = 0;
+
+    setup(_i);
+    one = by_key(1, KEY);
+    other = by_key(2, KEY_LIMIT);
+    one.gate = other.gate = gate;
+    r = login(one);
+    peer_login_done(&r);
+    while (report_gate_enrol(gate, S("key")))
+        n++;
+    ck_assert_int_ge(n, ENROL_BURST - 1);
+    ck_assert_int_le(n, 2 * ENROL_BURST);
+    one.key = wg(3);
+    refuse(one, RK_UNAVAILABLE, "with this setup key");
+    r = login(other);
+    peer_login_done(&r);
+    one.key = wg(1); /* it is known already */
+    r = login(one);
+    peer_login_done(&r);
+    teardown();
+    report_gate_free(gate);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("peer_login");
@@ -703,6 +735,7 @@ int main(void)
     int engines = env_engines();
 
     tcase_set_timeout(tc, 120);
+    tcase_add_loop_test(tc, a_setup_key_in_a_loop_is_slowed_down, env_first(), engines);
     tcase_add_loop_test(tc, a_peer_is_enrolled_by_setup_key, env_first(), engines);
     tcase_add_loop_test(tc, setup_keys_have_limits, env_first(), engines);
     tcase_add_loop_test(tc, extra_labels_need_permission, env_first(), engines);

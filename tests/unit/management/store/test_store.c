@@ -385,16 +385,16 @@ START_TEST(a_pruned_journal_still_verifies)
     ck_ok(db_begin(s.db, err));
     journal_fill(&head, 100);
     ck_ok(db_commit(s.db, err));
-    ck_ok(journal_prune(s.db, RK_STR("acc-1"), 1040, &n, err));
+    ck_ok(journal_prune(s.db, RK_STR("acc-1"), 1040, 0, &n, err));
     ck_assert_int_eq(n, 40);
     r = verify();
     ck_assert_msg(!r.broken, "%s", r.reason);
     ck_assert_int_eq(r.rows, 60);
-    ck_ok(journal_prune(s.db, RK_STR("acc-1"), INT64_MAX, &n, err));
+    ck_ok(journal_prune(s.db, RK_STR("acc-1"), INT64_MAX, 0, &n, err));
     ck_assert_int_eq(n, 59); /* the last one stays */
     r = verify();
     ck_assert(!r.broken);
-    ck_fails(journal_prune(s.db, RK_STR("acc-none"), 1, &n, err), RK_NOT_FOUND);
+    ck_fails(journal_prune(s.db, RK_STR("acc-none"), 1, 0, &n, err), RK_NOT_FOUND);
     teardown();
 }
 END_TEST
