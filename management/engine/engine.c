@@ -10,6 +10,7 @@
 #include "lib/base/id.h"
 #include "lib/base/num.h"
 #include "management/engine/engine_impl.h"
+#include "management/engine/news.h"
 #include "management/store/probe.h"
 
 /* Look-ups by key ask this many loaded accounts before they ask the database. */
@@ -499,6 +500,7 @@ void mgmt_drain(struct mgmt *m)
         if (lane_run(&m->lanes[i], &mut, &err)) /* done or failed: what was before it is over */
             rk_log(m->opts.log, RK_DEBUG, "drained with an error", KV_ERR(&err));
     }
+    news_drain(m->news);
 }
 
 enum rk_code mgmt_mutate(struct mgmt *m, struct rk_str account_id, const struct actor *actor,

@@ -117,6 +117,20 @@ enum rk_code mgmt_snapshot_of_user(struct mgmt *m, struct db *db, struct rk_str 
 enum rk_code mgmt_refresh(struct mgmt *m, struct db *db, struct rk_str account_id, bool *renewed,
                           struct rk_err *err) RK_MUST;
 
+/* A question of mgmt_current; embed it. */
+struct mgmt_current {
+    void (*done)(struct mgmt_current *c); /* once, on a thread of the engine: hand over, return */
+    struct rk_err err;                    /* out: RK_OK, or RK_UNAVAILABLE: it cannot be told */
+    struct rk_list link;                  /* private */
+};
+
+/** Is what is loaded here at least as new as what the database had when this was called? Calls done
+ *  when it is; all who ask at once share one small query. So nobody who comes from another process
+ *  is shown an older state than there. *now: nobody else writes, done is not called. Any thread,
+ *  never blocks. RK_UNAVAILABLE: the database is away, done is not called. */
+enum rk_code mgmt_current(struct mgmt *m, struct mgmt_current *c, bool *now,
+                          struct rk_err *err) RK_MUST;
+
 /** Other processes may write to the same store. */
 bool mgmt_is_shared(const struct mgmt *m);
 

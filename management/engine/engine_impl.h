@@ -83,6 +83,7 @@ struct follow_stats {          /* lanes write, anybody reads */
     _Atomic uint64_t reloaded; /* times that the account was read instead */
     _Atomic uint64_t versions; /* commits that were applied */
     _Atomic int64_t lag_us;    /* age of the oldest change, when it was applied last */
+    struct rk_metric *m_followed, *m_reloaded, *m_versions, *m_delay;
 };
 
 struct mgmt {

@@ -56,14 +56,24 @@ static void observers_call(struct lane *l, const struct snapshot *old, const str
 static void follow_count(struct mgmt *m, const struct work *w, const struct news *news,
                          bool followed)
 {
-    if (followed)
-        m->follow.followed++;
-    else if (w->old)
-        m->follow.reloaded++;
-    if (followed)
-        m->follow.versions += (uint64_t)(news->version - w->a->version);
-    if (followed && news->first_at_us)
-        m->follow.lag_us = mgmt_now_us(m) - news->first_at_us;
+    struct follow_stats *f = &m->follow;
+    int64_t versions = news->version - w->a->version;
+
+    if (!followed && !w->old)
+        return; /* the first time that it is read */
+    if (!followed) {
+        f->reloaded++;
+        rk_metric_add(f->m_reloaded, 1);
+        return;
+    }
+    f->followed++;
+    f->versions += (uint64_t)versions;
+    rk_metric_add(f->m_followed, 1);
+    rk_metric_add(f->m_versions, versions);
+    if (!news->first_at_us)
+        return;
+    f->lag_us = mgmt_now_us(m) - news->first_at_us;
+    rk_metric_observe(f->m_delay, rk_max_i64(f->lag_us, 0));
 }
 
 /* Read the account anew inside our transaction: at first contact, and after another process. */

@@ -15,6 +15,8 @@ struct news_reader;
 /** Owned: news_stop. Called by mgmt_open; the lanes are running. *out NULL where no other process
  *  can be (SQLite). Errors: RK_UNAVAILABLE. */
 enum rk_code news_start(struct news_reader **out, struct mgmt *m, struct rk_err *err) RK_MUST;
-void news_stop(struct news_reader *r); /* accepts NULL; before the lanes stop */
+/** Behind the questions (mgmt_current) that were asked before: their done() has been called. */
+void news_drain(struct news_reader *r); /* accepts NULL */
+void news_stop(struct news_reader *r);  /* accepts NULL; before the lanes stop */
 
 #endif

@@ -28,6 +28,8 @@ struct sync_call {
 /* A Sync that is not answered at once. Has an arena of its own, since that of the call would live
  * as long as the stream. */
 struct sync_start {
+    struct mgmt_current current; /* is what is loaded as new as what the agent may have seen? */
+    struct rk_task checked;
     struct rk_work work;       /* the account must be loaded first: store thread */
     struct peer_sync_job save; /* what the agent says is new: the engine's lane */
     struct rk_task saved;
@@ -205,19 +207,12 @@ static bool sync_decode(struct grpc_call *c, struct sync_start *st, struct rk_st
     return true;
 }
 
-void rpc_sync(struct grpc_call *c, struct rk_str body)
+/* With what is loaded, else by a store thread. The call is answered, or st is on its way. */
+static void start(struct sync_start *st)
 {
-    struct rk_arena *mem = rk_arena_new(RPC_ARENA_MAX);
-    struct sync_start *st = rk_new(mem, struct sync_start);
-    enum next next = NEXT_NOTHING;
+    struct grpc_call *c = st->call;
+    enum next next = try_now(c, st, false);
 
-    st->mem = mem;
-    st->rpc = rpc_of(c);
-    st->loop = grpc_call_loop(c);
-    st->token = cluster_session(st->rpc->o.mgmt);
-    st->call = grpc_call_ref(c);
-    if (sync_decode(c, st, body))
-        next = try_now(c, st, false);
     if (next == NEXT_LOAD) {
         st->work = (struct rk_work){.run = start_run, .done = start_done, .loop = st->loop};
         if (rk_pool_submit(st->rpc->o.store, &st->work) == RK_OK)
@@ -227,6 +222,50 @@ void rpc_sync(struct grpc_call *c, struct rk_str body)
     }
     if (next != NEXT_SAVED)
         start_free(st);
+}
+
+static void checked_on_loop(struct rk_task *t)
+{
+    struct sync_start *st = rk_container_of(t, struct sync_start, checked);
+
+    if (!grpc_call_is_over(st->call) && !st->current.err.code) {
+        start(st);
+        return;
+    }
+    if (!grpc_call_is_over(st->call))
+        refuse(st->call, &st->current.err);
+    start_free(st);
+}
+
+static void current_done(struct mgmt_current *c) /* thread of the engine */
+{
+    struct sync_start *st = rk_container_of(c, struct sync_start, current);
+
+    st->checked = (struct rk_task){.run = checked_on_loop};
+    rk_loop_post(st->loop, &st->checked);
+}
+
+/* An agent that comes from another process has seen what that one had: nothing older is shown. */
+void rpc_sync(struct grpc_call *c, struct rk_str body)
+{
+    struct rk_arena *mem = rk_arena_new(RPC_ARENA_MAX);
+    struct sync_start *st = rk_new(mem, struct sync_start);
+    bool now = false;
+
+    st->mem = mem;
+    st->rpc = rpc_of(c);
+    st->loop = grpc_call_loop(c);
+    st->token = cluster_session(st->rpc->o.mgmt);
+    st->call = grpc_call_ref(c);
+    st->current.done = current_done;
+    if (!sync_decode(c, st, body))
+        start_free(st);
+    else if (mgmt_current(st->rpc->o.mgmt, &st->current, &now, &st->err)) {
+        refuse(c, &st->err);
+        start_free(st);
+    } else if (now) {
+        start(st);
+    }
 }
 
 void rpc_sync_drained(struct grpc_call *c)

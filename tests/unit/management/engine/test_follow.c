@@ -486,6 +486,43 @@ START_TEST(changes_are_heard_with_what_changed)
 }
 END_TEST
 
+/* ---- nobody is shown less than elsewhere */
+
+struct asked {
+    struct mgmt_current c;
+    _Atomic int done;
+};
+
+static void asked_done(struct mgmt_current *c)
+{
+    rk_container_of(c, struct asked, c)->done++;
+}
+
+START_TEST(who_asks_gets_what_was_committed_before)
+{
+    sample_setup();
+    for (int i = 0; i < 50; i++) {
+        struct asked q = {.c.done = asked_done};
+        const struct snapshot *s;
+        bool now = true;
+        char name[32];
+
+        (void)snprintf(name, sizeof name, "name %d", i);
+        rename_group(a, name);
+        ck_ok(mgmt_current(b, &q.c, &now, err));
+        ck_assert(!now);
+        mgmt_drain(b);
+        ck_assert_int_eq(q.done, 1);
+        ck_assert_int_eq(q.c.err.code, RK_OK);
+        s = snap_of(b, RK_STR("acc-1"));
+        ck_assert(rk_str_eqz(snap_group(s, RK_STR("grp-1"))->name, name));
+        snap_unref(s);
+    }
+    teardown();
+    rk_arena_free(mem);
+}
+END_TEST
+
 /* ---- the form of the journal */
 
 START_TEST(every_field_comes_back_from_the_journal)
@@ -552,6 +589,7 @@ int main(void)
         tcase_add_test(tc, a_row_that_is_not_of_the_chain_is_a_reload);
         tcase_add_test(tc, a_history_that_was_lost_is_a_reload);
         tcase_add_test(tc, changes_are_heard_with_what_changed);
+        tcase_add_test(tc, who_asks_gets_what_was_committed_before);
     }
     suite_add_tcase(s, tc);
     return run_suite(s);
