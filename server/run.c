@@ -17,6 +17,7 @@
 #include "management/engine/cluster.h"
 #include "relay/app.h"
 #include "server/acme.h"
+#include "server/bus.h"
 #include "server/command/socket.h"
 #include "server/options.h"
 #include "server/privileges.h"
@@ -46,6 +47,7 @@ struct server {
     struct commands commands;
     struct command_socket *admin;
     struct sig_app *sig;   /* NULL with an external signal server */
+    struct bus *bus;       /* to the signal services of other processes; NULL: there can be none */
     struct relay_app *rly; /* NULL with external relays and STUN servers */
 };
 
@@ -146,6 +148,8 @@ static enum rk_code start(struct svc_user *u, struct rk_err *err)
     }
     if (rc == RK_OK)
         rc = command_socket_open(wiring_admin_socket(s->mem, &s->c), &s->commands, &s->admin, err);
+    if (rc == RK_OK && s->bus)
+        rc = bus_start(s->bus, s->sig, err);
     if (rc == RK_OK)
         mgmt_app_start(s->mgmt);
     return rc;
@@ -169,6 +173,7 @@ static void finish(struct svc_user *u, void (*done)(void *arg), void *arg)
     s->admin = NULL;
     acme_free(s->acme);
     s->acme = NULL;
+    bus_stop(s->bus); /* while the loops still take what it delivers */
     mgmt_app_stop(s->mgmt, done, arg);
 }
 
@@ -245,8 +250,15 @@ static enum rk_code make_signal(struct server *s, struct rk_err *err)
                              .greeting = s->c.signal_greeting,
                              .log = s->svc->log,
                              .metrics = s->svc->metrics};
+    struct mgmt *m = mgmt_app_engine(s->mgmt);
 
-    return s->w.own_signal ? sig_app_new(&o, &s->sig, err) : RK_OK;
+    if (!s->w.own_signal)
+        return RK_OK;
+    if (mgmt_is_shared(m)) {
+        s->bus = bus_new(m, s->svc->log, s->svc->metrics);
+        o.bus = bus_of_signal(s->bus);
+    }
+    return sig_app_new(&o, &s->sig, err);
 }
 
 static enum rk_code make_relay(struct server *s, struct rk_err *err)
@@ -353,6 +365,7 @@ static enum rk_code serve(struct server *s, struct rk_err *err)
         rc = svc_run(s->svc, &s->user, STOP_GRACE_MS, err);
     relay_app_free(s->rly);
     sig_app_free(s->sig);
+    bus_free(s->bus);
     mgmt_app_free(s->mgmt);
     svc_close(s->svc);
     return rc;

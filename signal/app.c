@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "lib/base/num.h"
+#include "signal/envelope.h"
 #include "signal/registry.h"
 #include "signal/service.h"
 #include "signal/stream.h"
@@ -84,6 +86,7 @@ enum rk_code sig_app_new(const struct sig_app_opts *o, struct sig_app **out, str
     if (o->greeting)
         rk_key_generate(&a->hub.greeting_key);
     a->hub.log = o->log;
+    a->hub.bus = o->bus;
     a->hub.n_lanes = o->n_loops;
     a->hub.lanes = rk_calloc(o->n_loops, sizeof *a->hub.lanes);
     for (size_t i = 0; i < o->n_loops; i++)
@@ -108,6 +111,31 @@ void sig_app_free(struct sig_app *a)
     sig_registry_free(a->hub.registry);
     rk_key_wipe(&a->hub.greeting_key);
     free(a);
+}
+
+bool sig_app_deliver(struct sig_app *a, struct rk_str body)
+{
+    int64_t since_us = rk_unix_us();
+    struct sig_envelope e;
+    struct sig_stream *to;
+
+    if (sig_envelope_decode(body, &e, NULL))
+        return false;
+    to = sig_registry_find(a->hub.registry, e.remote_key);
+    if (!to)
+        return false;
+    sig_stream_deliver(to, NULL, rk_bytes_dup(body), since_us);
+    sig_stream_unref(to);
+    return true;
+}
+
+void sig_app_elsewhere(struct sig_app *a, struct rk_str key, int64_t number)
+{
+    struct sig_stream *s = sig_registry_find(a->hub.registry, key);
+
+    if (s && sig_stream_number(s) < number)
+        sig_stream_displace(s, NULL);
+    sig_stream_unref(s);
 }
 
 size_t sig_app_streams(const struct sig_app *a)

@@ -12,7 +12,7 @@
  *          │ add, displace                     │ find
  *   ┌──────▼───────────────────────────────────▼────────────┐
  *   │ registry: key → stream                                │   shared, sharded locks
- *   └───────────────────────────────────────────────────────┘
+ *   └───────────────────────────────────────────────────────┘   (bus.h: of other processes)
  *     stream ◀── lane: inbox and doorbell ◀── deliver (any loop)
  *
  * Order: sig_app_new (before edge_start), …, edge_stop until done, the loops end, sig_app_free.
@@ -28,6 +28,7 @@
 #include "lib/base/loop.h"
 #include "lib/base/metrics.h"
 #include "lib/http/edge.h"
+#include "signal/bus.h"
 
 #define SIG_MAX_STREAMS     100000 /* registered clients, by default */
 #define SIG_SEND_TIMEOUT_MS 10000  /* a client that takes nothing for this long is dropped */
@@ -44,6 +45,7 @@ struct sig_app_opts {             /* open; borrowed during sig_app_new; zero is 
     bool combined;           /* metrics get the prefix signal_, as in official combined servers */
     struct rk_log *log;      /* may be NULL; lent until sig_app_free */
     struct rk_metrics *metrics; /* likewise */
+    struct sig_bus *bus;        /* to other processes; NULL: this one is alone. Lent likewise */
 };
 
 /** Registers the two methods on the edge. Owned: sig_app_free. Errors: RK_EXISTS. */
@@ -52,6 +54,14 @@ enum rk_code sig_app_new(const struct sig_app_opts *opts, struct sig_app **out,
 
 /** After the edge has stopped and the loops run no more; accepts NULL. */
 void sig_app_free(struct sig_app *a);
+
+/** From the bus: an EncryptedMessage (borrowed) that another process could not deliver. false: its
+ *  destination is not here either, or it is no message. Any thread. */
+bool sig_app_deliver(struct sig_app *a, struct rk_str body);
+
+/** From the bus: key has registered at another process with that number. An older stream of it
+ *  here ends, as if it had registered again here. Any thread. */
+void sig_app_elsewhere(struct sig_app *a, struct rk_str key, int64_t number);
 
 /** Registered clients. Any thread. */
 size_t sig_app_streams(const struct sig_app *a);

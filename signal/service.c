@@ -5,6 +5,7 @@
 #include "signal/service.h"
 
 #include "lib/base/num.h"
+#include "signal/bus.h"
 #include "signal/envelope.h"
 #include "signal/greeting.h"
 #include "signal/registry.h"
@@ -101,6 +102,8 @@ static void connect_begin(struct grpc_call *c)
     grpc_call_send_header(c, "x-wiretrustee-peer-registered", "1");
     greet(hub, c, key);
     old = sig_registry_add(hub->registry, s);
+    if (hub->bus)
+        hub->bus->ops->registered(hub->bus, key, sig_stream_number(s));
     if (old) {
         displace(hub, lane, old);
         return;
@@ -142,38 +145,35 @@ static void connect_ended(struct grpc_call *c, enum rk_code why)
 
 /* ---- Send */
 
-/* Where a message goes. One process knows only its own streams; several would ask each other here
- * before giving up. */
-static struct sig_stream *route(struct sig_hub *hub, struct rk_str key, int64_t since_us)
+/* Where a message goes: to a stream of ours, else to the other processes, who look for it in
+ * theirs. Nobody waits for what they find, so the sender's answer is the same. */
+static void route(struct sig_hub *hub, struct sig_lane *lane, struct rk_str key, struct rk_str body)
 {
+    int64_t since_us = rk_unix_us();
     struct sig_stream *to = sig_registry_find(hub->registry, key);
 
     rk_metric_observe(to ? hub->metrics.find_found_ms : hub->metrics.find_missing_ms,
                       rk_max_i64(rk_unix_us() - since_us, 0));
-    return to;
+    if (to)
+        sig_stream_deliver(to, lane, rk_bytes_dup(body), since_us);
+    else if (!hub->bus || !hub->bus->ops->send(hub->bus, body))
+        rk_metric_add(hub->metrics.not_connected, 1);
+    sig_stream_unref(to);
 }
 
 static void send_message(struct grpc_call *c, struct rk_str body)
 {
     struct sig_hub *hub = grpc_call_app(c);
     struct sig_lane *lane = sig_lane_of(hub, grpc_call_loop(c));
-    int64_t since_us = rk_unix_us();
     struct sig_envelope e;
-    struct sig_stream *to;
 
     if (!lane || sig_envelope_decode(body, &e, NULL)) {
         grpc_call_fail_status(c, GRPC_INTERNAL, RK_STR("malformed message"));
         return;
     }
     rk_metric_observe(hub->metrics.size, (int64_t)body.n);
-    if (!rk_str_eqz(e.remote_key, DUMMY)) {
-        to = route(hub, e.remote_key, since_us);
-        if (to)
-            sig_stream_deliver(to, lane, rk_bytes_dup(body), since_us);
-        else
-            rk_metric_add(hub->metrics.not_connected, 1);
-        sig_stream_unref(to);
-    }
+    if (!rk_str_eqz(e.remote_key, DUMMY))
+        route(hub, lane, e.remote_key, body);
     /* one empty message, whatever became of it: an error would make the client repeat the call */
     grpc_call_reply(c, (struct rk_str){0});
 }

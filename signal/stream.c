@@ -7,12 +7,14 @@
 #include <stdlib.h>
 
 #include "lib/base/num.h"
+#include "signal/bus.h"
 
 struct sig_stream {
     _Atomic uint32_t refs;
     struct sig_lane *lane;
     struct rk_str key; /* own copy behind the struct */
     struct sig_place place;
+    int64_t number;
     /* loop thread of the lane */
     struct grpc_call *call; /* NULL once ended */
     int64_t began_ms;
@@ -39,6 +41,7 @@ struct sig_stream *sig_stream_new(struct sig_lane *lane, struct grpc_call *call,
     s->lane = lane;
     s->call = grpc_call_ref(call);
     s->began_ms = rk_loop_now_ms(lane->loop);
+    s->number = lane->hub->bus ? lane->hub->bus->ops->number(lane->hub->bus) : 0;
     memcpy(s->key_bytes, key.p, key.n);
     s->key = rk_str_of(s->key_bytes, key.n);
     sig_places_enter(&lane->places, grpc_call_conn(call), &s->place);
@@ -60,6 +63,11 @@ void sig_stream_unref(struct sig_stream *s)
 struct rk_str sig_stream_key(const struct sig_stream *s)
 {
     return s->key;
+}
+
+int64_t sig_stream_number(const struct sig_stream *s)
+{
+    return s->number;
 }
 
 void sig_stream_ended(struct sig_stream *s)

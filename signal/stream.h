@@ -63,6 +63,7 @@ struct sig_lane { /* what belongs to one loop */
 
 struct sig_hub { /* shared by all loops */
     struct sig_registry *registry;
+    struct sig_bus *bus; /* NULL: alone */
     struct sig_lane *lanes;
     size_t n_lanes;
     size_t max_streams;
@@ -84,6 +85,7 @@ struct sig_stream *sig_stream_new(struct sig_lane *lane, struct grpc_call *call,
 struct sig_stream *sig_stream_ref(struct sig_stream *s);
 void sig_stream_unref(struct sig_stream *s); /* accepts NULL */
 struct rk_str sig_stream_key(const struct sig_stream *s);
+int64_t sig_stream_number(const struct sig_stream *s); /* of the bus; 0 without one */
 
 /** The call is over: forget it, drop its reference. Loop thread of the stream. */
 void sig_stream_ended(struct sig_stream *s);
@@ -91,7 +93,8 @@ void sig_stream_ended(struct sig_stream *s);
 /** Everything that was sent has left. Loop thread of the stream. */
 void sig_stream_drained(struct sig_stream *s);
 
-/** Forward a message (takes the reference of body). from: the lane of the calling loop thread.
+/** Forward a message (takes the reference of body). from: the lane of the calling loop thread; NULL
+ *  on other threads.
  *  since_us: when it came in (wall clock, for the latency metric). */
 void sig_stream_deliver(struct sig_stream *s, struct sig_lane *from, struct rk_bytes *body,
                         int64_t since_us);

@@ -448,7 +448,7 @@ enum rk_code db_listen(struct db *db, const char *channel, struct rk_err *err)
     if (db->engine != DB_PG)
         return RK_OK;
     for (const char *c = channel; *c; c++)
-        assert((*c >= 'a' && *c <= 'z') || *c == '_');
+        assert((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '_');
     if ((size_t)snprintf(sql, sizeof sql, "LISTEN %s", channel) >= sizeof sql)
         return rk_fail(err, RK_INTERNAL, "channel name is too long");
     rc = db_script(db, sql, err);

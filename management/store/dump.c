@@ -16,12 +16,12 @@
 
 static const char SQL_TABLES_LITE[] =
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
-    "AND name NOT IN ('node', 'lease', 'cluster_count', 'schema_migration') ORDER BY name";
+    "AND name NOT IN ('node', 'lease', 'cluster_count', 'signal_parcel', 'schema_migration') ORDER "
+    "BY name";
 static const char SQL_TABLES_PG[] =
     "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema() "
     "AND table_type = 'BASE TABLE' AND table_name NOT IN ('node', 'lease', 'cluster_count', "
-    "'schema_migration') "
-    "ORDER BY table_name COLLATE \"C\"";
+    "'signal_parcel', 'schema_migration') ORDER BY table_name COLLATE \"C\"";
 static const char SQL_COLUMNS_LITE[] = "SELECT name FROM pragma_table_info($1) ORDER BY name";
 static const char SQL_COLUMNS_PG[] =
     "SELECT column_name::text FROM information_schema.columns WHERE table_schema = "
