@@ -22,7 +22,7 @@ Suites (all of them without an argument):
   func         real programs over loopback
   contract     the REST API against its contract
   systemd      the unit and quickstart under a systemd of their own
-  ha           several processes on one PostgreSQL
+  ha           several processes on one PostgreSQL, and rounds of faults
   netns        agents and servers in network namespaces
   interop      with official programs: NETBIRD_BIN, NETBIRD_SERVER_BIN (skipped without them)
   clang        everything builds without a warning with clang as well
@@ -328,7 +328,10 @@ suite_vm() {
 }
 
 suite_long() {
-    need plain && TEST_TIMEOUT=3600 run long/check-long make -C "$build/plain" check-long
+    need plain || return
+    TEST_TIMEOUT=3600 run long/check-long make -C "$build/plain" check-long
+    TEST_TIMEOUT=7200 run long/ha-rounds env ROOKERY="$build/plain/rookery" BUILD_DIR="$build/plain" \
+        SRC_DIR="$top" bash "$top/tests/ha/rounds.sh" 200
 }
 
 main() { # in a function: the shell has read it all when it begins, whatever becomes of this file
