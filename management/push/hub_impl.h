@@ -65,6 +65,8 @@ struct hub_stream {
 
     unsigned want;
     enum hub_need need;
+    int64_t asked_at_us;  /* when the oldest change that no message holds came; 0: none waits */
+    int64_t built_for_us; /* the same of the message that is being built */
     enum { HUB_IDLE, HUB_WAITING, HUB_READY } where;
     struct rk_heap_node node; /* in ready or waiting */
     struct coalesce coalesce;
@@ -129,7 +131,9 @@ struct hub {
     struct rk_list refresh; /* streams by the time their credentials are due */
     size_t n_streams;
     uint64_t n_sent, n_skipped, n_cut_off;
-    struct rk_metric *m_streams, *m_sent, *m_skipped, *m_bytes, *m_cut_off;
+    struct rk_metric *m_streams, *m_sent, *m_skipped, *m_bytes, *m_cut_off, *m_latency;
+    struct rk_metric *m_streams_upstream;
+    struct rk_metrics *metrics;
 
     struct rk_list posts;
     struct hub_post tick;

@@ -175,6 +175,8 @@ void hub_mark(struct hub_stream *s, unsigned want, enum hub_need need, int64_t n
 {
     if (need < s->need || !(s->want & HUB_WANT_MAP))
         s->need = need;
+    if ((want & HUB_WANT_MAP) && !s->asked_at_us)
+        s->asked_at_us = rk_mono_us();
     s->want |= want;
     hub_schedule(s, now_ms);
 }
@@ -331,6 +333,8 @@ struct hub_stream *hub_take(struct hub *h, unsigned *want)
     s = rk_container_of(first, struct hub_stream, node);
     hub_unschedule(s);
     *want = s->want;
+    s->built_for_us = s->asked_at_us;
+    s->asked_at_us = 0;
     s->want = 0;
     s->need = HUB_OTHER;
     s->building = true;

@@ -128,6 +128,7 @@ static void stream_join(struct hub_stream *s, const struct hub_attach *at)
         a->epoch = 0; /* all look up their indexes with the next change */
     h->n_streams++;
     rk_metric_set(h->m_streams, (int64_t)h->n_streams);
+    rk_metric_set(h->m_streams_upstream, (int64_t)h->n_streams);
 }
 
 struct hub_stream *hub_attach(struct hub *h, const struct hub_attach *at)
@@ -179,6 +180,7 @@ void hub_detach(struct hub_stream *s)
     hub_way_del(s);
     stream_leave(s, false);
     rk_metric_set(h->m_streams, (int64_t)h->n_streams);
+    rk_metric_set(h->m_streams_upstream, (int64_t)h->n_streams);
     hub_stream_unref(s);
     hub_kick(h);
     hub_unlock(h);
@@ -332,8 +334,43 @@ static void hub_changed(struct mgmt_observer *o, const struct snapshot *old,
 
 /* ---- life */
 
+/* Of one moment. Any thread. */
+static void queue_metrics(void *arg, struct rk_buf *out)
+{
+    struct hub *h = arg;
+    size_t ready, waiting, under_way = 0;
+
+    hub_lock(h);
+    ready = h->ready.n;
+    waiting = h->waiting.n;
+    for (int i = 0; i < HUB_WAYS; i++)
+        under_way += h->way_bytes[i];
+    hub_unlock(h);
+    rk_buf_printf(out,
+                  "# HELP rookery_push_queue_length Agents whose next message is not built yet: "
+                  "ready to be built, or waiting for further changes.\n"
+                  "# TYPE rookery_push_queue_length gauge\n"
+                  "rookery_push_queue_length{state=\"ready\"} %zu\n"
+                  "rookery_push_queue_length{state=\"waiting\"} %zu\n"
+                  "# HELP rookery_push_unsent_bytes Bytes of messages that wait for sockets.\n"
+                  "# TYPE rookery_push_unsent_bytes gauge\n"
+                  "rookery_push_unsent_bytes %zu\n",
+                  ready, waiting, under_way);
+}
+
 static void make_metrics(struct hub *h, struct rk_metrics *m)
 {
+    static const int64_t latency_us[] = {1000,   2500,   5000,    10000,   25000,   50000,   100000,
+                                         250000, 500000, 1000000, 2500000, 5000000, 10000000};
+
+    h->metrics = m;
+    rk_metrics_collect(m, queue_metrics, h);
+    h->m_latency =
+        rk_metric_histogram_micro(m, "rookery_push_latency_seconds", NULL,
+                                  "Time from a change to the message that tells an agent of it.",
+                                  latency_us, RK_ARRAY_LEN(latency_us));
+    h->m_streams_upstream = rk_metric_gauge(m, "management_grpc_connected_streams_ratio", NULL,
+                                            "Connected agents (the official server's name).");
     h->m_streams = rk_metric_gauge(m, "management_streams", NULL, "Connected agents.");
     h->m_sent = rk_metric_counter(m, "management_pushes_total", NULL, "Messages sent on Sync.");
     h->m_skipped = rk_metric_counter(m, "management_pushes_skipped_total", NULL,
@@ -392,6 +429,7 @@ void hub_free(struct hub *h)
 {
     if (!h)
         return;
+    rk_metrics_uncollect(h->metrics, queue_metrics, h);
     hub_builders_done(h);
     rk_heap_done(&h->ready);
     rk_heap_done(&h->waiting);

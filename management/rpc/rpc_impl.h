@@ -21,7 +21,8 @@ struct rpc {
     struct rk_str device, pkce; /* bytes of the flow answers; empty: not configured */
     struct jobs *jobs;
     struct report_gate *gate;
-    struct rk_metric *logins, *logins_failed, *syncs, *syncs_failed;
+    struct rk_metric *logins, *logins_failed, *syncs, *syncs_failed, *key_requests, *login_requests,
+        *sync_requests;
 };
 
 static inline struct rpc *rpc_of(const struct grpc_call *c)

@@ -14,7 +14,9 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from proc import Program, check, finish, free_port, get  # noqa: E402
+import grpc  # noqa: E402
+from mgmt_peer import Agent  # noqa: E402
+from proc import Program, check, finish, free_port, get, metric  # noqa: E402
 from rookery import Server  # noqa: E402
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -30,6 +32,26 @@ s.setup()
 s.command("admin", "backup", work + "/x.backup")
 for _ in range(20):
     s.api("GET", "/api/groups")
+key = json.loads(s.api("POST", "/api/setup-keys", {"name": "k", "type": "reusable", "expires_in": 86400,
+                                                    "auto_groups": [], "usage_limit": 0})[1])["key"]
+with grpc.insecure_channel("localhost:%d" % s.port) as ch:
+    agents = [Agent(ch), Agent(ch)]
+    for a in agents:
+        a.login(key=key)
+    stream = agents[0].sync()
+    next(stream)  # its first map is no news
+    before = metric(s.metrics, "rookery_push_latency_seconds_count")
+    for p in json.loads(s.api("GET", "/api/peers")[1]):
+        s.api("PUT", "/api/peers/" + p["id"], {"name": p["name"] + "x", "ssh_enabled": False,
+                                               "login_expiration_enabled": False})
+    next(stream)
+    check("a push is measured", metric(s.metrics, "rookery_push_latency_seconds_count") > before)
+    check("and its time is less than the test's", 0 < metric(
+        s.metrics, "rookery_push_latency_seconds_sum") < 60)
+    stream.cancel()
+check("the official server's names are there", all(metric(s.metrics, "management_grpc_" + n) >= v
+      for n, v in (("key_request_counter_total", 2), ("login_request_counter_total", 2),
+                   ("sync_request_counter_total", 1), ("connected_streams_ratio", 0))))
 port = free_port()
 with open(work + "/prometheus.yml", "w") as f:
     f.write("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [%s]\n"
