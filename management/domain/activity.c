@@ -209,6 +209,7 @@ static const struct row {
     {ACT_AGENT_NETWORK_SETTINGS_DELETE, "agent_network.settings.delete",
      "Agent Network settings deleted"},
     {ACT_ACCOUNT_DELETE, "account.delete", "Account deleted"},
+    {ACT_CHANGE_UNDO, "change.undo", "Change taken back"},
 };
 
 static const struct row *find(int activity)

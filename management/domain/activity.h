@@ -152,6 +152,8 @@ enum activity {
     ACT_ACCOUNT_SETTING_METRICS_PUSH_DISABLE = 141,
     ACT_AGENT_NETWORK_SETTINGS_DELETE = 142,
     ACT_ACCOUNT_DELETE = 99999,
+    /* Ours; the official server has none of them. */
+    ACT_CHANGE_UNDO = 200000,
 };
 
 /** "peer.user.add", and "Peer added"; "UNKNOWN_ACTIVITY" for numbers that are not in the list. */

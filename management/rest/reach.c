@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "lib/base/num.h"
+#include "management/ops/history.h"
 #include "management/ops/peers.h"
 #include "management/reach/report.h"
 #include "management/rest/handlers.h"
@@ -34,11 +35,28 @@ static enum rk_code asker(const struct op *op, struct reach_question *q, struct 
     return rc;
 }
 
+/* ?at=: the account as it was. One reference. */
+static enum rk_code state_of(struct http_req *req, struct reach_question *q,
+                             const struct snapshot **out, struct rk_err *err)
+{
+    struct op *op = op_of(req);
+    struct rk_str at;
+    enum rk_code rc;
+
+    if (!http_req_query(req, "at", &at) || !at.n) {
+        *out = snap_ref(op->snap);
+        return RK_OK;
+    }
+    rc = history_time(at, q->now_us, &q->now_us, err);
+    return rc ? rc : history_at(op, q->now_us, out, err);
+}
+
 enum rk_code rest_reach(struct http_req *req, struct http_resp *resp, struct db *db,
                         struct rk_err *err)
 {
     const struct op *op = op_of(req);
     struct reach_question q = {.now_us = mgmt_now_us(op->m)};
+    const struct snapshot *state = NULL;
     enum rk_code rc = asker(op, &q, err);
 
     (void)db;
@@ -52,6 +70,9 @@ enum rk_code rest_reach(struct http_req *req, struct http_resp *resp, struct db 
     if (!rc)
         rc = query_number(req, "page_size", REACH_PAGE_MAX, &q.page_size, err);
     if (!rc)
-        rc = reach_report(op->snap, &q, req->mem, &resp->body, err);
+        rc = state_of(req, &q, &state, err);
+    if (!rc)
+        rc = reach_report(state, &q, req->mem, &resp->body, err);
+    snap_unref(state);
     return rc ? rc : answer_done(resp);
 }

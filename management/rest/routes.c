@@ -152,7 +152,10 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_GET,    "/api/users/invites/{token}",                              rest_invites_look,          OPEN,  NULL},
     {HTTP_POST,   "/api/users/invites/{token}/accept",                       rest_invites_accept,        OPEN | HTTP_HASHES, NULL},
 
-    {HTTP_GET,    "/api/x/reach",                                            rest_reach,                 READ,  NULL},
+    {HTTP_GET,    "/api/x/reach",                                            rest_reach,                 WRITE, NULL},
+    {HTTP_GET,    "/api/x/diff",                                             rest_diff,                  WRITE, NULL},
+    {HTTP_GET,    "/api/x/history",                                          rest_history_list,          WRITE, NULL},
+    {HTTP_POST,   "/api/x/history/{entry}/undo",                             rest_tried,                 WRITE, TRY(rest_history_undo)},
 
     {HTTP_GET,    "/api/events/proxy",                                       rest_absent,                READ,  ABSENT(PAGE, SERVICES, READ, false, NULL)},
     {HTTP_GET,    "/api/reverse-proxies/services",                           rest_absent,                READ,  ABSENT(LIST, SERVICES, READ, false, NULL)},

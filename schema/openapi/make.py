@@ -59,6 +59,19 @@ NAMED_THING = {"type": "object", "properties": {
     "type": {"type": "string", "enum": ["peer", "group", "resource", "address", "name"]},
     "id": {"type": "string"}, "name": {"type": "string"}, "ip": {"type": "string"}}}
 
+REVIEW = {"type": "object", "properties": {
+    "from": {"type": "string"}, "to": {"type": "string"},
+    "changes": {"type": "array", "items": {"type": "object", "properties": {
+        "kind": {"type": "string"}, "id": {"type": "string"}, "name": {"type": "string"},
+        "peer": {"type": "string"}, "op": {"type": "string"}}}},
+    "machines": {"type": "integer"},
+    "flows": {"type": "object", "properties": {
+        "gained": {"type": "integer"}, "lost": {"type": "integer"},
+        "changed": {"type": "integer"}, "complete": {"type": "boolean"},
+        "list": {"type": "array", "items": {"type": "object", "properties": {
+            "from": NAMED_THING, "to": NAMED_THING, "route": NAMED_THING,
+            "before": {"type": "string"}, "after": {"type": "string"}}}}}}}}
+
 # Questions that only this server answers, under /api/x/: (path, summary, query, answer).
 OWN = [
     ("/api/x/reach", "Who can reach what, and why (not)", [
@@ -66,6 +79,7 @@ OWN = [
         ("to", "string", "a peer, group, network resource, address or DNS name; empty: every peer"),
         ("protocol", "string", "all (the default), tcp, udp, icmp or netbird-ssh"),
         ("port", "integer", "0 (the default): any"),
+        ("at", "string", "a moment of the past: RFC 3339, yesterday, or how long ago (90m, 7d)"),
         ("page", "integer", "of lists, from 1"),
         ("page_size", "integer", "1 to 1000")],
      {"type": "object", "properties": {
@@ -81,7 +95,30 @@ OWN = [
          "peers": {"type": "array", "items": {"type": "object"}},
          "total": {"type": "integer"}, "page": {"type": "integer"},
          "page_size": {"type": "integer"}}}),
+    ("/api/x/history", "What was changed, by whom, newest first", [
+        ("kind", "string", "only this kind: peer, group, group_peer, policy, …"),
+        ("id", "string", "only this object"),
+        ("actor", "string", "only by this user, peer or setup key"),
+        ("since", "string", "RFC 3339, yesterday, or how long ago (90m, 7d)"),
+        ("until", "string", "the same"),
+        ("page", "integer", "from 1"),
+        ("page_size", "integer", "1 to 1000")],
+     {"type": "array", "items": {"type": "object", "properties": {
+         "entry": {"type": "integer"}, "change": {"type": "integer"},
+         "time": {"type": "string", "format": "date-time"},
+         "actor": {"type": "object", "properties": {
+             "id": {"type": "string"}, "name": {"type": "string"}}},
+         "op": {"type": "string", "enum": ["create", "update", "delete"]},
+         "kind": {"type": "string"}, "id": {"type": "string"}, "name": {"type": "string"},
+         "peer": {"type": "string"},
+         "fields": {"type": "array", "items": {"type": "string"}}}}}),
+    ("/api/x/diff", "What is different between two moments, as objects and as flows", [
+        ("from", "string", "RFC 3339, yesterday, or how long ago (90m, 7d)"),
+        ("to", "string", "the same; now when it is not given")], REVIEW),
 ]
+# Changes of the same kind: (path, summary, path parameters).
+OWN_POST = [("/api/x/history/{entry}/undo", "Take back what was changed together with an entry",
+             ["entry"])]
 
 # Other products: their paths answer, but there is nothing behind them.
 ABSENT = ("/api/agent-network/", "/api/reverse-prox", "/api/events/proxy")
@@ -147,7 +184,7 @@ TRYABLE = ("accounts", "setup-keys", "peers", "groups", "policies", "routes", "n
 
 def tryable(method, path):
     parts = path.split("/")
-    return (method != "GET" and parts[2] in TRYABLE and (method, path) != (
+    return (method != "GET" and (parts[2] in TRYABLE or parts[2:4] == ["x", "history"]) and (method, path) != (
         "DELETE", "/api/accounts/{accountId}") and parts[-1] not in ("temporary-access", "jobs"))
 
 
@@ -292,6 +329,13 @@ def main():
                     "path_params": [], "query_params": [], "request": None,
                     "response": {"status": 200, "content_type": "application/json",
                                  "schema": answer}})
+    for path, text, params in OWN_POST:
+        SUMMARY["POST", path] = text
+        ops.append({"method": "POST", "path": path, "group": "Questions", "auth": "user",
+                    "path_params": [{"name": p} for p in params], "query_params": [],
+                    "request": None, "response": {"status": 200,
+                                                  "content_type": "application/json",
+                                                  "schema": {"type": "object"}}})
     parts = {}
     for op in ops:
         answer = convert(op["response"]["schema"])

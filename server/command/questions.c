@@ -1,11 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Questions about the network: what /api/x/reach answers, for whoever has the machine. */
+/* Questions about the network, now and in the past: what /api/x answers, for whoever has the
+ * machine. */
 #include "config.h"
 
+#include "lib/base/num.h"
+#include "lib/json/json.h"
+#include "management/ops/history.h"
+#include "management/ops/users.h"
 #include "management/reach/report.h"
+#include "management/review/review.h"
 #include "server/command/call.h"
 
 #define ANSWER_MAX (32 << 20)
+
+/* JSON text as the result; the text is released. */
+static enum rk_code answer(struct call *c, struct rk_buf *text, struct rk_err *err)
+{
+    json_error_t why;
+    enum rk_code rc = RK_OK;
+
+    if (text->full)
+        rc = rk_fail(err, RK_LIMIT, "the answer is too long; ask about less");
+    if (rc == RK_OK && !(c->result = json_loadb(text->p, text->n, 0, &why)))
+        rc = rk_fail(err, RK_INTERNAL, "the answer is no JSON: %s", why.text);
+    rk_buf_done(text);
+    return rc;
+}
 
 static enum rk_code reach(struct call *c, struct rk_err *err)
 {
@@ -17,21 +37,113 @@ static enum rk_code reach(struct call *c, struct rk_err *err)
                                .page_size = REACH_PAGE_MAX,
                                .now_us = mgmt_now_us(c->op.m),
                                .policies = true};
+    const struct snapshot *state = NULL;
+    struct rk_str at = arg_text(c, "at");
     struct rk_buf out;
-    json_error_t why;
-    enum rk_code rc;
+    enum rk_code rc = RK_OK;
 
     rk_buf_init(&out, ANSWER_MAX);
-    rc = reach_report(c->op.snap, &q, c->mem, &out, err);
-    if (rc == RK_OK && out.full)
-        rc = rk_fail(err, RK_LIMIT, "the answer is too long; ask for a smaller group");
-    if (rc == RK_OK) {
-        c->result = json_loadb(out.p, out.n, 0, &why);
-        if (!c->result)
-            rc = rk_fail(err, RK_INTERNAL, "the answer is no JSON: %s", why.text);
+    if (at.n)
+        rc = history_time(at, q.now_us, &q.now_us, err);
+    if (rc == RK_OK && at.n)
+        rc = history_at(&c->op, q.now_us, &state, err);
+    if (rc == RK_OK)
+        rc = reach_report(state ? state : c->op.snap, &q, c->mem, &out, err);
+    snap_unref(state);
+    return rc ? rc : answer(c, &out, err);
+}
+
+/* ---- the past */
+
+static struct rk_str actor_name(const struct snapshot *s, struct rk_str id)
+{
+    const struct user *u = snap_user(s, id);
+    const struct peer *p = u ? NULL : snap_peer(s, id);
+
+    return u ? user_shown_name(u) : p ? p->name : id;
+}
+
+static enum rk_code history(struct call *c, struct rk_err *err)
+{
+    struct history_filter f = {.kind = arg_text(c, "kind"), .limit = arg_i64(c, "limit", 50)};
+    struct history_entry *e = NULL;
+    struct rk_str since = arg_text(c, "since");
+    size_t n = 0;
+    enum rk_code rc = since.n ? history_time(since, mgmt_now_us(c->op.m), &f.since_us, err) : RK_OK;
+
+    if (rc == RK_OK)
+        rc = history_list(&c->op, &f, &e, &n, err);
+    if (rc)
+        return rc;
+    c->result = json_array();
+    for (size_t i = 0; i < n; i++) {
+        struct rk_str name = history_text(c->mem, &e[i], "name");
+        struct str_list fields = history_fields(c->mem, &e[i]);
+
+        (void)json_array_append_new(
+            c->result, json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "entry",
+                                 (json_int_t)e[i].seq, "time", j_time(e[i].at_us), "who",
+                                 j_text(actor_name(c->op.snap, e[i].actor)), "op", j_text(e[i].op),
+                                 "kind", j_text(e[i].kind), "name", j_text(name.n ? name : e[i].id),
+                                 "fields", j_text(op_list_text(c->mem, &fields))));
     }
-    rk_buf_done(&out);
+    return RK_OK;
+}
+
+/* The two moments of a diff as snapshots, one reference each. */
+static enum rk_code moments(struct call *c, struct review *r, int64_t *from_us, struct rk_err *err)
+{
+    struct rk_str from = arg_text(c, "from"), to = arg_text(c, "to");
+    int64_t now_us = mgmt_now_us(c->op.m);
+    enum rk_code rc = history_time(from, now_us, from_us, err);
+
+    if (rc == RK_OK)
+        rc = history_time(to, now_us, &r->now_us, err);
+    if (rc == RK_OK && *from_us > r->now_us)
+        rc = rk_fail(err, RK_INVALID, "%.*s lies behind %.*s", RK_STR_ARG(from), RK_STR_ARG(to));
+    if (rc == RK_OK)
+        rc = history_at(&c->op, *from_us, &r->before, err);
+    if (rc == RK_OK)
+        rc = history_at(&c->op, r->now_us, &r->after, err);
     return rc;
 }
 
-const struct command_row COMMAND_QUESTIONS[] = {{"reach", reach}, {NULL, NULL}};
+static enum rk_code diff(struct call *c, struct rk_err *err)
+{
+    struct review r = {0};
+    struct change *changes = NULL;
+    struct rk_buf out;
+    int64_t from_us;
+    enum rk_code rc = moments(c, &r, &from_us, err);
+
+    rk_buf_init(&out, ANSWER_MAX);
+    if (rc == RK_OK)
+        rc = history_between(&c->op, r.before, r.after, from_us, r.now_us, &changes, &r.n_changes,
+                             err);
+    if (rc == RK_OK) {
+        r.changes = changes;
+        json_put_obj(&out);
+        review_put(&r, &out);
+        json_put_obj_end(&out);
+    }
+    snap_unref(r.before);
+    snap_unref(r.after);
+    if (rc)
+        rk_buf_done(&out);
+    return rc ? rc : answer(c, &out, err);
+}
+
+static enum rk_code undo(struct call *c, struct rk_err *err)
+{
+    int64_t seq;
+    enum rk_code rc = rk_parse_i64(arg_text(c, "entry"), 1, INT64_MAX, &seq, NULL)
+                          ? rk_fail(err, RK_INVALID, "an entry is a number; see rookery history")
+                          : history_undo(&c->op, seq, err);
+
+    if (rc == RK_OK)
+        c->result = json_object();
+    return rc;
+}
+
+const struct command_row COMMAND_QUESTIONS[] = {
+    {"reach", reach}, {"history", history}, {"diff", diff}, {"undo", undo}, {NULL, NULL}};

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Who can reach what, over REST with every role and as `rookery reach`: reach.py ./rookery"""
+import datetime
 import http.client
 import json
 import os
 import sys
+import time
 from urllib.parse import urlencode
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -208,6 +210,74 @@ for method, path in (("POST", "/api/users"), ("DELETE", "/api/users/x"), ("POST"
 rest("DELETE", "/api/policies/%s?dry_run=perhaps" % pol["id"], want=422)
 check("nothing was changed by all this", everything() == before)
 
+# ---- what was, and taking it back
+
+
+def now():
+    time.sleep(0.002)
+    t = datetime.datetime.now(datetime.timezone.utc).isoformat()
+    time.sleep(0.002)
+    return t
+
+
+h = rest("GET", "/api/x/history?kind=policy&id=" + pol["id"])
+check("the policy's story", [(e["op"], e["name"]) for e in h] ==
+      [("update", "db access")] * (len(h) - 1) + [("create", "db access")] and len(h) == 5, h)
+check("by whom, and what", h[0]["actor"]["name"] and h[-1]["fields"] == [] and
+      h[0]["fields"] == ["postures"], h)
+check("filters", rest("GET", "/api/x/history?kind=policy&since=yesterday&until=1h") == [])
+for bad in ("kind=cat", "since=soon", "page=0", "page_size=5000"):
+    rest("GET", "/api/x/history?" + bad, want=422)
+t1 = now()
+rest("PUT", "/api/policies/" + pol["id"], wide)
+rest("PUT", "/api/groups/" + web["id"], {"name": "web", "peers": [peers["web1"]["id"]]})
+t2 = now()
+d = rest("GET", "/api/x/diff?" + urlencode({"from": t1, "to": t2}))
+check("two moments", {(f["from"]["name"], f["before"], f["after"]) for f in d["flows"]["list"]} ==
+      {("web1", "tcp 5432", "tcp 22, 5432"), ("web2", "tcp 5432", "none")}, d)
+check("the objects of it", sorted((c["kind"], c["op"]) for c in d["changes"]) ==
+      [("group_peer", "delete"), ("policy", "update")], d)
+d = rest("GET", "/api/x/diff?" + urlencode({"from": t2}))
+check("nothing since", d["changes"] == [] and d["flows"]["list"] == [], d)
+check("reach then", reach(from_="web2", to="db1", at=t1)["reachable"] and
+      not reach(from_="web2", to="db1")["reachable"])
+check("before the account", "the account was made" in
+      rest("GET", "/api/x/diff?from=1000d", want=422)["message"])
+rest("GET", "/api/x/diff", want=422)
+
+entry = rest("GET", "/api/x/history?kind=policy&id=" + pol["id"])[0]["entry"]
+a = rest("POST", "/api/x/history/%d/undo?dry_run=true" % entry)
+check("what taking back would do", a["flows"]["changed"] == 1 and
+      a["flows"]["list"][0]["after"] == "tcp 5432", a)
+rest("POST", "/api/x/history/%d/undo" % entry)
+check("taken back", rest("GET", "/api/policies/" + pol["id"])["rules"][0]["ports"] == ["5432"])
+check("not twice", "changed since" in rest("POST", "/api/x/history/%d/undo" % entry,
+                                           want=412)["message"])
+member = rest("GET", "/api/x/history?kind=group_peer&id=" + web["id"])[0]
+check("who left the group", member["op"] == "delete" and member["peer"] == "web2", member)
+rest("POST", "/api/x/history/%d/undo" % member["entry"])
+check("is back", sorted(p["name"] for p in rest("GET", "/api/groups/" + web["id"])["peers"]) ==
+      ["web1", "web2"])
+d = rest("GET", "/api/x/diff?" + urlencode({"from": t1}))
+check("as if nothing had been", d["flows"]["list"] == [], d)
+gone = rest("POST", "/api/networks", {"name": "gone", "description": ""})
+rest("POST", "/api/networks/%s/resources" % gone["id"], {
+    "name": "r", "description": "", "address": "10.9.0.1", "enabled": True, "groups": [db["id"]]})
+whole = rest("GET", "/api/networks/resources")
+rest("DELETE", "/api/networks/" + gone["id"])
+entry = rest("GET", "/api/x/history?kind=network&id=" + gone["id"])[0]["entry"]
+rest("POST", "/api/x/history/%d/undo" % entry)
+check("what was deleted with it comes back, too", rest("GET", "/api/networks/resources") == whole,
+      whole)
+rest("POST", "/api/x/history/999999/undo", want=404)
+rest("POST", "/api/x/history/x/undo", want=422)
+user = rest("GET", "/api/x/history?kind=user")
+check("users stay", user and "cannot be taken back" in
+      rest("POST", "/api/x/history/%d/undo" % user[0]["entry"], want=412)["message"], user)
+check("it is an event", [e["activity_code"] for e in rest("GET", "/api/events/audit")[:3]].count(
+    "change.undo") >= 1)
+check("the journal is whole", s.command("admin", "journal", "verify").returncode == 0)
+
 # ---- roles
 
 
@@ -267,4 +337,15 @@ for state in ("running", "stopped"):
     if state == "running":
         s.p.stop()
 check("usage", command("web1")[0] == 2)
+check("an option of another command", command("web1", "db1", "--limit", "3")[0] == 2)
+r = s.command("history", "--kind", "policy", "--json")
+check("history", r.returncode == 0 and json.loads(r.stdout)[0]["name"] == "db access", r.stderr)
+r = s.command("diff", t1, t2)
+check("diff", r.returncode == 0 and "web2 -> db1: none, was tcp 5432" in r.stdout, r.stdout + r.stderr)
+r = s.command("reach", "web2", "db1", "--at", t2)
+check("reach in the past", r.returncode == 1 and r.stdout.startswith("no"), r.stdout + r.stderr)
+entry = json.loads(s.command("history", "--kind", "resource", "--json").stdout)[0]["entry"]
+r = s.command("undo", str(entry))
+check("undo", r.returncode == 0 and "taken back" in r.stdout, r.stdout + r.stderr)
+check("undo of nothing", s.command("undo", "999999").returncode == 2)
 finish()
