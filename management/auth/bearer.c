@@ -4,8 +4,10 @@
 
 #include "management/auth/bearer.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
+#include "lib/base/map.h"
 #include "lib/base/num.h"
 #include "lib/crypto/hash.h"
 #include "management/domain/permission.h"
@@ -21,6 +23,7 @@ static const char SQL_FORGET[] = "DELETE FROM used_token WHERE expires_at < $1";
 
 #define GROUPS_CLAIM "groups" /* of our own tokens */
 #define LOGIN_CLAIM  "nb_last_login"
+#define KNOWN_MAX    10000 /* users remembered; past it the memory starts anew */
 
 struct bearer {
     struct auth auth;
@@ -29,6 +32,8 @@ struct bearer {
     struct userinfo *info;
     struct mgmt_chore chore;
     struct rk_log_gate gates[AUTH_FAULTS]; /* one line a second and fault */
+    pthread_mutex_t lock;                  /* guards known */
+    struct rk_map known; /* user id -> number of ended logins at the last check, plus 1 */
 };
 
 /* Claims with the token that they are from. */
@@ -165,17 +170,46 @@ static enum auth_fault fault_of(enum rk_code rc)
     }
 }
 
+static void remember(struct bearer *b, struct rk_str user_id, int64_t gen)
+{
+    (void)pthread_mutex_lock(&b->lock);
+    if (b->known.n >= KNOWN_MAX) {
+        rk_map_done(&b->known);
+        rk_map_init(&b->known, false);
+    }
+    (void)rk_map_put(&b->known, user_id, (void *)(uintptr_t)(gen + 1));
+    (void)pthread_mutex_unlock(&b->lock);
+}
+
+/* While the store is away nothing can end a login there, so what was good at the last check is as
+ * good as everything else that is read from memory then. */
+static bool was_good(struct bearer *b, struct rk_str user_id, int64_t gen)
+{
+    void *known;
+
+    if (!mgmt_store_age_ms(b->o.m))
+        return false;
+    (void)pthread_mutex_lock(&b->lock);
+    known = rk_map_get(&b->known, user_id);
+    (void)pthread_mutex_unlock(&b->lock);
+    return known == (void *)(uintptr_t)(gen + 1);
+}
+
 /* Our own tokens end with what ends logins. */
 static enum auth_fault check_ours(struct bearer *b, struct db *db, struct rk_arena *mem,
                                   const struct claims *x, struct rk_err *why)
 {
     int64_t gen = json_integer_value(json_object_get(x->json, JWT_CLAIM_GEN));
+    enum auth_fault f;
 
     if (x->c.local_user && b->o.local_auth_disabled) {
         (void)rk_fail(why, RK_UNAUTHENTICATED, "local users may not sign in");
         return AUTH_EXPIRED;
     }
-    return fault_of(logins_check(db, mem, x->c.user_id, gen, why));
+    f = fault_of(logins_check(db, mem, x->c.user_id, gen, why));
+    if (f == AUTH_OK)
+        remember(b, x->c.user_id, gen);
+    return f == AUTH_UNAVAILABLE && was_good(b, x->c.user_id, gen) ? AUTH_OK : f;
 }
 
 /* Another issuer must not name users of our own. */
@@ -307,6 +341,8 @@ struct bearer *bearer_new(const struct bearer_opts *o)
 
     b->o = *o;
     b->auth = (struct auth){.request = request, .login = login};
+    (void)pthread_mutex_init(&b->lock, NULL);
+    rk_map_init(&b->known, false);
     b->users = jwt_users_new(o->m, &u);
     b->info = userinfo_new(mgmt_log(o->m));
     b->chore = (struct mgmt_chore){.what = "used tokens were not forgotten",
@@ -324,6 +360,8 @@ void bearer_free(struct bearer *b)
         return;
     jwt_users_free(b->users);
     userinfo_free(b->info);
+    rk_map_done(&b->known);
+    (void)pthread_mutex_destroy(&b->lock);
     free(b);
 }
 

@@ -11,9 +11,9 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from two import DSN, check, pair, server, sql, wait  # noqa: E402
+from two import DSN, EMAIL, check, pair, server, sql, wait  # noqa: E402
 import grpc  # noqa: E402
-from idp_client import Browser  # noqa: E402
+from idp_client import Browser, Flow  # noqa: E402
 from mgmt_peer import Agent, Code, status  # noqa: E402
 from proc import finish, get  # noqa: E402
 
@@ -86,12 +86,29 @@ def age(s):
     return a.status, a.headers.get("Age")
 
 
+def signed_in(s):
+    """An access token of the owner."""
+    r = s.command("admin", "user", "set-password", "--email", EMAIL, "--password", "Correct-Horse7!")
+    assert r.returncode == 0, r.stderr
+    b, f = Browser(s.port), Flow(scope="openid")
+    page = b.get("/oauth2/auth", **f.params())
+    code = b.submit(page, login=EMAIL, password="Correct-Horse7!").query()["code"]
+    return f.redeem(b, code).json()["access_token"]
+
+
+def bearer(s, jwt):
+    a = Browser(s.port).send("GET", "/api/groups", headers={"Authorization": "Bearer " + jwt})
+    return a.status, a.headers.get("Age")
+
+
 def outage(a, b):
     key = setup_key(a)
     st = Stream(b, key)
     wait("the agent has its map", lambda: st.maps)
     wait("both know that it is connected", lambda: connected(a) == connected(b) == [True])
     check("answers that are fresh do not speak of age", age(a) == (200, None), age(a))
+    jwt = signed_in(a)
+    check("somebody who is signed in reads", [bearer(s, jwt)[0] for s in (a, b)] == [200, 200])
     pg_stop(DATA)
     for s, name in ((a, "first"), (b, "second")):
         wait("%s: not healthy" % name, lambda s=s: get(s.metrics, "/health")[0] == 503)
@@ -103,6 +120,8 @@ def outage(a, b):
         got = age(s)
         check("%s: reads answer and say how old they are" % name, got[0] == 200 and
               int(got[1] or 0) >= 1, got)
+        got = bearer(s, jwt)
+        check("%s: also for those who are signed in" % name, got[0] == 200 and got[1], got)
         tries = [write(s) for _ in range(5)]
         check("%s: writes are 503" % name, {t[0] for t in tries} == {503}, tries)
         check("%s: at once" % name, sum(t[1] for t in tries) < 10, tries)
@@ -130,6 +149,24 @@ def outage(a, b):
     check("which has never ended", st.ended is None, st.ended)
     st.call.cancel()
     wait("and is shown as gone by both", lambda: not any(connected(a) + connected(b)))
+
+
+def cut_connections(a, b):
+    """News that went with a connection: the other process follows all the same, without a next
+    change."""
+    key = setup_key(a)
+    st = Stream(b, key)
+    wait("a map", lambda: st.maps)
+    for i in range(4):
+        before = st.maps
+        sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> "
+            "pg_backend_pid() AND application_name LIKE 'rookery%'")
+        other = Agent(channel(a))
+        wait("enrols", lambda other=other: status(lambda: other.login(key=key))[0] == Code.OK)
+        wait("round %d: the stream at the other process hears of it" % i,
+             lambda before=before: st.maps > before)
+    check("without an end of the stream", st.ended is None, st.ended)
+    st.call.cancel()
 
 
 def fail_over(a, b):
@@ -164,6 +201,7 @@ def fail_over(a, b):
 def main():
     a, b = pair()
     outage(a, b)
+    cut_connections(a, b)
     fail_over(a, b)
     finish()
 
