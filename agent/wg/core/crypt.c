@@ -180,6 +180,13 @@ bool wgc_xunbox(const struct rk_key *key, const uint8_t nonce[WGC_XNONCE_SIZE], 
 
 /* ---- transport data */
 
+/* EVP_CIPHER_CTX_ctrl would look its parameters up by name once more; per packet that shows. */
+static void tag_param(OSSL_PARAM p[2], uint8_t *tag)
+{
+    p[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, WGC_TAG_SIZE);
+    p[1] = OSSL_PARAM_construct_end();
+}
+
 /* Nonce of the AEAD: 32 zero bits, then the counter in little endian (section 5.4.6). */
 static void begin(struct wgc_crypt *c, struct lane *l, const struct rk_key *key, uint64_t counter,
                   int encrypt)
@@ -189,8 +196,8 @@ static void begin(struct wgc_crypt *c, struct lane *l, const struct rk_key *key,
 
     for (size_t i = 0; i < sizeof counter; i++)
         nonce[4 + i] = (uint8_t)(counter >> (8 * i));
-    must(EVP_CipherInit_ex(l->ctx, l->keyed ? NULL : c->cipher, NULL, same ? NULL : key->b, nonce,
-                           encrypt));
+    must(EVP_CipherInit_ex2(l->ctx, l->keyed ? NULL : c->cipher, same ? NULL : key->b, nonce,
+                            l->keyed ? -1 : encrypt, NULL));
     if (!same)
         l->key = *key;
     l->keyed = true;
@@ -198,27 +205,31 @@ static void begin(struct wgc_crypt *c, struct lane *l, const struct rk_key *key,
 
 void wgc_seal(struct wgc_crypt *c, const struct rk_key *key, uint64_t counter, uint8_t *p, size_t n)
 {
+    OSSL_PARAM tag[2];
     int len = 0;
 
     if (n > INT_MAX)
         abort();
     begin(c, &c->seal, key, counter, 1);
     if (n)
-        must(EVP_EncryptUpdate(c->seal.ctx, p, &len, p, (int)n));
-    must(EVP_EncryptFinal_ex(c->seal.ctx, p + n, &len));
-    must(EVP_CIPHER_CTX_ctrl(c->seal.ctx, EVP_CTRL_AEAD_GET_TAG, WGC_TAG_SIZE, p + n));
+        must(EVP_CipherUpdate(c->seal.ctx, p, &len, p, (int)n));
+    must(EVP_CipherFinal_ex(c->seal.ctx, p + n, &len));
+    tag_param(tag, p + n);
+    must(EVP_CIPHER_CTX_get_params(c->seal.ctx, tag));
 }
 
 bool wgc_open(struct wgc_crypt *c, const struct rk_key *key, uint64_t counter, uint8_t *p, size_t n)
 {
+    OSSL_PARAM tag[2];
     int len = 0;
 
     if (n < WGC_TAG_SIZE || n > INT_MAX)
         return false;
     n -= WGC_TAG_SIZE;
     begin(c, &c->open, key, counter, 0);
-    must(EVP_CIPHER_CTX_ctrl(c->open.ctx, EVP_CTRL_AEAD_SET_TAG, WGC_TAG_SIZE, p + n));
-    if (n && EVP_DecryptUpdate(c->open.ctx, p, &len, p, (int)n) <= 0)
+    tag_param(tag, p + n);
+    must(EVP_CIPHER_CTX_set_params(c->open.ctx, tag));
+    if (n && EVP_CipherUpdate(c->open.ctx, p, &len, p, (int)n) <= 0)
         return false;
-    return EVP_DecryptFinal_ex(c->open.ctx, p + n, &len) > 0;
+    return EVP_CipherFinal_ex(c->open.ctx, p + n, &len) > 0;
 }
