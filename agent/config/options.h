@@ -41,7 +41,7 @@ struct daemon_opts { /* open */
     bool kernel_disabled;
     struct rk_str ca_file;
     struct rk_str setup_key, setup_key_file;
-    bool force_relay;
+    bool force_relay, disable_nat_mapper;
     struct rk_strs home_relays;
     int64_t dns_forwarder_port;
     bool legacy_routing, skip_socket_mark, disable_custom_routing;

@@ -181,6 +181,38 @@ static void host_lost(struct host_user *u, const struct rk_err *why)
         engine_end(e, why);
 }
 
+/* ---- the router's port */
+
+static void on_mapped(struct portmap_user *u, const struct rk_addr *outside)
+{
+    struct engine *e = rk_container_of(u, struct engine, portmap_user);
+
+    ice_mux_set_router_port(e->mux, outside);
+    if (outside->port && e->env)
+        peer_conn_env_network_changed(e->env, false); /* who found no direct path may now */
+}
+
+static void ask_router(struct engine *e)
+{
+    static const struct rk_ip anywhere = {.family = 4, .b = {192, 0, 2, 1}}; /* RFC 5737 */
+    struct kernel_route_lookup way = {0};
+
+    if (!e->portmap)
+        return;
+    if (kernel_route_get(e->o.route, &anywhere, e->o.marks ? ROUTE_MARK_CONTROL : 0, &way, NULL))
+        way = (struct kernel_route_lookup){0};
+    portmap_network(e->portmap, &way.gateway, &way.source);
+}
+
+static void open_portmap(struct engine *e)
+{
+    if (e->o.daemon->disable_nat_mapper || e->o.daemon->force_relay)
+        return;
+    e->portmap_user.mapped = on_mapped;
+    e->portmap = portmap_open(e->o.loop, e->log, ice_mux_port(e->mux), &e->portmap_user);
+    ask_router(e);
+}
+
 /* Connections from addresses that are gone are made anew at once, and peers are offered the new
  * ones; what still works stays, tunnels above all. */
 static void host_moved(struct host_user *u, bool slept)
@@ -202,6 +234,7 @@ static void host_moved(struct host_user *u, bool slept)
     relay_client_network(e->rcl, own, n);
     peer_conn_env_network_changed(e->env, slept);
     engine_posture_look(e);
+    ask_router(e);
 }
 
 static void host_trouble(struct host_user *u, const char *text)
@@ -289,6 +322,7 @@ static enum rk_code bring_up(struct engine *e, struct rk_err *err)
     if (rc)
         return rc;
     peers_up(e->peers, e->env, e->addr.v6.ip.family != 0);
+    open_portmap(e);
     rc = engine_names_up(e, err);
     if (rc == RK_OK)
         rc = engine_apply_config(e, e->login->netbirdconfig, err);
@@ -566,6 +600,8 @@ static void tear_down(void *arg)
     e->rcl = NULL;
     signal_client_close(e->scl);
     e->scl = NULL;
+    portmap_close(e->portmap);
+    e->portmap = NULL;
     ice_mux_close(e->mux);
     e->mux = NULL;
     e->torn_down = true;

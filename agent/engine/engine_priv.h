@@ -10,6 +10,7 @@
 #include "agent/engine/host.h"
 #include "agent/engine/peers.h"
 #include "agent/ice/mux.h"
+#include "agent/ice/portmap.h"
 #include "agent/peer/conn.h"
 #include "agent/wg/device.h"
 #include "lib/base/arena.h"
@@ -50,6 +51,8 @@ struct engine {
     struct wg_port *port; /* shared with ICE; NULL: not; lent by the device */
 
     struct ice_mux *mux;
+    struct portmap_user portmap_user;
+    struct portmap *portmap; /* NULL: not wanted */
     struct signal_client_user signal_client_user;
     struct signal_client *scl;
     char *signal_url;

@@ -8,6 +8,8 @@
 
 #include "agent/ice/mux_priv.h"
 
+#define ROUTER_PORT_BETTER 1000 /* than what a STUN server sees */
+
 static bool name_in(const char *name, char *const *list, size_t n, bool prefix)
 {
     for (size_t i = 0; i < n; i++)
@@ -90,6 +92,31 @@ static void tell_hosts(struct ice_mux *m, struct ice_mux_gather *g)
     }
 }
 
+/* As official agents tell it: like an address that a STUN server saw, but better. */
+void ice_mux_tell_router_port(struct ice_mux *m, struct ice_mux_gather *g,
+                              const struct rk_addr *seen)
+{
+    struct ice_cand c = {.type = ICE_SRFLX, .addr = m->router_port};
+
+    if (!m->router_port.port || (seen && seen->ip.family != 4))
+        return;
+    if (!c.addr.ip.family && seen)
+        c.addr.ip = seen->ip;
+    if (!c.addr.ip.family)
+        return;
+    c.related = (struct rk_addr){{.family = 4}, ice_mux_port(m)};
+    ice_cand_complete(&c);
+    c.priority += ROUTER_PORT_BETTER;
+    g->ops->candidate(g, &c);
+}
+
+void ice_mux_set_router_port(struct ice_mux *m, const struct rk_addr *outside)
+{
+    m->router_port = *outside;
+    RK_LIST_FOR_EACH (it, &m->gathers)
+        ice_mux_tell_router_port(m, rk_container_of(it, struct ice_mux_gather, link), NULL);
+}
+
 static void serve(void *arg)
 {
     struct ice_mux *m = arg;
@@ -100,6 +127,7 @@ static void serve(void *arg)
 
         rk_list_push_back(&m->gathers, node);
         tell_hosts(m, g);
+        ice_mux_tell_router_port(m, g, NULL);
         ice_mux_servers_ask(m, g);
     }
 }

@@ -66,6 +66,10 @@ void ice_mux_set_overlay(struct ice_mux *m, const struct rk_prefix *prefixes, si
  *  names are resolved in the background. Others than stun: are ignored. At most 16. */
 void ice_mux_set_stun(struct ice_mux *m, const struct rk_str *uris, size_t n);
 
+/** The outside of a port that a router gave us for ours, offered as one more address (ip family 0:
+ *  the address that STUN servers see). port 0: none. */
+void ice_mux_set_router_port(struct ice_mux *m, const struct rk_addr *outside);
+
 /** This host's addresses or routes are others now: what STUN servers said about us is forgotten and
  *  asked anew. */
 void ice_mux_network_changed(struct ice_mux *m);

@@ -59,6 +59,7 @@ struct ice_mux {
     size_t n_servers;
     struct rk_list fresh, gathers; /* not served yet; served with host candidates */
     struct rk_timer *serve_timer, *stun_timer;
+    struct rk_addr router_port; /* port 0: none */
 };
 
 static inline size_t ice_mux_family_index(const struct rk_ip *ip)
@@ -78,6 +79,9 @@ size_t ice_mux_host_addrs(const struct ice_mux *m, struct rk_ip *out, size_t max
 /** Ask the STUN servers whose answer is missing or old; tell what is known to g at once, and what
  *  they answer to all gathers under way. */
 void ice_mux_servers_ask(struct ice_mux *m, struct ice_mux_gather *g);
+/** One more candidate by the router's port, if there is one; seen: our address by STUN, or NULL. */
+void ice_mux_tell_router_port(struct ice_mux *m, struct ice_mux_gather *g,
+                              const struct rk_addr *seen);
 /** True: the message was an answer of a STUN server. */
 bool ice_mux_servers_input(struct ice_mux *m, const struct rk_addr *from,
                            const struct stun_msg *msg);

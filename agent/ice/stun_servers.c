@@ -136,6 +136,8 @@ static void tell_one(struct ice_mux *m, struct ice_mux_gather *g, const struct r
 
     ice_cand_complete(&c);
     g->ops->candidate(g, &c);
+    if (!m->router_port.ip.family)
+        ice_mux_tell_router_port(m, g, mapped);
 }
 
 static void tell_all(struct ice_mux *m, const struct rk_addr *mapped)

@@ -316,6 +316,51 @@ START_TEST(the_mapped_address_is_asked_again_and_then_cached)
 }
 END_TEST
 
+static struct ice_cand router_cand;
+static unsigned router_cands;
+
+static void on_router_cand(struct ice_mux_gather *g, const struct ice_cand *c)
+{
+    (void)g;
+    router_cand = *c;
+    router_cands++;
+}
+
+START_TEST(a_port_of_the_router_is_one_more_address)
+{
+    static const struct ice_mux_gather_ops OPS = {.candidate = on_router_cand};
+    struct ice_mux_gather g = {.ops = &OPS};
+    struct rk_addr outside = {rk_ip4(203, 0, 113, 9), 51820}, seen = {rk_ip4(198, 51, 100, 4), 777},
+                   seen6 = {{.family = 6}, 777};
+    struct ice_cand usual = {.type = ICE_SRFLX, .addr = outside};
+
+    setup();
+    open_side(0, false);
+    ice_mux_tell_router_port(side[0].mux, &g, NULL); /* there is none yet */
+    ck_assert_uint_eq(router_cands, 0);
+    ice_mux_set_router_port(side[0].mux, &outside);
+    ice_mux_tell_router_port(side[0].mux, &g, NULL);
+    ck_assert_uint_eq(router_cands, 1);
+    ck_assert(rk_addr_eq(&router_cand.addr, &outside) && router_cand.type == ICE_SRFLX);
+    ck_assert_uint_eq(router_cand.related.port, ice_mux_port(side[0].mux));
+    ice_cand_complete(&usual);
+    ck_assert_uint_eq(router_cand.priority, usual.priority + 1000);
+    /* a router that does not know its own address: the one that STUN sees */
+    outside.ip = (struct rk_ip){0};
+    ice_mux_set_router_port(side[0].mux, &outside);
+    ice_mux_tell_router_port(side[0].mux, &g, NULL);
+    ice_mux_tell_router_port(side[0].mux, &g, &seen6);
+    ck_assert_uint_eq(router_cands, 1);
+    ice_mux_tell_router_port(side[0].mux, &g, &seen);
+    ck_assert_uint_eq(router_cands, 2);
+    ck_assert(rk_ip_eq(&router_cand.addr.ip, &seen.ip));
+    ck_assert_uint_eq(router_cand.addr.port, 51820);
+    finish_soon();
+    run(0);
+    rk_loop_free(loop);
+}
+END_TEST
+
 START_TEST(overlay_and_loopback_addresses_are_no_candidates)
 {
     struct rk_prefix overlay = {rk_ip4(100, 64, 0, 0), 10};
@@ -373,6 +418,7 @@ int main(void)
     tcase_set_timeout(t, 20);
     tcase_add_test(t, two_agents_meet_over_real_sockets);
     tcase_add_test(t, the_mapped_address_is_asked_again_and_then_cached);
+    tcase_add_test(t, a_port_of_the_router_is_one_more_address);
     tcase_add_test(t, overlay_and_loopback_addresses_are_no_candidates);
     tcase_add_test(t, a_claim_moves_to_the_newest_wire_and_is_bounded);
     return vec_run(t, "agent/ice/mux");
