@@ -39,6 +39,7 @@ struct import {
     struct foreign *store, *idp, *events;
     struct account_data *accounts;
     size_t n_accounts, n_local, n_totp, n_connectors, n_deleted, n_events;
+    size_t n_copies;
     const char *places[3]; /* of store, events and idp: a path or a URL */
     const char *url;       /* of the new store while it is made */
 };
@@ -168,11 +169,76 @@ static enum rk_code old_config(struct import *x, struct rk_str *key, struct rk_e
 
 /* ---- reading */
 
+static enum rk_code copy_file(const char *from, const char *to, struct rk_err *err)
+{
+    char buf[65536];
+    int in = open(from, O_RDONLY | O_CLOEXEC);
+    int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ssize_t n = in < 0 || out < 0 ? -1 : 1;
+    enum rk_code rc = RK_OK;
+
+    while (n > 0) {
+        n = read(in, buf, sizeof buf);
+        if (n > 0 && write(out, buf, (size_t)n) != n)
+            n = -1;
+    }
+    if (n < 0)
+        rc = rk_fail_errno(err, RK_UNAVAILABLE, errno, "copy %s to %s", from, to);
+    if (in >= 0)
+        (void)close(in);
+    if (out >= 0)
+        (void)close(out);
+    return rc;
+}
+
+/* The official server may be stopped in the middle of a write, and leaves a journal then. It is put
+ * in order on a copy, for the old files are only read. */
+static enum rk_code open_file(struct import *x, const char *path, struct foreign **out,
+                              struct rk_err *err)
+{
+    static const char *const tails[] = {"-journal", "-wal"};
+    struct rk_arena *mem = x->a->mem;
+    const char *copy =
+        rk_arena_printf(mem, "%.*s/import.old-%zu.db", RK_STR_ARG(x->a->c.data_dir), x->n_copies++)
+            .p;
+    bool left = false;
+    enum rk_code rc = RK_OK;
+
+    for (size_t i = 0; rc == RK_OK && i < RK_ARRAY_LEN(tails); i++) {
+        const char *from = rk_arena_printf(mem, "%s%s", path, tails[i]).p;
+
+        if (access(from, F_OK))
+            continue;
+        left = true;
+        rc = copy_file(from, rk_arena_printf(mem, "%s%s", copy, tails[i]).p, err);
+    }
+    if (!left || access(path, F_OK))
+        return rc ? rc : foreign_open(path, out, err);
+    if (rc == RK_OK)
+        rc = copy_file(path, copy, err);
+    if (rc == RK_OK)
+        rc = foreign_recover(copy, err);
+    if (rc == RK_OK)
+        rc = foreign_open(copy, out, err);
+    if (rc == RK_OK)
+        imp_note(&x->im,
+                 "the old server was stopped while it wrote to %s: what was not finished "
+                 "there is as if it had not begun",
+                 path);
+    return rc;
+}
+
+static enum rk_code open_place(struct import *x, const char *place, struct foreign **out,
+                               struct rk_err *err)
+{
+    return db_url_is_pg(place) ? foreign_open(place, out, err) : open_file(x, place, out, err);
+}
+
 /* One that may be absent. */
 static enum rk_code open_maybe(struct import *x, const char *place, struct foreign **out,
                                const char *otherwise, struct rk_err *err)
 {
-    enum rk_code rc = foreign_open(place, out, err);
+    enum rk_code rc = open_place(x, place, out, err);
 
     if (rc != RK_NOT_FOUND)
         return rc;
@@ -183,7 +249,7 @@ static enum rk_code open_maybe(struct import *x, const char *place, struct forei
 
 static enum rk_code open_old(struct import *x, struct rk_err *err)
 {
-    enum rk_code rc = foreign_open(x->places[0], &x->store, err);
+    enum rk_code rc = open_place(x, x->places[0], &x->store, err);
 
     if (rc == RK_OK)
         rc = open_maybe(x, x->places[2], &x->idp,
@@ -520,6 +586,7 @@ static enum rk_code run(struct import *x, struct rk_err *err)
     struct rk_str key = {0};
     enum rk_code rc = old_config(x, &key, err);
 
+    remove_leftovers(x);
     if (rc == RK_OK && key.n)
         rc = imp_key(&x->im, key, err);
     if (rc == RK_OK)
@@ -533,7 +600,6 @@ static enum rk_code run(struct import *x, struct rk_err *err)
     x->url = rk_arena_printf(x->a->mem, "sqlite:%.*s/import.%ld.db", RK_STR_ARG(x->a->c.data_dir),
                              (long)getpid())
                  .p;
-    remove_leftovers(x);
     rc = write_store(x, vault, err);
     if (rc == RK_OK && x->im.err.code)
         rc = rk_fail(err, x->im.err.code, "%s", x->im.err.msg);
@@ -556,10 +622,12 @@ enum rk_code admin_import(struct admin *a, bool *failed, struct rk_err *err)
         rc = check_target(&x, &lock, err);
     if (rc == RK_OK)
         rc = run(&x, err);
-    db_lock_free(lock);
     foreign_close(x.store);
     foreign_close(x.idp);
     foreign_close(x.events);
+    if (lock)
+        remove_leftovers(&x);
+    db_lock_free(lock);
     if (rc == RK_OK)
         report(&x);
     json_decref(x.im.notes);

@@ -131,8 +131,8 @@ server:
     engine: sqlite
     encryptionKey: "$(head -c 32 /dev/urandom | base64)"
 EOF
-    NB_SETUP_PAT_ENABLED=true NB_DISABLE_GEOLOCATION=true \
-        topo_in mid "$NETBIRD_SERVER_BIN" --config "$d/config.yaml" >"$d/log" 2>&1 &
+    (exec ip netns exec "$TOPO-mid" env NB_SETUP_PAT_ENABLED=true NB_DISABLE_GEOLOCATION=true \
+        "$NETBIRD_SERVER_BIN" --config "$d/config.yaml") >"$d/log" 2>&1 &
     NODES_SERVER_PID=$!
     nodes_wait 60 topo_in mid curl -sf "$NODES_URL/api/instance" || return 1
     answer=$(topo_in mid curl -sS --fail-with-body --max-time $((20 * ${NODES_PATIENCE:-1})) -X POST -H 'Content-Type: application/json' \

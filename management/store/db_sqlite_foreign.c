@@ -47,6 +47,19 @@ static enum rk_code look(struct file *f, const char *path, struct rk_err *err)
     return RK_OK;
 }
 
+enum rk_code foreign_recover(const char *copy, struct rk_err *err)
+{
+    sqlite3 *h = NULL;
+    enum rk_code rc = RK_OK;
+
+    if (sqlite3_open_v2(copy, &h, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK ||
+        sqlite3_exec(h, "PRAGMA journal_mode = DELETE; SELECT count(*) FROM sqlite_master", NULL,
+                     NULL, NULL) != SQLITE_OK)
+        rc = rk_fail(err, RK_INVALID, "%s: %s", copy, sqlite3_errmsg(h));
+    (void)sqlite3_close_v2(h);
+    return rc;
+}
+
 static void file_close(struct foreign *base)
 {
     struct file *f = file_of(base);

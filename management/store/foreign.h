@@ -17,6 +17,10 @@ struct foreign;
  *  foreign_close. Errors: RK_NOT_FOUND (no such file), RK_INVALID (no database), RK_PRECONDITION (a
  *  journal is left), RK_UNAVAILABLE (the server does not answer), each naming the place. */
 enum rk_code foreign_open(const char *place, struct foreign **out, struct rk_err *err) RK_MUST;
+/** Bring a file that is a copy of ours into order: what its program had not finished writing when
+ * it was stopped is rolled back by the journal or log beside it. Errors: RK_INVALID naming the
+ * file. */
+enum rk_code foreign_recover(const char *copy, struct rk_err *err) RK_MUST;
 void foreign_close(struct foreign *f); /* accepts NULL */
 void foreign_closep(struct foreign **f);
 

@@ -197,6 +197,26 @@ def killed(s):
     check("killed in the middle: nothing half imported", not os.path.exists(s.db))
 
 
+def stopped_in_a_write():
+    """A journal that is left: rolled back on a copy, the old files as they were."""
+    folder = os.path.join(WORK, "hot")
+    shutil.copytree(OLD, folder)
+    code = ("import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); "
+            "db.execute('PRAGMA cache_size = 1'); db.execute('BEGIN IMMEDIATE'); "
+            "db.execute(\"UPDATE peers SET name = 'half', ip = 'nonsense'\"); "
+            "[db.execute('CREATE TABLE t%d AS SELECT randomblob(9999) x' % i) for i in range(50)]; "
+            "os.kill(os.getpid(), 9)")
+    subprocess.run([sys.executable, "-c", code, folder + "/store.db"])
+    check("a journal is left", os.path.getsize(folder + "/store.db-journal") > 0)
+    files = {n: open(os.path.join(folder, n), "rb").read() for n in os.listdir(folder)}
+    s = Server(start=False)
+    said = run(s, data=folder)
+    check("what was not finished is left out, and said", "while it wrote" in said, said)
+    check("and the old files are as they were", files == {
+        n: open(os.path.join(folder, n), "rb").read() for n in os.listdir(folder)})
+    check("nothing else stays", not [n for n in os.listdir(s.dir) if n.startswith("import.")])
+
+
 def refusals():
     s = Server(start=False)
     run(s, data="/nowhere", ok=False)
@@ -241,6 +261,7 @@ if PG:
     check("nothing was left", not os.path.exists(s.db))
 else:
     s = refusals()
+    stopped_in_a_write()
     killed(s)
 said = run(s, "--dry-run")
 check("a dry run says what it would do", "would take over" in said and "2 machines" in said, said)
