@@ -298,6 +298,9 @@ uint64_t tx_serial(const struct tx *tx);
  *  entities do. initiator: the actor. Does not count as a change. */
 enum rk_code tx_event(struct tx *tx, int activity, struct rk_str target, struct rk_str meta,
                       struct rk_err *err) RK_MUST;
+/** meta to what is stored: sealed where it names people, if there is a vault. arena */
+enum rk_code event_meta_seal(const struct vault *v, struct rk_arena *mem, struct rk_str account_id,
+                             struct rk_str *meta, struct rk_err *err) RK_MUST;
 /** meta as it is stored, which is sealed where it names people, to what it was. arena */
 enum rk_code event_meta_open(const struct vault *v, struct rk_arena *mem, struct rk_str account_id,
                              struct rk_str *meta, struct rk_err *err) RK_MUST;

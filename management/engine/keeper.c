@@ -12,6 +12,7 @@
 
 #include "lib/base/num.h"
 #include "management/engine/engine_impl.h"
+#include "management/engine/old_events.h"
 #include "management/engine/presence.h"
 
 #define TICK_MS        1000
@@ -25,6 +26,8 @@ struct keeper {
     int wake_fd;   /* eventfd: stop */
     struct db *db; /* keeper thread */
     int64_t prune_next_ms;
+    int64_t events_after; /* old_events_seal */
+    bool events_sealed;
     struct rk_log_gate gate;
 };
 
@@ -116,6 +119,9 @@ static void tick(struct keeper *k)
     if (presence_flush(k->m, &err))
         complain(k, "presence was not stored", &err);
     chores_do(k);
+    if (!k->events_sealed && k->m->chore_lease.token &&
+        old_events_seal(k->m, k->db, &k->events_after, &k->events_sealed, &err))
+        complain(k, "old activity events were not sealed", &err);
     if ((k->m->opts.journal_keep_us > 0 || k->m->opts.event_keep_us > 0 ||
          k->m->opts.journal_keep_rows > 0 || k->m->opts.event_keep_rows > 0) &&
         now >= k->prune_next_ms && k->m->chore_lease.token) {

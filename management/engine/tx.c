@@ -422,19 +422,18 @@ static bool names_people(struct rk_str meta)
     return false;
 }
 
-static enum rk_code event_seal(struct tx *tx, struct rk_str *meta, struct rk_err *err)
+enum rk_code event_meta_seal(const struct vault *v, struct rk_arena *mem, struct rk_str account_id,
+                             struct rk_str *meta, struct rk_err *err)
 {
-    const struct vault *v = mgmt_vault(tx->m);
-
     if (!v || !names_people(*meta))
         return RK_OK;
-    return vault_seal(v, tx->mem, event_context(tx->mem, tx->account_id), *meta, meta, err);
+    return vault_seal(v, mem, event_context(mem, account_id), *meta, meta, err);
 }
 
 enum rk_code tx_event_by(struct tx *tx, struct rk_str initiator, int activity, struct rk_str target,
                          struct rk_str meta, struct rk_err *err)
 {
-    enum rk_code rc = event_seal(tx, &meta, err);
+    enum rk_code rc = event_meta_seal(mgmt_vault(tx->m), tx->mem, tx->account_id, &meta, err);
 
     if (rc)
         return rc;

@@ -697,6 +697,42 @@ START_TEST(no_more_events_are_kept_than_were_asked_for)
 }
 END_TEST
 
+/* Rows of versions that did not seal them: names and addresses are sealed at the next start. */
+START_TEST(events_of_old_versions_are_sealed)
+{
+    static const char old[] =
+        "INSERT INTO event (at, activity, initiator, target, account_id, meta) VALUES "
+        "(1, 1, 'i', 't', 'acc-1', '{\"email\":\"alice@example.com\",\"name\":\"g\"}')";
+    static const char plain[] = "SELECT count(*) FROM event WHERE meta LIKE '%alice%'";
+    struct db_rows *rows = NULL;
+    struct rk_str meta;
+    struct db *db;
+
+    setup(_i);
+    db = env_db(&e);
+    for (int i = 0; i < 450; i++)
+        ck_ok(db_script(db, old, err));
+    ck_ok(db_script(db,
+                    "INSERT INTO event (at, activity, initiator, target, account_id, meta) VALUES "
+                    "(1, 1, 'i', 't', 'acc-1', '{\"name\":\"kept\"}')",
+                    err));
+    engine_reopen();
+    for (int i = 0; i < 6000 && sql(plain) > 0; i++)
+        (void)usleep(10000);
+    ck_assert_int_eq(sql(plain), 0);
+    ck_assert_int_eq(sql("SELECT count(*) FROM event WHERE meta = '{\"name\":\"kept\"}'"), 1);
+    ck_ok(db_query(db, &rows, err, "SELECT meta FROM event WHERE activity = 1 ORDER BY id LIMIT 1",
+                   DB_NOARGS));
+    ck_assert(db_next(rows));
+    meta = db_col_text(rows, 0, mem);
+    ck_ok(event_meta_open(vault, mem, RK_STR("acc-1"), &meta, err));
+    ck_assert(rk_str_eqz(meta, "{\"email\":\"alice@example.com\",\"name\":\"g\"}"));
+    db_rows_free(rows);
+    db_close(db);
+    teardown();
+}
+END_TEST
+
 /* ---- other processes */
 
 START_TEST(two_processes_share_one_database)
@@ -1128,6 +1164,7 @@ int main(void)
     tcase_add_loop_test(tc, presence_left_by_a_crash_is_cleared_at_start, env_first(), engines);
     tcase_add_loop_test(tc, old_journal_rows_are_dropped, env_first(), engines);
     tcase_add_loop_test(tc, old_events_are_dropped, env_first(), engines);
+    tcase_add_loop_test(tc, events_of_old_versions_are_sealed, env_first(), engines);
     tcase_add_loop_test(tc, no_more_journal_rows_are_kept_than_were_asked_for, env_first(),
                         engines);
     tcase_add_loop_test(tc, no_more_events_are_kept_than_were_asked_for, env_first(), engines);
