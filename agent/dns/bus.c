@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -39,9 +40,11 @@ struct dns_bus {
     const char *watch;
     struct dns_bus_user *user;
     sd_bus *bus; /* NULL: lost */
+    bool inside; /* process() runs */
     struct tcp_watch io;
     struct rk_timer *timer;
-    bool closing;
+    dns_bus_answer_fn *answer; /* of the question that is out; NULL: none */
+    void *answer_arg;
 };
 
 static void turn(struct dns_bus *b);
@@ -89,13 +92,18 @@ static void lose(struct dns_bus *b, int error)
     b->bus = NULL;
 }
 
+/* What is sent from within a callback goes out when that has come back. */
 static void turn(struct dns_bus *b)
 {
     int n;
 
+    if (b->inside)
+        return;
+    b->inside = true;
     do
         n = b->bus ? bus_dl.process(b->bus, NULL) : 0;
     while (n > 0);
+    b->inside = false;
     if (n < 0)
         lose(b, n);
     else if (b->bus)
@@ -149,14 +157,72 @@ void dns_bus_send(struct dns_bus *b, sd_bus_message *m, int built)
         turn(b);
 }
 
-void dns_bus_last(struct dns_bus *b, sd_bus_message *m, int built, const char *quiet)
+static int on_answer(sd_bus_message *m, void *arg, sd_bus_error *ignored RK_UNUSED)
+{
+    struct dns_bus *b = arg;
+    const sd_bus_error *e = bus_dl.message_get_error(m);
+    dns_bus_answer_fn *fn = b->answer;
+
+    b->answer = NULL;
+    if (fn)
+        fn(b->answer_arg, e && e->name ? NULL : m, e && e->message ? e->message : "");
+    return 0;
+}
+
+void dns_bus_ask(struct dns_bus *b, sd_bus_message *m, int built, dns_bus_answer_fn *fn, void *arg)
+{
+    int rc = built < 0 ? built : -ENOTCONN;
+
+    b->answer = fn;
+    b->answer_arg = arg;
+    if (m && built >= 0)
+        rc = bus_dl.call_async(b->bus, NULL, m, on_answer, b, CALL_US);
+    (void)bus_dl.message_unref(m);
+    if (rc < 0) {
+        b->answer = NULL;
+        fn(arg, NULL, "D-Bus does not take the question");
+    } else {
+        turn(b);
+    }
+}
+
+sd_bus_message *dns_bus_wait(struct dns_bus *b, sd_bus_message *m, int built, const char *quiet)
 {
     sd_bus_error e = SD_BUS_ERROR_NULL;
+    sd_bus_message *reply = NULL;
 
-    if (m && built >= 0 && bus_dl.call(b->bus, m, LAST_US, &e, NULL) < 0)
+    if (m && built >= 0 && bus_dl.call(b->bus, m, LAST_US, &e, &reply) < 0)
         log_error(b, &e, quiet);
     bus_dl.error_free(&e);
     (void)bus_dl.message_unref(m);
+    return reply;
+}
+
+void dns_bus_last(struct dns_bus *b, sd_bus_message *m, int built, const char *quiet)
+{
+    (void)bus_dl.message_unref(dns_bus_wait(b, m, built, quiet));
+}
+
+bool dns_bus_property(const char *service, const char *path, const char *interface,
+                      const char *name, char *out, size_t size)
+{
+    sd_bus_message *m = NULL, *reply = NULL;
+    const char *text = NULL;
+    sd_bus *bus = NULL;
+
+    if (rk_dl_load(&dl, NULL) || bus_dl.open_system(&bus) < 0)
+        return false;
+    if (bus_dl.message_new_method_call(bus, &m, service, path, "org.freedesktop.DBus.Properties",
+                                       "Get") >= 0 &&
+        bus_dl.message_append(m, "ss", interface, name) >= 0 &&
+        bus_dl.call(bus, m, LAST_US, NULL, &reply) >= 0 &&
+        bus_dl.message_read(reply, "v", "s", &text) >= 0)
+        (void)snprintf(out, size, "%s", text);
+    (void)bus_dl.message_unref(m);
+    (void)bus_dl.message_unref(reply);
+    bus_dl.close(bus);
+    (void)bus_dl.unref(bus);
+    return text != NULL;
 }
 
 /* ---- life */

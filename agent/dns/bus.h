@@ -30,10 +30,14 @@
     X(message_append)                                                                              \
     X(message_append_array)                                                                        \
     X(message_close_container)                                                                     \
+    X(message_copy)                                                                                \
+    X(message_enter_container)                                                                     \
+    X(message_exit_container)                                                                      \
     X(message_get_error)                                                                           \
     X(message_new_method_call)                                                                     \
     X(message_open_container)                                                                      \
     X(message_read)                                                                                \
+    X(message_skip)                                                                                \
     X(message_unref)                                                                               \
     X(open_system)                                                                                 \
     X(process)                                                                                     \
@@ -70,8 +74,20 @@ sd_bus_message *dns_bus_call(struct dns_bus *b, const char *to, const char *path
  */
 void dns_bus_send(struct dns_bus *b, sd_bus_message *m, int built);
 
-/** Send it behind all others and wait for the answer, a second at most; m is taken. quiet: an error
- *  of the service that is none for us; may be NULL. */
+/** As dns_bus_send, and the answer comes back: reply is lent; NULL: an error, which text says. One
+ * at a time; none comes after dns_bus_close. */
+typedef void dns_bus_answer_fn(void *arg, sd_bus_message *reply, const char *text);
+void dns_bus_ask(struct dns_bus *b, sd_bus_message *m, int built, dns_bus_answer_fn *fn, void *arg);
+
+/** A text property of a service, by a connection of its own; waits a second at most. False: there
+ * is no such thing. */
+bool dns_bus_property(const char *service, const char *path, const char *interface,
+                      const char *name, char *out, size_t size);
+
+/** Send it behind all others and wait for the answer, a second at most; m is taken. The answer,
+ * owned, or NULL. quiet: an error of the service that is none for us; may be NULL. */
+sd_bus_message *dns_bus_wait(struct dns_bus *b, sd_bus_message *m, int built, const char *quiet);
+/** The same without looking at the answer. */
 void dns_bus_last(struct dns_bus *b, sd_bus_message *m, int built, const char *quiet);
 
 #endif

@@ -20,11 +20,14 @@ struct dns_host {
     enum dns_host_kind kind;
     struct dns_host_way *way;
     uint64_t applied; /* hash of the configuration that stands; 0: none */
+    struct rk_arena *mem;
+    struct dns_host_config c; /* the last one */
+    struct rk_timer *timer;   /* another kind has to take over */
 };
 
 const char *dns_host_kind_name(enum dns_host_kind kind)
 {
-    static const char *const names[] = {"file", "resolvconf", "systemd-resolved"};
+    static const char *const names[] = {"file", "resolvconf", "systemd-resolved", "NetworkManager"};
 
     return names[kind];
 }
@@ -44,6 +47,11 @@ static bool resolved_runs(void)
 }
 #else
 static bool resolved_runs(void)
+{
+    return false;
+}
+
+bool dns_host_nm_usable(void)
 {
     return false;
 }
@@ -90,6 +98,10 @@ enum dns_host_kind dns_host_detect(struct dns_resolver *r, const char **why)
         *why = "programs of this host ask systemd-resolved";
         return DNS_HOST_RESOLVED;
     }
+    if (c.networkmanager && !c.ours && dns_host_nm_usable()) {
+        *why = "resolv.conf is made by NetworkManager";
+        return DNS_HOST_NETWORKMANAGER;
+    }
     if (c.resolvconf && !c.ours && dns_resolver_resolvconf(r)) {
         *why = "resolv.conf is made by resolvconf";
         return DNS_HOST_RESOLVCONF;
@@ -98,21 +110,68 @@ enum dns_host_kind dns_host_detect(struct dns_resolver *r, const char **why)
     return DNS_HOST_FILE;
 }
 
+void dns_host_config_dup(struct rk_arena *mem, const struct dns_host_config *c,
+                         struct dns_host_config *out)
+{
+    struct dns_host_domain *v = rk_new_n(mem, struct dns_host_domain, c->n_domains + 1);
+
+    for (size_t i = 0; i < c->n_domains; i++) {
+        v[i].name = rk_str_z(rk_arena_dupz(mem, c->domains[i].name));
+        v[i].search = c->domains[i].search;
+    }
+    *out = *c;
+    out->domains = v;
+}
+
+static void on_failed(struct dns_host_way *w);
+
+static void make_way(struct dns_host *h)
+{
+    if (h->kind == DNS_HOST_RESOLVCONF)
+        h->way = dns_host_resolvconf_new(&h->o);
+#ifdef HAVE_SYSTEMD_SD_BUS_H
+    else if (h->kind == DNS_HOST_RESOLVED)
+        h->way = dns_host_resolved_new(&h->o);
+    else if (h->kind == DNS_HOST_NETWORKMANAGER)
+        h->way = dns_host_nm_new(&h->o);
+#endif
+    else
+        h->way = dns_host_file_new(&h->o);
+    h->way->host = h;
+    h->way->failed = on_failed;
+}
+
+/* The plain file always works. */
+static void fall_back(void *arg)
+{
+    struct dns_host *h = arg;
+    struct rk_err err = {0};
+
+    h->way->end(h->way);
+    h->kind = DNS_HOST_FILE;
+    make_way(h);
+    rk_log(h->o.log, RK_INFO, "names of this host are managed by",
+           kv_z("manager", dns_host_kind_name(h->kind)), kv_z("because", "the other way failed"));
+    if (h->applied && h->way->apply(h->way, &h->c, &err)) {
+        h->applied = 0;
+        rk_log(h->o.log, RK_WARN, "this host is not told of our name server", KV_ERR(&err));
+    }
+}
+
+static void on_failed(struct dns_host_way *w)
+{
+    rk_timer_start(w->host->o.loop, &w->host->timer, 0, fall_back, w->host);
+}
+
 struct dns_host *dns_host_new(const struct dns_host_opts *opts)
 {
     struct dns_host *h = rk_calloc(1, sizeof *h);
     const char *why = "";
 
     h->o = *opts;
+    h->mem = rk_arena_new(0);
     h->kind = dns_host_detect(opts->resolver, &why);
-    if (h->kind == DNS_HOST_RESOLVCONF)
-        h->way = dns_host_resolvconf_new(opts);
-#ifdef HAVE_SYSTEMD_SD_BUS_H
-    else if (h->kind == DNS_HOST_RESOLVED)
-        h->way = dns_host_resolved_new(opts);
-#endif
-    else
-        h->way = dns_host_file_new(opts);
+    make_way(h);
     rk_log(opts->log, RK_INFO, "names of this host are managed by",
            kv_z("manager", dns_host_kind_name(h->kind)), kv_z("because", why));
     return h;
@@ -152,6 +211,8 @@ enum rk_code dns_host_apply(struct dns_host *h, const struct dns_host_config *c,
         return rk_fail(err, RK_PRECONDITION,
                        "our name server is on port %u, which %s cannot express", c->server.port,
                        dns_host_kind_name(h->kind));
+    rk_arena_reset(h->mem);
+    dns_host_config_dup(h->mem, c, &h->c);
     rc = h->way->apply(h->way, c, err);
     h->applied = rc ? 0 : hash;
     return rc;
@@ -161,7 +222,9 @@ void dns_host_free(struct dns_host *h)
 {
     if (!h)
         return;
+    rk_timer_cancel(&h->timer);
     h->way->end(h->way);
+    rk_arena_free(h->mem);
     free(h);
 }
 

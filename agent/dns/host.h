@@ -3,7 +3,8 @@
  * struct dns_host: telling this host to ask our name server, by whatever manages its names, and
  * giving back what was there. What is changed is in the state file before it is changed.
  *
- *   systemd-resolved (D-Bus, per link) · resolvconf (program) · the file, whoever else writes it
+ *   systemd-resolved, NetworkManager (D-Bus, per link) · resolvconf (program) · the file, whoever
+ *   else writes it
  *
  * Loop thread. Small files are read and written at once; D-Bus and programs never hold the loop.
  */
@@ -23,6 +24,7 @@ enum dns_host_kind {
     DNS_HOST_FILE,
     DNS_HOST_RESOLVCONF,
     DNS_HOST_RESOLVED,
+    DNS_HOST_NETWORKMANAGER,
 };
 
 struct dns_host_opts { /* open; texts borrowed for life */

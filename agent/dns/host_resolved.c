@@ -110,16 +110,8 @@ static void on_appeared(struct dns_bus_user *u)
 
 static void remember(struct resolved *r, const struct dns_host_config *c)
 {
-    struct dns_host_domain *v;
-
     rk_arena_reset(r->mem);
-    v = rk_new_n(r->mem, struct dns_host_domain, c->n_domains + 1);
-    for (size_t i = 0; i < c->n_domains; i++) {
-        v[i].name = rk_str_z(rk_arena_dupz(r->mem, c->domains[i].name));
-        v[i].search = c->domains[i].search;
-    }
-    r->c = *c;
-    r->c.domains = v;
+    dns_host_config_dup(r->mem, c, &r->c);
     r->told = true;
 }
 
