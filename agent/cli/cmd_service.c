@@ -92,6 +92,8 @@ int cli_run_daemon(struct cli *c, bool foreground)
         rc = app_run(&opts, &err);
     profiles_free(ps);
     rk_log_free(opts.log);
+    if (rc && geteuid() != 0)
+        (void)rk_wrap(&err, "the daemon needs root");
     return rc ? cli_complain(&err) : 0;
 }
 

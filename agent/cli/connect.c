@@ -135,6 +135,8 @@ static enum rk_code connect_daemon(struct cli *c, const char *call, json_t **res
     if (rc != RK_FORBIDDEN || c->v.cli.setup_key.n || strcmp(err->msg, "") == 0)
         return rc;
     rc = get_token(c, &token, &why);
+    if (rc == RK_FORBIDDEN && strcmp(err->msg, why.msg) == 0)
+        return rc; /* this user may not do it: no login changes that */
     if (rc == RK_NOT_FOUND || rc == RK_FORBIDDEN)
         return rk_wrap(err, "%s", why.msg);
     if (rc)
@@ -188,6 +190,14 @@ static int extend(struct cli *c)
     char when[RK_TIME_TEXT];
     int64_t ms;
 
+    /* without a token first: whether there is a session to extend is known before anybody logs in
+     */
+    if (ctl_call(c->v.cli.daemon_addr, "extend", NULL, patience(c), &result, &err) &&
+        err.code != RK_UNAUTHENTICATED)
+        return cli_complain(&err);
+    json_decref(result);
+    result = NULL;
+    err = (struct rk_err){0};
     if (get_token(c, &token, &err))
         return cli_complain(&err);
     args = json_pack("{s:o,s:I}", "token", cli_text_json(token), "timeout_ms",

@@ -178,8 +178,10 @@ static enum rk_code read_file(struct profile *p, struct rk_err *err)
         json_decref(p->json);
         p->json = json_loadb(text.p ? text.p : "", text.n, JSON_REJECT_DUPLICATES, &je);
         if (!p->json || !json_is_object(p->json))
-            rc = rk_fail(err, RK_INVALID, "%s is not a profile: line %d: %s", p->path, je.line,
-                         je.text);
+            rc = rk_fail(err, RK_INVALID,
+                         "%s is not a profile: line %d: %s (mend it, or move it away: then this "
+                         "machine gets a new identity)",
+                         p->path, je.line, je.text);
     }
     rk_secret_wipe(text.p, text.n);
     rk_buf_done(&text);

@@ -34,7 +34,10 @@ static enum rk_code dial(struct rk_str addr, int *out, struct rk_err *err)
         e = errno;
         (void)close(fd);
         return rk_fail_errno(err, RK_UNAVAILABLE, e,
-                             "no daemon at %s (start it with \"rook service run\")", sa.sun_path);
+                             "no daemon at %s (\"sudo rook service start\", or \"sudo rook service "
+                             "run\" where it is "
+                             "no unit; --daemon-addr names another)",
+                             sa.sun_path);
     }
     *out = fd;
     return RK_OK;

@@ -284,7 +284,10 @@ enum rk_code ctl_server_open(struct rk_loop *loop, struct rk_log *log, const cha
     if (strlen(path) >= sizeof((struct sockaddr_un *)0)->sun_path)
         return rk_fail(err, RK_INVALID, "socket path %s is too long", path);
     if (alive(path))
-        return rk_fail(err, RK_EXISTS, "another daemon serves %s", path);
+        return rk_fail(err, RK_EXISTS,
+                       "another daemon serves %s: end it (\"rook service stop\"), or give this one "
+                       "its own --daemon-addr, --state-dir and --interface-name",
+                       path);
     code = make_folder(path, err);
     if (code)
         return code;

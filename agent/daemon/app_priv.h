@@ -97,6 +97,8 @@ void job_begin(struct app *a, struct ctl_req *r, enum job_kind kind, const json_
 void job_advance(struct app *a); /* the next thing that it needs */
 void job_done(struct app *a, json_t *result);
 void job_fail(struct app *a, const struct rk_err *err);
+/* What to do, behind a text that has room for it. */
+void job_hint(struct rk_err *err, const char *what);
 /* The profile that the job is about. */
 struct profile *job_profile(struct app *a);
 

@@ -71,7 +71,7 @@ static void select_networks(struct app *a, struct ctl_req *r, const json_t *args
         if (n < NETWORKS_MAX && json_is_string(v))
             ids[n++] = rk_str_z(json_string_value(v));
     if (!e)
-        (void)rk_fail(&err, RK_PRECONDITION, "not connected");
+        (void)rk_fail(&err, RK_PRECONDITION, "not connected: \"rook up\" first");
     else if (!n)
         (void)rk_fail(&err, RK_BAD_REQUEST, "no network named");
     if (err.code || host_select(engine_host(e), ids, n, select,

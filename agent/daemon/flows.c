@@ -56,6 +56,19 @@ static void keep_hint(struct app *a, struct rk_str token)
         state_set(a->state, STATE_LOGIN, json_pack("{s:s%}", "email", email.p, email.n));
 }
 
+static void login_failed(struct app *a, const struct rk_err *err)
+{
+    struct rk_err copy = *err;
+
+    if (err->code == RK_UNAUTHENTICATED)
+        job_hint(&copy, "--ca-file of the daemon names an authority to trust");
+    else if (err->code == RK_NOT_FOUND && a->job.setup_key)
+        job_hint(&copy, "setup keys expire, can be used up, and belong to one server");
+    a->shown = err->code == RK_FORBIDDEN ? AGENT_NEEDS_LOGIN : AGENT_LOGIN_FAILED;
+    a->shown_err = copy;
+    job_fail(a, &copy);
+}
+
 static void on_login(struct login_user *u, const Management__LoginResponse *msg RK_UNUSED,
                      const struct rk_err *err)
 {
@@ -65,9 +78,7 @@ static void on_login(struct login_user *u, const Management__LoginResponse *msg 
     mgmt_client_close(a->mgc);
     a->mgc = NULL;
     if (err) {
-        a->shown = err->code == RK_FORBIDDEN ? AGENT_NEEDS_LOGIN : AGENT_LOGIN_FAILED;
-        a->shown_err = *err;
-        job_fail(a, err);
+        login_failed(a, err);
         return;
     }
     a->shown = AGENT_IDLE;

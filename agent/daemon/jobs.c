@@ -2,6 +2,7 @@
 /* One thing at a time that takes its time: what commands wait for; see app_priv.h. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,14 @@ void job_fail(struct app *a, const struct rk_err *err)
         app_end_foreground(a, &copy);
 }
 
+void job_hint(struct rk_err *err, const char *what)
+{
+    size_t n = strlen(err->msg);
+
+    if (n + strlen(what) + sizeof " ()" <= sizeof err->msg)
+        (void)snprintf(err->msg + n, sizeof err->msg - n, " (%s)", what);
+}
+
 static void on_job_timeout(void *arg)
 {
     struct app *a = arg;
@@ -77,6 +86,7 @@ static void on_job_timeout(void *arg)
     (void)rk_fail(&err, RK_TIMEOUT, "not connected yet%s%s%s",
                   a->run ? ", still trying in the background" : "", known ? ": " : "",
                   known ? last->msg : "");
+    job_hint(&err, "\"rook doctor\" looks for the reason");
     if (!a->run) {
         a->shown = AGENT_LOGIN_FAILED;
         a->shown_err = err;
@@ -175,7 +185,7 @@ static enum rk_code apply_settings(struct app *a, struct profile *p, const json_
 }
 
 /* One job at a time. false: it was refused, and the command has its answer. */
-static bool may_begin(struct app *a, struct ctl_req *r, enum job_kind kind)
+static bool may_begin(struct app *a, struct ctl_req *r, enum job_kind kind, const json_t *args)
 {
     bool connected = a->run && runloop_status(a->run) == AGENT_CONNECTED;
     struct rk_err err = {0};
@@ -189,6 +199,8 @@ static bool may_begin(struct app *a, struct ctl_req *r, enum job_kind kind)
         (void)rk_fail(&err, RK_PRECONDITION, "another command is under way, try again later");
     else if (kind == JOB_DOWN && !a->run)
         (void)rk_fail(&err, RK_PRECONDITION, "not connected");
+    else if (kind == JOB_EXTEND && connected && !json_object_get(args, "token"))
+        (void)rk_fail(&err, RK_UNAUTHENTICATED, "the person must log in for that");
     else if (kind == JOB_EXTEND && !connected)
         (void)rk_fail(&err, RK_PRECONDITION,
                       "not connected: there is no session to extend (\"rook up\" logs in)");
@@ -280,7 +292,7 @@ void job_begin(struct app *a, struct ctl_req *r, enum job_kind kind, const json_
     struct rk_err err = {0};
     bool changed = false, sets = kind == JOB_UP || kind == JOB_LOGIN || kind == JOB_SSO;
 
-    if (!may_begin(a, r, kind))
+    if (!may_begin(a, r, kind, args))
         return;
     if (name_profile(a, r, args, &job, &err) ||
         (sets && apply_settings(a, job.next ? job.next : a->profile,

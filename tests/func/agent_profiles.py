@@ -5,6 +5,7 @@ connected to anything."""
 import json
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -151,6 +152,43 @@ def check_closed(folder):
     d.stop()
 
 
+def check_faults(folder):
+    """What goes wrong is told with where, and what to do."""
+    d = Daemon(folder)
+    d.refused("another daemon serves %s/sock: end it" % folder, "service", "run", "--state-dir", folder + "/s2")
+    d.refused("127.0.0.1:9: connect", "up", "-m", "http://127.0.0.1:9", "--timeout", "300ms", "-k", "A")
+    d.refused('"rook doctor" looks', "up", "-m", "http://127.0.0.1:9", "--timeout", "300ms", "-k", "A")
+    d.refused("no such name", "up", "-m", "http://no.such.name.invalid", "--timeout", "3s")
+    d.refused("neither with https:// nor", "up", "-m", "ftp://x")
+    d.refused("9 is not between 576", "up", "--mtu", "9")
+    d.refused("not 32 bytes in base64", "up", "--preshared-key", "zzz")
+    d.refused('"rook up" first', "networks", "select", "x")
+    d.refused("no session to extend", "login", "--extend")
+    d.refused("not connected", "down")
+    with open(folder + "/bad.json", "w") as f:
+        f.write("{")
+    r = subprocess.run([ROOK, "service", "run", "--config", folder + "/bad.json", "--daemon-addr",
+                        "unix://%s/sock3" % folder], capture_output=True, text=True, timeout=60, env=ENV)
+    assert r.returncode == 1 and "line 1" in r.stderr and "move it away" in r.stderr, r
+    r = subprocess.run([ROOK, "status", "--daemon-addr", "unix://%s/none" % folder],
+                       capture_output=True, text=True, timeout=60, env=ENV)
+    assert r.returncode == 1 and "no daemon at %s/none" % folder in r.stderr, r
+    if os.geteuid() == 0:
+        os.chmod(folder, 0o755)
+        shutil.copy(ROOK, folder + "/rook")
+        nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", folder + "/rook"]
+        for words, text in (("up", "Error: only root may do this"), ("profile add x", "only root may"),
+                            ("debug config", "only root may"), ("service run", "needs root")):
+            where = ["--state-dir", folder + "/s9"] if words == "service run" else []
+            r = subprocess.run([*nobody, *words.split(), *where, "--daemon-addr", d.addr + ("9" if where else "")],
+                               capture_output=True, text=True, timeout=60, env=ENV)
+            assert r.returncode == 1 and r.stderr.count(text) == 1, (words, r)
+        r = subprocess.run([*nobody, "status", "--daemon-addr", d.addr], capture_output=True,
+                           text=True, timeout=60, env=ENV)
+        assert r.returncode == 0, r
+    d.stop()
+
+
 def check_foreign(folder):
     """A folder of an official agent: its profiles are there, with the names of their files."""
     os.makedirs("%s/state/%s" % (folder, ME))
@@ -185,4 +223,6 @@ with tempfile.TemporaryDirectory(prefix="rook") as tmp:
     check_closed(tmp)
 with tempfile.TemporaryDirectory(prefix="rook") as tmp:
     check_foreign(tmp)
-print("profiles: all held")
+with tempfile.TemporaryDirectory(prefix="rook") as tmp:
+    check_faults(tmp)
+print("profiles and faults: all held")
