@@ -10,7 +10,7 @@ libcrypt-dev libminiupnpc-dev libnatpmp-dev libsystemd-dev zlib1g-dev check"
 PACKAGES_RUN="uacme ca-certificates curl jq openssl iproute2"
 
 # for deploy/build-deb.sh
-PACKAGES_PACKAGE="debhelper dpkg-dev"
+PACKAGES_PACKAGE="build-essential debhelper dpkg-dev"
 
 PACKAGES_DEMO="nftables iperf3 iputils-ping procps util-linux"
 

@@ -32,6 +32,8 @@ from proc import *  # noqa: E402,F403
 from mgmt_peer import *  # noqa: E402,F403
 import h2_raw  # noqa: E402
 
+set_level("info")  # at debug nothing is held back in a flood
+
 FOLDER = os.path.abspath(sys.argv[1])
 ASAN = "fsanitize=address" in os.environ.get("RK_SANITIZERS", "") or b"__asan_init" in open(
     FOLDER + "/rookery", "rb").read()

@@ -11,7 +11,10 @@ import tempfile
 import time
 import urllib.request
 
+import overheard
+
 FAILED = []
+PROGRAMS = []
 
 
 def check(name, ok, detail=""):
@@ -21,7 +24,23 @@ def check(name, ok, detail=""):
         FAILED.append(name)
 
 
+def no_secrets():
+    """Of this test in the logs of its programs."""
+    overheard.remember("made-up-to-be-found", "itself")
+    assert overheard.found("x made-up-to-be-found=") == ["itself"]
+    for p in PROGRAMS:
+        text = p.text()
+        told = overheard.found(text)
+        for what in told:
+            lines = [l for l in text.splitlines() if what in overheard.found(l)]
+            print("in the log of %s: %s: %s" % (p.p.args[0], what, lines[:2]))
+        if told:
+            check("no secret is in the log of %s" % os.path.basename(p.p.args[0]), False, told)
+
+
 def finish():
+    no_secrets()
+    print("%d secrets were looked for in %d logs" % (len(overheard.secrets), len(PROGRAMS)))
     print("%d failed" % len(FAILED))
     sys.exit(1 if FAILED else 0)
 
@@ -32,8 +51,19 @@ def free_port(kind=socket.SOCK_STREAM):
         return s.getsockname()[1]
 
 
+LEVEL = "debug"  # of programs that are told none; no_secrets() looks at their logs
+
+
+def set_level(level):
+    """For tests of what is said at another level."""
+    global LEVEL
+    LEVEL = level
+
+
 def clean_env(**more):
     env = {k: v for k, v in os.environ.items() if not k.startswith(("NB_", "ROOKERY_"))}
+    for prefix in ("ROOKERY_", "ROOKERY_MANAGEMENT_", "ROOKERY_SIGNAL_", "ROOKERY_RELAY_"):
+        env[prefix + "LOG_LEVEL"] = LEVEL
     env.update(more)
     return env
 
@@ -46,11 +76,16 @@ class Program:
         self.began = time.time()
         self.p = subprocess.Popen(args, env=env or clean_env(), stderr=self.log, stdout=self.log)
         atexit.register(self.kill)
+        PROGRAMS.append(self)
+        self.folder = (env or {}).get("ROOKERY_DATA_DIR")
+        overheard.environment(env or {})
         while time.time() < self.began + 120:
             if self.p.poll() is not None:
                 raise SystemExit("%s ended: %s" % (args[0], self.text()))
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=10).close()
+                if self.folder:
+                    overheard.folder(self.folder)
                 return
             except OSError:
                 time.sleep(0.02)

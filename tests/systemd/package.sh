@@ -100,6 +100,7 @@ server:
   stunPorts: [3478]
   logFile: /var/log/rookery/rookery.log
 YAML
+sd bash -c 'echo "  logLevel: debug" >>/etc/rookery/config.yaml; echo ROOK_LOG_LEVEL=debug >>/etc/default/rook; systemctl restart rook'
 check "it starts" sd systemctl start rookery
 check "and is set up" sd rookery setup --config /etc/rookery/config.yaml --owner-email a@example.com
 check "the log is where it may be" sd test -s /var/log/rookery/rookery.log
@@ -109,6 +110,14 @@ check "is connected" within 60 connected
 check "and known to the server" equal "$(sd rookery admin peer list --json | jq length)" 1
 address=$(status .netbirdIp)
 check "with an interface" sd bash -c "ip -o addr | grep -q ' ${address%/*}/'"
+
+sd bash -c 'jq -r ".. | objects | to_entries[] | select(.key | test(\"private|preshared\"; \"i\")) | .value | strings | select(. != \"\")" /var/lib/rook/default.json
+    cat /var/lib/rookery/*.key /var/lib/rookery/*.secret' >"$work/secrets"
+echo "$key" >>"$work/secrets"
+check "secrets are known" [ "$(grep -c . "$work/secrets")" -ge 4 ]
+sd bash -c 'journalctl -u rook -o cat --no-pager; cat /var/log/rookery/rookery.log' >"$work/logs"
+check "the logs are at debug" grep -q level=debug "$work/logs"
+refute "no secret is in the logs" grep -F -f "$work/secrets" "$work/logs"
 
 sd sed -i '/logFile/d' /etc/rookery/config.yaml
 sd systemctl restart rookery
