@@ -57,15 +57,18 @@ done
 apt() { # ARGUMENT…: as on any machine; nothing needs to be fetched here
     sd env DEBIAN_FRONTEND=noninteractive apt-get -y -qq -o Dpkg::Use-Pty=0 "$@"
 }
-traces() { # what is there and was not, or differs; users and units
+traces() { left_over | sort; }
+left_over() { # what is there and was not, or differs; users and units
     # shellcheck disable=SC2016
     nsenter -t "$sd_pid" -m bash -c 'cd "$1" && find . -mindepth 1 \( -path ./tmp -o -path ./var/tmp -o -path ./var/cache \
             -o -path ./var/lib/apt -o -path ./var/lib/dpkg -o -path ./root -o -path ./etc/ld.so.cache -o -path "./etc/*-" \
             -o -path ./var/log -o -path ./etc/.pwd.lock \) -prune -o -print | while read -r f; do
+            [ "$f" = ./var/lib/systemd/timers ] && continue # systemd makes it
             [ -e "/$f" ] && { [ -d "$f" ] || cmp -s "$f" "/$f"; } || echo "$f"; done' x "$sd_dir/up/u"
     sd bash -c 'find /run -xdev -name "*rook*"; find /var/log -xdev -name "*rook*"; find /var/lib/dpkg/info -name "rook*"
-        getent passwd; getent group; systemctl list-unit-files --no-legend | grep rook; true' | sort
+        getent passwd; getent group; systemctl list-unit-files --no-legend | grep rook; true'
 }
+show() { sd systemctl show -P "$1" "$2"; }
 debs() { # FOLDER PACKAGE…
     local dir=$1 p
     shift
