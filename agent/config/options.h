@@ -42,6 +42,8 @@ struct daemon_opts { /* open */
     struct rk_str ca_file;
     struct rk_str setup_key, setup_key_file;
     bool force_relay, disable_nat_mapper;
+    struct rk_str lazy_conn; /* auto: as management says; on, off */
+    struct rk_str lazy_idle; /* a duration, or a number of minutes */
     struct rk_strs home_relays;
     int64_t dns_forwarder_port;
     bool legacy_routing, skip_socket_mark, disable_custom_routing;

@@ -18,6 +18,7 @@
 #define LOGIN_MAX_BYTES ((size_t)4 << 20)
 /* Prefixes that ICE is told of; beyond them a path through the tunnel itself may be tried. */
 #define ENGINE_OVERLAY_MAX 256
+#define LAZY_IDLE_MIN_MS   60000
 #define PROTO_HTTPS        MANAGEMENT__HOST_CONFIG__PROTOCOL__HTTPS
 
 static void tear_down(void *arg);
@@ -288,6 +289,23 @@ static enum rk_code open_mux(struct engine *e, struct rk_err *err)
     return RK_OK;
 }
 
+/* "5" is five minutes, as official agents have it; below one minute it would only flap. */
+static int64_t lazy_idle_ms(struct engine *e)
+{
+    struct rk_str text = e->o.daemon->lazy_idle;
+    struct rk_err err = {0};
+    int64_t ms;
+
+    if (rk_parse_i64(text, 1, 7 * 24 * 60, &ms, NULL) == RK_OK)
+        return ms * 60000;
+    if (rk_parse_duration_ms(text, &ms, &err) == RK_OK && ms >= LAZY_IDLE_MIN_MS)
+        return ms;
+    rk_log(e->log, RK_WARN,
+           "time until a lazy connection ends: at least a minute, using 15 minutes",
+           kv_str("given", text));
+    return 0;
+}
+
 static enum rk_code open_env(struct engine *e, struct rk_err *err)
 {
     struct peer_conn_env_opts opts = {.loop = e->o.loop,
@@ -300,7 +318,8 @@ static enum rk_code open_env(struct engine *e, struct rk_err *err)
                                       .version = RK_STR(AGENT_WIRE_VERSION),
                                       .wg_addr = {rk_ip4(127, 0, 0, 1), e->wg_port},
                                       .mtu = (uint16_t)e->o.profile->settings.mtu_bytes,
-                                      .force_relay = e->o.daemon->force_relay};
+                                      .force_relay = e->o.daemon->force_relay,
+                                      .idle_ms = lazy_idle_ms(e)};
 
     return peer_conn_env_new(&opts, &e->env, err);
 }

@@ -114,6 +114,18 @@ static void log_step(struct engine *e, const char *what, enum rk_code rc, const 
                "part of the network map is not applied: %s: %s", what, err->msg);
 }
 
+/* What this host was told to do goes before what management wants. */
+static bool wants_lazy(const struct engine *e, const Management__PeerConfig *pc)
+{
+    struct rk_str local = e->o.daemon->lazy_conn;
+
+    if (rk_str_eqz(local, "on") || rk_str_eqz(local, "true") || rk_str_eqz(local, "1"))
+        return true;
+    if (rk_str_eqz(local, "off") || rk_str_eqz(local, "false") || rk_str_eqz(local, "0"))
+        return false;
+    return pc->lazyconnectionenabled;
+}
+
 static void apply_map(struct engine *e, const Management__NetworkMap *map)
 {
     const Management__PeerConfig *pc = map->peerconfig;
@@ -132,7 +144,7 @@ static void apply_map(struct engine *e, const Management__NetworkMap *map)
         return;
     }
     if (pc)
-        peer_conn_env_set_lazy(e->env, e->lazy = pc->lazyconnectionenabled);
+        peer_conn_env_set_lazy(e->env, e->lazy = wants_lazy(e, pc));
     log_step(e, "names", engine_names_apply(e, map, &err), &err);
     log_step(e, "host", host_apply(e->host, map, &err), &err);
     rc = peers_apply(e->peers, map, &err);

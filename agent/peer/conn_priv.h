@@ -34,6 +34,7 @@ struct peer_conn_env {
     struct rk_addr wg_addr;
     struct wg_port *shared;
     bool force_relay, lazy;
+    int64_t idle_ms;
     struct udp_scratch *scratch, *own_scratch; /* own: without a mux */
     struct rk_list peers;                      /* struct peer_conn.link */
     struct rk_timer *idle_timer;               /* once a minute while lazy */

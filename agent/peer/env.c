@@ -78,7 +78,7 @@ static void on_idle_check(void *arg)
     int64_t now = rk_mono_ms();
 
     RK_LIST_FOR_EACH (it, &e->peers)
-        peer_conn_check_idle(rk_container_of(it, struct peer_conn, link), now, IDLE_MS);
+        peer_conn_check_idle(rk_container_of(it, struct peer_conn, link), now, e->idle_ms);
     rk_timer_start(e->loop, &e->idle_timer, IDLE_CHECK_MS, on_idle_check, e);
 }
 
@@ -172,6 +172,7 @@ enum rk_code peer_conn_env_new(const struct peer_conn_env_opts *opts, struct pee
     e->wg_addr = opts->wg_addr;
     e->shared = opts->shared;
     e->force_relay = opts->force_relay;
+    e->idle_ms = opts->idle_ms ? opts->idle_ms : IDLE_MS;
     rk_list_init(&e->peers);
     if (!e->mux)
         e->own_scratch = udp_scratch_new(OWN_SLOTS, UDP_SCRATCH_GRO);
