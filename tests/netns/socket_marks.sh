@@ -42,6 +42,7 @@ table ip marks {
         type filter hook output priority 300
         oifname != "eth0" accept
         tcp flags & rst == rst accept comment "of nobody's socket"
+        ip daddr { 10.81.1.1, 239.255.255.250 } accept comment "ports are asked of the router next door, by its interface"
         meta l4proto { tcp, udp } meta mark != 0x1bd00 counter name bare add @which { ip daddr . meta l4proto . th dport }
         meta mark != 0x1bd00 accept
         udp dport 53 counter name names
