@@ -488,7 +488,7 @@ enum rk_code admin_load(struct admin *a, struct rk_err *err)
 /* Upstream's tokens of its reverse proxy: a product that is not here. */
 static bool is_proxy_token(int n, char **argv)
 {
-    return n > 0 && strcmp(argv[0], "token") == 0;
+    return n > 0 && (strcmp(argv[0], "token") == 0 || strcmp(argv[0], "proxy") == 0);
 }
 
 int server_admin_main(int argc, char **argv)
@@ -515,9 +515,10 @@ int server_admin_main(int argc, char **argv)
     k = command_of(n, argv);
     if (rc == RK_OK && !k)
         rc = is_proxy_token(n, argv)
-                 ? rk_fail(&err, RK_INVALID,
-                           "tokens of the reverse proxy belong to a product that is not here; API "
-                           "tokens: rookery admin pat create")
+                 ? rk_fail(
+                       &err, RK_INVALID,
+                       "the reverse proxy and its tokens belong to a product that is not here; API "
+                       "tokens: rookery admin pat create")
                  : rk_fail(&err, RK_INVALID, "no command \"%s%s%s\"; see rookery admin --help",
                            n > 0 ? argv[0] : "", n > 1 ? " " : "", n > 1 ? argv[1] : "");
     if (rc == RK_OK)

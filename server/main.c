@@ -87,6 +87,8 @@ int main(int argc, char **argv)
         usage(stdout);
         return EXIT_SUCCESS;
     }
+    if (strcmp(name, "token") == 0) /* an old spelling of the official server */
+        return server_admin_main(argc - 1, argv + 1);
     if (name[0] == '-') /* as the official image calls its server: options and no command */
         return server_run_main(argc - 1, argv + 1);
     if (argc > 1)

@@ -96,6 +96,11 @@ def running(s):
     s.api("GET", "/api/users")
     admin(s, "log-level", "info")
     admin(s, "log-level", "loud", ok=False)
+    for gone in (("admin", "token", "create", "--name", "x"), ("token", "list"),
+                 ("admin", "proxy", "disconnect-all", "--dry-run")):
+        r = s.command(*gone)
+        check("%s is refused with the reason" % " ".join(gone), r.returncode == 2 and
+              "not here" in r.stderr, r.stderr)
     for wrong in (("user", "list", "--role", "admin"), ("backup",), ("peer", "approve"),
                   ("token", "create", "--name", "x"), ("no", "such"), ("account", "extra"),
                   ("user", "create", "--name", "x")):
