@@ -18,7 +18,7 @@
 #include "management/engine/engine.h"
 
 #define CLUSTER_BEAT_MS     1000
-#define CLUSTER_DEAD_MS     6000
+#define CLUSTER_DEAD_MS     7000
 #define CLUSTER_DEAD_OLD_MS 30000 /* of processes of the release before: they beat every 5 s */
 
 struct cluster_node {            /* open */
