@@ -4,8 +4,10 @@
  * and prints one JSON line with CPU-seconds, and as ratios to floors measured in the same run over
  * the same bytes: copying them (memcpy) and sealing them (XSalsa20-Poly1305).
  *
- *   netmap --shape allow-all|hub|groups:G --peers N [--maps M] [--ip6] [--envelope]
+ *   netmap --shape allow-all|hub|groups:G --peers N [--maps M] [--ip6] [--envelope | --reach]
  *
+ * --reach: questions about the same account instead (management/reach): one pair with its reasons,
+ * all sources of a peer, and the flows that differ after one policy is dropped.
  * --maps M: only the first M maps are built (a full push of 10,000 allow-all maps is 40 GB).
  */
 #include "config.h"
@@ -19,13 +21,15 @@
 #include "lib/crypto/box.h"
 #include "management/netmap/netmap.h"
 #include "management/push/affected.h"
+#include "management/reach/diff.h"
+#include "management/reach/reach.h"
 
 #define HUBS 5
 
 struct setup {
     const char *shape;
     size_t peers, maps, groups;
-    bool ip6, envelope; /* --envelope: the component form */
+    bool ip6, envelope, reach; /* --envelope: the component form */
 };
 
 static double cpu_s(void)
@@ -226,6 +230,51 @@ static void measure_changes(const struct snapshot *s, const struct account_data 
     snap_unref(next);
 }
 
+static bool count_flow(void *arg, const struct reach_diff *d)
+{
+    (void)d;
+    return ++*(size_t *)arg < 100000;
+}
+
+/* CPU time of questions, in microseconds each; of the diff as a whole. */
+static void measure_reach(const struct snapshot *s, const struct account_data *d,
+                          const struct setup *su)
+{
+    enum { ROUNDS = 300 };
+    struct change drop = {.kind = ENT_POLICY, .id = d->policies[0].id, .before = &d->policies[0]};
+    struct reach_query q = {.from = (uint32_t)su->peers - 1, .protocol = PROTO_TCP, .port = 443};
+    struct reach_diff_opts opts = {.now_us = 1};
+    struct bits set = {0}, affected = {0};
+    double ask_us, sources_us, diff_us, t = cpu_s();
+    struct snapshot *next;
+    size_t flows = 0;
+
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        struct rk_arena *mem = rk_arena_new(0);
+
+        q.to = i % ((uint32_t)su->peers - 1);
+        (void)reach_ask(s, &q, mem);
+        rk_arena_free(mem);
+    }
+    ask_us = (cpu_s() - t) * 1e6 / ROUNDS;
+    t = cpu_s();
+    for (uint32_t i = 0; i < ROUNDS; i++)
+        reach_peers(s, i % (uint32_t)su->peers, REACH_SOURCES, 1, &set);
+    sources_us = (cpu_s() - t) * 1e6 / ROUNDS;
+    next = snap_apply(s, &drop, 1, 2);
+    t = cpu_s();
+    netmap_affected(s, next, &drop, 1, &affected);
+    opts.affected = &affected;
+    reach_diff(s, next, &opts, count_flow, &flows);
+    diff_us = (cpu_s() - t) * 1e6;
+    printf("{\"bench\":\"reach\",\"shape\":\"%s\",\"peers\":%zu,\"question_us\":%.1f,"
+           "\"sources_us\":%.1f,\"diff_flows\":%zu,\"diff_ms\":%.1f}\n",
+           su->shape, su->peers, ask_us, sources_us, flows, diff_us / 1000);
+    snap_unref(next);
+    bits_done(&set);
+    bits_done(&affected);
+}
+
 static void print(const struct setup *su, const struct result *r)
 {
     double mb = (double)r->bytes / 1e6;
@@ -253,6 +302,10 @@ static bool parse(int argc, char **argv, struct setup *su)
         }
         if (rk_str_eqz(a, "--envelope")) {
             su->envelope = true;
+            continue;
+        }
+        if (rk_str_eqz(a, "--reach")) {
+            su->reach = true;
             continue;
         }
         if (++i == argc)
@@ -290,16 +343,20 @@ int main(int argc, char **argv)
 
     if (!parse(argc, argv, &su)) {
         fprintf(stderr, "usage: netmap --shape allow-all|hub|groups:G --peers N [--maps M] "
-                        "[--ip6] [--envelope]\n");
+                        "[--ip6] [--envelope | --reach]\n");
         return 2;
     }
     d = make_account(mem, &su);
     t = cpu_s();
     s = snap_build(d, &(struct snap_opts){.dns_domain = RK_STR("netbird.selfhosted")});
     r.build_s = cpu_s() - t;
-    measure_maps(s, &su, &r);
-    measure_changes(s, d, mem, &su, &r);
-    print(&su, &r);
+    if (su.reach) {
+        measure_reach(s, d, &su);
+    } else {
+        measure_maps(s, &su, &r);
+        measure_changes(s, d, mem, &su, &r);
+        print(&su, &r);
+    }
     snap_unref(s);
     rk_arena_free(mem);
     return 0;
