@@ -29,7 +29,7 @@ Suites (all of them without an argument):
   dist         make distcheck: the tarball builds, passes its quick tests and installs
 
 Only when named:
-  container    image and compose files in a container engine of its own
+  container    image and compose files in a container engine of its own, packages in a fresh Debian
   tsan         unit and func under the thread sanitizer
   long         soaks
   vm           agents on the kernel's WireGuard, in a Debian kernel under qemu (ten minutes)
