@@ -101,20 +101,17 @@ static enum rk_code read_all(struct keyring *k, struct db *db, struct one *v, si
     return rc;
 }
 
-static enum rk_code make(struct keyring *k, struct db *db, struct rk_err *err)
+static enum rk_code store_new(struct keyring *k, const struct jwk *key, struct db *db,
+                              struct rk_err *err)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
     uint8_t digest[HASH_SHA256_SIZE];
     char kid[KEYRING_ID_LEN + 1];
     struct rk_str pem, sealed, n, e;
-    struct jwk *key = NULL;
-    enum rk_code rc = jwk_rsa_new(&key, err);
+    enum rk_code rc = jwk_rsa_public(key, mem, &n, &e, err);
 
     if (rc == RK_OK)
-        rc = jwk_rsa_public(key, mem, &n, &e, err);
-    if (rc == RK_OK)
         rc = jwk_to_pem(key, mem, &pem, err);
-    jwk_unref(key);
     if (rc)
         return rc;
     hash_sha256(n, digest);
@@ -133,9 +130,15 @@ static bool is_due(const struct keyring *k, const struct one *v, size_t n)
     return n == 0 || (n < KEYS_MAX && v[0].created_s + k->rotate_s <= now_s(k));
 }
 
+struct make {
+    struct keyring *k;
+    struct jwk *key;
+};
+
 static enum rk_code make_tx(struct db *db, void *arg, struct rk_err *err)
 {
-    struct keyring *k = arg;
+    const struct make *make = arg;
+    struct keyring *k = make->k;
     struct one v[KEYS_MAX];
     size_t n;
     bool due;
@@ -147,7 +150,21 @@ static enum rk_code make_tx(struct db *db, void *arg, struct rk_err *err)
         return rc;
     due = is_due(k, v, n);
     drop_all(v, n);
-    return due ? make(k, db, err) : RK_OK;
+    return due ? store_new(k, make->key, db, err) : RK_OK;
+}
+
+/* The key is made before the transaction: that takes seconds on a slow machine, and all who write
+ * would wait for it. */
+static enum rk_code make(struct keyring *k, struct db *db, struct rk_err *err)
+{
+    struct make m = {.k = k};
+    enum rk_code rc = jwk_rsa_new(&m.key, err);
+
+    if (rc)
+        return rc;
+    rc = db_tx(db, make_tx, &m, err);
+    jwk_unref(m.key);
+    return rc;
 }
 
 /* A key that can no longer have signed a valid token goes. */
@@ -190,7 +207,7 @@ static enum rk_code sync_keys(struct keyring *k, struct db *db, struct rk_err *e
         return rc;
     if (is_due(k, v, n)) {
         drop_all(v, n);
-        rc = db_tx(db, make_tx, k, err);
+        rc = make(k, db, err);
         if (rc == RK_OK)
             rc = read_all(k, db, v, &n, err);
         if (rc)
