@@ -19,6 +19,7 @@
 #include "management/engine/places.h"
 #include "management/ops/peer_ephemeral.h"
 #include "management/ops/peer_expiry.h"
+#include "management/push/relay_pool.h"
 #include "management/rest/rest.h"
 #include "management/store/probe.h"
 
@@ -46,6 +47,7 @@ struct mgmt_app {
     struct rk_pool *store, *rest_pool, *hash_pool, *call_pool, *build;
     struct envelope *envelope;
     struct servers *servers;
+    struct relay_pool *relay_pool; /* NULL: this process is alone */
     struct netmap_opts netmap;
     struct hub *hub;
     struct idp *idp; /* NULL: no embedded provider */
@@ -333,7 +335,7 @@ static enum rk_code open_push(struct mgmt_app *a, const struct mgmt_app_opts *o,
                                         .sink = &RPC_SYNC_SINK,
                                         .log = o->log,
                                         .metrics = o->metrics});
-    return RK_OK;
+    return relay_pool_start(a->mgmt, a->hub, a->servers, &a->relay_pool, err);
 }
 
 static enum rk_code open_rpc(struct mgmt_app *a, const struct mgmt_app_opts *o, struct rk_err *err)
@@ -506,6 +508,8 @@ static void *stop_main(void *arg)
     rk_pool_stop(a->hash_pool);
     rk_pool_stop(a->call_pool);
     rk_pool_stop(a->store);
+    relay_pool_stop(a->relay_pool);
+    a->relay_pool = NULL;
     mgmt_drain(a->mgmt); /* logins that wait for their commit answer on loops that still turn */
     hub_stop(a->hub);
     rk_pool_stop(a->build);
@@ -528,6 +532,7 @@ void mgmt_app_free(struct mgmt_app *a)
         return;
     if (a->stop_called)
         (void)pthread_join(a->stopper, NULL);
+    relay_pool_stop(a->relay_pool);
     http_h1_free(a->h1);
     http_dispatch_free(a->dispatch);
     http_router_free(a->router);

@@ -57,16 +57,17 @@ struct server_config {             /* open, all text arena; defaults filled in *
     bool setup_pat;                       /* /api/setup may return a token */
     bool default_policy;                  /* new accounts get the allow-all policy */
     bool local_auth_disabled;
-    bool component_maps;            /* offer the component form of maps to clients that know it */
-    bool geo_off;                   /* geo_database is not opened */
-    int64_t sync_version;           /* upstream's name for component_maps */
-    bool signal_greeting;           /* a first message follows each registration at signal */
-    int64_t signal_send_ms;         /* a peer that takes no message for this long is dropped */
-    int64_t relay_health_misses;    /* windows without an answer until a peer is dropped */
-    struct rk_strs stun_ports;      /* numbers, each once; empty: no STUN */
-    struct rk_strs stuns;           /* external STUN/TURN URIs */
-    struct rk_strs relays;          /* external relay URLs */
-    struct rk_strs trusted_proxies; /* prefixes or addresses */
+    bool component_maps;         /* offer the component form of maps to clients that know it */
+    bool geo_off;                /* geo_database is not opened */
+    int64_t sync_version;        /* upstream's name for component_maps */
+    bool signal_greeting;        /* a first message follows each registration at signal */
+    int64_t signal_send_ms;      /* a peer that takes no message for this long is dropped */
+    int64_t relay_health_misses; /* windows without an answer until a peer is dropped */
+    struct rk_strs stun_ports;   /* numbers, each once; empty: no STUN */
+    struct rk_strs stuns;        /* external STUN/TURN URIs */
+    struct rk_str relay_address; /* of our own relay, as peers are told; empty: exposed_address */
+    struct rk_strs relays;       /* external relay URLs */
+    struct rk_strs trusted_proxies;                            /* prefixes or addresses */
     struct rk_str oidc_issuer, oidc_keys_url, oidc_user_claim; /* whose tokens count, too */
     struct rk_strs oidc_audiences;
     struct rk_strs dashboard_redirects, cli_redirects, logout_redirects;

@@ -165,6 +165,7 @@ const struct rk_opt SERVER_KEYS[] = {
     TIME("x.signalSendTimeout", "SIGNAL_SEND_TIMEOUT NB_SIGNAL_SEND_TIMEOUT", signal_send_ms, "10s",
          100, 600000),
     BOOL("x.signalGreeting", "SIGNAL_GREETING", signal_greeting, "false"),
+    TEXT("x.relayAddress", "RELAY_ADDRESS", relay_address, ""),
     INT("x.relayHealthMisses", "RELAY_HEALTH_MISSES NB_RELAY_HC_ATTEMPT_THRESHOLD",
         relay_health_misses, "1", 1, 100),
     /* Upstream's, without effect here. */

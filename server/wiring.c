@@ -59,7 +59,8 @@ static void derive_urls(struct rk_arena *mem, const struct server_config *c, str
     split_exposed(c->exposed_address, &host_port, &host);
     w->own_relay = c->relays.n == 0;
     w->own_signal = c->signal_uri.n == 0;
-    w->relay_urls = w->own_relay
+    w->relay_urls = w->own_relay && c->relay_address.n ? one(mem, c->relay_address)
+                    : w->own_relay
                         ? one(mem, rk_arena_printf(mem, "%s://%.*s", https ? "rels" : "rel",
                                                    RK_STR_ARG(host_port)))
                         : c->relays;
@@ -154,6 +155,10 @@ enum rk_code wiring_derive(struct rk_arena *mem, const struct server_config *c, 
         rc = parse_trusted(mem, &c->trusted_proxies, &w, err);
     if (rc)
         return rc;
+    if (c->relay_address.n && c->relays.n)
+        return rk_fail(err, RK_INVALID,
+                       "server.x.relayAddress is the address of our own relay, and there is none "
+                       "with server.relays.addresses: remove one of them");
     derive_urls(mem, c, &w);
     rc = wiring_store_url(mem, c, &w.store_url, err);
     if (rc == RK_OK) /* before anything is written into it */

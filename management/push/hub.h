@@ -52,7 +52,7 @@ struct hub_opts { /* open; what pointers name is borrowed until hub_free unless 
     struct rk_pool *build; /* threads without a database; lent */
     size_t builders;       /* threads of `build` to use at once */
     struct rk_loop *loop;  /* for the hub's own timer */
-    const struct servers *servers;
+    struct servers *servers;
     const struct netmap_opts *netmap; /* now_us and meta are ignored */
     bool components;                  /* offer the component form */
     hub_seal_fn *seal;
@@ -97,6 +97,9 @@ void hub_drained(struct hub_stream *s);
 
 /** The call is over; s must not be used any more. Loop thread. */
 void hub_detach(struct hub_stream *s);
+
+/** Which servers agents use has changed: tell every stream. Any thread. */
+void hub_servers_changed(struct hub *h);
 
 /** Is a stream of this peer attached? Any thread. */
 bool hub_is_connected(struct hub *h, struct rk_str account_id, struct rk_str peer_id);

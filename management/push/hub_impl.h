@@ -109,7 +109,7 @@ struct hub {
     struct mgmt_observer observer;
     struct rk_pool *build;
     struct rk_loop *loop;
-    const struct servers *servers;
+    struct servers *servers;
     const struct netmap_opts *netmap;
     bool components;
     hub_seal_fn *seal;

@@ -30,7 +30,7 @@ struct message_in { /* open; borrowed for the call */
     const struct snapshot *snap;
     uint32_t index; /* of the receiver; not used for MESSAGE_DELETED */
     const struct netmap_opts *netmap;
-    const struct servers *servers;
+    struct servers *servers;
     bool components; /* the server offers the component form */
 };
 

@@ -4,6 +4,7 @@
 
 #include "management/push/servers.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,8 +36,12 @@ struct servers {
     int64_t turn_ttl_s;
     struct rk_str signal;
     bool signal_tls;
-    struct rk_str *relays;
+    struct rk_str *relays; /* configured */
     size_t n_relays;
+    pthread_rwlock_t pool_lock; /* guards the next three */
+    struct rk_arena *pool_mem;  /* NULL: told is relays */
+    struct rk_str *told;        /* to agents */
+    size_t n_told;
     struct rk_key relay_key;
     int64_t relay_ttl_s;
 };
@@ -162,6 +167,7 @@ enum rk_code servers_new(const struct servers_opts *o, struct servers **out, str
     enum rk_code rc;
 
     s->mem = rk_arena_new_wiping(0);
+    (void)pthread_rwlock_init(&s->pool_lock, NULL);
     s->turn_ttl_s = o->turn_ttl_s > 0 ? o->turn_ttl_s : SERVERS_TTL_DEFAULT_S;
     s->relay_ttl_s = o->relay_ttl_s > 0 ? o->relay_ttl_s : SERVERS_TTL_DEFAULT_S;
     s->turn_secret = rk_arena_dup(s->mem, o->turn_secret);
@@ -173,6 +179,8 @@ enum rk_code servers_new(const struct servers_opts *o, struct servers **out, str
         return rc;
     }
     hmac_relay_key(o->relay_secret, &s->relay_key);
+    s->told = s->relays;
+    s->n_told = s->n_relays;
     *out = s;
     return RK_OK;
 }
@@ -182,8 +190,47 @@ void servers_free(struct servers *s)
     if (!s)
         return;
     rk_key_wipe(&s->relay_key);
+    (void)pthread_rwlock_destroy(&s->pool_lock);
+    rk_arena_free(s->pool_mem);
     rk_arena_free(s->mem);
     free(s);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return rk_str_cmp(*(const struct rk_str *)a, *(const struct rk_str *)b);
+}
+
+bool servers_relays_set(struct servers *s, const struct rk_str *others, size_t n)
+{
+    struct rk_arena *mem = rk_arena_new(0), *before;
+    struct rk_str *list = rk_new_n(mem, struct rk_str, s->n_relays + n);
+    size_t n_list = 0, kept = 0;
+    bool same;
+
+    for (size_t i = 0; i < s->n_relays; i++)
+        list[n_list++] = s->relays[i];
+    for (size_t i = 0; s->n_relays && i < n; i++)
+        if (relay_uri(mem, others[i], &list[n_list]))
+            n_list++;
+    if (n)
+        qsort(list, n_list, sizeof *list, by_text);
+    for (size_t i = 0; i < n_list; i++)
+        if (kept == 0 || !rk_str_eq(list[kept - 1], list[i]))
+            list[kept++] = list[i];
+    (void)pthread_rwlock_wrlock(&s->pool_lock);
+    same = kept == s->n_told;
+    for (size_t i = 0; same && i < kept; i++)
+        same = rk_str_eq(list[i], s->told[i]);
+    before = same ? mem : s->pool_mem;
+    if (!same) {
+        s->pool_mem = mem;
+        s->told = list;
+        s->n_told = kept;
+    }
+    (void)pthread_rwlock_unlock(&s->pool_lock);
+    rk_arena_free(before);
+    return !same;
 }
 
 /* ---- encoding */
@@ -230,7 +277,7 @@ static void put_turns(const struct servers *s, enum servers_form form, int64_t n
         put_turn(b, &s->turns[i], timed ? &c : NULL);
 }
 
-static void put_relay(const struct servers *s, int64_t now_s, struct rk_buf *b)
+static void put_relay(struct servers *s, int64_t now_s, struct rk_buf *b)
 {
     struct hmac_credential c;
     size_t at;
@@ -239,14 +286,16 @@ static void put_relay(const struct servers *s, int64_t now_s, struct rk_buf *b)
         return;
     hmac_relay_credential(&s->relay_key, now_s + s->relay_ttl_s, &c);
     at = pb_begin(b, 4);
-    for (size_t i = 0; i < s->n_relays; i++)
-        pb_str_always(b, 1, s->relays[i]);
+    (void)pthread_rwlock_rdlock(&s->pool_lock);
+    for (size_t i = 0; i < s->n_told; i++)
+        pb_str_always(b, 1, s->told[i]);
+    (void)pthread_rwlock_unlock(&s->pool_lock);
     pb_str(b, 2, rk_str_z(c.payload));
     pb_str(b, 3, rk_str_z(c.signature));
     pb_end(b, at);
 }
 
-void servers_encode(const struct servers *s, enum servers_form form, bool metrics, int64_t now_s,
+void servers_encode(struct servers *s, enum servers_form form, bool metrics, int64_t now_s,
                     struct rk_buf *out)
 {
     bool all = form != SERVERS_REFRESH;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * struct servers: which signal, STUN, TURN and relay servers agents use, with fresh credentials;
- * the NetbirdConfig message. Immutable after servers_new: any thread.
+ * the NetbirdConfig message. Immutable but for the relays of other processes: any thread.
  */
 #ifndef MGMT_PUSH_SERVERS_H
 #define MGMT_PUSH_SERVERS_H
@@ -45,6 +45,11 @@ enum rk_code servers_new(const struct servers_opts *opts, struct servers **out,
                          struct rk_err *err) RK_MUST;
 void servers_free(struct servers *s); /* accepts NULL; wipes the secrets */
 
+/** The relays that other processes of this service announce: told besides the configured ones, each
+ *  once, in the order of their texts. Copied; what agents would refuse is left out. True: the list
+ *  is another one now. Without configured relays nothing is told. */
+bool servers_relays_set(struct servers *s, const struct rk_str *others, size_t n);
+
 enum servers_form {
     SERVERS_LOGIN,   /* everything; TURN with static credentials */
     SERVERS_FIRST,   /* everything, for the first message of a stream */
@@ -52,7 +57,7 @@ enum servers_form {
 };
 
 /** Append the bytes of a NetbirdConfig. metrics: the account's setting. Tokens live from now_s. */
-void servers_encode(const struct servers *s, enum servers_form form, bool metrics, int64_t now_s,
+void servers_encode(struct servers *s, enum servers_form form, bool metrics, int64_t now_s,
                     struct rk_buf *out);
 
 /** Seconds after which a stream needs SERVERS_REFRESH: three quarters of the shortest credential

@@ -214,6 +214,23 @@ void hub_close_peer(struct hub *h, struct rk_str account_id, struct rk_str peer_
     hub_unlock(h);
 }
 
+void hub_servers_changed(struct hub *h)
+{
+    int64_t now_ms = rk_mono_ms();
+    struct rk_str key;
+    void *account, *stream;
+
+    hub_lock(h);
+    for (size_t a = 0; rk_map_next(&h->accounts, &a, &key, &account);)
+        for (size_t s = 0;
+             rk_map_next(&((struct hub_account *)account)->streams, &s, &key, &stream);) {
+            ((struct hub_stream *)stream)->want |= HUB_WANT_CONFIG;
+            hub_schedule(stream, now_ms);
+        }
+    hub_kick(h);
+    hub_unlock(h);
+}
+
 void hub_stats(struct hub *h, struct hub_stats *out)
 {
     hub_lock(h);

@@ -48,7 +48,7 @@ struct rpc_opts { /* open; what pointers name is borrowed until rpc_free, flows'
     struct rk_pool *store; /* threads with a connection */
     struct envelope *envelope;
     struct hub *hub;
-    const struct servers *servers;
+    struct servers *servers;
     const struct netmap_opts *netmap;
     struct auth *auth; /* NULL: setup keys only */
     struct rpc_flow device, pkce;

@@ -4,9 +4,10 @@
  * were told. Reads lines: "dump" prints one line of JSON with the state of all agents, "quit" ends.
  *
  *   agents: name, key, ip, serial, marker (the last of the names in the map's DNS domains that
- *           start with "m"), peers (remote peers in the map), up (holds a stream with a map)
- *   backwards: maps with a smaller serial than the agent has seen
- *   moved: agents whose address changed       refused: answers that official clients take for good
+ *           start with "m"), relays (as told, with commas between), peers (remote peers in the
+ * map), up (holds a stream with a map) backwards: maps with a smaller serial than the agent has
+ * seen moved: agents whose address changed       refused: answers that official clients take for
+ * good
  */
 #include "config.h"
 
@@ -28,7 +29,7 @@ struct agent {
     struct crowd *crowd;
     char name[32];
     bool registered, up;
-    char ip[64], marker[64];
+    char ip[64], marker[64], relays[256];
     uint64_t serial;
     size_t peers;
     struct rk_timer *again;
@@ -80,6 +81,16 @@ static void map_read(struct agent *a, const Management__NetworkMap *m)
     a->up = true;
 }
 
+static void relays_read(struct agent *a, const Management__RelayConfig *r)
+{
+    size_t n = 0;
+
+    a->relays[0] = 0;
+    for (size_t i = 0; i < r->n_urls && n < sizeof a->relays; i++)
+        n +=
+            (size_t)snprintf(a->relays + n, sizeof a->relays - n, "%s%s", i ? "," : "", r->urls[i]);
+}
+
 static void on_update(struct wire_agent *w, struct rk_str plain, size_t wire_bytes)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
@@ -87,6 +98,8 @@ static void on_update(struct wire_agent *w, struct rk_str plain, size_t wire_byt
         pb_unpack(mem, &management__sync_response__descriptor, plain, NULL);
 
     (void)wire_bytes;
+    if (r && r->netbirdconfig && r->netbirdconfig->relay)
+        relays_read(agent_of(w), r->netbirdconfig->relay);
     if (r && r->networkmap)
         map_read(agent_of(w), r->networkmap);
 }
@@ -201,11 +214,11 @@ static void dump(void *arg)
     for (size_t i = 0; i < c->n; i++) {
         const struct agent *a = &c->agents[i];
 
-        (void)json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:I,s:s,s:I,s:b,s:b}", "name",
-                                                    a->name, "key", a->w.key_text, "ip", a->ip,
-                                                    "serial", (json_int_t)a->serial, "marker",
-                                                    a->marker, "peers", (json_int_t)a->peers, "up",
-                                                    a->up, "registered", a->registered));
+        (void)json_array_append_new(
+            list, json_pack("{s:s,s:s,s:s,s:I,s:s,s:s,s:I,s:b,s:b}", "name", a->name, "key",
+                            a->w.key_text, "ip", a->ip, "serial", (json_int_t)a->serial, "marker",
+                            a->marker, "relays", a->relays, "peers", (json_int_t)a->peers, "up",
+                            a->up, "registered", a->registered));
     }
     all = json_pack("{s:o,s:I,s:I,s:I,s:I,s:s}", "agents", list, "backwards",
                     (json_int_t)c->backwards, "moved", (json_int_t)c->moved, "refused",

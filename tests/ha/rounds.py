@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Rounds of faults against two or three processes; see rounds.sh. The seed is printed: HA_SEED."""
-import json
 import os
 import random
 import signal
@@ -119,9 +118,7 @@ class Rounds:
         self.processes = []
         first = Process(1, self.pg)
         first.start()
-        out = first.command("setup", "--json", "--owner-email", "owner@example.com")
-        assert out.returncode == 0, out.stderr
-        self.token = json.loads(out.stdout)["api_token"]
+        self.token = first.setup()
         self.processes = [first]
         for i in (2, 3):
             p = Process(i, self.pg, first.dir)

@@ -83,7 +83,7 @@ static struct servers_opts sample(void)
                                  .turn_ttl_s = 1800};
 }
 
-static const Management__NetbirdConfig *encode(struct rk_arena *a, const struct servers *s,
+static const Management__NetbirdConfig *encode(struct rk_arena *a, struct servers *s,
                                                enum servers_form form, int64_t now_s)
 {
     struct rk_buf b;
@@ -127,6 +127,37 @@ START_TEST(each_form_has_its_fields)
 }
 END_TEST
 
+START_TEST(relays_of_other_processes_join_in_one_order)
+{
+    const struct rk_str others[] = {
+        RK_STR("rels://z.example.com:443"), RK_STR("rels://relay.example.com:443"), /* ours */
+        RK_STR("https://not.a.relay"), RK_STR("rels://a.example.com:443/relay")};
+    struct rk_arena *a = rk_arena_new(0);
+    struct servers_opts o = sample();
+    struct servers *s;
+    const Management__NetbirdConfig *m;
+
+    ck_assert_int_eq(servers_new(&o, &s, NULL), RK_OK);
+    ck_assert(!servers_relays_set(s, NULL, 0));
+    ck_assert(servers_relays_set(s, others, RK_ARRAY_LEN(others)));
+    ck_assert(!servers_relays_set(s, others, RK_ARRAY_LEN(others)));
+    m = encode(a, s, SERVERS_REFRESH, 1000000000);
+    ck_assert_uint_eq(m->relay->n_urls, 3);
+    ck_assert_str_eq(m->relay->urls[0], "rels://a.example.com:443");
+    ck_assert_str_eq(m->relay->urls[1], "rels://relay.example.com:443");
+    ck_assert_str_eq(m->relay->urls[2], "rels://z.example.com:443");
+    ck_assert(servers_relays_set(s, NULL, 0));
+    m = encode(a, s, SERVERS_FIRST, 1000000000);
+    ck_assert_uint_eq(m->relay->n_urls, 1);
+    servers_free(s);
+    o.n_relays = 0; /* who tells of none takes none from others */
+    ck_assert_int_eq(servers_new(&o, &s, NULL), RK_OK);
+    ck_assert(!servers_relays_set(s, others, RK_ARRAY_LEN(others)));
+    servers_free(s);
+    rk_arena_free(a);
+}
+END_TEST
+
 START_TEST(bad_servers_are_refused)
 {
     static const char *const bad_stun[] = {"stun://stun.example.com:3478"};
@@ -162,6 +193,7 @@ int main(void)
     tcase_add_test(t, a_steady_flow_starves_nobody);
     tcase_add_test(t, no_news_hardly_delays_the_next_change);
     tcase_add_test(t, each_form_has_its_fields);
+    tcase_add_test(t, relays_of_other_processes_join_in_one_order);
     tcase_add_test(t, bad_servers_are_refused);
     return vec_run(t, "coalesce");
 }
