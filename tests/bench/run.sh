@@ -8,14 +8,24 @@
 #   --vs URL            measure the server at URL too (fresh, its set-up open, or with --api-token)
 #   --perf FILE         record our server with perf into FILE
 # Scenario restart (ours only): kill -9 and start again with the agents in the store.
+# Scenario ha (ours only, root): two processes on one PostgreSQL behind HAProxy; needs rookery,
+# tests/ha/crowd and tests/ha/talk in the build folder.
 # With a second server the line has its figures under "vs", and "ratio_wall", "ratio_cpu".
 #
 # Programs are taken from BUILD (the build folder; default: the current folder).
 set -u
 BUILD=${BUILD:-.}
-[ $# -ge 3 ] || { sed -n '3,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 3 ] || { sed -n '3,15s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 scenario=$1 shape=$2 agents=$3
 shift 3
+if [ "$scenario" = ha ]; then
+    BUILD_DIR=$(cd "$BUILD" && pwd)
+    ROOKERY=${ROOKERY:-$BUILD_DIR/rookery}
+    SRC_DIR=$(cd "$(dirname "$0")/../.." && pwd)
+    . "$SRC_DIR/tests/ha/lib_hub.sh"
+    hub_run ha/bench.py "$agents"
+    exit
+fi
 tls= vs_bin= vs_url= perf= flags=()
 while [ $# -gt 0 ]; do
     case $1 in

@@ -263,20 +263,31 @@ class Api:
 class Crowd:
     """Agents that stay connected; see crowd.c."""
 
-    def __init__(self, n, key):
+    def __init__(self, n, key, host=HUB, port=BALANCED):
         self.n = n
-        self.p = subprocess.Popen([BUILD_DIR + "/tests/ha/crowd", HUB, str(BALANCED), str(n), key],
+        self.p = subprocess.Popen([BUILD_DIR + "/tests/ha/crowd", host, str(port), str(n), key],
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def dump(self):
-        self.p.stdin.write("dump\n")
+    def tell(self, line):
+        self.p.stdin.write(line + "\n")
         self.p.stdin.flush()
+
+    def ask(self, line):
+        self.tell(line)
         return json.loads(self.p.stdout.readline())
 
+    def dump(self):
+        return self.ask("dump")
+
+    def count(self, marker):
+        return self.ask("count " + marker)
+
+    def shuffle(self):
+        self.tell("shuffle")
+
     def end(self):
-        self.p.stdin.write("quit\n")
-        self.p.stdin.flush()
-        return self.p.wait(30)
+        self.tell("quit")
+        return self.p.wait(60)
 
 
 def talk(sender, receiver, pairs, rate, seconds, size, *more):

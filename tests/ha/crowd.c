@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * crowd HOST PORT AGENTS SETUP_KEY: agents that stay connected whatever happens, and know what they
- * were told. Reads lines: "dump" prints one line of JSON with the state of all agents, "quit" ends.
+ * were told. Reads lines: "dump" prints one line of JSON with the state of all agents, "count M"
+ * how many hold a map with marker M and when the last one got it (monotonic clock), "shuffle" lets
+ * all connect anew, "quit" ends.
  *
  *   agents: name, key, ip, serial, marker (the last of the names in the map's DNS domains that
  *           start with "m"), relays (as told, with commas between), peers (remote peers in the
@@ -31,6 +33,7 @@ struct agent {
     bool registered, up;
     char ip[64], marker[64], relays[256];
     uint64_t serial;
+    int64_t marked_us; /* when the marker became what it is */
     size_t peers;
     struct rk_timer *again;
 };
@@ -58,12 +61,17 @@ static struct agent *agent_of(struct wire_agent *w)
 
 static void marker_read(struct agent *a, const Management__DNSConfig *dns)
 {
+    char before[sizeof a->marker];
+
+    memcpy(before, a->marker, sizeof before);
     a->marker[0] = 0;
     for (size_t g = 0; dns && g < dns->n_nameservergroups; g++)
         for (size_t d = 0; d < dns->nameservergroups[g]->n_domains; d++)
             if (dns->nameservergroups[g]->domains[d][0] == 'm')
                 (void)snprintf(a->marker, sizeof a->marker, "%s",
                                dns->nameservergroups[g]->domains[d]);
+    if (strcmp(before, a->marker) != 0 || !a->up)
+        a->marked_us = rk_mono_us();
 }
 
 static void map_read(struct agent *a, const Management__NetworkMap *m)
@@ -230,6 +238,38 @@ static void dump(void *arg)
     json_decref(all);
 }
 
+struct counting {
+    const struct crowd *c;
+    const char *marker;
+};
+
+static void count(void *arg)
+{
+    const struct counting *k = arg;
+    const struct crowd *c = k->c;
+    int64_t last = 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n; i++) {
+        const struct agent *a = &c->agents[i];
+
+        if (!a->up || strcmp(a->marker, k->marker) != 0)
+            continue;
+        n++;
+        last = rk_max_i64(last, a->marked_us);
+    }
+    printf("{\"marked\":%zu,\"last_us\":%lld}\n", n, (long long)last);
+    (void)fflush(stdout);
+}
+
+static void shuffle(void *arg)
+{
+    const struct crowd *c = arg;
+
+    for (size_t i = 0; i < c->n; i++)
+        wire_agent_close(&c->agents[i].w);
+}
+
 static void begin(void *arg)
 {
     struct crowd *c = arg;
@@ -280,9 +320,17 @@ int main(int argc, char **argv)
         rk_key_generate(&c.agents[i].w.private_key);
     }
     rk_loop_call(c.loop, begin, &c);
-    while (fgets(line, sizeof line, stdin) && strncmp(line, "quit", 4) != 0)
-        if (!strncmp(line, "dump", 4))
+    while (fgets(line, sizeof line, stdin) && strncmp(line, "quit", 4) != 0) {
+        struct counting k = {&c, line + strlen("count ")};
+
+        line[strcspn(line, "\n")] = 0;
+        if (!strcmp(line, "dump"))
             rk_loop_call(c.loop, dump, &c);
+        else if (!strcmp(line, "shuffle"))
+            rk_loop_call(c.loop, shuffle, &c);
+        else if (!strncmp(line, "count ", strlen("count ")))
+            rk_loop_call(c.loop, count, &k);
+    }
     rk_loop_call(c.loop, end, &c);
     rk_loop_stop(c.loop);
     rk_loop_join(c.loop);

@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Two agents, each at another process of our server: they meet directly, and over relays.
+[ -n "${RK_TEST_PG-}" ] || exec "$(dirname "$0")/../lib/pg.sh" bash "$0"
+. "$(dirname "$0")/../lib/scenario.sh"
+. "$(dirname "$0")/../lib/two_servers.sh"
+need_root
+need_program ROOKERY
+need_program ROOK
+
+topo_up
+two_servers_start
+scenario_two_agents rook rook
+echo "agents at two servers: all held"
