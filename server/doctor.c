@@ -20,12 +20,16 @@
 
 #include "lib/base/num.h"
 #include "lib/crypto/acme_cert.h"
+#include "lib/crypto/hash.h"
+#include "lib/crypto/keyfile.h"
 #include "lib/crypto/tls.h"
 #include "lib/crypto/vault.h"
+#include "lib/net/relayproto.h"
 #include "lib/net/stun.h"
 #include "management/store/db.h"
 #include "management/store/probe.h"
 #include "server/command/socket.h"
+#include "server/doctor_ways.h"
 #include "server/options.h"
 #include "server/rest_call.h"
 #include "server/wiring.h"
@@ -118,6 +122,25 @@ static void look_at_folder(struct doctor *d)
 static const char SQL_EVENTS[] = "SELECT count(*) FROM event";
 static const char SQL_KEY[] = "SELECT value FROM kv WHERE name = 'box_key'";
 
+/* Says which key it is, and nothing about it: to compare with what a backup has. */
+static const char *fingerprint_of(struct doctor *d)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct rk_str key = d->c.store_key;
+    uint8_t sum[HASH_SHA256_SIZE];
+    char *text = rk_arena_alloc(d->mem, 2 * sizeof sum + 1);
+
+    if (!key.n && keyfile_read(d->mem, d->c.data_dir, "store.key", &key, NULL))
+        return "unknown";
+    hash_sha256(RK_CAT(d->mem, RK_STR("rookery store key "), key), sum);
+    for (size_t i = 0; i < sizeof sum; i++) {
+        text[2 * i] = digits[sum[i] >> 4];
+        text[2 * i + 1] = digits[sum[i] & 15];
+    }
+    text[2 * sizeof sum] = '\0';
+    return text;
+}
+
 static void look_at_key(struct doctor *d, struct db *db)
 {
     RK_CLEANUP(vault_freep) struct vault *v = NULL;
@@ -134,7 +157,7 @@ static void look_at_key(struct doctor *d, struct db *db)
     if (vault_open(v, d->mem, RK_STR("kv/box_key"), db_col_text(rows, 0, d->mem), &plain, &err))
         find(d, BAD, "store key", "use the key that this store was made with", "%s", err.msg);
     else
-        find(d, GOOD, "store key", NULL, "fits the store");
+        find(d, GOOD, "store key", NULL, "fits the store (fingerprint %.16s)", fingerprint_of(d));
 }
 
 static void look_at_store(struct doctor *d)
@@ -182,6 +205,27 @@ static void look_at_backup(struct doctor *d)
 
 /* ---- the running server */
 
+/* What it says of its limits and of the certificate that it keeps. */
+static void look_at_status(struct doctor *d, const json_t *r)
+{
+    int64_t now = json_integer_value(json_object_get(r, "open_files"));
+    int64_t most = json_integer_value(json_object_get(r, "max_files"));
+    const char *state = json_string_value(json_object_get(r, "certificate_state"));
+    const char *why = json_string_value(json_object_get(r, "certificate_error"));
+    const char *next = json_string_value(json_object_get(r, "certificate_next_try"));
+
+    if (most)
+        find(d, most < 4096 || now > most * 4 / 5 ? WARN : GOOD, "limits",
+             most < 4096 || now > most * 4 / 5 ? "raise LimitNOFILE of the unit (ulimit -n)" : NULL,
+             "%lld of %lld files are open", (long long)now, (long long)most);
+    if (state && strcmp(state, "valid") == 0)
+        find(d, GOOD, "acme", NULL, "the certificate is renewed at %s", next ? next : "-");
+    else if (state)
+        find(d, WARN, "acme",
+             "the name must lead here, and TCP 443 (or 80) be reachable from outside",
+             "%s%s%s; next try %s", state, why ? ": " : "", why ? why : "", next ? next : "-");
+}
+
 static void look_at_process(struct doctor *d)
 {
     json_t *request = json_pack("{s:s}", "command", "status"), *answer = NULL, *r;
@@ -198,6 +242,8 @@ static void look_at_process(struct doctor *d)
         find(d, GOOD, "server", NULL, "runs, version %s, %lld machines connected",
              json_string_value(json_object_get(r, "version")),
              (long long)json_integer_value(json_object_get(r, "connected_machines")));
+    if (rc == RK_OK)
+        look_at_status(d, r);
     json_decref(answer);
 }
 
@@ -218,6 +264,32 @@ static void ask(struct doctor *d, const char *path, const char *area, const char
     else
         find(d, GOOD, area, NULL, "%s answers", path);
     json_decref(answer);
+}
+
+/* As an agent comes: by the public name, through whatever stands before the server. */
+static void look_at_ways(struct doctor *d)
+{
+    bool proxied = !d->c.tls_cert.n && rk_str_starts(d->c.exposed_address, RK_STR("https://"));
+    const char *todo = proxied ? "compare the proxy's configuration with rookery config proxy"
+                               : "does the name lead here, and is the port open?";
+    const char *ca = d->c.tls_cert.n ? rk_arena_dupz(d->mem, d->c.tls_cert) : NULL;
+    const char *url = rk_arena_dupz(d->mem, d->c.exposed_address);
+    struct rk_err err = {0};
+
+    /* Our own TLS gives HTTP/1.1 to clients that offer both, as libcurl does; agents offer HTTP/2
+     * alone. */
+    if (!d->c.tls_cert.n && doctor_try_grpc(url, ca, &err))
+        find(d, BAD, "gRPC", todo, "%s", err.msg);
+    else if (!d->c.tls_cert.n)
+        find(d, GOOD, "gRPC", NULL, "%s answers over HTTP/2", url);
+    if (!d->c.relays.n && doctor_try_websocket(url, RLY_WS_PATH, ca, &err))
+        find(d, BAD, "relay", todo, "%s", err.msg);
+    else if (!d->c.relays.n)
+        find(d, GOOD, "relay", NULL, "%s%s takes WebSockets", url, RLY_WS_PATH);
+    if (proxied && !d->c.trusted_proxies.n)
+        find(d, WARN, "proxy",
+             "name it in server.reverseProxy.trustedHTTPProxies, and let it send X-Forwarded-For",
+             "every machine and browser seems to come from the proxy");
 }
 
 static void look_at_stun(struct doctor *d)
@@ -384,6 +456,7 @@ int server_doctor_main(int argc, char **argv)
         ask(&d, "/api/instance", "https", "does it run, and on server.listenAddress?");
         ask(&d, "/oauth2/.well-known/openid-configuration", "sign-in",
             "auth.issuer must lead to this server");
+        look_at_ways(&d);
         look_at_stun(&d);
         look_at_certificate(&d, host);
         look_at_name(&d, host);

@@ -2,6 +2,9 @@
 /* Console commands on the account and the process. */
 #include "config.h"
 
+#include <dirent.h>
+#include <sys/resource.h>
+
 #include "lib/base/num.h"
 #include "management/engine/cluster.h"
 #include "management/engine/presence.h"
@@ -36,6 +39,23 @@ static void put_certificate(struct call *c)
     json_decref(o);
 }
 
+/* Of this process: what connections are bounded by. */
+static void put_limits(struct call *c)
+{
+    struct rlimit most = {0};
+    json_int_t open_now = 0;
+    DIR *d = opendir("/proc/self/fd");
+
+    while (d && readdir(d))
+        open_now++;
+    if (d)
+        (void)closedir(d);
+    if (open_now && getrlimit(RLIMIT_NOFILE, &most) == 0) {
+        (void)json_object_set_new(c->result, "open_files", json_integer(open_now));
+        (void)json_object_set_new(c->result, "max_files", json_integer((json_int_t)most.rlim_cur));
+    }
+}
+
 static enum rk_code status(struct call *c, struct rk_err *err)
 {
     const struct commands *k = c->commands;
@@ -46,6 +66,7 @@ static enum rk_code status(struct call *c, struct rk_err *err)
                           k->version, "uptime_s", (json_int_t)up, "connected_machines",
                           (json_int_t)presence_connected_count(k->m), "set_up", c->op.m != NULL);
     put_certificate(c);
+    put_limits(c);
     return RK_OK;
 }
 

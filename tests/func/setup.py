@@ -10,6 +10,7 @@ import select
 import shutil
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from authority import Authority  # noqa: E402
-from proc import Program, check, clean_env, finish  # noqa: E402
+from proc import Program, certificate, check, clean_env, finish  # noqa: E402
 
 ROOKERY = os.path.abspath(sys.argv[1])
 WORK = tempfile.mkdtemp(prefix="rookery-setup-")
@@ -185,6 +186,57 @@ def status(place):
     return json.loads(r.stdout) if r.returncode == 0 else {}
 
 
+def doctor(conf, words=None):
+    """Verdicts by area; words gets the findings."""
+    r = subprocess.run([ROOKERY, "doctor", "--json", "--config", conf], env=clean_env(),
+                       capture_output=True, text=True, timeout=120)
+    found = json.loads(r.stdout)
+    if words is not None:
+        words.extend(f["finding"] for f in found)
+    return {f["area"]: f["verdict"] for f in found}
+
+
+class NoHttp2(socketserver.ThreadingTCPServer):
+    """A proxy that knows nothing but HTTP/1.1, and no upgrades."""
+    allow_reuse_address = daemon_threads = True
+
+    class RequestHandlerClass(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(502)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        do_POST = do_GET
+
+        def log_message(self, *args):
+            pass
+
+
+def bad_proxy():
+    """Behind a proxy that lets neither gRPC nor WebSockets through."""
+    p = Place()
+    r = p.run("--behind-proxy", "--domain", "vpn.test", "--no-start", *OWNER)
+    check("a server behind a proxy", r.returncode == 0, r.stdout + r.stderr)
+    with open(p.conf) as f:
+        text = f.read()
+    with open(p.conf, "w") as f:
+        f.write(text.replace("trustedHTTPProxies:\n      - \"127.0.0.1\"\n      - \"::1\"\n",
+                             "trustedHTTPProxies: []\n"))
+    run = Program([ROOKERY, "run", "--config", p.conf], 8080, clean_env())
+    cert, key = certificate(WORK, "proxy")
+    server = NoHttp2(("0.0.0.0", 443), NoHttp2.RequestHandlerClass)
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    c.load_cert_chain(cert, key)
+    server.socket = c.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    words = []
+    d = doctor(p.conf, words)
+    check("the doctor says that nothing comes through", d.get("gRPC") == "BAD" and
+          d.get("relay") == "BAD" and d.get("proxy") == "warn", (d, words))
+    server.shutdown()
+    server.server_close()
+    run.stop()
+
+
 def whole(authority):
     """From nothing to a first machine's line, with a certificate."""
     p = Place()
@@ -220,6 +272,11 @@ def whole(authority):
     r = q.run(*flags)
     check("with a certificate all is well", r.returncode == 0 and
           json.loads(r.stdout)["certificate"] == "valid", r.stdout + r.stderr)
+    words = []
+    d = doctor(q.conf, words)
+    check("the doctor finds every way open", all(d.get(a) == "ok" for a in (
+        "relay", "server", "https", "sign-in", "stun", "acme", "limits", "store key",
+        "certificate")), (d, words))
     run.stop()
 
 
@@ -267,6 +324,7 @@ def terminal():
                                    ("Write", "y\n")])
     check("questions and answers", status == 3 and "127.0.0.1:8080" in (p.text() or ""), said)
     run = Program([ROOKERY, "run", "--config", p.conf], 8080, clean_env())
+    check("the doctor tries gRPC", doctor(p.conf).get("gRPC") == "ok")
     status, said = talk([ROOKERY, "setup", "--config", p.conf], [("owner", "me@example.com\n")])
     check("the owner is asked for", status == 0 and "me@example.com" in said and
           "sudo rook up --management-url http://127.0.0.1:8080 --setup-key" in said, said)
@@ -305,6 +363,7 @@ try:
     refusals(a)
     pretenders(a)
     whole(a)
+    bad_proxy()
     terminal()
 finally:
     a.end()
