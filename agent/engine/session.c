@@ -39,7 +39,7 @@ static void on_warning(void *arg)
     if (left <= WARN_MS[0]) { /* else the timer only could not be set so far ahead */
         events_add(e->o.events, EVENT_WARNING, EVENT_AUTHENTICATION,
                    "the login ends in %lld minutes: \"rook login --extend\" makes it last longer",
-                   (long long)((left + 59999) / 60000));
+                   (long long)((left + 30000) / 60000)); /* a timer may be early */
         rk_log(e->log, RK_WARN, "the login ends soon", kv_i64("in_s", left / 1000));
         engine_changed(e);
     }
