@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #include "lib/base/num.h"
@@ -44,7 +45,7 @@ static void *writer_main(void *arg)
     struct db_opts o = {.url = e.url, .writer = true};
     struct rk_err err = {0};
     struct db *db = NULL;
-    bool failed = false;
+    int64_t said = 0, kind;
 
     if (db_open(&db, &o, &err))
         _exit(2);
@@ -62,15 +63,16 @@ static void *writer_main(void *arg)
             rc = db_get_i64(db, &count, &err, "SELECT count(*) FROM t WHERE id = $1",
                             DB_ARGS(db_i64(n)));
         if (rc == RK_OK && count == 1) {
-            failed = false;
+            said = 0;
             tell(w->fd, n);
             continue;
         }
-        if (!failed)
+        kind = strstr(err.msg, "restarted") ? -2 : -1;
+        if (kind != said) {
             (void)fprintf(stderr, "writer: %s\n", err.msg);
-        if (!failed)
-            tell(w->fd, strstr(err.msg, "restarted") ? -2 : -1);
-        failed = true;
+            tell(w->fd, kind);
+        }
+        said = kind;
         (void)usleep(10000);
     }
     return NULL;
@@ -217,7 +219,7 @@ static void teardown(void)
 START_TEST(a_lost_write_ahead_log_costs_nothing)
 {
     for (int round = 0; round < ROUNDS; round++) {
-        int fd;
+        int fd, waiting;
         pid_t pid = writers_start(&fd, (int64_t)round * 1000000);
 
         for (int again = 0; again < 3; again++) {
@@ -230,8 +232,10 @@ START_TEST(a_lost_write_ahead_log_costs_nothing)
                 put_file(at("-other"), 4096);
                 (void)rename(at("-other"), at("-wal"));
             }
-            /* each has begun one after that, and brought home what stood in the lost one */
-            hear_some(fd, 2 * WRITERS + SOME);
+            /* What was in the pipe by then, and what was on its way into it, says nothing; whoever
+             * was acknowledged after that has brought home what stood in the lost one. */
+            ck_assert_int_eq(ioctl(fd, FIONREAD, &waiting), 0);
+            hear_some(fd, (size_t)waiting / sizeof(int64_t) + WRITERS + 1);
         }
         writers_kill(pid, fd);
         all_there(db_path);
@@ -249,11 +253,8 @@ START_TEST(without_the_shared_memory_nothing_more_is_acknowledged)
     ck_assert_int_eq(unlink(at("-shm")), 0);
     if (_i == 1)
         (void)unlink(at("-wal"));
-    while (bad == 0)
+    while (bad != -2) /* it says what helps */
         ck_assert(hear(fd));
-    for (int i = 0; i < WRITERS && bad != -2; i++)
-        ck_assert(hear(fd));
-    ck_assert_int_eq(bad, -2); /* it says what helps */
     (void)usleep(100000);
     before = n_told;
     writers_kill(pid, fd);
@@ -316,6 +317,8 @@ int main(void)
     Suite *s = suite_create("db_guard");
     TCase *tc = tcase_create("hands");
 
+    if (env_first()) /* on_pg.sh: nothing of it is about PostgreSQL */
+        return EXIT_SUCCESS;
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, a_lost_write_ahead_log_costs_nothing, 0, 3);
     tcase_add_loop_test(tc, without_the_shared_memory_nothing_more_is_acknowledged, 0, 2);
