@@ -64,14 +64,18 @@ static enum rk_code by_token(struct http_req *req, struct db *db, struct rk_str 
  * has to do. True: ask for the caller again. */
 static bool refreshed(const struct http_req *req, struct db *db, const struct snapshot *snap)
 {
-    bool renewed = false;
+    struct mgmt *m = rest_of(req)->o.m;
+    const struct snapshot *now;
+    bool renewed;
 
-    if (mgmt_store_age_ms(rest_of(req)->o.m))
+    if (mgmt_store_age_ms(m) || mgmt_refresh(m, db, snap_account(snap)->id, NULL, NULL))
         return false;
-    if (mgmt_refresh(rest_of(req)->o.m, db, snap_account(snap)->id, &renewed, NULL) || !renewed)
-        return false;
-    snap_unref(snap);
-    return true;
+    now = mgmt_snapshot_try(m, snap_account(snap)->id);
+    renewed = now != snap; /* by us, or by the news in between */
+    snap_unref(now);
+    if (renewed)
+        snap_unref(snap);
+    return renewed;
 }
 
 /* Answers that are as old as the store's absence say so. */
