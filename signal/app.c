@@ -16,6 +16,11 @@ struct sig_app {
     struct sig_hub hub;
 };
 
+/* By how much numbers of two processes may be out of order (their clocks follow the database's by
+ * its answers, which may be late). A stream that ends in vain registers again; one that stays in
+ * vain swallows messages. */
+#define NUMBER_SLACK (INT64_C(1000000000)) /* ns */
+
 #define NAME(n) (combined ? "signal_" n : n)
 
 static const int64_t DELAY_BOUNDS[] = {/* microseconds */
@@ -133,7 +138,7 @@ void sig_app_elsewhere(struct sig_app *a, struct rk_str key, int64_t number)
 {
     struct sig_stream *s = sig_registry_find(a->hub.registry, key);
 
-    if (s && sig_stream_number(s) < number)
+    if (s && sig_stream_number(s) < number + NUMBER_SLACK)
         sig_stream_displace(s, NULL);
     sig_stream_unref(s);
 }

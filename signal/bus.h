@@ -25,8 +25,8 @@ struct sig_bus_ops { /* called on loop threads: none of them may wait */
     bool (*send)(struct sig_bus *b, struct rk_str body);
     /** key (borrowed) has registered here, with that number. */
     void (*registered)(struct sig_bus *b, struct rk_str key, int64_t number);
-    /** Number of a registration that begins now: later ones have larger numbers, whichever process
-     *  they reach. */
+    /** Number of a registration that begins now, in ns: later ones have larger numbers, whichever
+     *  process they reach, but for less than a second. */
     int64_t (*number)(struct sig_bus *b);
 };
 

@@ -28,7 +28,7 @@ def register(p, key):
         over.wait()
         yield b""
     call = channel.stream_stream("/signalexchange.SignalExchange/ConnectStream", bytes, bytes)(
-        nothing(), metadata=(("x-wiretrustee-peer-id", key),))
+        nothing(), metadata=(("x-wiretrustee-peer-id", key),), timeout=120)
     assert dict(call.initial_metadata())["x-wiretrustee-peer-registered"] == "1"
     return channel, call, over
 
