@@ -314,11 +314,13 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("db_guard");
-    TCase *tc = tcase_create("hands");
+    Suite *s;
+    TCase *tc;
 
     if (env_first()) /* on_pg.sh: nothing of it is about PostgreSQL */
         return EXIT_SUCCESS;
+    s = suite_create("db_guard");
+    tc = tcase_create("hands");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, a_lost_write_ahead_log_costs_nothing, 0, 3);
     tcase_add_loop_test(tc, without_the_shared_memory_nothing_more_is_acknowledged, 0, 2);
