@@ -79,8 +79,9 @@ fresh_debian() { # FILE: a tar of Debian 12 as debootstrap makes it
     [ ! -s "$1" ] || return 0
     command -v debootstrap >/dev/null || { echo "skip: no debootstrap here" >&2; return 77; }
     site=$(apt-get indextargets --format '$(SITE) $(RELEASE)' | awk '$2 == "bookworm" {print $1; exit}')
+    [ -n "$site" ] || { echo "skip: apt knows no mirror of Debian 12 (bookworm)" >&2; return 77; }
     debootstrap --variant=minbase --include=ca-certificates bookworm "$work/fresh" \
-        "${site:-http://deb.debian.org/debian}" >"$work/debootstrap.log" 2>&1 || {
+        "$site" >"$work/debootstrap.log" 2>&1 || {
         echo "skip: no fresh Debian can be made here: $(tail -1 "$work/debootstrap.log")" >&2
         return 77
     }
