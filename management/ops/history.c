@@ -6,6 +6,8 @@
 
 #include "lib/base/num.h"
 #include "lib/json/pull.h"
+#include "management/ops/addresses.h"
+#include "management/ops/refs.h"
 #include "management/store/store.h"
 
 #define DAY_US (INT64_C(86400) * 1000000)
@@ -371,16 +373,81 @@ static enum rk_code check_latest(struct op *op, struct db *db, const struct hist
     return rc;
 }
 
-static enum rk_code put_back(struct tx *tx, const struct change *c, struct rk_err *err)
+/* A group that came with the entry has had no other members since. */
+static enum rk_code check_members(struct op *op, struct db *db, const struct history_entry *e,
+                                  const struct change *c, struct rk_err *err)
+{
+    struct history_entry members = *e;
+
+    if (c->kind != ENT_GROUP || c->after)
+        return RK_OK;
+    members.kind = RK_STR("group_peer");
+    return check_latest(op, db, &members, ENT_GROUP, err);
+}
+
+static enum rk_code put_member(struct tx *tx, const struct change *c, struct rk_err *err)
 {
     const struct group_peer *gp = c->after ? c->after : c->before;
+    enum rk_code rc;
+
+    if (!c->after)
+        return tx_group_del_peer(tx, gp->group_id, gp->peer_id, err);
+    rc = refs_check(tx, c->kind, gp, err);
+    return rc ? rc : tx_group_add_peer(tx, gp->group_id, gp->peer_id, err);
+}
+
+static enum rk_code put_back(struct tx *tx, const struct change *c, struct rk_err *err)
+{
+    enum rk_code rc = RK_OK;
 
     if (c->kind == ENT_GROUP_PEER)
-        return c->after ? tx_group_add_peer(tx, gp->group_id, gp->peer_id, err)
-                        : tx_group_del_peer(tx, gp->group_id, gp->peer_id, err);
-    if (c->after)
-        return tx_put(tx, c->kind, c->after, err);
-    return tx_get(tx, c->kind, c->id) ? tx_del(tx, c->kind, c->id, err) : RK_OK;
+        return put_member(tx, c, err);
+    if (!c->after)
+        return tx_get(tx, c->kind, c->id) ? tx_del(tx, c->kind, c->id, err) : RK_OK;
+    if (c->kind == ENT_RECORD) /* else the store says it, in words of its own */
+        rc = refs_check(tx, c->kind, c->after, err);
+    if (rc == RK_OK)
+        rc = tx_put(tx, c->kind, c->after, err);
+    if (rc == RK_EXISTS)
+        rc = rk_fail(err, RK_PRECONDITION, "another %s has a name, address or key of %.*s by now",
+                     entity_kind_text(c->kind), RK_STR_ARG(c->id));
+    return rc;
+}
+
+/* Deleted by this undo. */
+static bool goes(void *arg, enum entity_kind kind, struct rk_str id)
+{
+    const struct undo *u = arg;
+
+    for (size_t i = 0; i < u->e.n; i++)
+        if (u->c[i].kind == kind && !u->c[i].after && rk_str_eq(u->c[i].id, id))
+            return true;
+    return false;
+}
+
+/* What came back has all that it needs, and nothing needs what is about to go. */
+static enum rk_code check_whole(struct undo *u, struct tx *tx, struct rk_err *err)
+{
+    enum rk_code rc = RK_OK;
+
+    tx_show_own(tx);
+    for (size_t i = 0; i < u->e.n && rc == RK_OK; i++) {
+        const struct change *c = &u->c[i];
+
+        if (c->kind == ENT_GROUP_PEER)
+            continue;
+        rc = c->after ? refs_check(tx, c->kind, c->after, err)
+                      : refs_unused(tx, c->kind, c->id, goes, u, err);
+    }
+    return rc;
+}
+
+static bool has_settings(const struct undo *u)
+{
+    for (size_t i = 0; i < u->e.n; i++)
+        if (u->c[i].kind == ENT_SETTINGS)
+            return true;
+    return false;
 }
 
 static enum rk_code undo_tx(struct tx *tx, void *arg, struct rk_err *err)
@@ -388,16 +455,23 @@ static enum rk_code undo_tx(struct tx *tx, void *arg, struct rk_err *err)
     struct undo *u = arg;
     enum rk_code rc = RK_OK;
 
-    for (size_t i = 0; i < u->e.n && rc == RK_OK; i++)
+    for (size_t i = 0; i < u->e.n && rc == RK_OK; i++) {
         rc = check_latest(u->op, tx->db, &u->e.v[i], u->c[i].kind, err);
+        if (rc == RK_OK)
+            rc = check_members(u->op, tx->db, &u->e.v[i], &u->c[i], err);
+    }
     for (size_t k = 0; k < RK_ARRAY_LEN(KINDS) && rc == RK_OK; k++) /* what comes back, first */
         for (size_t i = 0; i < u->e.n && rc == RK_OK; i++)
             if (u->c[i].kind == KINDS[k].kind && u->c[i].after)
                 rc = put_back(tx, &u->c[i], err);
+    if (rc == RK_OK)
+        rc = check_whole(u, tx, err);
     for (size_t k = RK_ARRAY_LEN(KINDS); k-- > 0 && rc == RK_OK;)
         for (size_t i = 0; i < u->e.n && rc == RK_OK; i++)
             if (u->c[i].kind == KINDS[k].kind && !u->c[i].after)
                 rc = put_back(tx, &u->c[i], err);
+    if (rc == RK_OK && has_settings(u))
+        rc = addr6_reconcile_all(tx, u->op->mem, err); /* of machines that came since, too */
     if (rc == RK_OK) {
         tx_raise_serial(tx);
         rc = tx_event(tx, ACT_CHANGE_UNDO, u->e.v[0].id, u->meta, err);

@@ -63,7 +63,8 @@ enum rk_code history_between(struct op *op, const struct snapshot *from, const s
 
 /** Take back everything that was changed together with an entry, as a new change. Errors:
  *  RK_FORBIDDEN (it needs the rights of each change), RK_NOT_FOUND, RK_PRECONDITION naming what was
- *  changed since, or what cannot be taken back (users, tokens, keys, jobs). */
+ *  changed since, what would refer to nothing, or what cannot be taken back (users, tokens, keys,
+ *  jobs). */
 enum rk_code history_undo(struct op *op, int64_t seq, struct rk_err *err) RK_MUST;
 
 #endif

@@ -210,15 +210,94 @@ for method, path in (("POST", "/api/users"), ("DELETE", "/api/users/x"), ("POST"
 rest("DELETE", "/api/policies/%s?dry_run=perhaps" % pol["id"], want=422)
 check("nothing was changed by all this", everything() == before)
 
-# ---- what was, and taking it back
-
-
 def now():
     time.sleep(0.002)
     t = datetime.datetime.now(datetime.timezone.utc).isoformat()
     time.sleep(0.002)
     return t
 
+
+# ---- what must not be taken back: it would break what others made since
+
+
+def entry_of(kind, id_, op):
+    return [e for e in rest("GET", "/api/x/history?kind=%s&id=%s" % (kind, id_))
+            if e["op"] == op][0]["entry"]
+
+
+def refused(name, entry, reason):
+    for dry in ("?dry_run=true", ""):
+        a = rest("POST", "/api/x/history/%d/undo%s" % (entry, dry), want=412)
+        check("%s%s" % (name, dry), reason in a["message"], a)
+
+
+def made(path, **body):
+    return rest("POST", path, body)["id"]
+
+
+def deleted(path, id_):
+    rest("DELETE", "%s/%s" % (path, id_))
+    return entry_of({"/api/groups": "group", "/api/policies": "policy", "/api/peers": "peer"}[path],
+                    id_, "delete")
+
+
+def must_stay():
+    lab = [made("/api/groups", name="lab%d" % i) for i in range(4)]
+    pol = made("/api/policies", name="lab", enabled=True, rules=[rule("lab", lab[:1], lab[:1])])
+    refused("a group that a policy has", entry_of("group", lab[0], "create"), "in use by policy " + pol)
+    made("/api/setup-keys", name="lab", type="reusable", expires_in=86400, auto_groups=[lab[1]],
+         usage_limit=0)
+    refused("a group that a key gives", entry_of("group", lab[1], "create"), "in use by setup_key")
+    rest("PUT", "/api/groups/" + lab[2], {"name": "lab2", "peers": [peers["web1"]["id"]]})
+    refused("a group with members of later", entry_of("group", lab[2], "create"), "changed since")
+    rest("PUT", "/api/policies/" + pol, {"name": "lab", "enabled": True,
+                                         "rules": [rule("lab", lab[3:], lab[3:])]})
+    gone = deleted("/api/groups", lab[0])
+    refused("a policy of a group that is gone", entry_of("policy", pol, "update"),
+            "refers to group " + lab[0])
+    made("/api/groups", name="lab0")
+    refused("a group whose name is another's", gone, "called lab0")
+    posture = made("/api/posture-checks", name="lab", description="",
+                   checks={"nb_version_check": {"min_version": "9.0.0"}})
+    pol = made("/api/policies", name="lab2", enabled=True, source_posture_checks=[posture],
+               rules=[rule("lab", lab[3:], lab[3:])])
+    gone = deleted("/api/policies", pol)
+    rest("DELETE", "/api/posture-checks/" + posture)
+    refused("a policy of a check that is gone", gone, "refers to posture")
+    lan = made("/api/networks", name="lab", description="")
+    part = "/api/networks/%s/" % lan
+    made(part + "resources", name="lab", description="", address="10.77.0.0/24", enabled=True,
+         groups=lab[3:])
+    refused("a network with resources of later", entry_of("network", lan, "create"),
+            "in use by resource")
+    router = made(part + "routers", peer=peers["office"]["id"], metric=1, masquerade=True, enabled=True)
+    rest("DELETE", part + "routers/" + router)
+    rest("DELETE", "/api/networks/" + lan)
+    refused("a router of a network that is gone", entry_of("router", router, "delete"),
+            "refers to network")
+    zone = made("/api/dns/zones", name="lab", domain="lab.example", enabled=True,
+                enable_search_domain=False, distribution_groups=lab[3:])
+    record = made("/api/dns/zones/%s/records" % zone, name="x.lab.example", type="A",
+                  content="192.0.2.1", ttl=60)
+    rest("DELETE", "/api/dns/zones/%s/records/%s" % (zone, record))
+    rest("DELETE", "/api/dns/zones/" + zone)
+    refused("a record of a zone that is gone", entry_of("record", record, "delete"), "refers to zone")
+    with grpc.insecure_channel("127.0.0.1:%d" % s.port) as ch:
+        old, new = enrol(ch, "old", key), enrol(ch, "new", key)
+    gone = deleted("/api/peers", old["id"])
+    rest("PUT", "/api/peers/" + new["id"], dict(
+        {k: new[k] for k in ("name", "ssh_enabled", "login_expiration_enabled",
+                             "inactivity_expiration_enabled")}, ip=old["ip"]))
+    refused("a machine whose address is another's", gone, "another peer")
+    rest("DELETE", "/api/peers/" + new["id"])
+    rest("POST", "/api/x/history/%d/undo" % gone)
+    check("and it comes back when it can", rest("GET", "/api/peers/" + old["id"])["ip"] == old["ip"])
+    rest("DELETE", "/api/peers/" + old["id"])
+
+
+must_stay()
+
+# ---- what was, and taking it back
 
 h = rest("GET", "/api/x/history?kind=policy&id=" + pol["id"])
 check("the policy's story", [(e["op"], e["name"]) for e in h] ==
