@@ -80,14 +80,18 @@ static unsigned u16(const uint8_t *p)
     return (unsigned)p[0] << 8 | p[1];
 }
 
-static void read_ports(struct packet *k)
+/* False: its ports come in a later fragment, past every rule that names some (RFC 7112, 8200 5). */
+static bool read_ports(struct packet *k)
 {
-    if ((k->proto == IPPROTO_TCP || k->proto == IPPROTO_UDP) && k->n >= 4) {
-        k->sport = (uint16_t)u16(k->body);
-        k->dport = (uint16_t)u16(k->body + 2);
-        if (k->proto == IPPROTO_TCP && k->n >= 14)
-            k->tcp_flags = k->body[13];
-    }
+    if (k->proto != IPPROTO_TCP && k->proto != IPPROTO_UDP)
+        return true;
+    if (k->n < 4)
+        return false;
+    k->sport = (uint16_t)u16(k->body);
+    k->dport = (uint16_t)u16(k->body + 2);
+    if (k->proto == IPPROTO_TCP && k->n >= 14)
+        k->tcp_flags = k->body[13];
+    return true;
 }
 
 static void read_icmp(struct packet *k, bool v6)
@@ -166,10 +170,9 @@ static bool read_packet(const uint8_t *p, size_t n, struct packet *k)
         return false;
     if (k->fragment)
         return true;
-    if (k->proto == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
-        read_icmp(k, v6);
-    else
-        read_ports(k);
+    if (k->proto != (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+        return read_ports(k);
+    read_icmp(k, v6);
     return true;
 }
 

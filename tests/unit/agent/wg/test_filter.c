@@ -266,6 +266,47 @@ START_TEST(fragments_follow_the_first)
 }
 END_TEST
 
+/* A drop of one port, and a first fragment that ends before the ports. */
+START_TEST(ports_hidden_in_a_later_fragment)
+{
+    const struct wgo_filter_rule local[] = {
+        {.src = net_of("::/0"), .dst = net_of("::/0")},
+        {.src = net_of("0.0.0.0/0"), .dst = net_of("0.0.0.0/0")},
+        {.proto = WGO_TCP,
+         .drop = true,
+         .src = net_of("::/0"),
+         .dst = net_of("::/0"),
+         .port_lo = 22,
+         .port_hi = 22},
+    };
+    uint8_t *b;
+
+    rules(local, RK_ARRAY_LEN(local), NULL, 0);
+    b = packet("fd00::2", "fd00::1", 44, 36);
+    b[0] = 60; /* fragment 0: options, TCP */
+    b[3] = 1;
+    b[8] = 6;
+    ports(b + 16, 4000, 23);
+    ck_assert(wgo_filter_in(f, made, bytes(36), now));
+    ports(b + 16, 4000, 22);
+    ck_assert(!wgo_filter_in(f, made, bytes(36), now));
+    b = packet("fd00::2", "fd00::1", 44, 16);
+    b[0] = 60;
+    b[3] = 1;
+    b[7] = 9; /* another packet */
+    b[8] = 6; /* and TCP is still to come */
+    ck_assert(!wgo_filter_in(f, made, bytes(16), now));
+    b = packet("fd00::2", "fd00::1", 44, 28);
+    b[0] = 60;
+    b[3] = 8;
+    b[7] = 9;
+    ports(b + 8, 4000, 22);
+    ck_assert(!wgo_filter_in(f, made, bytes(28), now));
+    packet(PEER, US, 17, 3);
+    ck_assert(!wgo_filter_in(f, made, bytes(3), now));
+}
+END_TEST
+
 START_TEST(errors_about_what_was_sent)
 {
     uint8_t inner[28] = {0x45};
@@ -339,6 +380,7 @@ int main(void)
     tcase_add_test(t, rules_of_peers);
     tcase_add_test(t, rules_of_routes);
     tcase_add_test(t, fragments_follow_the_first);
+    tcase_add_test(t, ports_hidden_in_a_later_fragment);
     tcase_add_test(t, errors_about_what_was_sent);
     tcase_add_test(t, nonsense);
     tcase_add_test(t, many_flows);
