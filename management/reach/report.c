@@ -111,6 +111,13 @@ static bool end_name(const struct snapshot *s, struct rk_str text, struct end *e
     return true;
 }
 
+static enum rk_code unknown(const char *which, struct rk_str text, struct rk_err *err)
+{
+    return rk_fail(err, RK_NOT_FOUND,
+                   "%s: no peer, group, resource, address or domain is known as %.*s", which,
+                   RK_STR_ARG(text));
+}
+
 typedef bool end_fn(const struct snapshot *s, struct rk_str text, struct end *e);
 
 static enum rk_code end_of(const struct snapshot *s, const char *which, struct rk_str text,
@@ -133,9 +140,8 @@ static enum rk_code end_of(const struct snapshot *s, const char *which, struct r
 
         if (!rk_str_starts(text, prefix))
             continue;
-        if (KINDS[i].fn(s, rk_str_sub(text, prefix.n, text.n), e))
-            return RK_OK;
-        return rk_fail(err, RK_NOT_FOUND, "%s: nothing is known as %.*s", which, RK_STR_ARG(text));
+        return KINDS[i].fn(s, rk_str_sub(text, prefix.n, text.n), e) ? RK_OK
+                                                                     : unknown(which, text, err);
     }
     if (snap_find(s, ENT_RESOURCE, text) ? end_resource(s, text, e)
         : snap_group(s, text)
@@ -143,10 +149,7 @@ static enum rk_code end_of(const struct snapshot *s, const char *which, struct r
             : end_address(s, text, e) || end_peer(s, text, e) || end_group(s, text, e) ||
                   end_resource(s, text, e) || end_name(s, text, e))
         return RK_OK;
-    return rk_fail(err, RK_NOT_FOUND,
-                   "%s: no peer, group, resource, address or domain is known as "
-                   "%.*s",
-                   which, RK_STR_ARG(text));
+    return unknown(which, text, err);
 }
 
 /* ---- parts of the answer */
@@ -250,17 +253,30 @@ static void put_over(struct report *r, const struct reach_answer *a)
     json_put_arr_end(r->out);
 }
 
+static bool is_id_of(const struct report *r, const struct end *e, struct rk_str id)
+{
+    return e->kind == END_PEER && rk_str_eq(snap_peer_at(r->s, e->peer)->id, id);
+}
+
 static void put_missing(struct report *r, const struct reach_answer *a)
 {
+    /* networks that a member has no way into are not spoken of */
+    bool strange = r->q->member.n && r->to.kind != END_PEER && !a->yes, said = false;
+
     json_put_key_arr(r->out, "missing");
     for (size_t i = 0; i < a->n_missing; i++) {
         const struct reach_miss *m = &a->missing[i];
+        bool told = !strange || !m->id.n || is_id_of(r, &r->from, m->id);
+        enum reach_fault fault = told ? m->fault : REACH_NO_ROUTE;
 
+        if (!told && said)
+            continue;
+        said |= !told;
         json_put_obj(r->out);
-        json_put_key_str(r->out, "code", rk_str_z(reach_fault_text(m->fault)));
-        json_put_key_str(r->out, "message", rk_str_z(reach_fault_sentence(m->fault)));
+        json_put_key_str(r->out, "code", rk_str_z(reach_fault_text(fault)));
+        json_put_key_str(r->out, "message", rk_str_z(reach_fault_sentence(fault)));
         put_rule(r, m->policy, m->rule);
-        if (m->id.n)
+        if (m->id.n && told)
             json_put_key_str(r->out, "id", m->id);
         json_put_obj_end(r->out);
     }
@@ -394,6 +410,53 @@ static bool is_own(const struct report *r, const struct end *e)
     return e->kind == END_PEER && rk_str_eq(snap_peer_at(r->s, e->peer)->user_id, r->q->member);
 }
 
+/* Something may pass between a machine of the member and the end. */
+static bool touches(struct report *r, uint32_t own, const struct end *e)
+{
+    struct reach_query q = {.from = own,
+                            .to = SNAP_NO_PEER,
+                            .addr = e->addr,
+                            .name = e->name,
+                            .protocol = PROTO_ALL,
+                            .now_us = r->q->now_us};
+    struct flows *f = rk_new(r->mem, struct flows);
+
+    if (e->kind == END_RESOURCE)
+        return reach_ask(r->s, &q, r->mem)->yes;
+    return reach_between(r->s, own, e->peer, r->q->now_us, f) ||
+           reach_between(r->s, e->peer, own, r->q->now_us, f);
+}
+
+/* As GET /api/peers/{id}: members see their machines, and what those can reach. */
+static bool sees(struct report *r, const struct end *e)
+{
+    if (e->kind != END_PEER && e->kind != END_RESOURCE)
+        return e->kind != END_GROUP;
+    if (is_own(r, e))
+        return true;
+    for (BITS_EACH(i, snap_peers(r->s)))
+        if (rk_str_eq(snap_peer_at(r->s, i)->user_id, r->q->member) && touches(r, i, e))
+            return true;
+    return false;
+}
+
+/* What a member may not see is answered as what does not exist. */
+static enum rk_code hide(struct report *r, const char *which, struct end *e, struct rk_err *err)
+{
+    struct rk_str text = e->text;
+    struct end bare = {.kind = END_ADDRESS, .text = text, .peer = SNAP_NO_PEER};
+
+    if (!r->q->member.n || sees(r, e))
+        return RK_OK;
+    if (rk_str_starts(text, RK_STR("ip:")))
+        text = rk_str_sub(text, 3, text.n);
+    *e = bare;
+    if (rk_ip_parse(text, &e->addr, NULL) == RK_OK ||
+        (rk_str_find_c(text, ':') == text.n && end_name(r->s, text, e)))
+        return RK_OK;
+    return unknown(which, e->text, err);
+}
+
 static enum rk_code check(struct report *r, struct rk_err *err)
 {
     const struct reach_question *q = r->q;
@@ -448,6 +511,10 @@ enum rk_code reach_report(const struct snapshot *s, const struct reach_question 
         rc = end_of(s, "from", q->from, &r.from, err);
     if (!rc)
         rc = end_of(s, "to", q->to, &r.to, err);
+    if (!rc)
+        rc = hide(&r, "from", &r.from, err);
+    if (!rc)
+        rc = hide(&r, "to", &r.to, err);
     if (!rc)
         rc = check_ends(&r, err);
     if (rc)

@@ -244,7 +244,8 @@ def deleted(path, id_):
 def must_stay():
     lab = [made("/api/groups", name="lab%d" % i) for i in range(4)]
     pol = made("/api/policies", name="lab", enabled=True, rules=[rule("lab", lab[:1], lab[:1])])
-    refused("a group that a policy has", entry_of("group", lab[0], "create"), "in use by policy " + pol)
+    refused("a group that a policy has", entry_of("group", lab[0], "create"),
+            "in use by policy " + pol)
     made("/api/setup-keys", name="lab", type="reusable", expires_in=86400, auto_groups=[lab[1]],
          usage_limit=0)
     refused("a group that a key gives", entry_of("group", lab[1], "create"), "in use by setup_key")
@@ -393,6 +394,24 @@ for hidden in (True, False):
 check("without the names of policies", body["by"] == [], body)
 check("not about others", asks("Bearer " + jwt, from_="web1", to="db1")[0] == 404)
 check("nor about groups", asks("Bearer " + jwt, from_="laptop", to="database")[0] == 404)
+# what a member may not see is answered as what is not there
+check("nor about a machine out of reach", asks("Bearer " + jwt, from_="laptop", to="web1") ==
+      (404, {"message": asks("Bearer " + jwt, from_="laptop", to="nobody")[1]["message"].replace(
+          "nobody", "web1"), "code": 404}))
+for end in ({"from_": "web1", "to": "laptop"}, {"from_": "laptop", "to": "peer:web1"},
+            {"from_": "laptop", "to": peers["web1"]["id"]}):
+    status, body = asks("Bearer " + jwt, **end)
+    check("whatever it is called: %s" % end, status == 404 and "known as" in body["message"], body)
+status, body = asks("Bearer " + jwt, from_="laptop", to=peers["web1"]["ip"])
+check("nor whose an address is", status == 200 and body["to"] == {
+    "type": "address", "id": peers["web1"]["ip"], "name": peers["web1"]["ip"]} and
+    codes(body) == ["no_route"], body)
+hidden = made("/api/networks", name="hidden", description="")
+hidden = made("/api/networks/%s/resources" % hidden, name="vault", description="",
+              address="10.66.0.0/24", enabled=True, groups=[])
+status, body = asks("Bearer " + jwt, from_="laptop", to="10.66.0.1")
+check("nor what is behind others", codes(body) == ["no_route"] and hidden not in str(body), body)
+check("nor a resource", asks("Bearer " + jwt, from_="laptop", to="vault")[0] == 404)
 check("nor anybody without a token", asks("Bearer x", from_="web1", to="db1")[0] == 401)
 
 # ---- the command, running and stopped
