@@ -83,6 +83,7 @@ static void on_login(struct login_user *u, const Management__LoginResponse *msg 
     }
     a->shown = AGENT_IDLE;
     a->shown_err = (struct rk_err){0};
+    a->profile->fresh = false;
     if (a->job.token)
         keep_hint(a, rk_str_z(a->job.token));
     a->job.step = STEP_RUN;

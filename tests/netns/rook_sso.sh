@@ -39,6 +39,8 @@ nodes_api GET /api/peers | jq -e --arg id "$owner" 'length == 1 and .[0].user_id
 nodes_log "up"
 
 nodes_in la a "$ROOK" down >/dev/null || fail "down"
+nodes_in la a "$ROOK" status --json | jq -e '.daemonStatus == "Idle"' >/dev/null ||
+    fail "down is said to need a login: $(nodes_in la a "$ROOK" status)"
 nodes_in la a "$ROOK" up >/dev/null || fail "up again fails"
 nodes_log "up again without a login"
 
