@@ -81,7 +81,8 @@ static bool value_text(struct profile *p, const struct field *f, const json_t *v
         const char *scheme = json_string_value(json_object_get(v, "Scheme"));
         const char *host = json_string_value(json_object_get(v, "Host"));
 
-        *out = scheme && host ? rk_arena_printf(p->mem, "%s://%s", scheme, host) : RK_STR("");
+        *out = scheme && *scheme && host ? rk_arena_printf(p->mem, "%s://%s", scheme, host)
+                                         : RK_STR("");
         return true;
     }
     if (json_is_string(v))

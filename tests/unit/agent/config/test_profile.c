@@ -163,7 +163,8 @@ START_TEST(official_file_is_taken_over)
     static const char file[] =
         "{\"PrivateKey\":\"AAIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eH2A=\",\"PreSharedKey\":\"\","
         "\"ManagementURL\":{\"Scheme\":\"https\",\"Opaque\":\"\",\"User\":null,\"Host\":"
-        "\"api.example.com:443\",\"Path\":\"\"},\"AdminURL\":null,\"WgIface\":\"wt7\","
+        "\"api.example.com:443\",\"Path\":\"\"},\"AdminURL\":{\"Scheme\":\"\",\"Host\":\"\"},"
+        "\"WgIface\":\"wt7\","
         "\"WgPort\":51821,\"NetworkMonitor\":null,\"IFaceBlackList\":[\"wt0\",\"lo\"],"
         "\"RosenpassEnabled\":true,\"DisableDNS\":true,\"DNSRouteInterval\":60000000000,"
         "\"SSHKey\":\"-----BEGIN PRIVATE KEY-----\\nMC4CAQAwBQYDK2VwBCIEIDAxMjM0NTY3ODkwMTIzNDU2"
@@ -181,6 +182,7 @@ START_TEST(official_file_is_taken_over)
     rk_key_format(&pub, text);
     ck_assert_str_eq(text, "B6N8vBQgk8i3VdwbEOhstCY3StFqqFPtC9/AsrhtHHw=");
     ck_assert_str_eq(p->settings.management_url.p, "https://api.example.com:443");
+    ck_assert_uint_eq(p->settings.admin_url.n, 0);
     ck_assert_str_eq(p->settings.interface_name.p, "wt7");
     ck_assert_int_eq(p->settings.wireguard_port, 51821);
     ck_assert_int_eq(p->settings.mtu_bytes, 1280);
