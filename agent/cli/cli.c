@@ -289,7 +289,7 @@ static int run(const struct cli_command *cmd, int argc, char **argv)
     if (rk_opts_load(&c.o, table, n, &c.v, mem, argc, argv, &c.n_rest, &c.help, &err))
         return cli_complain(&err);
     if (c.help)
-        return help(cmd, table, n);
+        return cmd->help ? help(cmd, table, n) : usage_of(stdout, cmd->name);
     tell_notes(&c);
     if (c.n_rest < cmd->min || c.n_rest > cmd->max) {
         if (c.n_rest > cmd->max)
@@ -359,7 +359,7 @@ static void command_first(int argc, char **argv)
     char *option[64];
 
     while (at < argc && at < 64 && argv[at][0] == '-' && strcmp(argv[at], "--help") != 0 &&
-           strcmp(argv[at], "-h") != 0) {
+           strcmp(argv[at], "--version") != 0 && strcmp(argv[at], "-h") != 0) {
         bool is_long = argv[at][1] == '-';
         bool value = is_long ? !strchr(argv[at], '=') && strcmp(argv[at], "--anonymize") != 0
                              : strchr(letters, argv[at][1]) && !argv[at][2];
@@ -387,6 +387,8 @@ int cli_main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0)
         return usage(stdout);
+    if (strcmp(argv[1], "--version") == 0)
+        return cmd_version(NULL);
     for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++) {
         int n = fits(&COMMANDS[i], argc - 1, argv + 1);
 
