@@ -252,7 +252,7 @@ static enum rk_code check_reach(struct op *op, int64_t at_us, struct rk_err *err
     if (first == INT64_MAX)
         return rk_fail(err, RK_INVALID, "the journal is empty: nothing is known of the past");
     (void)rk_time_format_us(first, text);
-    return rk_fail(err, RK_INVALID, "%s %s",
+    return rk_fail(err, RK_INVALID, "%s %s: ask about a later moment",
                    base ? "the journal reaches back to" : "the account was made at", text);
 }
 

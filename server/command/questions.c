@@ -68,8 +68,13 @@ static enum rk_code history(struct call *c, struct rk_err *err)
     struct history_filter f = {.kind = arg_text(c, "kind"), .limit = arg_i64(c, "limit", 50)};
     struct history_entry *e = NULL;
     struct rk_str since = arg_text(c, "since");
+    enum entity_kind kind;
     size_t n = 0;
-    enum rk_code rc = since.n ? history_time(since, mgmt_now_us(c->op.m), &f.since_us, err) : RK_OK;
+    enum rk_code rc = RK_OK;
+
+    if (f.kind.n && !entity_kind_parse(f.kind, &kind))
+        return rk_fail(err, RK_INVALID, "no kind of object is called %.*s", RK_STR_ARG(f.kind));
+    rc = since.n ? history_time(since, mgmt_now_us(c->op.m), &f.since_us, err) : RK_OK;
 
     if (rc == RK_OK)
         rc = history_list(&c->op, &f, &e, &n, err);

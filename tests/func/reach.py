@@ -356,6 +356,9 @@ check("users stay", user and "cannot be taken back" in
       rest("POST", "/api/x/history/%d/undo" % user[0]["entry"], want=412)["message"], user)
 check("it is an event", [e["activity_code"] for e in rest("GET", "/api/events/audit")[:3]].count(
     "change.undo") >= 1)
+r = s.command("history", "--kind", "cat")
+check("an unknown kind is said on the command line, too", r.returncode and
+      "no kind of object" in str(r.stderr), r)
 check("the journal is whole", s.command("admin", "journal", "verify").returncode == 0)
 
 # ---- roles
