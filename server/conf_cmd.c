@@ -134,17 +134,36 @@ static void keys(void)
     }
 }
 
+/* What is not for this one is refused; NULL: all fits. */
+static const char *misfit(const struct config_opts *o, int n, char **args)
+{
+    bool is_proxy = n && strcmp(args[0], "proxy") == 0;
+
+    if (is_proxy && n == 1)
+        return "proxy: for which one? nginx, caddy, haproxy or traefik";
+    if (is_proxy && n == 2 && !server_proxy_known(args[1]))
+        return "proxy: nginx, caddy, haproxy and traefik are known";
+    if (n && !is_proxy && (o->cert.n || o->key.n))
+        return "--cert and --key are for \"rookery config proxy\" only";
+    return NULL;
+}
+
 int server_config_main(int argc, char **argv)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
     struct config_opts o = {0};
     struct rk_err err = {0};
-    const char *path;
+    const char *path, *why;
     enum rk_code rc;
     int rest, status;
 
     if (!server_options_load(mem, &CMD, &o, argc, argv, &rest, &status))
         return status;
+    why = misfit(&o, rest, argv);
+    if (why) {
+        (void)fprintf(stderr, "rookery config: %s\n", why);
+        return 2;
+    }
     path = o.config.n ? rk_arena_dupz(mem, o.config) : NULL;
     if (rest == 1 && strcmp(argv[0], "check") == 0) {
         rc = check(mem, path, &err);

@@ -249,6 +249,19 @@ static const struct kind {
     {"traefik", traefik},
 };
 
+static const struct kind *kind_of(const char *name)
+{
+    for (size_t i = 0; i < RK_ARRAY_LEN(KINDS); i++)
+        if (strcmp(name, KINDS[i].name) == 0)
+            return &KINDS[i];
+    return NULL;
+}
+
+bool server_proxy_known(const char *kind)
+{
+    return kind_of(kind) != NULL;
+}
+
 /* Where the proxy finds the server: on this machine unless the server listens on one address. */
 static const char *backend_of(struct rk_arena *mem, const struct wiring *w)
 {
@@ -278,8 +291,12 @@ enum rk_code server_proxy_conf(struct rk_arena *mem, const struct server_config 
                                const struct proxy_opts *o, struct rk_buf *out, struct rk_err *err)
 {
     struct proxy p = {.c = c, .o = o, .out = out};
+    const struct kind *kind = kind_of(o->kind);
     struct wiring w;
 
+    if (!kind)
+        return rk_fail(err, RK_INVALID, "\"%s\": nginx, caddy, haproxy and traefik are known",
+                       o->kind);
     if (wiring_derive(mem, c, &w, err))
         return err->code;
     if (c->tls_cert.n)
@@ -297,10 +314,6 @@ enum rk_code server_proxy_conf(struct rk_arena *mem, const struct server_config 
                        : rk_arena_printf(mem, "/etc/letsencrypt/live/%s/fullchain.pem", p.name).p;
     p.key = o->key.n ? rk_arena_dupz(mem, o->key)
                      : rk_arena_printf(mem, "/etc/letsencrypt/live/%s/privkey.pem", p.name).p;
-    for (size_t i = 0; i < RK_ARRAY_LEN(KINDS); i++)
-        if (strcmp(o->kind, KINDS[i].name) == 0) {
-            KINDS[i].put(&p);
-            return RK_OK;
-        }
-    return rk_fail(err, RK_INVALID, "\"%s\": nginx, caddy, haproxy and traefik are known", o->kind);
+    kind->put(&p);
+    return RK_OK;
 }

@@ -33,6 +33,9 @@ struct proxy_opts {          /* open */
     struct rk_str cert, key; /* empty: places are named as examples */
 };
 
+/** Is there a configuration for proxies of this kind? */
+bool server_proxy_known(const char *kind);
+
 /** The configuration of a proxy for this server. Errors: RK_INVALID (no such proxy, or a server
  *  that does not want one: it speaks TLS itself). */
 enum rk_code server_proxy_conf(struct rk_arena *mem, const struct server_config *c,

@@ -36,6 +36,15 @@ def refused(name, text, *wants):
     check(name + " made nothing", not os.path.exists(DATA))
 
 
+def words():
+    for name, args, want in (
+            ("a proxy of no kind", ["proxy"], "nginx, caddy, haproxy or traefik"),
+            ("a proxy of an unknown kind", ["proxy", "apache"], "are known"),
+            ("a certificate for nothing", ["show", "--cert", "/x"], "only")):
+        code, out = run(["config", *args], "server:\n  exposedAddress: http://vpn.test\n")
+        check(name + " is refused", code == 2 and want in out, (code, out))
+
+
 def files():
     ours, key = certificate(DIR, "ours")
     other, other_key = certificate(DIR, "other")
@@ -106,7 +115,7 @@ def values():
 def folders():
     global DATA
     kept, DATA = DATA, os.path.join(DIR, "no", "such", "folder")
-    refused("a data folder in no folder", "", "server.dataDir", "No such file")
+    refused("a data folder in no folder", "", "server.dataDir", "there is no folder")
     DATA = kept
 
 
@@ -172,6 +181,7 @@ def official():
 try:
     files()
     own_files()
+    words()
     values()
     folders()
     official()
