@@ -314,8 +314,9 @@ static int finish(struct setup *s)
     } else if (rc == RK_OK) {
         rc = setup_wait_ready(s, &required, &err);
         if (rc)
-            (void)rk_wrap(&err, "the server does not answer (waited %lld s)",
-                          (long long)(s->o.wait_ms / 1000));
+            (void)rk_wrap(&err, "the server does not answer (waited %lld s%s)",
+                          (long long)(s->o.wait_ms / 1000),
+                          s->unit ? "" : "; rookery run starts it");
     }
     if (rc) {
         setup_unit_tail(s);
@@ -360,6 +361,8 @@ static enum rk_code begin(struct setup *s, bool there, bool *done, struct rk_err
 {
     enum rk_code rc = setup_on_terminal() && !s->o.yes && !there ? setup_ask(s, err) : RK_OK;
 
+    if (rc == RK_OK)
+        rc = setup_owner_check(s, err);
     if (rc)
         return rk_wrap(err, "nothing was written");
     rc = install(s, err);
@@ -377,6 +380,8 @@ static enum rk_code go_on(struct setup *s, bool by_env, bool there, struct rk_er
     if (!s->o.config.n && (by_env || !there))
         s->path = NULL; /* the environment says it all */
     rc = refuse_idle(s, err);
+    if (rc == RK_OK)
+        rc = setup_owner_check(s, err);
     if (rc == RK_OK)
         rc = server_config_load(s->mem, s->path, &s->c, NULL, err);
     s->unit = rc == RK_OK && setup_unit_there(s);

@@ -359,7 +359,8 @@ static void check_rest(struct setup_checks *k)
     const char *at = folder_there(k->s->mem, rk_str_z(k->s->path));
 
     for (size_t i = 0; i < problems.n; i++)
-        setup_find(k, SETUP_BAD, "config", "see docs/admin.md", "%.*s",
+        setup_find(k, SETUP_BAD, "config",
+                   "correct the option that this is from (--help lists them)", "%.*s",
                    RK_STR_ARG(problems.items[i]));
     if (access(at, W_OK))
         setup_find(k, SETUP_BAD, "config", "run this as root: sudo rookery setup …", "%s: %s", at,

@@ -11,6 +11,7 @@
 #include "lib/base/num.h"
 #include "lib/crypto/keyfile.h"
 #include "lib/crypto/secret.h"
+#include "management/identity/local_users.h"
 #include "server/command/socket.h"
 #include "server/setup_priv.h"
 #include "server/wiring.h"
@@ -72,6 +73,17 @@ static void make_password(struct setup *s)
     s->password = rk_arena_dup(s->mem, rk_str_of(text, n));
     rk_secret_wipe(raw, sizeof raw);
     rk_secret_wipe(text, sizeof text);
+}
+
+/* What the server would refuse when everything else has been done. */
+enum rk_code setup_owner_check(const struct setup *s, struct rk_err *err)
+{
+    if (s->o.owner_email.n && !idp_email_ok(s->o.owner_email))
+        return rk_fail(err, RK_INVALID, "--owner-email \"%.*s\" is no e-mail address",
+                       RK_STR_ARG(s->o.owner_email));
+    if (s->o.password.n && idp_password_check(s->o.password, err))
+        return rk_wrap(err, "--owner-password");
+    return RK_OK;
 }
 
 /* Nobody becomes owner under a name that was made up. */

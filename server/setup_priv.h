@@ -109,6 +109,8 @@ enum rk_code setup_unit_start(struct setup *s, struct rk_err *err) RK_MUST;
 void setup_unit_tail(struct setup *s);
 
 enum rk_code setup_wait_ready(struct setup *s, bool *required, struct rk_err *err) RK_MUST;
+/** Would the server take the address and the password that were given? RK_INVALID: no. */
+enum rk_code setup_owner_check(const struct setup *s, struct rk_err *err) RK_MUST;
 enum rk_code setup_owner(struct setup *s, struct rk_err *err) RK_MUST;
 /** Until the first certificate is there; a failure is noted in s and no error. */
 void setup_wait_certificate(struct setup *s);

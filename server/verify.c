@@ -166,7 +166,9 @@ static void check_folder(struct verify *v, const char *key, struct rk_str folder
     struct rk_err err = {0};
     struct stat st;
 
-    if (stat(z, &st))
+    if (stat(z, &st) && errno == ENOENT)
+        (void)rk_fail(&err, RK_INVALID, "there is no folder %s: make it, or name another", z);
+    else if (stat(z, &st))
         (void)rk_fail_errno(&err, RK_INVALID, errno, "folder %s", z);
     else if (!S_ISDIR(st.st_mode))
         (void)rk_fail(&err, RK_INVALID, "%s is no folder", z);

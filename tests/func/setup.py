@@ -63,8 +63,8 @@ class Place:
         except OSError:
             return None
 
-    def refused(self, name, words, *args, **env):
-        r = self.run(*args, *OWNER, **env)
+    def refused(self, name, words, *args, owner=OWNER, **env):
+        r = self.run(*args, *owner, **env)
         said = r.stdout + r.stderr
         check(name, r.returncode in (1, 2) and all(w in said for w in words), said)
         check(name + ": nothing was written", os.listdir(self.dir) == [], os.listdir(self.dir))
@@ -105,6 +105,10 @@ def refusals(authority):
     p.refused("a certificate that is not there", ["/nowhere.pem"], "--domain", "vpn.test",
               "--cert", "/nowhere.pem", "--key", "/nowhere.pem")
     p.refused("options of a new configuration alone", ["new configuration"], "--port", "81")
+    p.refused("an owner without an address", ["--owner-email", "no e-mail address"],
+              "--lan", "--ip", "127.0.0.1", owner=["--owner", "nobody"])
+    p.refused("a password that the server would refuse", ["--owner-password", "8 characters"],
+              "--lan", "--ip", "127.0.0.1", "--owner-password", "short")
     p.refused("a name that nobody knows", ["has no address", "A or AAAA"], "--domain",
               "unknown.test", *acme)
     p.refused("a database that is away", ["store", "port 1"], "--lan", "--ip", "127.0.0.1", "--store",
