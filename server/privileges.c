@@ -5,6 +5,7 @@
 #include "server/privileges.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fts.h>
 #include <grp.h>
 #include <limits.h>
@@ -40,7 +41,34 @@ enum rk_code privileges_check(struct rk_str who, struct rk_err *err)
     return parse(who, &uid, &gid, err);
 }
 
-/* Links are not followed: what they lead to may be anybody's. */
+/* What stands at a name now, whatever is put there meanwhile. A file of several names may be
+ * anybody's by another of them. */
+static enum rk_code give_one(const FTSENT *e, uid_t uid, gid_t gid, struct rk_err *err)
+{
+    int fd = open(e->fts_accpath, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    enum rk_code rc = RK_OK;
+    struct stat st;
+
+    if (fd < 0 && errno == ENOENT) /* it went */
+        return RK_OK;
+    if (fd < 0 || fstat(fd, &st))
+        rc = rk_fail_errno(err, RK_FORBIDDEN, errno, "look at %s", e->fts_path);
+    else if (st.st_uid == uid && st.st_gid == gid)
+        rc = RK_OK;
+    else if (!S_ISDIR(st.st_mode) && st.st_nlink > 1)
+        rc = rk_fail(err, RK_FORBIDDEN,
+                     "%s has another name, too (a hard link), and is not given to %u:%u: remove "
+                     "one of them",
+                     e->fts_path, uid, gid);
+    else if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH))
+        rc = rk_fail_errno(err, RK_FORBIDDEN, errno, "give %s to %u:%u", e->fts_path, uid, gid);
+    if (fd >= 0)
+        (void)close(fd);
+    return rc;
+}
+
+/* Links are not followed: what they lead to may be anybody's. Whoever owned the folder before may
+ * change it meanwhile, so it is walked by folders (no FTS_NOCHDIR), not by paths. */
 static enum rk_code give(char *dir, uid_t uid, gid_t gid, struct rk_err *err)
 {
     char *const roots[] = {dir, NULL};
@@ -50,16 +78,12 @@ static enum rk_code give(char *dir, uid_t uid, gid_t gid, struct rk_err *err)
 
     if (mkdir(dir, 0700) && errno != EEXIST)
         return rk_fail_errno(err, RK_FORBIDDEN, errno, "make folder %s", dir);
-    tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+    tree = fts_open(roots, FTS_PHYSICAL | FTS_XDEV, NULL);
     if (!tree)
         return rk_fail_errno(err, RK_INTERNAL, errno, "read %s", dir);
-    while (rc == RK_OK && (e = fts_read(tree)) != NULL) {
-        if (e->fts_info == FTS_DP || e->fts_info == FTS_NS || e->fts_info == FTS_ERR)
-            continue;
-        if ((e->fts_statp->st_uid != uid || e->fts_statp->st_gid != gid) &&
-            lchown(e->fts_accpath, uid, gid))
-            rc = rk_fail_errno(err, RK_FORBIDDEN, errno, "give %s to %u:%u", e->fts_path, uid, gid);
-    }
+    while (rc == RK_OK && (e = fts_read(tree)) != NULL)
+        if (e->fts_info != FTS_DP && e->fts_info != FTS_NS && e->fts_info != FTS_ERR)
+            rc = give_one(e, uid, gid, err);
     (void)fts_close(tree);
     return rc;
 }

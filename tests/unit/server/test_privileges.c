@@ -89,6 +89,38 @@ START_TEST(root_becomes_another)
 }
 END_TEST
 
+/* Who owned the folder may have linked somebody's file into it. */
+START_TEST(a_second_name_is_not_given_away)
+{
+    char dir[] = "/tmp/rookery-privileges-XXXXXX", theirs[] = "/tmp/rookery-theirs-XXXXXX";
+    char path[200];
+    struct stat st;
+    int fd, status = -1;
+    pid_t pid;
+
+    if (geteuid() != 0) {
+        printf("skip: not root\n");
+        return;
+    }
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    fd = mkstemp(theirs);
+    ck_assert_int_ge(fd, 0);
+    (void)snprintf(path, sizeof path, "%s/link", dir);
+    ck_assert_int_eq(link(theirs, path), 0);
+    pid = fork();
+    if (pid == 0)
+        _exit(privileges_drop(RK_STR("65532:65532"), rk_str_z(dir), NULL) == RK_FORBIDDEN ? 0 : 1);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(fstat(fd, &st), 0);
+    ck_assert_uint_eq(st.st_uid, 0);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "it was taken");
+    (void)close(fd);
+    (void)unlink(path);
+    (void)unlink(theirs);
+    (void)rmdir(dir);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("privileges");
@@ -99,6 +131,7 @@ int main(void)
     tcase_add_test(t, only_numbers_above_zero);
     tcase_add_test(t, nothing_without_being_asked);
     tcase_add_test(t, root_becomes_another);
+    tcase_add_test(t, a_second_name_is_not_given_away);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
