@@ -16,6 +16,7 @@
 #include "lib/crypto/vault.h"
 #include "server/command/socket.h"
 #include "server/options.h"
+#include "server/printable.h"
 #include "server/wiring.h"
 
 #define OPT(member) .at = offsetof(struct admin_opts, member)
@@ -460,6 +461,8 @@ static enum rk_code command_row(const struct admin_command *k, struct admin *a, 
     json_t *answer = NULL;
     enum rk_code rc = admin_ask(a, request_of(k, a), &answer, err);
 
+    if (rc == RK_OK && !a->o.json)
+        printable(answer);
     if (rc == RK_OK && json_is_true(json_object_get(answer, "ok"))) {
         print_result(k, json_object_get(answer, "result"), a->o.json);
     } else if (rc == RK_OK) {

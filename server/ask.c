@@ -11,6 +11,7 @@
 #include "lib/base/cfg.h"
 #include "lib/base/manual.h"
 #include "server/admin.h"
+#include "server/printable.h"
 
 struct question { /* of every command of this file */
     struct rk_str config, protocol, at, kind, since;
@@ -352,6 +353,8 @@ static int ask(const struct asked *k, int argc, char **argv)
         (void)fprintf(stderr, "rookery %s: %s\n", k->name, err.msg);
         return 2;
     }
+    if (!q.json)
+        printable(reply);
     status = answer(k, &q, reply);
     json_decref(reply);
     return status;

@@ -417,6 +417,17 @@ check("nor what is behind others", codes(body) == ["no_route"] and hidden not in
 check("nor a resource", asks("Bearer " + jwt, from_="laptop", to="vault")[0] == 404)
 check("nor anybody without a token", asks("Bearer x", from_="web1", to="db1")[0] == 401)
 
+# ---- names that would have a terminal do something
+
+with grpc.insecure_channel("127.0.0.1:%d" % s.port) as ch:
+    evil = enrol(ch, "ev\x1b]0;title\x07\n\x7fil\u009b2J", key)
+for words in (("history", "--limit", "5"), ("reach", evil["id"], "db1"), ("admin", "peer", "list")):
+    r = s.command(*words)
+    check("%s prints no control characters" % words[0], "ev?]0;title???il?2J" in r.stdout, r.stdout)
+check("JSON has the name", s.command("admin", "peer", "list", "--json").stdout.count(
+    json.dumps(evil["name"])[1:5]) == 1)
+rest("DELETE", "/api/peers/" + evil["id"])
+
 # ---- the command, running and stopped
 
 
