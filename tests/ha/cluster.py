@@ -233,7 +233,8 @@ class Api:
     """REST at one address, by an owner's token."""
 
     def __init__(self, token, host=HUB, port=BALANCED):
-        self.token, self.host, self.port, self.c = token, host, port, None
+        self.token, self.host, self.port = token, host, port
+        self.age = None  # of the last answer: the process has no store, and says how old it is
 
     def call(self, method, path, body=None, timeout=10):
         """(status, answer); status 0: nobody knows whether it was done."""
@@ -242,7 +243,7 @@ class Api:
             c.request(method, path, json.dumps(body) if body is not None else None,
                       {"Authorization": "Token " + self.token, "Content-Type": "application/json"})
             a = c.getresponse()
-            text = a.read().decode()
+            text, self.age = a.read().decode(), a.getheader("Age")
             return a.status, json.loads(text) if text else None
         except (OSError, http.client.HTTPException, ValueError):
             return 0, None
@@ -250,12 +251,12 @@ class Api:
             c.close()
 
     def must(self, method, path, body=None):
-        """Again while the service is away."""
+        """Again while the service is away, or answers with what it had before its store went away."""
         last = [0, None]
 
         def done():
             last[:] = self.call(method, path, body)
-            return last[0] == 200
+            return last[0] == 200 and not self.age
         wait("%s %s: %s" % (method, path, last), done)
         return last[1]
 
