@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "lib/base/num.h"
 #include "management/rest/credentials.h"
 #include "management/rest/geo.h"
 #include "management/rest/handlers.h"
@@ -60,32 +61,34 @@ static enum rk_code by_token(struct http_req *req, struct db *db, struct rk_str 
     return f ? invalid_token(err) : RK_OK;
 }
 
+/* Answers from the loaded state, while the store does not answer, say how old that is. */
+static void say_age(const struct http_req *req, struct http_resp *resp, int64_t ms)
+{
+    http_resp_header(resp, "Age", rk_arena_printf(req->mem, "%lld", (long long)(ms + 999) / 1000));
+}
+
 /* What another process answered just now is true here, too. Without the database the loaded state
  * has to do. True: ask for the caller again. */
-static bool refreshed(const struct http_req *req, struct db *db, const struct snapshot *snap)
+static bool refreshed(const struct http_req *req, struct http_resp *resp, struct db *db,
+                      const struct snapshot *snap)
 {
     struct mgmt *m = rest_of(req)->o.m;
+    int64_t age_ms = mgmt_store_age_ms(m);
     const struct snapshot *now;
     bool renewed;
 
-    if (mgmt_store_age_ms(m) || mgmt_refresh(m, db, snap_account(snap)->id, NULL, NULL))
+    if (!age_ms && mgmt_refresh(m, db, snap_account(snap)->id, NULL, NULL))
+        age_ms = rk_max_i64(mgmt_store_age_ms(m), 1); /* sooner than the looks at the store */
+    if (age_ms) {
+        say_age(req, resp, age_ms);
         return false;
+    }
     now = mgmt_snapshot_try(m, snap_account(snap)->id);
     renewed = now != snap; /* by us, or by the news in between */
     snap_unref(now);
     if (renewed)
         snap_unref(snap);
     return renewed;
-}
-
-/* Answers that are as old as the store's absence say so. */
-static void say_age(const struct http_req *req, struct http_resp *resp)
-{
-    int64_t ms = mgmt_store_age_ms(rest_of(req)->o.m);
-
-    if (ms)
-        http_resp_header(resp, "Age",
-                         rk_arena_printf(req->mem, "%lld", (long long)(ms + 999) / 1000));
 }
 
 static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct db *db,
@@ -102,10 +105,9 @@ static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct d
         rc = rest_wants_trial(req, &trial, err); /* before anything is done */
     if (rc)
         return rc;
-    say_age(req, resp);
     if (!is_pat) {
         rc = by_token(req, db, token, &who, err);
-        if (!rc && refreshed(req, db, who.snap))
+        if (!rc && refreshed(req, resp, db, who.snap))
             rc = by_token(req, db, token, &who, err);
         return rc ? rc : welcome(req, db, who.snap, who.user_id, NULL, err);
     }
@@ -113,7 +115,7 @@ static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct d
         rc = pat_auth_limit(r->pats, token, err);
     if (!rc)
         rc = pat_auth_check(r->pats, db, req->mem, token, &found, err);
-    if (!rc && refreshed(req, db, found.snap))
+    if (!rc && refreshed(req, resp, db, found.snap))
         rc = pat_auth_check(r->pats, db, req->mem, token, &found, err);
     return rc ? rc : welcome(req, db, found.snap, found.pat->user_id, found.pat, err);
 }
