@@ -21,7 +21,6 @@ def balancer(servers, port):
         text = f.read()
     text, n = re.subn("bind :443", "bind 127.0.0.1:%d" % port, text)
     assert n == 1, text
-    text = text.replace("maxconn 100000", "maxconn 1000")
     for i, s in enumerate(servers):
         text, n = re.subn("rookery%d:8443" % (i + 1), "127.0.0.1:%d port %d" % (s.port, s.metrics),
                           text)
