@@ -35,6 +35,7 @@ fill() { # FROM TO
     mv "$2.new" "$2"
 }
 
+[ -d "$folder" ] || { echo "dashboard-files: there is no folder $folder" >&2; exit 1; }
 files=$(grep -R -l '\$AUTH_SUPPORTED_SCOPES' "$folder" || true)
 [ -n "$files" ] || {
     echo "dashboard-files: $folder has no \$AUTH_SUPPORTED_SCOPES: no fresh copy of the dashboard" >&2
