@@ -149,7 +149,9 @@ static void look_at_key(struct doctor *d, struct db *db)
     struct rk_err err = {0};
 
     if (wiring_vault(d->mem, &d->c, &v, &err)) {
-        find(d, BAD, "store key", "put store.key back from a backup", "%s", err.msg);
+        find(d, BAD, "store key",
+             "put store.key back from a backup; on one more node: rookery admin node-join", "%s",
+             err.msg);
         return;
     }
     if (db_query(db, &rows, &err, SQL_KEY, DB_NOARGS) || !db_next(rows))

@@ -91,12 +91,12 @@ static enum rk_code derive_secrets(struct rk_arena *mem, const struct server_con
     if (rc == RK_OK && !w->own_relay && !w->relay_secret.n)
         return rk_fail(err, RK_INVALID,
                        "server.relays.secret (or authSecret): needed with relays.addresses");
+    w->store_key = c->store_key;
+    if (rc == RK_OK && !w->store_key.n) /* first: where it is missing nothing else is made */
+        rc = keys_store_key(mem, c->data_dir, w->store_url, &w->store_key, err);
     if (rc == RK_OK && !w->relay_secret.n)
         rc = keyfile_get(mem, c->data_dir, "relay.secret", RELAY_SECRET_BYTES, &w->relay_secret,
                          NULL, err);
-    w->store_key = c->store_key;
-    if (rc == RK_OK && !w->store_key.n)
-        rc = keys_store_key(mem, c->data_dir, w->store_url, &w->store_key, err);
     w->setup_token = c->setup_token;
     if (rc == RK_OK && !w->setup_token.n)
         rc = keyfile_get(mem, c->data_dir, "setup-token", SETUP_TOKEN_BYTES, &w->setup_token, NULL,

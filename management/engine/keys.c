@@ -161,7 +161,7 @@ static enum rk_code store_is_used(const char *url, bool *out, struct rk_err *err
 enum rk_code keys_store_key(struct rk_arena *mem, struct rk_str dir, const char *store_url,
                             struct rk_str *out, struct rk_err *err)
 {
-    bool used = false;
+    bool used = false, pg = db_url_is_pg(store_url);
     enum rk_code rc = keyfile_read(mem, dir, STORE_KEY_FILE, out, err);
 
     if (rc != RK_NOT_FOUND)
@@ -172,9 +172,10 @@ enum rk_code keys_store_key(struct rk_arena *mem, struct rk_str dir, const char 
     if (used)
         return rk_fail(err, RK_PRECONDITION,
                        "%.*s/%s is missing, and the database %s was sealed with it: put the file "
-                       "back (a backup has it); nothing was changed",
+                       "back (a backup has it)%s; nothing was changed",
                        RK_STR_ARG(dir), STORE_KEY_FILE,
-                       db_url_is_pg(store_url) ? "(PostgreSQL)" : probe_sqlite_path(store_url));
+                       pg ? "(PostgreSQL)" : probe_sqlite_path(store_url),
+                       pg ? ", or, on one more node, get it by rookery admin node-join" : "");
     return keyfile_get(mem, dir, STORE_KEY_FILE, STORE_KEY_BYTES, out, NULL, err);
 }
 

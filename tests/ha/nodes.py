@@ -63,6 +63,8 @@ def wrong_keys(a):
     r = subprocess.run([ROOKERY, "run"], env=c.env, capture_output=True, text=True, timeout=60)
     check("a node without the key says so and ends", r.returncode == 78 and "store.key" in r.stderr,
           "%s %s" % (r.returncode, r.stderr))
+    check("and makes no other secret, which would be in the way of node-join, that it names",
+          "node-join" in r.stderr and not os.listdir(c.dir), "%s %s" % (r.stderr, os.listdir(c.dir)))
     with open(c.dir + "/store.key", "w") as f:
         f.write("%s\n" % ("A" * 42 + "E="))
     os.chmod(c.dir + "/store.key", 0o600)
