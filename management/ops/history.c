@@ -18,18 +18,22 @@ static const char SQL_LIST[] =
     "($4 = '' OR actor = $4) AND at >= $5 AND at <= $6 AND ($7 = 0 OR seq = $7) "
     "ORDER BY seq DESC LIMIT $8 OFFSET $9";
 
-/* The first entry behind a moment of each entity has in `before` what it was then. Memberships
- * share the group's id and are all read. */
+/* Where a moment lies: backwards from the end, as far as it is away. */
+static const char SQL_LAST[] =
+    "SELECT seq FROM journal WHERE account_id = $1 AND at <= $2 ORDER BY seq DESC LIMIT 1";
+/* The first of some entries of each entity has in `before` what it was until then. Memberships
+ * share the group's id and are all read. kind || '': not by the index of entities, which would read
+ * the whole journal. */
 static const char SQL_FIRST[] =
     "SELECT j.seq, j.version, j.at, j.actor, j.op, j.kind, j.entity_id, j.before, j.after FROM "
-    "journal j JOIN (SELECT min(seq) AS seq FROM journal WHERE account_id = $1 AND at > $2 AND "
-    "at <= $3 AND kind <> 'group_peer' GROUP BY kind, entity_id) f ON f.seq = j.seq WHERE "
-    "j.account_id = $1 UNION ALL SELECT seq, version, at, actor, op, kind, entity_id, before, "
-    "after "
-    "FROM journal WHERE account_id = $1 AND at > $2 AND at <= $3 AND kind = 'group_peer' "
-    "ORDER BY 1 DESC LIMIT 100001";
-static const char SQL_BEGIN[] = "SELECT h.base_seq, (SELECT min(at) FROM journal WHERE account_id "
-                                "= $1) FROM account_head h WHERE h.account_id = $1";
+    "journal j JOIN (SELECT min(seq) AS seq FROM journal WHERE account_id = $1 AND seq > $2 AND "
+    "seq <= $3 AND kind <> 'group_peer' GROUP BY kind || '', entity_id || '') f ON f.seq = j.seq "
+    "WHERE j.account_id = $1 UNION ALL SELECT seq, version, at, actor, op, kind, entity_id, "
+    "before, after FROM journal WHERE account_id = $1 AND seq > $2 AND seq <= $3 AND "
+    "kind || '' = 'group_peer' ORDER BY 1 DESC LIMIT 100001";
+static const char SQL_BEGIN[] =
+    "SELECT h.base_seq, (SELECT at FROM journal WHERE account_id = $1 ORDER BY seq LIMIT 1) FROM "
+    "account_head h WHERE h.account_id = $1";
 static const char SQL_TOGETHER[] =
     "SELECT seq, version, at, actor, op, kind, entity_id, before, after FROM journal WHERE "
     "account_id = $1 AND version = (SELECT version FROM journal WHERE account_id = $1 AND seq = $2)"
@@ -216,13 +220,31 @@ static enum rk_code reversed(struct op *op, const struct history_entry *e, struc
     return RK_OK;
 }
 
+/* The last entry up to a moment; 0: none. */
+static enum rk_code last_entry(struct op *op, int64_t at_us, int64_t *seq, struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    enum rk_code rc =
+        db_query(op->db, &rows, err, SQL_LAST, DB_ARGS(db_text(op_account(op)), db_i64(at_us)));
+
+    *seq = 0;
+    while (rc == RK_OK && db_next(rows))
+        *seq = db_col_i64(rows, 0);
+    return rc ? rc : db_end(rows, err);
+}
+
 static enum rk_code first_entries(struct op *op, int64_t from_us, int64_t to_us,
                                   struct entries *out, struct rk_err *err)
 {
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
-    enum rk_code rc = db_query(op->db, &rows, err, SQL_FIRST,
-                               DB_ARGS(db_text(op_account(op)), db_i64(from_us), db_i64(to_us)));
+    int64_t from, to = INT64_MAX;
+    enum rk_code rc = last_entry(op, from_us, &from, err);
 
+    if (rc == RK_OK && to_us != INT64_MAX)
+        rc = last_entry(op, to_us, &to, err);
+    if (rc == RK_OK)
+        rc = db_query(op->db, &rows, err, SQL_FIRST,
+                      DB_ARGS(db_text(op_account(op)), db_i64(from), db_i64(to)));
     if (rc == RK_OK)
         rc = read_all(op->mem, rows, out, err);
     if (rc == RK_OK && out->n > HISTORY_ENTITIES)
