@@ -215,10 +215,11 @@ static void look_at_sysctls(struct doctor *d)
         doctor_find(d, "reverse path filter", FINDING_WARNING,
                     "sysctl net.ipv4.conf.all.src_valid_mark=1, or rp_filter=2: exit nodes need it",
                     "the kernel drops packets whose answer would take another way (rp_filter=1)");
+    /* the drop-in of "rook service install", or the package's */
     if (access("/etc/systemd/networkd.conf", F_OK) == 0 &&
         access("/run/systemd/netif", F_OK) == 0 &&
         access("/etc/systemd/networkd.conf.d/99-rook.conf", F_OK) != 0 &&
-        access("/usr/lib/systemd/networkd.conf.d/99-rook.conf", F_OK) != 0)
+        access("/usr/lib/systemd/networkd.conf.d/networkd-rook.conf", F_OK) != 0)
         doctor_find(d, "systemd-networkd", FINDING_WARNING,
                     "\"rook service install\" writes what keeps it from that "
                     "(ManageForeignRoutes=no)",

@@ -112,6 +112,8 @@ check "the first machine" sd rook up --management-url http://127.0.0.1:8080 --se
 check "is connected" within 60 connected
 check "and known to the server" equal "$(sd rookery admin peer list --json | jq length)" 1
 address=$(status .netbirdIp)
+check "its doctor sees the drop-in of the package" sd bash -c \
+    'mkdir -p /run/systemd/netif; ! rook doctor | grep systemd-networkd:'
 check "with an interface" sd bash -c "ip -o addr | grep -q ' ${address%/*}/'"
 
 sd bash -c 'jq -r ".. | objects | to_entries[] | select(.key | test(\"private|preshared\"; \"i\")) | .value | strings | select(. != \"\")" /var/lib/rook/default.json
