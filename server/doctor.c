@@ -93,6 +93,18 @@ find(struct doctor *d, enum verdict v, const char *area, const char *todo, const
 
 /* ---- data */
 
+/* Whoever tried the server as root first leaves files that its user cannot read. */
+static void look_at_owners(struct doctor *d, const char *dir, uid_t owner)
+{
+    static const char *const names[] = {"store.key", "relay.secret", "setup-token", "rookery.db"};
+    struct stat st;
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(names); i++)
+        if (stat(rk_arena_printf(d->mem, "%s/%s", dir, names[i]).p, &st) == 0 && st.st_uid != owner)
+            find(d, BAD, "data", "chown -R --reference=FOLDER FOLDER, with that folder",
+                 "%s/%s belongs to another user than the folder", dir, names[i]);
+}
+
 static void look_at_folder(struct doctor *d)
 {
     const char *dir = rk_arena_dupz(d->mem, d->c.data_dir);
@@ -104,6 +116,7 @@ static void look_at_folder(struct doctor *d)
              "%s: %s", dir, strerror(errno));
         return;
     }
+    look_at_owners(d, dir, st.st_uid);
     if (st.st_mode & 077)
         find(d, WARN, "data", "chmod 0700 it", "%s may be entered by others (mode %03o)", dir,
              (unsigned)(st.st_mode & 0777));

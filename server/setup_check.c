@@ -7,11 +7,13 @@
 #include <jansson.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
 #include <time.h>
@@ -352,6 +354,24 @@ static void check_store(struct setup_checks *k)
         setup_find(k, SETUP_GOOD, "store", NULL, "PostgreSQL answers");
 }
 
+/* Whoever tried the server as root first leaves files that the unit's user cannot read. */
+static void check_owners(struct setup_checks *k)
+{
+    static const char *const names[] = {"store.key", "relay.secret", "setup-token", "rookery.db"};
+    const struct passwd *user = k->s->unit && geteuid() == 0 ? getpwnam(SETUP_USER) : NULL;
+    struct stat st;
+
+    for (size_t i = 0; user && i < RK_ARRAY_LEN(names); i++) {
+        const char *file =
+            rk_arena_printf(k->s->mem, "%.*s/%s", RK_STR_ARG(k->s->c.data_dir), names[i]).p;
+
+        if (stat(file, &st) == 0 && st.st_uid != user->pw_uid)
+            setup_find(k, SETUP_BAD, "data",
+                       "give the folder and all in it to that user (chown -R), or remove it",
+                       "%s is there and does not belong to the service's user, " SETUP_USER, file);
+    }
+}
+
 /* What `run` would refuse, and may we write at all? */
 static void check_rest(struct setup_checks *k)
 {
@@ -378,6 +398,7 @@ bool setup_check(struct setup *s, bool *warned)
     check_authority(&k);
     check_disk(&k);
     check_store(&k);
+    check_owners(&k);
     check_rest(&k);
     *warned = k.worst == SETUP_WARN;
     return k.worst != SETUP_BAD;

@@ -48,6 +48,13 @@ sd bash -c 'getent passwd rookery >/dev/null || useradd --system --shell /usr/sb
 setup() { sd rookery setup --domain vpn.test --owner me@example.com --acme-directory https://localhost:14000/dir "$@"; }
 state() { sd bash -c 'cd /etc && find rookery systemd/system -type f | sort | xargs sha256sum; stat -c "%n %y" rookery/config.yaml; systemctl show -P MainPID rookery'; }
 
+sd bash -c 'install -d -m 700 -o rookery /var/lib/rookery; touch /var/lib/rookery/store.key'
+setup >"$work/owners" 2>&1
+check "what root left in the data folder is seen before anything is written" bash -c \
+    'grep "store.key is there and does not belong" "$0"' "$work/owners"
+check "and nothing was" sd test ! -e /etc/rookery/config.yaml
+sd rm -rf /var/lib/rookery
+
 from=$(date +%s%N)
 setup --json >"$work/setup.json" 2>"$work/setup.log"
 check "from nothing to a server with a certificate" [ "$?" = 0 ] || cat "$work/setup.log"
