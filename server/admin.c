@@ -103,7 +103,7 @@ static const struct rk_opt OPTS[] = {
     {.flag = "force",
      .type = RK_OPT_BOOL,
      OPT(force),
-     .help = "replace a store that is not empty; an SQLite file is kept as FILE.old"},
+     .help = "replace a store that is not empty; an SQLite file is kept as FILE.old (-2, …)"},
     {.flag = "keep",
      .type = RK_OPT_I64,
      OPT(keep),

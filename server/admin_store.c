@@ -363,13 +363,23 @@ static enum rk_code is_empty(const char *url, bool *out, struct rk_err *err)
     return rc ? rc : dump_is_empty(db, out, err);
 }
 
+/* A name beside the store that nothing has: what an earlier restore kept stays. */
+static const char *free_name(struct admin *a, const char *path)
+{
+    const char *name = rk_arena_printf(a->mem, "%s.old", path).p;
+
+    for (unsigned i = 2; access(name, F_OK) == 0; i++)
+        name = rk_arena_printf(a->mem, "%s.old-%u", path, i).p;
+    return name;
+}
+
 /* Made beside the old file and renamed over it, so that an error leaves everything as it was. */
 static enum rk_code sqlite_restore(struct admin *a, FILE *f, const struct dump_info *info,
                                    bool empty, struct rk_err *err)
 {
     const char *path = probe_sqlite_path(a->store_url);
     const char *tmp = rk_arena_printf(a->mem, "%s.restore", path).p;
-    const char *old = rk_arena_printf(a->mem, "%s.old", path).p;
+    const char *old = free_name(a, path);
     enum rk_code rc;
 
     remove_sqlite(a, tmp);
@@ -379,7 +389,6 @@ static enum rk_code sqlite_restore(struct admin *a, FILE *f, const struct dump_i
         return rc;
     }
     if (!empty) {
-        remove_sqlite(a, old);
         if (rename(path, old))
             return rk_fail_errno(err, RK_UNAVAILABLE, errno, "keep %s", old);
         printf("the old store is kept as %s\n", old);

@@ -201,6 +201,12 @@ def restore(s, path, names):
         other, "restore", path, ok=False))
     admin(other, "restore", path, "--force")
     check("the old one is kept", os.path.exists(other.db + ".old"))
+    with open(other.db + ".old", "rb") as f:
+        kept = f.read()
+    admin(other, "restore", path, "--force")
+    with open(other.db + ".old", "rb") as f:
+        check("and stays when another one is kept", f.read() == kept and
+              os.path.exists(other.db + ".old-2"))
     shutil.copy(other.dir + "/store.key", WORK + "/key")
     with open(other.dir + "/store.key", "w") as f:
         f.write("AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")
