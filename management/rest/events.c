@@ -9,10 +9,10 @@
 #include <jansson.h>
 
 #include "lib/base/map.h"
-#include "lib/base/num.h"
 #include "lib/crypto/vault.h"
 #include "management/ops/users.h"
 #include "management/rest/handlers.h"
+#include "management/rest/query.h"
 
 #define LIST_MAX 10000
 
@@ -232,31 +232,6 @@ static enum rk_code put_event(struct list *l, struct rk_buf *b, struct db_rows *
     put_meta(l, b, meta_of(l, rows), whom, who->external);
     json_put_obj_end(b);
     return RK_OK;
-}
-
-static enum rk_code query_time(struct http_req *req, const char *name, int64_t *out,
-                               struct rk_err *err)
-{
-    struct rk_str text;
-
-    if (!http_req_query(req, name, &text) || !text.n)
-        return RK_OK;
-    return rk_time_parse_us(text, out, NULL)
-               ? rk_fail(err, RK_INVALID, "%s must be a time like 2026-01-02T15:04:05Z", name)
-               : RK_OK;
-}
-
-static enum rk_code query_int(struct http_req *req, const char *name, int64_t min, int64_t max,
-                              int64_t *out, struct rk_err *err)
-{
-    struct rk_str text;
-
-    if (!http_req_query(req, name, &text) || !text.n)
-        return RK_OK;
-    return rk_parse_i64(text, min, max, out, NULL)
-               ? rk_fail(err, RK_INVALID, "%s must be a number from %lld to %lld", name,
-                         (long long)min, (long long)max)
-               : RK_OK;
 }
 
 static enum rk_code read_filter(struct http_req *req, struct filter *f, struct rk_err *err)

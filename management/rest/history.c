@@ -7,29 +7,18 @@
 #include "lib/base/num.h"
 #include "management/ops/users.h"
 #include "management/rest/handlers.h"
+#include "management/rest/query.h"
 #include "management/review/review.h"
 
-static enum rk_code query_time(struct http_req *req, const char *name, int64_t *out,
-                               struct rk_err *err)
-{
-    struct rk_str text;
-
-    if (!http_req_query(req, name, &text) || !text.n)
-        return RK_OK;
-    return history_time(text, mgmt_now_us(op_of(req)->m), out, err);
-}
-
-static enum rk_code query_number(struct http_req *req, const char *name, int64_t max, int64_t *out,
+/* As people write it: also "yesterday", "7d". */
+static enum rk_code query_moment(struct http_req *req, const char *name, int64_t *out,
                                  struct rk_err *err)
 {
     struct rk_str text;
 
     if (!http_req_query(req, name, &text) || !text.n)
         return RK_OK;
-    return rk_parse_i64(text, 1, max, out, NULL)
-               ? rk_fail(err, RK_INVALID, "%s must be a number from 1 to %lld", name,
-                         (long long)max)
-               : RK_OK;
+    return history_time(text, mgmt_now_us(op_of(req)->m), out, err);
 }
 
 static enum rk_code filter_of(struct http_req *req, struct history_filter *f, struct rk_err *err)
@@ -44,13 +33,13 @@ static enum rk_code filter_of(struct http_req *req, struct history_filter *f, st
     (void)http_req_query(req, "actor", &f->actor);
     if (f->kind.n && !entity_kind_parse(f->kind, &kind))
         return rk_fail(err, RK_INVALID, "no kind of object is called %.*s", RK_STR_ARG(f->kind));
-    rc = query_time(req, "since", &f->since_us, err);
+    rc = query_moment(req, "since", &f->since_us, err);
     if (!rc)
-        rc = query_time(req, "until", &f->until_us, err);
+        rc = query_moment(req, "until", &f->until_us, err);
     if (!rc)
-        rc = query_number(req, "page_size", HISTORY_PAGE_MAX, &f->limit, err);
+        rc = query_int(req, "page_size", 1, HISTORY_PAGE_MAX, &f->limit, err);
     if (!rc)
-        rc = query_number(req, "page", INT32_MAX, &page, err);
+        rc = query_int(req, "page", 1, INT32_MAX, &page, err);
     f->offset = (page - 1) * f->limit;
     return rc;
 }
@@ -153,9 +142,9 @@ static enum rk_code moments_of(struct http_req *req, struct moments *m, struct r
     m->to_us = mgmt_now_us(op->m);
     if (!http_req_query(req, "from", &text) || !text.n)
         return rk_fail(err, RK_INVALID, "from is needed: a moment such as yesterday");
-    rc = query_time(req, "from", &m->from_us, err);
+    rc = query_moment(req, "from", &m->from_us, err);
     if (!rc)
-        rc = query_time(req, "to", &m->to_us, err);
+        rc = query_moment(req, "to", &m->to_us, err);
     if (!rc && m->from_us > m->to_us)
         rc = rk_fail(err, RK_INVALID, "from lies behind to");
     if (!rc)

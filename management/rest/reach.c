@@ -2,24 +2,11 @@
 /* /api/x/reach: who can reach what, and why (not); see management/reach/report.h. */
 #include "config.h"
 
-#include "lib/base/num.h"
 #include "management/ops/history.h"
 #include "management/ops/peers.h"
 #include "management/reach/report.h"
 #include "management/rest/handlers.h"
-
-static enum rk_code query_number(struct http_req *req, const char *name, int64_t max, int64_t *out,
-                                 struct rk_err *err)
-{
-    struct rk_str text;
-
-    if (!http_req_query(req, name, &text) || !text.n)
-        return RK_OK;
-    return rk_parse_i64(text, 0, max, out, NULL)
-               ? rk_fail(err, RK_INVALID, "%s must be a number from 0 to %lld", name,
-                         (long long)max)
-               : RK_OK;
-}
+#include "management/rest/query.h"
 
 /* All with peers.read ask everything; others about their own peers, unless peers are hidden. */
 static enum rk_code asker(const struct op *op, struct reach_question *q, struct rk_err *err)
@@ -64,11 +51,11 @@ enum rk_code rest_reach(struct http_req *req, struct http_resp *resp, struct db 
     (void)http_req_query(req, "to", &q.to);
     (void)http_req_query(req, "protocol", &q.protocol);
     if (!rc)
-        rc = query_number(req, "port", UINT16_MAX, &q.port, err);
+        rc = query_int(req, "port", 0, UINT16_MAX, &q.port, err);
     if (!rc)
-        rc = query_number(req, "page", INT32_MAX, &q.page, err);
+        rc = query_int(req, "page", 0, INT32_MAX, &q.page, err);
     if (!rc)
-        rc = query_number(req, "page_size", REACH_PAGE_MAX, &q.page_size, err);
+        rc = query_int(req, "page_size", 0, REACH_PAGE_MAX, &q.page_size, err);
     if (!rc)
         rc = state_of(req, &q, &state, err);
     if (!rc)
