@@ -503,6 +503,7 @@ static void *stop_main(void *arg)
 {
     struct mgmt_app *a = arg;
 
+    rest_stop(a->rest);
     http_h1_stop(a->h1, H1_GRACE_MS);
     rk_pool_stop(a->rest_pool);
     rk_pool_stop(a->hash_pool);
@@ -539,10 +540,11 @@ void mgmt_app_free(struct mgmt_app *a)
     rk_pool_free(a->rest_pool);
     rk_pool_free(a->hash_pool);
     rk_pool_free(a->call_pool);
-    rest_free(a->rest);
+    rest_stop(a->rest);
     rk_pool_free(a->store);
     rk_pool_free(a->build);
     mgmt_close(a->mgmt);
+    rest_free(a->rest);
     places_free(a->places);
     probe_free(a->probe);
     bearer_free(a->bearer);

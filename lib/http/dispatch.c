@@ -4,11 +4,13 @@
 
 #include "lib/http/dispatch.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "lib/base/num.h"
 #include "lib/http/gzip.h"
+#include "lib/http/live.h"
 #include "lib/http/path.h"
 #include "lib/http/reply.h"
 
@@ -22,6 +24,8 @@ struct http_dispatch {
     struct rk_budget *own_budget;
     struct rk_budget_share all; /* holds nothing: to ask how tight it is */
     _Atomic bool stopping;
+    pthread_mutex_t lock; /* guards lives */
+    struct rk_list lives; /* calls with a live answer */
     struct rk_metric *m_class[6], *m_ms;
 };
 
@@ -230,7 +234,8 @@ static void serve(struct http_call *c, struct db *db, bool guarded, struct rk_er
     }
     if (o->finish && c->req.user)
         o->finish(&c->req);
-    if (!rc && c->gzip && http_reply_compressible(&c->resp) && http_gzip(&c->resp.body)) {
+    if (!rc && c->gzip && !c->resp.live && http_reply_compressible(&c->resp) &&
+        http_gzip(&c->resp.body)) {
         http_resp_header(&c->resp, "Content-Encoding", RK_STR("gzip"));
         http_resp_header(&c->resp, "Vary", RK_STR("Accept-Encoding"));
     }
@@ -347,6 +352,31 @@ bool http_call_end(struct http_call *c)
     return false;
 }
 
+static void live_begin(struct http_call *c)
+{
+    struct http_dispatch *d = c->d;
+
+    (void)pthread_mutex_lock(&d->lock);
+    rk_list_push_back(&d->lives, &c->live_link);
+    (void)pthread_mutex_unlock(&d->lock);
+    if (http_dispatch_stopping(d)) /* after the push: either we see it, or http_dispatch_stop us */
+        http_live_end(c->resp.live);
+    (void)rk_budget_hold(&c->held, http_live_max(c->resp.live));
+}
+
+/* Also for one that never began. */
+static void live_done(struct http_call *c)
+{
+    if (!c->resp.live)
+        return;
+    (void)pthread_mutex_lock(&c->d->lock);
+    rk_list_remove(&c->live_link);
+    (void)pthread_mutex_unlock(&c->d->lock);
+    http_live_detach(c->resp.live);
+    http_live_unref(c->resp.live);
+    c->resp.live = NULL;
+}
+
 void http_call_answer(struct http_call *c)
 {
     const struct http_dispatch_opts *o = &c->d->o;
@@ -361,7 +391,12 @@ void http_call_answer(struct http_call *c)
     }
     http_reply_finish(&c->req, resp);
     rk_buf_done(&c->body);
-    (void)rk_budget_hold(&c->held, resp->body.cap);
+    if (c->req.method == HTTP_HEAD)
+        live_done(c);
+    if (resp->live)
+        live_begin(c);
+    else
+        (void)rk_budget_hold(&c->held, resp->body.cap);
     rk_metric_add(c->d->m_class[resp->status / 100 <= 5 ? resp->status / 100 : 0], 1);
     rk_metric_observe(c->d->m_ms, rk_mono_ms() - c->start_ms);
     if (rk_log_enabled(o->log, RK_DEBUG))
@@ -373,6 +408,7 @@ void http_call_answer(struct http_call *c)
 
 void http_call_done(struct http_call *c)
 {
+    live_done(c);
     rk_buf_done(&c->body);
     rk_buf_done(&c->resp.body);
     rk_budget_leave(&c->held);
@@ -406,6 +442,8 @@ struct http_dispatch *http_dispatch_new(const struct http_dispatch_opts *opts)
     if (!d->o.budget)
         d->o.budget = d->own_budget = rk_budget_new(d->o.max_held_bytes, d->o.max_held_bytes);
     rk_budget_join(d->o.budget, (struct rk_str){0}, &d->all);
+    (void)pthread_mutex_init(&d->lock, NULL);
+    rk_list_init(&d->lives);
     d->trusted.v = rk_memdup(opts->trusted.v, opts->trusted.n * sizeof *opts->trusted.v);
     d->trusted.n = opts->trusted.n;
     metrics_init(d);
@@ -419,6 +457,7 @@ void http_dispatch_free(struct http_dispatch *d)
     if (d->own_budget) /* another one's may be gone by now, and holds nothing of ours */
         rk_budget_leave(&d->all);
     rk_budget_free(d->own_budget);
+    (void)pthread_mutex_destroy(&d->lock);
     free((void *)(uintptr_t)d->trusted.v);
     free(d);
 }
@@ -426,6 +465,10 @@ void http_dispatch_free(struct http_dispatch *d)
 void http_dispatch_stop(struct http_dispatch *d)
 {
     atomic_store(&d->stopping, true);
+    (void)pthread_mutex_lock(&d->lock);
+    RK_LIST_FOR_EACH (it, &d->lives)
+        http_live_end(rk_container_of(it, struct http_call, live_link)->resp.live);
+    (void)pthread_mutex_unlock(&d->lock);
 }
 
 bool http_dispatch_stopping(const struct http_dispatch *d)

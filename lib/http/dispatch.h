@@ -12,6 +12,7 @@
 #define RK_HTTP_DISPATCH_H
 
 #include "lib/base/budget.h"
+#include "lib/base/list.h"
 #include "lib/base/log.h"
 #include "lib/base/metrics.h"
 #include "lib/base/pool.h"
@@ -58,7 +59,7 @@ struct http_dispatch_opts { /* open; zero means the default in brackets; borrowe
 struct http_dispatch *http_dispatch_new(const struct http_dispatch_opts *opts);
 void http_dispatch_free(struct http_dispatch *d); /* accepts NULL */
 
-/** From now on requests are answered with 503. Any thread. */
+/** From now on requests are answered with 503, and live answers end. Any thread. */
 void http_dispatch_stop(struct http_dispatch *d);
 bool http_dispatch_stopping(const struct http_dispatch *d);
 
@@ -94,7 +95,8 @@ struct http_call { /* embedded by the adapter, in req.mem or around it */
     /* private */
     struct rk_buf body;
     size_t body_seen;
-    bool no_room; /* for this body, among those of all requests */
+    struct rk_list live_link; /* in http_dispatch.lives */
+    bool no_room;             /* for this body, among those of all requests */
     bool gzip, moved;
     struct rk_work work;
     int64_t start_ms;
@@ -121,10 +123,12 @@ bool http_call_end(struct http_call *c);
 void http_call_refuse(struct http_call *c, unsigned status, const char *text);
 
 /** Last touches on a READY answer (status, CORS, request id, content type), counted and logged.
- *  Afterwards `held` counts the body of the answer. */
+ *  Afterwards `held` counts the body of the answer. A live answer (resp.live) is the adapter's to
+ *  attach to; of a HEAD there is none any more. */
 void http_call_answer(struct http_call *c);
 
-/** The answer has been sent, or nobody wants it: frees all but the arena. Not while OUT. */
+/** The answer has been sent, or nobody wants it: frees all but the arena, and detaches from a live
+ *  answer. Not while OUT. */
 void http_call_done(struct http_call *c);
 
 #endif

@@ -6,14 +6,18 @@
  *
  *   stream ends ─▶ waiting (head and body held) ─ room? ─▶ dispatch ─▶ answer held ─▶ leaves ─┐
  *                        ▲────────────────── next ◀───────────────────────────────────────────┘
+ *
+ * A live answer is taken a piece at a time, when the stream holds nothing that has not left.
  */
 #include "config.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/num.h"
 #include "lib/http/edge_priv.h"
+#include "lib/http/live.h"
 
 enum {
     AHEAD = 1024 * 1024,  /* bytes of answers that wait for a client before more are made … */
@@ -22,6 +26,7 @@ enum {
     OUT_FIRST = 4,        /* … before we know how large its answers are */
     EXPECT = 16 * 1024,   /* size of an answer until then */
     STREAM_BYTES = 2 << 10 /* what the HTTP/2 stream itself holds, more or less */,
+    LIVE_PIECE = 16 * 1024, /* of a live answer, at a time */
     MAX_HEADERS = HTTP_RESP_MAX_HEADERS + 2,
 };
 
@@ -35,6 +40,9 @@ struct edge_rest { /* lives in the arena of its call */
     size_t counted;      /* bytes of the body in edge_h2_info.recv_bytes */
     size_t unsent;       /* bytes of the answer in conn->held */
     bool out, answered;
+    struct http_live_sink live;
+    struct rk_task live_task;
+    _Atomic bool live_posted; /* live_task waits for its run */
 };
 
 static void rest_free(struct edge_rest *r)
@@ -82,7 +90,7 @@ static size_t head_of(const struct http_call *c, struct h2_header v[MAX_HEADERS]
     size_t n = 0;
 
     v[n++] = (struct h2_header){RK_STR(":status"), rk_arena_printf(mem, "%u", resp->status)};
-    if (resp->status != 204 && resp->status != 304)
+    if (resp->status != 204 && resp->status != 304 && !resp->live)
         v[n++] =
             (struct h2_header){RK_STR("content-length"), rk_arena_printf(mem, "%zu", resp->body.n)};
     for (size_t i = 0; i < resp->n_headers; i++)
@@ -100,6 +108,66 @@ static void learn(struct edge_rest_conn *rc, size_t size)
     rc->learned = true;
 }
 
+/* ---- live answers */
+
+static void live_sleep(struct http_live_sink *s)
+{
+    (void)s;
+}
+
+static void live_wake(struct http_live_sink *s)
+{
+    struct edge_rest *r = rk_container_of(s, struct edge_rest, live);
+
+    if (!atomic_exchange(&r->live_posted, true))
+        rk_loop_post(r->el->loop, &r->live_task);
+}
+
+static void written(struct edge_rest *r, size_t n)
+{
+    size_t live = r->http.resp.live ? http_live_max(r->http.resp.live) : 0;
+
+    (void)rk_budget_hold(&r->http.held, r->unsent + live);
+    r->conn->held += n;
+}
+
+static void live_pump(struct edge_rest *r)
+{
+    char piece[LIVE_PIECE];
+    bool end;
+    size_t n;
+
+    if (h2_stream_queued(r->stream) || h2_stream_ending(r->stream))
+        return;
+    n = http_live_take(r->http.resp.live, piece, sizeof piece, &end);
+    if (end)
+        h2_stream_finish(r->stream, NULL, 0);
+    if (!n)
+        return;
+    r->unsent += n;
+    written(r, n);
+    h2_stream_write(r->stream, (struct rk_str){0}, rk_bytes_dup(rk_str_of(piece, n)));
+}
+
+static void live_run(struct rk_task *t)
+{
+    struct edge_rest *r = rk_container_of(t, struct edge_rest, live_task);
+
+    r->live_posted = false;
+    if (r->stream)
+        live_pump(r);
+    else
+        rest_free(r); /* stream_closed left it to us */
+}
+
+static void live_start(struct edge_rest *r)
+{
+    r->live = (struct http_live_sink){live_sleep, live_wake};
+    r->live_task.run = live_run;
+    http_live_attach(r->http.resp.live, &r->live);
+    live_pump(r);
+}
+
 /* The call is READY: send its answer. */
 static void respond(struct edge_rest *r)
 {
@@ -114,15 +182,19 @@ static void respond(struct edge_rest *r)
     count(r, 0);
     h2_stream_deadline(r->stream, 0);
     http_call_answer(c);
-    learn(r->conn, c->resp.body.n);
     n = head_of(c, v);
+    if (c->resp.live) {
+        h2_stream_respond(r->stream, v, n, false);
+        live_start(r);
+        return;
+    }
+    learn(r->conn, c->resp.body.n);
     if (c->resp.body.n && c->req.method != HTTP_HEAD)
         body = rk_bytes_dup(rk_buf_str(&c->resp.body));
     rk_buf_done(&c->resp.body);
     h2_stream_respond(r->stream, v, n, !body);
     r->unsent = body ? body->n : 0;
-    r->conn->held += r->unsent;
-    (void)rk_budget_hold(&c->held, r->unsent);
+    written(r, r->unsent);
     if (!body)
         return;
     h2_stream_write(r->stream, (struct rk_str){0}, body);
@@ -248,8 +320,27 @@ static void stream_sent(struct h2_stream_user *u, struct h2_stream *s, size_t n)
     n = rk_min_size(n, r->unsent);
     r->unsent -= n;
     r->conn->held -= n;
-    (void)rk_budget_hold(&r->http.held, r->unsent);
+    written(r, 0);
     kick(r->conn, r->el);
+}
+
+static void stream_drained(struct h2_stream_user *u, struct h2_stream *s)
+{
+    struct edge_rest *r = rk_container_of(u, struct edge_rest, user);
+
+    (void)s;
+    if (r->answered && r->http.resp.live && !r->live_posted)
+        live_pump(r);
+}
+
+/* The server, or its part of this connection, is about to end. */
+static void stream_shutdown(struct h2_stream_user *u, struct h2_stream *s)
+{
+    struct edge_rest *r = rk_container_of(u, struct edge_rest, user);
+
+    (void)s;
+    if (r->answered && r->http.resp.live)
+        http_live_end(r->http.resp.live);
 }
 
 static void stream_closed(struct h2_stream_user *u, struct h2_stream *s, const struct rk_err *why)
@@ -264,9 +355,11 @@ static void stream_closed(struct h2_stream_user *u, struct h2_stream *s, const s
     rc->held -= r->unsent;
     r->stream = NULL;
     r->conn = NULL;
+    if (r->answered)
+        http_live_detach(r->http.resp.live); /* no wake from here on */
     if (r->out)
         rc->n_out--; /* ready() frees it */
-    else
+    else if (!r->live_posted)
         rest_free(r);
     if (!rk_list_empty(&rc->waiting))
         rk_loop_defer(rc->loop, &rc->next);
@@ -277,6 +370,8 @@ static const struct h2_stream_ops stream_ops = {
     .end = stream_end,
     .late = stream_late,
     .sent = stream_sent,
+    .drained = stream_drained,
+    .shutdown = stream_shutdown,
     .closed = stream_closed,
 };
 

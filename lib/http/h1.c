@@ -5,6 +5,8 @@
  *   on_uri ─▶ on_request (head) ─▶ on_request (body …) ─▶ http_call_end ─┬─ answer at once
  *                                                                       └─ suspend ─▶ ready:
  *                                                     resume ─▶ on_request: queue the answer
+ *
+ * A live answer is suspended while there is nothing to send, resumed when there is.
  */
 #include "config.h"
 
@@ -17,6 +19,9 @@
 #include "lib/base/num.h"
 #include "lib/http/h1_priv.h"
 #include "lib/http/h1_strict.h"
+#include "lib/http/live.h"
+
+#define LIVE_CHUNK 4096 /* bytes of a live answer that are taken at a time */
 
 struct call { /* one request; con_cls of MHD; first in its own arena */
     struct http_call http;
@@ -26,6 +31,7 @@ struct call { /* one request; con_cls of MHD; first in its own arena */
     const char *target_end; /* in MHD's buffer, until the head is read */
     bool head_done;
     bool busy; /* counted in n_busy */
+    struct http_live_sink live;
 };
 
 /* ---- one request */
@@ -129,6 +135,37 @@ static void read_head(struct call *c, const char *method)
     }
 }
 
+/* ---- live answers */
+
+static void live_sleep(struct http_live_sink *s)
+{
+    MHD_suspend_connection(rk_container_of(s, struct call, live)->mhd);
+}
+
+static void live_wake(struct http_live_sink *s)
+{
+    MHD_resume_connection(rk_container_of(s, struct call, live)->mhd);
+}
+
+static ssize_t live_read(void *arg, uint64_t pos, char *to, size_t max)
+{
+    struct call *c = arg;
+    bool end;
+    size_t n = http_live_take(c->http.resp.live, to, max, &end);
+
+    (void)pos;
+    return end ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)n;
+}
+
+static struct MHD_Response *live_response(struct call *c)
+{
+    c->live = (struct http_live_sink){live_sleep, live_wake};
+    http_live_attach(c->http.resp.live, &c->live);
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, LIVE_CHUNK, live_read, c, NULL);
+}
+
+/* ---- answers */
+
 /* The body goes to MHD without a copy; `held` counts it until on_completed. */
 static bool queue(struct call *c, bool close)
 {
@@ -137,7 +174,9 @@ static bool queue(struct call *c, bool close)
     struct MHD_Response *r;
     bool ok = true;
 
-    if (resp->body.n) {
+    if (resp->live) {
+        r = live_response(c);
+    } else if (resp->body.n) {
         r = MHD_create_response_from_buffer(resp->body.n, resp->body.p, MHD_RESPMEM_MUST_FREE);
     } else {
         rk_buf_done(&resp->body);
@@ -160,7 +199,7 @@ static bool queue(struct call *c, bool close)
 static enum MHD_Result answer_and(struct call *c, bool close)
 {
     http_call_answer(&c->http);
-    h1_conn_sending(c->conn);
+    h1_conn_sending(c->conn, c->http.resp.live && c->http.req.user);
     close |= http_dispatch_stopping(c->h->o.dispatch);
     return queue(c, close) ? MHD_YES : MHD_NO;
 }

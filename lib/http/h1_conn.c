@@ -218,12 +218,13 @@ void h1_conn_begun(struct h1_conn *c, bool on)
     pthread_mutex_unlock(&c->h->lock);
 }
 
-void h1_conn_sending(struct h1_conn *c)
+void h1_conn_sending(struct h1_conn *c, bool known)
 {
     if (!c)
         return;
     pthread_mutex_lock(&c->h->lock);
     c->sending = true;
+    c->known |= known;
     c->since_mono_ms = rk_mono_ms();
     pthread_mutex_unlock(&c->h->lock);
 }

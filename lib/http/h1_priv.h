@@ -54,8 +54,9 @@ void h1_conn_notify(void *arg, struct MHD_Connection *mhd, void **socket_context
 /** A request on c (may be NULL) begins, or has ended. */
 void h1_conn_begun(struct h1_conn *c, bool on);
 
-/** The answer of the request on c (may be NULL) begins to leave. */
-void h1_conn_sending(struct h1_conn *c);
+/** The answer of the request on c (may be NULL) begins to leave. known: it took credentials, and
+ *  lasts. */
+void h1_conn_sending(struct h1_conn *c, bool known);
 
 /** The thread that closes connections whose request does not come (arg: struct http_h1). */
 void *h1_conn_reap(void *arg);

@@ -17,7 +17,8 @@
 #include "lib/base/str.h"
 #include "lib/net/addr.h"
 
-struct db; /* management/store/db.h; NULL where a pool has no connections */
+struct db;        /* management/store/db.h; NULL where a pool has no connections */
+struct http_live; /* lib/http/live.h */
 struct http_route;
 
 enum http_method {
@@ -88,7 +89,8 @@ struct http_resp {            /* open */
     const char *content_type; /* static text; NULL: HTTP_JSON; "": none is sent */
     struct http_header headers[HTTP_RESP_MAX_HEADERS]; /* values: arena or static */
     size_t n_headers;
-    struct rk_buf body; /* freed by the server */
+    struct rk_buf body;     /* freed by the server */
+    struct http_live *live; /* not NULL: the body comes from there; one reference, taken */
 };
 
 #define HTTP_JSON "application/json; charset=UTF-8"

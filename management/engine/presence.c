@@ -46,7 +46,23 @@ struct presences {
     size_t n_connected;
     int64_t round;                 /* of looks at other processes */
     struct mgmt_observer observer; /* forgets deleted peers */
+    struct rk_list observers;      /* only grows before traffic starts: no lock */
 };
+
+/* Not locked. */
+static void tell(struct presences *ps, struct rk_str peer_id)
+{
+    RK_LIST_FOR_EACH (it, &ps->observers) {
+        struct presence_observer *o = rk_container_of(it, struct presence_observer, link);
+
+        o->changed(o, peer_id);
+    }
+}
+
+void presence_observe(struct mgmt *m, struct presence_observer *o)
+{
+    rk_list_push_back(&m->presences->observers, &o->link);
+}
 
 /* ---- life */
 
@@ -90,6 +106,7 @@ void presences_new(struct mgmt *m)
     rk_map_init(&ps->peers, true);
     rk_map_init(&ps->pats, true);
     rk_list_init(&ps->dirty);
+    rk_list_init(&ps->observers);
     ps->observer.changed = on_change;
     m->presences = ps;
     mgmt_observe(m, &ps->observer);
@@ -160,6 +177,8 @@ bool presence_connect(struct mgmt *m, struct rk_str peer_id, int64_t token)
         touch(m, e);
     }
     (void)pthread_mutex_unlock(&ps->lock);
+    if (applied)
+        tell(ps, peer_id);
     return applied;
 }
 
@@ -179,6 +198,8 @@ bool presence_disconnect(struct mgmt *m, struct rk_str peer_id, int64_t token)
         touch(m, e);
     }
     (void)pthread_mutex_unlock(&ps->lock);
+    if (applied)
+        tell(ps, peer_id);
     return applied;
 }
 
@@ -229,6 +250,12 @@ static const char SQL_SEEN[] = "SELECT last_seen FROM peer_status WHERE id = $1"
 static const char SQL_ONE[] =
     "SELECT last_seen, connected, session_token, node FROM peer_status WHERE id = $1";
 
+static void list_add(struct rk_arena *mem, struct str_list *l, size_t *cap, struct rk_str s)
+{
+    l->v = rk_arena_grow(mem, l->v, l->n, cap, sizeof *l->v);
+    l->v[l->n++] = rk_arena_dup(mem, s);
+}
+
 /* Locked. Whoever was connected elsewhere and is not in the list any more is gone; whoever is
  * connected here, and was when the look began, and is not in the list, is written again. */
 static void remote_sweep(struct presences *ps, struct rk_arena *mem, struct str_list *gone)
@@ -242,8 +269,7 @@ static void remote_sweep(struct presences *ps, struct rk_arena *mem, struct str_
 
         if (e->remote.connected && e->remote_round != ps->round) {
             e->remote.connected = false;
-            gone->v = rk_arena_grow(mem, gone->v, gone->n, &cap, sizeof *gone->v);
-            gone->v[gone->n++] = rk_arena_dup(mem, e->id);
+            list_add(mem, gone, &cap, e->id);
         }
         if (e->p.connected && e->written && e->found_round != ps->round && !e->remote.connected &&
             !rk_list_linked(&e->dirty))
@@ -271,24 +297,28 @@ static enum rk_code last_seen_of(struct presences *ps, struct db *db, const stru
         if (e && !e->remote.connected && us > e->remote.last_seen_us)
             e->remote.last_seen_us = us;
         (void)pthread_mutex_unlock(&ps->lock);
+        tell(ps, gone->v[i]);
     }
     return rc;
 }
 
-/* Locked. */
-static void row_seen(struct presences *ps, const char *self, struct db_rows *rows)
+/* Locked. True: that is news. */
+static bool row_seen(struct presences *ps, const char *self, struct db_rows *rows)
 {
     struct entry *e = entry_get(ps, db_col_text_peek(rows, 0));
+    bool news;
 
     if (rk_str_eqz(db_col_text_peek(rows, 3), self)) {
         e->found_round = ps->round;
-        return;
+        return false;
     }
+    news = !e->remote.connected;
     if (e->p.token < db_col_i64(rows, 2))
         e->written = false; /* the agent has moved: our stream just does not know yet */
     e->remote = (struct presence){
         .connected = true, .last_seen_us = db_col_i64(rows, 1), .token = db_col_i64(rows, 2)};
     e->remote_round = ps->round;
+    return news;
 }
 
 enum rk_code presence_look(struct mgmt *m, struct db *db, struct rk_err *err)
@@ -296,7 +326,8 @@ enum rk_code presence_look(struct mgmt *m, struct db *db, struct rk_err *err)
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
     struct presences *ps = m->presences;
-    struct str_list gone = {0};
+    struct str_list gone = {0}, came = {0};
+    size_t cap = 0;
     enum rk_code rc = db_query(db, &rows, err, SQL_CONNECTED_ALL, DB_NOARGS);
 
     if (rc)
@@ -304,11 +335,14 @@ enum rk_code presence_look(struct mgmt *m, struct db *db, struct rk_err *err)
     (void)pthread_mutex_lock(&ps->lock);
     ps->round++;
     while (db_next(rows))
-        row_seen(ps, m->node, rows);
+        if (row_seen(ps, m->node, rows))
+            list_add(mem, &came, &cap, db_col_text_peek(rows, 0));
     rc = db_end(rows, err);
     if (rc == RK_OK)
         remote_sweep(ps, mem, &gone);
     (void)pthread_mutex_unlock(&ps->lock);
+    for (size_t i = 0; i < came.n; i++)
+        tell(ps, came.v[i]);
     return rc ? rc : last_seen_of(ps, db, &gone, err);
 }
 
@@ -323,6 +357,7 @@ static enum rk_code look_one(struct mgmt *m, struct db *db, struct rk_str id, st
                              .connected = db_col_bool(rows, 1),
                              .token = db_col_i64(rows, 2)};
         struct entry *e;
+        bool news;
 
         if (rk_str_eqz(db_col_text_peek(rows, 3), m->node))
             continue;
@@ -330,9 +365,12 @@ static enum rk_code look_one(struct mgmt *m, struct db *db, struct rk_str id, st
         e = entry_get(ps, id);
         if (p.connected && e->p.token < p.token)
             e->written = false;
+        news = e->remote.connected != p.connected;
         e->remote = p;
         e->remote_round = rk_max_i64(ps->round, 1);
         (void)pthread_mutex_unlock(&ps->lock);
+        if (news)
+            tell(ps, id);
     }
     return rc ? rc : db_end(rows, err);
 }

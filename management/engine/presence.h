@@ -29,6 +29,17 @@ void presence_seen(struct mgmt *m, struct rk_str peer_id);
 /** Current presence of a peer of a snapshot. */
 struct presence presence_of(struct mgmt *m, const struct peer *p);
 
+/* Embedded in the listener's struct. changed() runs on whatever thread noticed that a stream of a
+ * peer began or ended, here or at another process; presence_of says what that comes to. It must be
+ * quick. */
+struct presence_observer {
+    void (*changed)(struct presence_observer *o, struct rk_str peer_id);
+    struct rk_list link; /* private */
+};
+
+/** Any thread, but before traffic starts. Stays until mgmt_close. */
+void presence_observe(struct mgmt *m, struct presence_observer *o);
+
 /** Peers with an open stream on this process. */
 size_t presence_connected_count(struct mgmt *m);
 

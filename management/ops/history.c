@@ -13,7 +13,7 @@
 #define DAY_US (INT64_C(86400) * 1000000)
 
 static const char SQL_LIST[] =
-    "SELECT seq, version, at, actor, op, kind, entity_id, before, after FROM journal WHERE "
+    "SELECT seq, version, at, actor, op, kind, entity_id, before, after, serial FROM journal WHERE "
     "account_id = $1 AND ($2 = '' OR kind = $2) AND ($3 = '' OR entity_id = $3) AND "
     "($4 = '' OR actor = $4) AND at >= $5 AND at <= $6 AND ($7 = 0 OR seq = $7) "
     "ORDER BY seq DESC LIMIT $8 OFFSET $9";
@@ -25,22 +25,29 @@ static const char SQL_LAST[] =
  * share the group's id and are all read. kind || '': not by the index of entities, which would read
  * the whole journal. */
 static const char SQL_FIRST[] =
-    "SELECT j.seq, j.version, j.at, j.actor, j.op, j.kind, j.entity_id, j.before, j.after FROM "
+    "SELECT j.seq, j.version, j.at, j.actor, j.op, j.kind, j.entity_id, j.before, j.after, "
+    "j.serial FROM "
     "journal j JOIN (SELECT min(seq) AS seq FROM journal WHERE account_id = $1 AND seq > $2 AND "
     "seq <= $3 AND kind <> 'group_peer' GROUP BY kind || '', entity_id || '') f ON f.seq = j.seq "
     "WHERE j.account_id = $1 UNION ALL SELECT seq, version, at, actor, op, kind, entity_id, "
-    "before, after FROM journal WHERE account_id = $1 AND seq > $2 AND seq <= $3 AND "
+    "before, after, serial FROM journal WHERE account_id = $1 AND seq > $2 AND seq <= $3 AND "
     "kind || '' = 'group_peer' ORDER BY 1 DESC LIMIT 100001";
 static const char SQL_BEGIN[] =
     "SELECT h.base_seq, (SELECT at FROM journal WHERE account_id = $1 ORDER BY seq LIMIT 1) FROM "
     "account_head h WHERE h.account_id = $1";
 static const char SQL_TOGETHER[] =
-    "SELECT seq, version, at, actor, op, kind, entity_id, before, after FROM journal WHERE "
+    "SELECT seq, version, at, actor, op, kind, entity_id, before, after, serial FROM journal WHERE "
     "account_id = $1 AND version = (SELECT version FROM journal WHERE account_id = $1 AND seq = $2)"
     " ORDER BY seq DESC";
 static const char SQL_SINCE[] =
-    "SELECT seq, version, at, actor, op, kind, entity_id, before, after FROM journal WHERE "
+    "SELECT seq, version, at, actor, op, kind, entity_id, before, after, serial FROM journal WHERE "
     "account_id = $1 AND kind = $2 AND entity_id = $3 AND version > $4 ORDER BY seq";
+
+static const char SQL_AFTER[] =
+    "SELECT seq, version, at, actor, op, kind, entity_id, before, after, serial FROM journal WHERE "
+    "account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+static const char SQL_SPAN[] =
+    "SELECT base_seq, journal_seq FROM account_head WHERE account_id = $1";
 
 struct entries {
     struct history_entry *v;
@@ -60,7 +67,8 @@ static enum rk_code read_all(struct rk_arena *mem, struct db_rows *rows, struct 
                                                   .kind = db_col_text(rows, 5, mem),
                                                   .id = db_col_text(rows, 6, mem),
                                                   .before = db_col_text(rows, 7, mem),
-                                                  .after = db_col_text(rows, 8, mem)};
+                                                  .after = db_col_text(rows, 8, mem),
+                                                  .serial = db_col_i64(rows, 9)};
     }
     return db_end(rows, err);
 }
@@ -83,6 +91,36 @@ enum rk_code history_list(struct op *op, const struct history_filter *f, struct 
     *out = all.v;
     *n = all.n;
     return rc;
+}
+
+enum rk_code history_after(struct db *db, struct rk_arena *mem, struct rk_str account_id,
+                           int64_t seq, int64_t limit, struct history_entry **out, size_t *n,
+                           struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    struct entries all = {0};
+    enum rk_code rc = db_query(db, &rows, err, SQL_AFTER,
+                               DB_ARGS(db_text(account_id), db_i64(seq), db_i64(limit)));
+
+    if (rc == RK_OK)
+        rc = read_all(mem, rows, &all, err);
+    *out = all.v;
+    *n = all.n;
+    return rc;
+}
+
+enum rk_code history_span(struct db *db, struct rk_str account_id, int64_t *before, int64_t *last,
+                          struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    enum rk_code rc = db_query(db, &rows, err, SQL_SPAN, DB_ARGS(db_text(account_id)));
+
+    *before = *last = 0;
+    while (rc == RK_OK && db_next(rows)) {
+        *before = db_col_i64(rows, 0);
+        *last = db_col_i64(rows, 1);
+    }
+    return rc ? rc : db_end(rows, err);
 }
 
 /* ---- fields */

@@ -19,6 +19,7 @@
 struct history_entry { /* one changed entity; texts in the arena */
     int64_t seq;       /* place in the journal */
     int64_t version;   /* equal for all that was changed at once */
+    int64_t serial;    /* of the account after it */
     int64_t at_us;
     struct rk_str actor; /* user, peer, setup key, or "sys" */
     struct rk_str op;    /* create, update, delete */
@@ -36,6 +37,16 @@ struct history_filter {
 /** Entries, newest first. arena. Errors: RK_FORBIDDEN, RK_UNAVAILABLE. */
 enum rk_code history_list(struct op *op, const struct history_filter *f, struct history_entry **out,
                           size_t *n, struct rk_err *err) RK_MUST;
+
+/** Entries behind one, oldest first, for whoever follows the journal and has the right to. arena.
+ *  Errors: RK_UNAVAILABLE. */
+enum rk_code history_after(struct db *db, struct rk_arena *mem, struct rk_str account_id,
+                           int64_t seq, int64_t limit, struct history_entry **out, size_t *n,
+                           struct rk_err *err) RK_MUST;
+
+/** The last entry that was pruned (0: none was) and the last that there is. */
+enum rk_code history_span(struct db *db, struct rk_str account_id, int64_t *before, int64_t *last,
+                          struct rk_err *err) RK_MUST;
 
 /** Names of the columns that differ between the two states of an entry. arena */
 struct str_list history_fields(struct rk_arena *mem, const struct history_entry *e);

@@ -9,11 +9,13 @@
 #include "lib/json/json.h"
 #include "management/rest/rest.h"
 
-struct geo; /* management/rest/geo.h */
+struct feed; /* management/rest/feed.h */
+struct geo;  /* management/rest/geo.h */
 
 struct rest { /* req->app */
     struct rest_opts o;
-    struct geo *geo; /* NULL: no names of places */
+    struct geo *geo;   /* NULL: no names of places */
+    struct feed *feed; /* who listens to changes */
     struct pat_auth *pats;
     _Atomic bool setup_done; /* an owner exists: never becomes false again */
     pthread_mutex_t lock;    /* public_limit */
@@ -117,7 +119,7 @@ http_handler rest_postures_list, rest_postures_create, rest_postures_get, rest_p
     rest_postures_delete;
 http_handler rest_locations_countries, rest_locations_cities;
 http_handler rest_events_audit;
-http_handler rest_reach, rest_history_list, rest_history_undo, rest_diff;
+http_handler rest_changes, rest_reach, rest_history_list, rest_history_undo, rest_diff;
 http_handler rest_connectors_list, rest_connectors_create, rest_connectors_get,
     rest_connectors_update, rest_connectors_delete;
 http_handler rest_invites_list, rest_invites_create, rest_invites_regenerate, rest_invites_delete,

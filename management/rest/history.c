@@ -5,7 +5,7 @@
 #include "management/ops/history.h"
 
 #include "lib/base/num.h"
-#include "management/ops/users.h"
+#include "management/ops/history_put.h"
 #include "management/rest/handlers.h"
 #include "management/rest/query.h"
 #include "management/review/review.h"
@@ -44,50 +44,6 @@ static enum rk_code filter_of(struct http_req *req, struct history_filter *f, st
     return rc;
 }
 
-/* Who did it, by the name that they have now. */
-static struct rk_str actor_name(const struct snapshot *s, struct rk_str id)
-{
-    const struct user *u = snap_user(s, id);
-    const struct peer *p = u ? NULL : snap_peer(s, id);
-    const struct setup_key *k = u || p ? NULL : snap_setup_key(s, id);
-
-    return u ? user_shown_name(u) : p ? p->name : k ? k->name : (struct rk_str){0};
-}
-
-static void put_member(struct http_req *req, struct rk_buf *b, const struct history_entry *e)
-{
-    const struct snapshot *s = op_of(req)->snap;
-    struct rk_str id = history_text(req->mem, e, "peer");
-    const struct peer *p = snap_peer(s, id);
-    const struct group *g = snap_group(s, e->id);
-
-    json_put_key_str(b, "name", g ? g->name : RK_STR(""));
-    json_put_key_str(b, "peer", p ? p->name : id);
-}
-
-static void put_entry(struct http_req *req, struct rk_buf *b, const struct history_entry *e)
-{
-    struct str_list fields = history_fields(req->mem, e);
-
-    json_put_obj(b);
-    json_put_key_int(b, "entry", e->seq);
-    json_put_key_int(b, "change", e->version);
-    json_put_key_time(b, "time", e->at_us);
-    json_put_key_obj(b, "actor");
-    json_put_key_str(b, "id", e->actor);
-    json_put_key_str(b, "name", actor_name(op_of(req)->snap, e->actor));
-    json_put_obj_end(b);
-    json_put_key_str(b, "op", e->op);
-    json_put_key_str(b, "kind", e->kind);
-    json_put_key_str(b, "id", e->id);
-    if (rk_str_eqz(e->kind, "group_peer"))
-        put_member(req, b, e);
-    else
-        json_put_key_str(b, "name", history_text(req->mem, e, "name"));
-    put_kstrs(b, "fields", &fields);
-    json_put_obj_end(b);
-}
-
 static enum rk_code answer_entries(struct http_req *req, struct http_resp *resp,
                                    const struct history_filter *f, struct rk_err *err)
 {
@@ -99,7 +55,7 @@ static enum rk_code answer_entries(struct http_req *req, struct http_resp *resp,
         return rc;
     json_put_arr(&resp->body);
     for (size_t i = 0; i < n; i++)
-        put_entry(req, &resp->body, &e[i]);
+        history_put(req->mem, op_of(req)->snap, &e[i], true, &resp->body);
     json_put_arr_end(&resp->body);
     return answer_done(resp);
 }

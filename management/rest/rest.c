@@ -8,6 +8,7 @@
 
 #include "lib/base/num.h"
 #include "management/rest/credentials.h"
+#include "management/rest/feed.h"
 #include "management/rest/geo.h"
 #include "management/rest/handlers.h"
 #include "management/rest/routes.h"
@@ -187,6 +188,7 @@ enum rk_code rest_new(const struct rest_opts *opts, struct rest **out, struct rk
         rest_free(r);
         return rc;
     }
+    r->feed = feed_new(r->o.m, r->o.log); /* from here on the engine knows of it */
     *out = r;
     return RK_OK;
 }
@@ -197,10 +199,17 @@ void rest_reload(struct rest *r)
         geo_stale(r->geo);
 }
 
+void rest_stop(struct rest *r)
+{
+    if (r && r->feed)
+        feed_stop(r->feed);
+}
+
 void rest_free(struct rest *r)
 {
     if (!r)
         return;
+    feed_free(r->feed);
     geo_free(r->geo);
     pat_auth_free(r->pats);
     rk_ratelimit_free(r->public_limit);

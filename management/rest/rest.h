@@ -37,10 +37,14 @@ struct rest_opts { /* open; copied, what it points to is borrowed until rest_fre
     struct pat_auth_opts pat_limits;
 };
 
-/** Owned: rest_free, after the HTTP server has stopped. Errors: RK_UNAVAILABLE (store). */
+/** Owned: rest_stop before the engine is closed, rest_free after the HTTP server has stopped and
+ *  the engine is closed. Errors: RK_UNAVAILABLE (store). */
 enum rk_code rest_new(const struct rest_opts *opts, struct rest **out, struct rk_err *err) RK_MUST;
 /** Files that were read may have changed. Any thread. */
 void rest_reload(struct rest *r);
+
+/** End the answers that last. Blocks; idempotent; accepts NULL. */
+void rest_stop(struct rest *r);
 
 void rest_free(struct rest *r); /* accepts NULL */
 

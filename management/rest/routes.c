@@ -152,6 +152,7 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_GET,    "/api/users/invites/{token}",                              rest_invites_look,          OPEN,  NULL},
     {HTTP_POST,   "/api/users/invites/{token}/accept",                       rest_invites_accept,        OPEN | HTTP_HASHES, NULL},
 
+    {HTTP_GET,    "/api/x/changes",                                          rest_changes,               WRITE, NULL},
     {HTTP_GET,    "/api/x/reach",                                            rest_reach,                 WRITE, NULL},
     {HTTP_GET,    "/api/x/diff",                                             rest_diff,                  WRITE, NULL},
     {HTTP_GET,    "/api/x/history",                                          rest_history_list,          WRITE, NULL},

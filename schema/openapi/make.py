@@ -72,8 +72,30 @@ REVIEW = {"type": "object", "properties": {
             "from": NAMED_THING, "to": NAMED_THING, "route": NAMED_THING,
             "before": {"type": "string"}, "after": {"type": "string"}}}}}}}}
 
+# One changed object, as the journal has it.
+ENTRY = {"type": "object", "properties": {
+    "entry": {"type": "integer"}, "change": {"type": "integer"}, "serial": {"type": "integer"},
+    "time": {"type": "string", "format": "date-time"},
+    "actor": {"type": "object", "properties": {
+        "id": {"type": "string"}, "name": {"type": "string"}}},
+    "op": {"type": "string", "enum": ["create", "update", "delete"]},
+    "kind": {"type": "string"}, "id": {"type": "string"}, "name": {"type": "string"},
+    "peer": {"type": "string"}, "peer_id": {"type": "string"},
+    "fields": {"type": "array", "items": {"type": "string"}}}}
+
 # Questions that only this server answers, under /api/x/: (path, summary, query, answer).
 OWN = [
+    ("/api/x/changes", "News of the account as they come: server-sent events, or one answer when "
+     "there are some", [
+        ("since", "string", "place of the last answer or event; without it: from now on"),
+        ("timeout", "integer", "seconds that one answer may wait for news: 0 to 60, else 30")],
+     {"type": "object", "properties": {
+         "last": {"type": "string"}, "reset": {"type": "boolean"},
+         "changes": {"type": "array", "items": ENTRY},
+         "presence": {"type": "array", "items": {"type": "object", "properties": {
+             "peer": {"type": "string"}, "name": {"type": "string"},
+             "connected": {"type": "boolean"},
+             "last_seen": {"type": "string", "format": "date-time"}}}}}}),
     ("/api/x/reach", "Who can reach what, and why (not)", [
         ("from", "string", "a peer or group: id, name, address or DNS name; empty: every peer"),
         ("to", "string", "a peer, group, network resource, address or DNS name; empty: every peer"),
@@ -103,15 +125,7 @@ OWN = [
         ("until", "string", "the same"),
         ("page", "integer", "from 1"),
         ("page_size", "integer", "1 to 1000")],
-     {"type": "array", "items": {"type": "object", "properties": {
-         "entry": {"type": "integer"}, "change": {"type": "integer"},
-         "time": {"type": "string", "format": "date-time"},
-         "actor": {"type": "object", "properties": {
-             "id": {"type": "string"}, "name": {"type": "string"}}},
-         "op": {"type": "string", "enum": ["create", "update", "delete"]},
-         "kind": {"type": "string"}, "id": {"type": "string"}, "name": {"type": "string"},
-         "peer": {"type": "string"},
-         "fields": {"type": "array", "items": {"type": "string"}}}}}),
+     {"type": "array", "items": ENTRY}),
     ("/api/x/diff", "What is different between two moments, as objects and as flows", [
         ("from", "string", "RFC 3339, yesterday, or how long ago (90m, 7d)"),
         ("to", "string", "the same; now when it is not given")], REVIEW),

@@ -245,14 +245,15 @@ int main(int argc, char **argv)
     printf("port %u\n", port);
     (void)fflush(stdout);
     serve(h1, db, fd);
+    rest_stop(d.app);
     http_h1_stop(h1, 2000);
     http_h1_free(h1);
     http_dispatch_free(ho.dispatch);
     rk_pool_free(d.pool);
-    rest_free(d.app);
     http_router_free(router);
     db_close(db);
     mgmt_close(m);
+    rest_free(d.app);
     vault_free(vault);
     rk_log_free(log);
     close(fd);

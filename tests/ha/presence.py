@@ -11,6 +11,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from two import DSN, check, join, pair, server, sql, wait  # noqa: E402
 from away import Stream, connected, setup_key  # noqa: E402
+from live import Live  # noqa: E402
 from proc import finish  # noqa: E402
 
 
@@ -40,6 +41,22 @@ def moving(a, b):
     at_b.call.cancel()
     wait("gone, says each", lambda: both(a, b, [False]))
     wait("seen at the same time", lambda: seen(a) == seen(b))
+
+
+def told(a, b):
+    """Whoever listens at one hears of what happens at the other."""
+    live = Live(b.port, "Token " + a.token)
+    live.next("ready")
+    group = json.loads(a.api("POST", "/api/groups", {"name": "news", "peers": []})[1])
+    got = live.next("change")[2]
+    check("of a change", (got["id"], got["op"]) == (group["id"], "create"), got)
+    st = Stream(a, setup_key(a))
+    peer = live.until("presence", lambda p: p["connected"])[2]["peer"]
+    st.call.cancel()
+    check("of who comes and goes", live.until("presence", lambda p: not p["connected"])[2]["peer"]
+          == peer)
+    live.close()
+    check("gone again", a.api("DELETE", "/api/peers/" + peer)[0] == 200)
 
 
 def pausing(a, b):
@@ -101,6 +118,7 @@ def migrating(a):
 def main():
     a, b = pair()
     moving(a, b)
+    told(a, b)
     pausing(a, b)
     dying(a, b)
     migrating(a)
