@@ -434,28 +434,42 @@ bool host_firewall_mend(struct host *h)
 
 /* ---- life */
 
-static enum rk_code first(struct host *h, enum fw_way way, struct rk_err *err)
+/* The first text is ours alone, without a map: who refuses it, whatever the words, cannot do what
+ * we need (a kernel built without a part of it refuses in many ways). Nothing of the attempt stays.
+ */
+static enum rk_code try_way(struct host *h, enum fw_way way, struct rk_err *err)
 {
+    enum rk_code rc;
+    struct fw_place p;
+
     h->f.way = way;
     h->f.others = way == FW_NFTABLES && firewall_others_exist(h->o.daemon->nft_table);
     remember(h);
-    return host_firewall_set(h, NULL, err);
+    rc = host_firewall_set(h, NULL, err);
+    if (rc) {
+        p = place_of(h);
+        RK_IGNORE(fw_way_remove(&p, NULL));
+        state_set(h->o.state, STATE_FIREWALL, NULL);
+    }
+    return rc;
 }
 
 enum rk_code host_firewall_up(struct host *h, struct rk_err *err)
 {
     struct rk_str wanted = h->o.daemon->firewall;
+    bool automatic = !wanted.n || rk_str_eqz(wanted, "auto");
+    struct rk_err why;
     enum rk_code rc;
 
     if (h->o.settings->disable_firewall)
         return RK_OK;
-    rc = first(h, fw_way_of(wanted), err);
-    for (enum fw_way way = FW_IPTABLES_LEGACY; way <= FW_OWN; way++) {
-        if (rc != RK_PRECONDITION || (wanted.n && !rk_str_eqz(wanted, "auto")))
-            break;
-        rk_log(h->o.log, RK_WARN, "no such firewall here, trying another",
-               kv_z("next", fw_way_name(way)), KV_ERR(err));
-        rc = first(h, way, err);
+    rc = try_way(h, fw_way_of(wanted), &why);
+    if (rc && err)
+        *err = why; /* the reason to tell, should there be no other way */
+    for (enum fw_way way = FW_IPTABLES; rc && automatic && way <= FW_OWN; way++) {
+        rk_log(h->o.log, RK_WARN, "this firewall cannot be used here, trying another",
+               kv_z("next", fw_way_name(way)), KV_ERR(&why));
+        rc = try_way(h, way, &why);
     }
     if (rc)
         return rk_wrap(err, "firewall (--disable-firewall goes on without)");

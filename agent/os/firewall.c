@@ -61,11 +61,65 @@ static enum rk_code run_locked(const char *text, unsigned flags, struct rk_arena
     return rc;
 }
 
+struct generation_reader {
+    struct nl_reader r;
+    uint32_t id;
+};
+
+static enum rk_code on_generation(struct nl_reader *r, const struct nlmsghdr *h,
+                                  struct rk_err *err RK_UNUSED)
+{
+    struct generation_reader *g = rk_container_of(r, struct generation_reader, r);
+    const struct nlattr *a;
+
+    NL_FOR_EACH (a, h, sizeof(struct nfgenmsg)) {
+        if (mnl_attr_get_type(a) == NFTA_GEN_ID && mnl_attr_validate(a, MNL_TYPE_U32) == 0)
+            g->id = ntohl(mnl_attr_get_u32(a));
+    }
+    return RK_OK;
+}
+
+/* No socket of that family, no such part of it (EINVAL), not permitted: it will not be otherwise.
+ */
+static enum rk_code no_generation(const struct rk_err *why, struct rk_err *err)
+{
+    bool later = why->code == RK_UNAVAILABLE || why->code == RK_TIMEOUT;
+
+    return rk_fail(err, later ? why->code : RK_PRECONDITION, "nftables cannot be used here: %s",
+                   why->msg);
+}
+
+enum rk_code firewall_generation(uint32_t *out, struct rk_err *err)
+{
+    struct rk_err why = {0};
+    struct generation_reader g = {.r.message = on_generation};
+    struct nl_sock *nl = NULL;
+    struct nfgenmsg *m;
+    struct nlmsghdr *h;
+    enum rk_code rc = nl_open(NETLINK_NETFILTER, &nl, &why);
+
+    if (rc)
+        return no_generation(&why, err);
+    h = nl_begin(nl, (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN, 0);
+    m = mnl_nlmsg_put_extra_header(h, sizeof *m);
+    m->nfgen_family = AF_UNSPEC;
+    m->version = NFNETLINK_V0;
+    rc = nl_ask(nl, h, &g.r, "generation of the firewall", &why);
+    nl_close(nl);
+    if (rc)
+        return no_generation(&why, err);
+    *out = g.id;
+    return RK_OK;
+}
+
 static enum rk_code run(const char *text, unsigned flags, struct rk_arena *mem, struct rk_str *out,
                         struct rk_err *err)
 {
-    enum rk_code rc;
+    uint32_t generation = 0;
+    enum rk_code rc = firewall_generation(&generation, err);
 
+    if (rc) /* libnftables would end the process where the kernel has no such socket */
+        return rc;
     (void)pthread_mutex_lock(&lock);
     rc = run_locked(text, flags, mem, out, err);
     (void)pthread_mutex_unlock(&lock);
@@ -110,43 +164,4 @@ enum rk_code firewall_picture(struct rk_str table, bool with_ipv6, uint64_t *out
     }
     *out = sum ? sum : 1;
     return RK_OK;
-}
-
-struct generation_reader {
-    struct nl_reader r;
-    uint32_t id;
-};
-
-static enum rk_code on_generation(struct nl_reader *r, const struct nlmsghdr *h,
-                                  struct rk_err *err RK_UNUSED)
-{
-    struct generation_reader *g = rk_container_of(r, struct generation_reader, r);
-    const struct nlattr *a;
-
-    NL_FOR_EACH (a, h, sizeof(struct nfgenmsg)) {
-        if (mnl_attr_get_type(a) == NFTA_GEN_ID && mnl_attr_validate(a, MNL_TYPE_U32) == 0)
-            g->id = ntohl(mnl_attr_get_u32(a));
-    }
-    return RK_OK;
-}
-
-enum rk_code firewall_generation(uint32_t *out, struct rk_err *err)
-{
-    struct generation_reader g = {.r.message = on_generation};
-    struct nl_sock *nl = NULL;
-    struct nfgenmsg *m;
-    struct nlmsghdr *h;
-    enum rk_code rc = nl_open(NETLINK_NETFILTER, &nl, err);
-
-    if (rc)
-        return rc;
-    h = nl_begin(nl, (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN, 0);
-    m = mnl_nlmsg_put_extra_header(h, sizeof *m);
-    m->nfgen_family = AF_UNSPEC;
-    m->version = NFNETLINK_V0;
-    rc = nl_ask(nl, h, &g.r, "generation of the firewall", err);
-    nl_close(nl);
-    if (rc == RK_OK)
-        *out = g.id;
-    return rc;
 }

@@ -20,7 +20,8 @@ enum rk_code firewall_run(const char *text, struct rk_err *err) RK_MUST;
 enum rk_code firewall_picture(struct rk_str table, bool with_ipv6, uint64_t *out,
                               struct rk_err *err) RK_MUST;
 
-/** The kernel's count of changes of the whole ruleset, by anybody. */
+/** The kernel's count of changes of the whole ruleset, by anybody. Errors: RK_PRECONDITION (this
+ *  kernel has no nftables, or not permitted). */
 enum rk_code firewall_generation(uint32_t *out, struct rk_err *err) RK_MUST;
 
 /** Run a listing command and return what it prints. arena */

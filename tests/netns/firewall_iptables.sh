@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # A routing peer whose firewall is iptables', in both forms: rules of peers and of routed networks,
-# masquerading, domains, packets counted; nothing is left after down, nor after a crash.
+# masquerading, domains, packets counted; nothing is left after down, nor after a crash. The older
+# form is what the agent comes to by itself on a kernel without nftables.
 . "$(dirname "$0")/../lib/scenario.sh"
 . "$(dirname "$0")/../lib/routing.sh"
 need_root
@@ -13,9 +14,10 @@ done
 trap routing_end EXIT
 
 lb() { nodes_in lb b "$@"; }
-way=
+way= asked_for= kernel=
 start_b() {
-    (nodes_exec lb b env ROOK_FIREWALL=$way "$ROOK" service run) >>"$NODES_DIR/b/log" 2>&1 &
+    # shellcheck disable=SC2086
+    (nodes_exec lb b env ROOK_FIREWALL=$asked_for $kernel "$ROOK" service run) >>"$NODES_DIR/b/log" 2>&1 &
     echo $! >"$NODES_DIR/b/pid"
     nodes_wait 10 test -S "$NODES_DIR/b/run/rook/rook.sock" || fail "no daemon"
 }
@@ -92,7 +94,9 @@ one_way() {
     routing_down
 }
 
-for way in iptables-legacy iptables; do
-    one_way
-done
+asked_for=auto way=iptables-legacy kernel="python3 $SRC_DIR/tests/lib/no_nftables.py"
+one_way
+grep -q 'trying another.*next=iptables ' "$NODES_DIR/b/log" || fail "not told: $(cat "$NODES_DIR/b/log")"
+asked_for=iptables way=iptables kernel=
+one_way
 echo "iptables: all held"

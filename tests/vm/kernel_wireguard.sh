@@ -29,4 +29,8 @@ tr -d '\r' <"$VM_DIR/console"
 for t in two_agents two_devices host_changes agent_recovery; do
     tr -d '\r' <"$VM_DIR/console" | grep -q "^VM-PASSED $t" || { echo "FAILED: $t"; exit 1; }
 done
+vm_run "${VM_TIMEOUT:-1700}" "$VM_DIR/console.no_nftables" \
+    "module_blacklist=nf_tables guest=/src/tests/vm/lib_guest_no_nftables.sh"
+tr -d '\r' <"$VM_DIR/console.no_nftables"
+tr -d '\r' <"$VM_DIR/console.no_nftables" | grep -q "^VM-PASSED no_nftables" || { echo "FAILED: no nftables"; exit 1; }
 echo "kernel WireGuard: all held"

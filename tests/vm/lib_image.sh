@@ -39,7 +39,20 @@ vm_modules() { # what networking and WireGuard need, with their index
     depmod -b "$VM_ROOT" "$VM_RELEASE"
 }
 
-vm_image() { # GUEST_SCRIPT: the initramfs $VM_DIR/initrd
+vm_iptables() { # the older form of iptables: one program with many names, and what it loads
+    local program f plugins
+    program=$(command -v iptables-legacy) || { echo "skip: no iptables-legacy here"; return 77; }
+    program=$(readlink -f "$program")
+    plugins=$(dirname "$(readlink -f "$(ldd "$program" | awk '/libxtables/{print $3}')")")/xtables
+    vm_add "$program" "$plugins"/libxt_*.so "$plugins"/libipt_*.so "$plugins"/libip6t_*.so
+    for f in iptables ip6tables; do
+        for f in "$f-legacy" "$f-legacy-save" "$f-legacy-restore"; do
+            ln -sf "$program" "$VM_ROOT/usr/sbin/$f"
+        done
+    done
+}
+
+vm_image() { # GUEST_SCRIPT: the initramfs $VM_DIR/initrd, which runs /src/guest.sh or what guest=… says
     local tool path
     VM_ROOT=$VM_DIR/root
     rm -rf "$VM_ROOT"
@@ -50,6 +63,7 @@ vm_image() { # GUEST_SCRIPT: the initramfs $VM_DIR/initrd
         vm_add "$path"
     done
     ln -s "$(command -v bash)" "$VM_ROOT/bin/sh" # busybox's would take its own ip for ours
+    vm_iptables || return 77
     vm_add /sbin/modprobe "$ROOK" "$ROOKERY" /lib/x86_64-linux-gnu/libnss_files.so.2 \
         /lib/x86_64-linux-gnu/libgcc_s.so.1
     cp /etc/iproute2/rt_* "$VM_ROOT/etc/iproute2/" 2>/dev/null || true
@@ -74,7 +88,8 @@ mkdir -p /run/netns /run/rook /var/lib/netbird /var/lib/rook
 for m in veth bridge nf_tables nft_chain_nat nft_masq nft_ct nft_fib_ipv4 nft_fib_ipv6 nft_counter tun; do
     modprobe $m 2>/dev/null
 done
-bash /src/guest.sh 2>&1
+guest=$(sed -n 's/.*guest=\([^ ]*\).*/\1/p' /proc/cmdline)
+bash "${guest:-/src/guest.sh}" 2>&1
 echo "GUEST-ENDS $?"
 poweroff -f
 INIT
@@ -85,8 +100,8 @@ INIT
 }
 
 # no_timer_check: on a busy machine the emulated timer may be late, and the kernel then gives up.
-vm_run() { # SECONDS LOG: boot it; software emulation, so that it runs wherever qemu does
+vm_run() { # SECONDS LOG [KERNEL_ARGUMENTS]: boot it; software emulation, so that it runs wherever qemu does
     timeout --kill-after=10 "$1" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m 1500 -smp 2 \
         -nographic -no-reboot -nic none -kernel "$VM_DIR/kernel/boot/vmlinuz-$VM_RELEASE" \
-        -initrd "$VM_DIR/initrd" -append "console=ttyS0 quiet panic=1 no_timer_check" </dev/null >"$2" 2>&1
+        -initrd "$VM_DIR/initrd" -append "console=ttyS0 quiet panic=1 no_timer_check ${3-}" </dev/null >"$2" 2>&1
 }
