@@ -11,6 +11,11 @@
 
 #include "agent/engine/host_priv.h"
 #include "agent/os/firewall.h"
+#include "lib/base/trim.h"
+
+/* The firewall libraries take so much more for a text of this length that it is worth giving back.
+ */
+#define TRIM_BYTES ((size_t)256 << 10)
 
 static void set_text(struct fw_job *j)
 {
@@ -39,6 +44,8 @@ static void run(struct rk_work *w, struct db *db RK_UNUSED)
     if (j->others)
         RK_IGNORE(firewall_others_open(j->iface, j->place.table, j->place.v6, &j->opened,
                                        &j->others_err));
+    if (j->text && strlen(j->text) > TRIM_BYTES)
+        rk_trim_heap();
 }
 
 static void done(struct rk_work *w, enum rk_code rc RK_UNUSED)

@@ -685,6 +685,103 @@ START_TEST(an_address_that_two_peers_claim)
 }
 END_TEST
 
+/* ---- a firewall of many rules */
+
+#define MANY 50000
+
+static Management__FirewallRule many[MANY], *many_list[MANY];
+static char many_ips[MANY][16], many_ports[MANY][8];
+
+/* No two of one kind, so that nothing can be put together; every thousandth cannot be used. */
+static void make_many(void)
+{
+    for (size_t i = 0; i < MANY; i++) {
+        (void)snprintf(many_ips[i], sizeof many_ips[i], "100.64.%zu.%zu", i / 250 % 200, i % 250);
+        (void)snprintf(many_ports[i], sizeof many_ports[i], "%zu", 1024 + i);
+        management__firewall_rule__init(&many[i]);
+        many[i].peerip = i % 1000 == 999 ? Z("100.64.1.999") : many_ips[i];
+        many[i].port = many_ports[i];
+        many[i].protocol = MANAGEMENT__RULE_PROTOCOL__TCP;
+        many_list[i] = &many[i];
+    }
+    map.firewallrules = many_list;
+    map.n_firewallrules = MANY;
+    map.firewallrulesisempty = false;
+}
+
+static long rss_kb(void)
+{
+    FILE *f = fopen("/proc/self/statm", "re");
+    long pages = 0;
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(fscanf(f, "%*d %ld", &pages), 1);
+    (void)fclose(f);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static bool rules_stand(void)
+{
+    return ns_run("sh", "-c", "test $(nft list table ip netbird | grep -c 100.64.199.248) -gt 0",
+                  NULL) == 0;
+}
+
+static char *events_text(void)
+{
+    json_t *told = events_json(&events);
+    char *text = json_dumps(told, 0);
+
+    json_decref(told);
+    return text;
+}
+
+START_TEST(a_firewall_of_50000_rules)
+{
+    int64_t begin, last, gap = 0, next_look = 0;
+    long before;
+    char *text;
+
+    start();
+    until_status(AGENT_CONNECTED);
+    while (peers_total() != 1)
+        turn_once();
+    before = rss_kb();
+    make_many();
+    map.serial++;
+    begin = last = rk_mono_ms();
+    fake_push(&srv, &sync_msg);
+    for (bool stand = false; !stand;) {
+        turn_ms(1);
+        gap = rk_max_i64(gap, rk_mono_ms() - last);
+        if (rk_mono_ms() >= next_look) {
+            stand = rules_stand();
+            next_look = rk_mono_ms() + 1000; /* a listing is work, too */
+        }
+        last = rk_mono_ms();
+    }
+    (void)printf("%d rules stand after %lld ms, the loop was away for %lld ms at most, "
+                 "memory grew from %ld to %ld kB\n",
+                 MANY, (long long)(rk_mono_ms() - begin), (long long)gap, before, rss_kb());
+    ck_assert_int_eq(runloop_status(own.run), AGENT_CONNECTED);
+    ck_assert_int_eq(srv.login_calls, 1);
+    ck_assert_int_eq(srv.sync_calls, 1);
+    text = events_text();
+    ck_assert_msg(strstr(text, "50 firewall rules of the network map cannot be used") != NULL, "%s",
+                  text);
+    free(text);
+    map.n_firewallrules = 0; /* and away again: the newest map counts */
+    map.firewallrulesisempty = true;
+    map.serial++;
+    fake_push(&srv, &sync_msg);
+    while (rules_stand())
+        turn_ms(1000);
+    (void)printf("without them memory is %ld kB\n", rss_kb());
+    stop();
+    expect_nothing_left();
+    events_done(&events);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("runloop");
@@ -715,6 +812,7 @@ int main(void)
     tcase_add_test(t, jobs_are_answered);
     tcase_add_test(t, next_start_cleans_up);
     tcase_add_test(t, map_of_contradictions);
+    tcase_add_test(t, a_firewall_of_50000_rules);
     suite_add_tcase(s, t);
     failed = run_suite(s);
     return failed;
