@@ -53,6 +53,13 @@ static enum rk_code check_user(const struct peer *p, const struct user *owner,
     return RK_OK;
 }
 
+/* A login that names none keeps those that there are: it may come from an agent without the option.
+ */
+static bool labels_change(const struct peer *p, const struct peer_login_req *req)
+{
+    return req->extra_dns_labels.n && !str_list_eq(&p->extra_dns_labels, &req->extra_dns_labels);
+}
+
 /* The rules; *expired: the login is to be renewed. owner may be NULL. */
 static enum rk_code check_known(const struct peer *p, const struct settings *s,
                                 const struct user *owner, const struct peer_login_req *req,
@@ -70,12 +77,22 @@ static enum rk_code check_known(const struct peer *p, const struct settings *s,
     if (req->extra_dns_labels.n && !p->allow_extra_dns_labels)
         return rk_fail(err, RK_PRECONDITION,
                        "couldn't login peer: setup key doesn't allow extra DNS labels");
-    return RK_OK;
+    return labels_change(p, req) ? peer_labels_check(&req->extra_dns_labels, err) : RK_OK;
 }
 
 static bool ssh_key_changes(const struct peer *p, const struct peer_login_req *req)
 {
     return req->ssh_key.n && !rk_str_eq(p->ssh_key, req->ssh_key);
+}
+
+/* What a login may change by itself, in bytes; 0: nothing. */
+static size_t changed_bytes(const struct peer *p, const struct peer_login_req *req)
+{
+    size_t n = ssh_key_changes(p, req) ? req->ssh_key.n : 0;
+
+    for (size_t i = 0; i < req->extra_dns_labels.n && labels_change(p, req); i++)
+        n += req->extra_dns_labels.v[i].n;
+    return n;
 }
 
 struct relogin {
@@ -101,6 +118,8 @@ static enum rk_code relogin_tx(struct tx *tx, void *arg, struct rk_err *err)
     next = *p;
     if (ssh_key_changes(p, l->req))
         next.ssh_key = rk_arena_dup(tx->mem, l->req->ssh_key);
+    if (labels_change(p, l->req))
+        next.extra_dns_labels = l->req->extra_dns_labels;
     if (l->req->user_id.n) /* a person has signed in for it */
         rc = peer_user_seen(tx, owner, err);
     if (rc == RK_OK && expired && l->req->user_id.n) {
@@ -122,18 +141,21 @@ static enum rk_code login_known(struct mgmt *m, const struct snapshot *snap,
     struct actor actor = ACTOR_SYSTEM;
     struct rk_str account_id = snap_account(snap)->id;
     bool expired = false;
+    size_t changed;
     enum rk_code rc;
 
     res.peer = snap_peer_at(snap, res.index);
     rc = check_known(res.peer, snap_settings(snap), snap_user(snap, res.peer->user_id), req,
                      mgmt_now_us(m), &expired, err);
-    if (rc == RK_OK && !expired && !req->user_id.n && !ssh_key_changes(res.peer, req)) {
+    changed = changed_bytes(res.peer, req);
+    if (rc == RK_OK && !expired && !req->user_id.n && !changed) {
         *out = res;
         return RK_OK;
     }
-    if (rc == RK_OK && ssh_key_changes(res.peer, req) &&
-        !report_gate_take(req->gate, req->key, report_bytes(&res.peer->meta) + req->ssh_key.n))
-        rc = rk_fail(err, RK_LIMIT, "this machine changes its SSH key too often: try again later");
+    if (rc == RK_OK && changed &&
+        !report_gate_take(req->gate, req->key, report_bytes(&res.peer->meta) + changed))
+        rc = rk_fail(err, RK_LIMIT,
+                     "this machine changes its SSH key or names too often: try again later");
     relogin.peer_id = res.peer->id;
     if (req->user_id.n)
         actor.id = req->user_id;

@@ -14,6 +14,7 @@
 #include "lib/crypto/token.h"
 #include "management/engine/places.h"
 #include "management/ops/addresses.h"
+#include "management/ops/domains.h"
 #include "management/ops/peer_insert.h"
 #include "management/ops/peers.h"
 #include "management/ops/report_gate.h"
@@ -59,26 +60,12 @@ static enum rk_code pick_label(struct tx *tx, const struct peer *p, int attempt,
     return peer_dns_label(tx->mem, p->name, &p->ip, out, err);
 }
 
-static bool label_ok(struct rk_str s)
-{
-    if (s.n == 0 || s.n > 63 || s.p[0] == '-' || s.p[s.n - 1] == '-')
-        return false;
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-              c == '-' || c == '_'))
-            return false;
-    }
-    return true;
-}
-
-static enum rk_code check_labels(const struct str_list *l, struct rk_err *err)
+enum rk_code peer_labels_check(const struct str_list *l, struct rk_err *err)
 {
     if (l->n > EXTRA_LABELS_MAX)
         return rk_fail(err, RK_INVALID, "invalid extra DNS labels: more than %d", EXTRA_LABELS_MAX);
     for (size_t i = 0; i < l->n; i++)
-        if (!label_ok(l->v[i]))
+        if (!dns_name_ok(l->v[i], true))
             return rk_fail(err, RK_INVALID, "invalid extra DNS labels: \"%.*s\"",
                            RK_STR_ARG(rk_str_sub(l->v[i], 0, 80)));
     return RK_OK;
@@ -370,7 +357,7 @@ enum rk_code peer_register_prepare(struct mgmt *m, struct db *db, struct peer_lo
             rc = key_check(m, db, j, err);
     }
     if (rc == RK_OK)
-        rc = check_labels(&j->req.extra_dns_labels, err);
+        rc = peer_labels_check(&j->req.extra_dns_labels, err);
     if (rc)
         return rc;
     j->m = m;

@@ -282,6 +282,18 @@ START_TEST(extra_labels_need_permission)
     ck_assert_uint_eq(r.peer->extra_dns_labels.n, 2);
     ck_assert(r.peer->allow_extra_dns_labels);
     peer_login_done(&r);
+    req = by_key(1, ""); /* the same machine later: none keeps them, others take their place */
+    r = login(req);
+    ck_assert_uint_eq(r.peer->extra_dns_labels.n, 2);
+    peer_login_done(&r);
+    req.extra_dns_labels = sample_strs(mem, 1, "a_b.c-d");
+    req.extra_dns_labels.v[0] = S("*.shop.eu");
+    r = login(req);
+    ck_assert_uint_eq(r.peer->extra_dns_labels.n, 1);
+    ck_assert(rk_str_eqz(r.peer->extra_dns_labels.v[0], "*.shop.eu"));
+    peer_login_done(&r);
+    req.extra_dns_labels = sample_strs(mem, 1, "-bad");
+    refuse(req, RK_INVALID, "invalid extra DNS labels");
     r = login(by_key(2, KEY));
     peer_login_done(&r);
     req = by_key(2, "");
