@@ -11,6 +11,7 @@
 #include "agent/cli/cli_priv.h"
 #include "agent/cli/foreign.h"
 #include "agent/cli/service.h"
+#include "agent/client/setting.h"
 #include "agent/config/profiles.h"
 #include "agent/daemon/app.h"
 #include "agent/os/files.h"
@@ -39,7 +40,7 @@ static enum rk_code settings_to_profile(struct cli *c, struct profile *p, struct
     size_t i = 0;
 
     while (cli_next_setting(c, &i, &flag, &value)) {
-        enum rk_code rc = profile_set(p, flag, value, err);
+        enum rk_code rc = setting_set(p, flag, value, err);
 
         if (rc)
             return rc;

@@ -88,7 +88,8 @@ static const struct rk_opt SETTINGS[] = {
      SETTING(dns_labels),
      .max = 32,
      .arg = "LABEL,…",
-     .help = "more names for this peer, if its setup key allows it"},
+     .help =
+         "more names for this peer, if its setup key allows them; \"rook logout\" takes all back"},
     {.flag = "dns-router-interval",
      ENV("DNS_ROUTER_INTERVAL"),
      .type = RK_OPT_DURATION,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/client/setting.h"
 #include "agent/daemon/app_priv.h"
 #include "lib/base/num.h"
 
@@ -175,7 +176,7 @@ static enum rk_code apply_settings(struct app *a, struct profile *p, const json_
         if (rc == RK_OK && !json_is_string(v))
             rc = rk_fail(err, RK_BAD_REQUEST, "setting %s is not a text", flag);
         if (rc == RK_OK)
-            rc = profile_set(p, rk_str_z(flag), rk_str_z(json_string_value(v)), err);
+            rc = setting_set(p, rk_str_z(flag), rk_str_z(json_string_value(v)), err);
     }
     if (rc == RK_OK)
         rc = profile_save(p, err);
