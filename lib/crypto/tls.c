@@ -6,6 +6,7 @@
 
 #include "lib/crypto/acme_cert.h"
 #include "lib/crypto/tls.h"
+#include "lib/crypto/tls_priv.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -38,6 +39,7 @@ struct tls_ctx {
     pthread_mutex_t lock; /* guards ssl and not_after_ms */
     SSL_CTX *ssl;
     int64_t not_after_ms;
+    _Atomic unsigned generation;
 };
 
 struct tls_sess {
@@ -329,7 +331,29 @@ enum rk_code tls_ctx_reload(struct tls_ctx *ctx, struct rk_err *err)
     ctx->not_after_ms = ctx->server ? leaf_end_ms(ssl) : 0;
     (void)pthread_mutex_unlock(&ctx->lock);
     SSL_CTX_free(old);
+    (void)atomic_fetch_add(&ctx->generation, 1);
     return RK_OK;
+}
+
+unsigned tls_ctx_generation(const struct tls_ctx *ctx)
+{
+    return atomic_load(&ctx->generation);
+}
+
+SSL_CTX *tls_ctx_ssl(struct tls_ctx *ctx)
+{
+    SSL_CTX *ssl;
+
+    (void)pthread_mutex_lock(&ctx->lock);
+    ssl = ctx->ssl;
+    (void)SSL_CTX_up_ref(ssl);
+    (void)pthread_mutex_unlock(&ctx->lock);
+    return ssl;
+}
+
+bool tls_ctx_insecure(const struct tls_ctx *ctx)
+{
+    return ctx->insecure;
 }
 
 static char *dup_or_null(const char *z)

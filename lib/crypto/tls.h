@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 
@@ -44,6 +45,21 @@ enum rk_code tls_ctx_reload(struct tls_ctx *ctx, struct rk_err *err) RK_MUST;
 
 /** Sessions that still exist keep what they need. Accepts NULL. */
 void tls_ctx_free(struct tls_ctx *ctx);
+
+/** Counts what tls_ctx_reload has loaded, from 1: who keeps something made of the certificate sees
+ *  that it is out of date. Any thread. */
+unsigned tls_ctx_generation(const struct tls_ctx *ctx);
+
+/** Certificate chain (leaf first) and key of a server context as PEM, for a TLS machine that is not
+ *  OpenSSL's (QUIC). key holds a secret: the caller wipes it. Any thread. RK_INTERNAL. */
+enum rk_code tls_ctx_identity(struct tls_ctx *ctx, struct rk_buf *chain, struct rk_buf *key,
+                              struct rk_err *err) RK_MUST;
+
+/** Is this chain (DER, leaf first) one that a client context believes for a server of that name or
+ *  IP literal? The same roots and rules as a session of its own. Any thread; may read a root from
+ *  disk. Errors: RK_UNAUTHENTICATED with the reason, RK_BAD_REQUEST (no certificate). */
+enum rk_code tls_ctx_verify(struct tls_ctx *ctx, const struct rk_str *chain, size_t n,
+                            const char *server_name, struct rk_err *err) RK_MUST;
 
 /** When the leaf certificate of a server context ends, ms since 1970; 0 for clients. Any thread. */
 int64_t tls_ctx_not_after_ms(struct tls_ctx *ctx);

@@ -377,6 +377,11 @@ enum rk_code edge_reload_tls(struct edge *e, struct rk_err *err)
     return e->tls ? tls_ctx_reload(e->tls, err) : RK_OK;
 }
 
+struct tls_ctx *edge_tls(const struct edge *e)
+{
+    return e->tls;
+}
+
 int64_t edge_cert_not_after_ms(const struct edge *e)
 {
     return e->tls ? tls_ctx_not_after_ms(e->tls) : 0;

@@ -172,6 +172,9 @@ uint16_t edge_port(const struct edge *e, size_t i);
  *  certificate stays. RK_OK without TLS. */
 enum rk_code edge_reload_tls(struct edge *e, struct rk_err *err) RK_MUST;
 
+/** The server's TLS context, for a listener beside the edge; NULL without TLS. Lent. */
+struct tls_ctx *edge_tls(const struct edge *e);
+
 /** When the certificate ends, ms since 1970; 0 without TLS. Any thread. */
 int64_t edge_cert_not_after_ms(const struct edge *e);
 

@@ -201,10 +201,13 @@ static enum rk_code set_options(const struct udp_sock *s, const struct udp_opts 
         set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
     if (o->want_dst && s->family == AF_INET)
         set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    if (o->share_port)
+        set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     /* like the kernel's tunnels: too long datagrams are fragmented, not refused */
-    set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+    set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, o->whole ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT);
     if (s->family == AF_INET6)
-        set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+        set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+                o->whole ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT);
     if (o->offload && s->scratch->slot_bytes >= UDP_SCRATCH_GRO)
         set_int(fd, SOL_UDP, UDP_GRO, 1);
     return RK_OK;

@@ -59,6 +59,8 @@ struct udp_opts {        /* open; borrowed during the call */
     bool want_dst;       /* tell udp_in.to */
     bool offload;        /* let the kernel join received datagrams (GRO): needs a scratch with
                             slots of UDP_SCRATCH_GRO bytes */
+    bool whole;          /* no datagram is fragmented: too long ones are lost (QUIC, RFC 9000 14) */
+    bool share_port;     /* with other sockets of this user: the kernel gives each sender to one */
     uint32_t fwmark;     /* SO_MARK; 0: none */
     size_t buffer_bytes; /* of the kernel, each way; 0: its default */
     struct udp_scratch *scratch; /* borrowed for life; shared by the sockets of one loop */
