@@ -5,7 +5,7 @@ PACKAGES_BUILD="gcc make autoconf automake autoconf-archive pkg-config libuv1-de
 libssl-dev libsodium-dev libprotobuf-c-dev protobuf-c-compiler libprotobuf-dev
 protobuf-compiler libjansson-dev libyaml-dev libmicrohttpd-dev libqrencode-dev libjwt-dev libsqlite3-dev libpq-dev
 libcurl4-openssl-dev libmnl-dev libnftables-dev libmaxminddb-dev libidn2-dev
-libcrypt-dev libminiupnpc-dev libnatpmp-dev libsystemd-dev zlib1g-dev check"
+libcrypt-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev libminiupnpc-dev libnatpmp-dev libsystemd-dev zlib1g-dev check"
 
 PACKAGES_RUN="uacme ca-certificates curl jq openssl iproute2"
 

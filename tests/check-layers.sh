@@ -22,6 +22,7 @@ BEGIN {
     may["lib/json"] = "lib/base"
     may["lib/crypto"] = "lib/base lib/json"
     may["lib/net"] = "lib/base lib/crypto"
+    may["lib/quic"] = "lib/base lib/crypto lib/net"
     may["lib/http"] = "lib/base lib/json lib/crypto lib/net"
     may["lib/grpc"] = "lib/base lib/crypto lib/net lib/http"
     may["lib/serve"] = "lib/base lib/json lib/crypto lib/net lib/http lib/grpc"
@@ -50,7 +51,7 @@ BEGIN {
     may["management"] = lib "schema " ops " management/push management/auth management/rpc management/rest management/idp"
 
     may["signal"] = lib "schema"
-    may["relay"] = lib
+    may["relay"] = lib "lib/quic "
     may["server"] = lib "schema management management/domain management/store management/snapshot management/engine management/identity management/ops signal relay server/command"
     may["server/command"] = lib " management/domain management/store management/snapshot management/engine management/reach management/review management/identity management/ops"
 
