@@ -10,6 +10,7 @@
 #include "lib/base/num.h"
 #include "lib/crypto/hmac.h"
 #include "relay/hub.h"
+#include "relay/listen_quic.h"
 #include "relay/listen_ws.h"
 #include "relay/registry.h"
 #include "relay/session.h"
@@ -22,6 +23,11 @@ struct relay_app {
     struct relay_hub hub;
     struct rk_arena *mem;
     struct rk_metrics *metrics;
+    struct edge *edge;
+    bool want_quic;
+    struct rk_addr quic_addr;
+    size_t quic_max_per_addr;
+    struct relay_quic *quic; /* NULL: none, or not started */
     struct rk_addr stun_addr[RELAY_STUN_MAX];
     struct relay_stun *stun[RELAY_STUN_MAX];
     size_t n_stun;
@@ -29,6 +35,7 @@ struct relay_app {
     void (*done)(void *arg);
     void *done_arg;
     _Atomic size_t to_empty, to_fence;
+    bool fenced; /* the lanes take nothing from outside any more */
 };
 
 static void metrics_init(struct relay_metrics *m, struct rk_metrics *r)
@@ -41,7 +48,9 @@ static void metrics_init(struct relay_metrics *m, struct rk_metrics *r)
                                       "Bytes of transport messages queued for their destination.");
     m->received_bytes = rk_metric_counter(r, "relay_transfer_received_bytes_total", NULL,
                                           "Bytes of transport messages received from peers.");
-    m->peers = rk_metric_gauge(r, "relay_peers", "transport=\"ws\"", "Connected peers.");
+    m->peers[RELAY_WS] = rk_metric_gauge(r, "relay_peers", "transport=\"ws\"", "Connected peers.");
+    m->peers[RELAY_QUIC] =
+        rk_metric_gauge(r, "relay_peers", "transport=\"quic\"", "Connected peers.");
     m->active =
         rk_metric_gauge(r, "relay_peers_active", NULL, "Peers that sent a datagram within 30 s.");
     m->idle = rk_metric_gauge(r, "relay_peers_idle", NULL, "Connected peers that are not active.");
@@ -58,6 +67,8 @@ static void metrics_init(struct relay_metrics *m, struct rk_metrics *r)
     m->dropped_unknown =
         rk_metric_counter(r, "relay_dropped_messages_total", "reason=\"not_connected\"",
                           "Transport messages that were not forwarded.");
+    m->dropped_too_big = rk_metric_counter(r, "relay_dropped_messages_total", "reason=\"too_big\"",
+                                           "Transport messages that were not forwarded.");
     m->auth_failures = rk_metric_counter(r, "relay_authentication_failures_total", NULL,
                                          "Connections with a bad first message.");
 }
@@ -116,6 +127,10 @@ enum rk_code relay_app_new(const struct relay_app_opts *o, struct relay_app **ou
     a->metrics = o->metrics;
     metrics_init(&a->hub.metrics, o->metrics);
     lanes_init(a, o);
+    a->edge = o->edge;
+    a->want_quic = o->quic && o->own_tls && o->edge && edge_tls(o->edge);
+    a->quic_addr = o->quic_addr;
+    a->quic_max_per_addr = o->quic_max_per_addr;
     a->n_stun = o->n_stun;
     for (size_t i = 0; i < o->n_stun; i++)
         a->stun_addr[i] = o->stun[i];
@@ -132,6 +147,7 @@ void relay_app_free(struct relay_app *a)
 {
     if (!a)
         return;
+    relay_quic_free(a->quic);
     for (size_t i = 0; i < a->hub.n_lanes; i++)
         relay_lane_done(&a->hub.lanes[i]);
     free(a->hub.lanes);
@@ -156,17 +172,34 @@ static void stun_close(void *arg)
     *s = NULL;
 }
 
-enum rk_code relay_app_start(struct relay_app *a, struct rk_err *err)
+static void stun_close_all(struct relay_app *a)
+{
+    for (size_t i = 0; i < a->n_stun; i++)
+        if (a->stun[i])
+            rk_loop_call(a->hub.lanes[i % a->hub.n_lanes].loop, stun_close, &a->stun[i]);
+}
+
+static enum rk_code open_sockets(struct relay_app *a, struct rk_err *err)
 {
     for (size_t i = 0; i < a->n_stun; i++) {
         struct rk_loop *loop = a->hub.lanes[i % a->hub.n_lanes].loop;
         enum rk_code rc = relay_stun_open(loop, &a->stun_addr[i], a->metrics, &a->stun[i], err);
 
-        if (rc) {
-            for (size_t j = 0; j < i; j++)
-                rk_loop_call(a->hub.lanes[j % a->hub.n_lanes].loop, stun_close, &a->stun[j]);
+        if (rc)
             return rc;
-        }
+    }
+    return a->want_quic ? relay_quic_open(&a->hub, &a->quic_addr, edge_tls(a->edge),
+                                          a->quic_max_per_addr, a->metrics, &a->quic, err)
+                        : RK_OK;
+}
+
+enum rk_code relay_app_start(struct relay_app *a, struct rk_err *err)
+{
+    enum rk_code rc = open_sockets(a, err);
+
+    if (rc) {
+        stun_close_all(a);
+        return rc;
     }
     for (size_t i = 0; i < a->hub.n_lanes; i++) {
         a->hub.lanes[i].start_task.run = lane_start;
@@ -180,12 +213,32 @@ static struct relay_app *app_of(struct relay_lane *l)
     return rk_container_of(l->hub, struct relay_app, hub);
 }
 
+static void fence(struct relay_app *a);
+
 static void lane_fence(struct rk_task *t)
 {
-    struct relay_app *a = app_of(rk_container_of(t, struct relay_lane, fence_task));
+    struct relay_lane *lane = rk_container_of(t, struct relay_lane, fence_task);
+    struct relay_app *a = app_of(lane);
 
-    if (atomic_fetch_sub(&a->to_fence, 1) == 1)
+    if (a->quic && !a->fenced)
+        relay_quic_close_lane(a->quic, lane);
+    if (atomic_fetch_sub(&a->to_fence, 1) != 1)
+        return;
+    if (!a->quic || a->fenced) {
         a->done(a->done_arg);
+        return;
+    }
+    a->fenced = true; /* until now another lane's socket could hand over packets */
+    fence(a);
+}
+
+static void fence(struct relay_app *a)
+{
+    atomic_store(&a->to_fence, a->hub.n_lanes);
+    for (size_t i = 0, n = a->hub.n_lanes; i < n; i++) {
+        a->hub.lanes[i].fence_task.run = lane_fence;
+        rk_loop_post(a->hub.lanes[i].loop, &a->hub.lanes[i].fence_task);
+    }
 }
 
 /* After the last lane no session is left to ring a bell, but bells may still wait in the loops'
@@ -194,13 +247,8 @@ static void lane_emptied(struct relay_lane *lane)
 {
     struct relay_app *a = app_of(lane);
 
-    if (atomic_fetch_sub(&a->to_empty, 1) != 1)
-        return;
-    atomic_store(&a->to_fence, a->hub.n_lanes);
-    for (size_t i = 0, n = a->hub.n_lanes; i < n; i++) {
-        a->hub.lanes[i].fence_task.run = lane_fence;
-        rk_loop_post(a->hub.lanes[i].loop, &a->hub.lanes[i].fence_task);
-    }
+    if (atomic_fetch_sub(&a->to_empty, 1) == 1)
+        fence(a);
 }
 
 static void lane_stop(struct rk_task *t)
@@ -211,6 +259,8 @@ static void lane_stop(struct rk_task *t)
 
     l->stopping = true;
     relay_lane_stop(l);
+    if (a->quic)
+        relay_quic_stop_lane(a->quic, l);
     for (size_t i = l->index; i < a->n_stun; i += a->hub.n_lanes)
         stun_close(&a->stun[i]);
     RK_LIST_FOR_EACH_SAFE (it, &l->sessions) {
@@ -251,6 +301,11 @@ uint16_t relay_app_stun_port(const struct relay_app *a, size_t i)
     return i < a->n_stun && a->stun[i] ? relay_stun_port(a->stun[i]) : 0;
 }
 
+uint16_t relay_app_quic_port(const struct relay_app *a)
+{
+    return a->quic ? relay_quic_port(a->quic) : 0;
+}
+
 size_t relay_app_sessions(const struct relay_app *a)
 {
     return atomic_load(&a->hub.n_sessions);
@@ -281,8 +336,8 @@ void relay_app_describe(const struct relay_app *a, bool ready, const char *why, 
     char now[RK_TIME_TEXT];
 
     rk_buf_printf(out,
-                  "{\"status\":\"%s\",\"timestamp\":\"%.*s\",\"listeners\":[\"ws\"],"
+                  "{\"status\":\"%s\",\"timestamp\":\"%.*s\",\"listeners\":[\"ws\"%s],"
                   "\"certificate_valid\":%s,\"reason\":\"%s\"}\n",
                   ready ? "healthy" : "unhealthy", RK_STR_ARG(rk_time_format_us(rk_unix_us(), now)),
-                  cert ? "true" : "false", why);
+                  a->quic ? ",\"quic\"" : "", cert ? "true" : "false", why);
 }

@@ -3,11 +3,12 @@
  * The relay service: peers that cannot reach each other directly meet here. One relay lives on the
  * loops and the edge that it is given; nothing is global.
  *
- *      edge ("/relay", WebSocket)                       UDP (STUN)
- *        │ upgraded connections                            │
- *   ┌────▼─────────────────────────────┐            ┌──────▼──────┐
- *   │ listen_ws   frames ⇄ messages    │  per loop  │ stun_server │
- *   │ session     auth, health, queue  │            └─────────────┘
+ *      edge ("/relay", WebSocket)    UDP (QUIC)         UDP (STUN)
+ *        │ upgraded connections        │                   │
+ *   ┌────▼──────────┬──────────────────▼┐            ┌─────▼───────┐
+ *   │ listen_ws     │ listen_quic       │  per loop  │ stun_server │
+ *   ├───────────────┴──────────────────┬┘            └─────────────┘
+ *   │ session     auth, health, queue  │
  *   │ lane        dirty sessions, bell │
  *   └────┬──────────────────────▲──────┘
  *        │ find, watch          │ deliver, tell (any loop)
@@ -49,15 +50,18 @@ struct relay_app_opts { /* open; borrowed during relay_app_new; zero is the defa
     struct rk_str exposed_address; /* "host:port" or a rel:// or rels:// URL: what peers are told */
     bool own_tls;                  /* the edge ends TLS itself */
     struct rk_str auth_secret;     /* shared with management */
-    size_t max_peers;              /* [RELAY_MAX_PEERS] */
-    unsigned health_misses;        /* [1] unanswered windows until a peer is dropped */
-    int64_t health_send_ms;        /* [25000] for tests; clients rely on at most 25 s */
-    int64_t health_window_ms;      /* [45000] */
-    int64_t auth_timeout_ms;       /* [10000] */
-    const struct rk_addr *stun;    /* UDP addresses of the STUN server; family 0: wildcard */
-    size_t n_stun;                 /* 0: no STUN; at most RELAY_STUN_MAX */
-    struct rk_log *log;            /* may be NULL; lent until relay_app_free */
-    struct rk_metrics *metrics;    /* likewise */
+    bool quic;                     /* also take QUIC; without own_tls it has no effect */
+    struct rk_addr quic_addr;      /* UDP, of QUIC; family 0: wildcard; port 0: any free one */
+    size_t quic_max_per_addr;   /* [half of max_peers] QUIC connections of one address and loop */
+    size_t max_peers;           /* [RELAY_MAX_PEERS] */
+    unsigned health_misses;     /* [1] unanswered windows until a peer is dropped */
+    int64_t health_send_ms;     /* [25000] for tests; clients rely on at most 25 s */
+    int64_t health_window_ms;   /* [45000] */
+    int64_t auth_timeout_ms;    /* [10000] */
+    const struct rk_addr *stun; /* UDP addresses of the STUN server; family 0: wildcard */
+    size_t n_stun;              /* 0: no STUN; at most RELAY_STUN_MAX */
+    struct rk_log *log;         /* may be NULL; lent until relay_app_free */
+    struct rk_metrics *metrics; /* likewise */
 };
 
 /** Registers /relay on the edge; nothing runs yet. Owned: relay_app_free.
@@ -65,8 +69,8 @@ struct relay_app_opts { /* open; borrowed during relay_app_new; zero is the defa
 enum rk_code relay_app_new(const struct relay_app_opts *opts, struct relay_app **out,
                            struct rk_err *err) RK_MUST;
 
-/** Bind the STUN sockets and begin. Errors: RK_UNAVAILABLE naming the address; then nothing was
- *  started. Main thread, loops may run already. */
+/** Bind the UDP sockets (STUN, QUIC) and begin. Errors: RK_UNAVAILABLE naming the address; then
+ * nothing was started. Main thread, loops may run already. */
 enum rk_code relay_app_start(struct relay_app *a, struct rk_err *err) RK_MUST;
 
 /** Refuse newcomers, say Close to every peer, close after linger_ms at most; then done(arg) on some
@@ -81,6 +85,9 @@ struct rk_str relay_app_url(const struct relay_app *a);
 
 /** Port of STUN address i after start (useful with port 0); 0 if there is none. */
 uint16_t relay_app_stun_port(const struct relay_app *a, size_t i);
+
+/** UDP port of QUIC after start; 0 without it. */
+uint16_t relay_app_quic_port(const struct relay_app *a);
 
 /** Connected sessions, authenticated or not. Any thread. */
 size_t relay_app_sessions(const struct relay_app *a);

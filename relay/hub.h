@@ -30,10 +30,13 @@ struct relay_hub;
 struct relay_registry;
 struct relay_session;
 
+enum relay_kind { RELAY_WS, RELAY_QUIC, RELAY_KINDS }; /* of transports */
+
 struct relay_metrics { /* lent by the registry of metrics; all may be NULL */
-    struct rk_metric *sent_bytes, *received_bytes, *peers, *active, *idle, *reconnections;
+    struct rk_metric *peers[RELAY_KINDS];
+    struct rk_metric *sent_bytes, *received_bytes, *active, *idle, *reconnections;
     struct rk_metric *auth_time, *store_time; /* observed in microseconds */
-    struct rk_metric *dropped_full, *dropped_unknown, *auth_failures;
+    struct rk_metric *dropped_full, *dropped_unknown, *dropped_too_big, *auth_failures;
 };
 
 #define RELAY_LOG_EVERY_MS 60000 /* one line of a kind in this time, with an address */
@@ -58,7 +61,8 @@ struct relay_lane {
     _Atomic int64_t beat_ms; /* monotonic time of the last tick, for the health page */
     int64_t n_active;        /* as last counted */
     int64_t n_open;          /* likewise */
-    int64_t sent_bytes, received_bytes, dropped_full, dropped_unknown; /* of the current batch */
+    /* of the current batch */
+    int64_t sent_bytes, received_bytes, dropped_full, dropped_unknown, dropped_too_big;
     bool stopping;
     void (*emptied)(struct relay_lane *l);            /* when stopping: no session is left */
     struct rk_task start_task, stop_task, fence_task; /* of the app */
@@ -88,6 +92,11 @@ void relay_lane_done(struct relay_lane *l); /* nothing may be marked or posted a
 /** A session of any lane has something to do. from: the lane whose loop thread this is; its
  *  relay_lane_end must follow. Any loop thread of the hub. */
 void relay_lane_mark(struct relay_lane *from, struct relay_session *s);
+
+/** Why a connection from this address is not wanted now, or NULL. May end one that waits for its
+ *  authentication to make room. Loop thread. */
+struct rk_addr;
+const char *relay_lane_refuses(struct relay_lane *l, const struct rk_addr *client);
 
 /** End of a batch on this lane's loop thread. */
 void relay_lane_end(struct relay_lane *l);

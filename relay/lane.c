@@ -27,7 +27,10 @@ static void counters_out(struct relay_lane *l)
         rk_metric_add(m->dropped_full, l->dropped_full);
     if (l->dropped_unknown)
         rk_metric_add(m->dropped_unknown, l->dropped_unknown);
+    if (l->dropped_too_big)
+        rk_metric_add(m->dropped_too_big, l->dropped_too_big);
     l->sent_bytes = l->received_bytes = l->dropped_full = l->dropped_unknown = 0;
+    l->dropped_too_big = 0;
 }
 
 /* Flush the dirty sessions in the order in which they were marked. */
@@ -72,6 +75,25 @@ void relay_lane_done(struct relay_lane *l)
 {
     free(l->touched);
     rk_ratelimit_free(l->joins);
+}
+
+/* Key of the join limit: an IPv4 address, or the /64 of an IPv6 one. */
+static struct rk_str join_key(const struct rk_ip *ip)
+{
+    return rk_str_of(ip->b, ip->family == 4 ? 4 : 8);
+}
+
+const char *relay_lane_refuses(struct relay_lane *l, const struct rk_addr *client)
+{
+    if (l->stopping)
+        return "shutting down";
+    /* strangers that have only come give way to those that come; who has a token stays */
+    if (atomic_load(&l->hub->n_sessions) >= l->hub->max_peers && !relay_session_evict(l))
+        return "too many peers";
+    if (!rk_ip_is_loopback(&client->ip) &&
+        !rk_ratelimit_take(l->joins, join_key(&client->ip), rk_loop_now_ms(l->loop)))
+        return "too many connections from this address";
+    return NULL;
 }
 
 void relay_lane_mark(struct relay_lane *from, struct relay_session *s)

@@ -44,6 +44,12 @@ static void link_transmit(struct relay_transport *link, struct rk_bytes *b, size
     rk_bytes_unref(b);
 }
 
+static size_t link_max_message(const struct relay_transport *link)
+{
+    (void)link;
+    return RLY_MAX_MESSAGE;
+}
+
 static bool link_congested(struct relay_transport *link)
 {
     struct ws_link *l = rk_container_of(link, struct ws_link, link);
@@ -65,9 +71,11 @@ static void link_close(struct relay_transport *link, int64_t linger_ms)
 }
 
 static const struct relay_transport_ops LINK_OPS = {
+    .kind = RELAY_WS,
     .transport = "ws",
     .frame_head = link_frame_head,
     .transmit = link_transmit,
+    .max_message = link_max_message,
     .congested = link_congested,
     .close = link_close,
 };
@@ -194,32 +202,13 @@ static struct relay_lane *lane_of(struct relay_hub *hub, const struct rk_loop *l
     return NULL;
 }
 
-/* Key of the join limit: an IPv4 address, or the /64 of an IPv6 one. */
-static struct rk_str join_key(const struct rk_ip *ip)
-{
-    return rk_str_of(ip->b, ip->family == 4 ? 4 : 8);
-}
-
-static const char *refusal(struct relay_lane *lane, const struct edge_ws_req *req)
-{
-    if (lane->stopping)
-        return "shutting down";
-    /* strangers that have only come give way to those that come; who has a token stays */
-    if (atomic_load(&lane->hub->n_sessions) >= lane->hub->max_peers && !relay_session_evict(lane))
-        return "too many peers";
-    if (!rk_ip_is_loopback(&req->client.ip) &&
-        !rk_ratelimit_take(lane->joins, join_key(&req->client.ip), rk_loop_now_ms(lane->loop)))
-        return "too many connections from this address";
-    return NULL;
-}
-
 void relay_ws_accept(void *app, const struct edge_ws_req *req)
 {
     /* const in effect: its callbacks keep nothing in it */
     static struct net_conn_user refused = {&REFUSED_OPS};
     struct relay_hub *hub = app;
     struct relay_lane *lane = lane_of(hub, net_conn_loop(req->conn));
-    const char *why = lane ? refusal(lane, req) : "foreign loop";
+    const char *why = lane ? relay_lane_refuses(lane, &req->client) : "foreign loop";
     char addr[RK_ADDR_TEXT];
     struct ws_link *l;
 

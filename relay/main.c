@@ -51,11 +51,12 @@ static enum rk_code serve(const struct relay_options *o, struct rk_err *err)
     struct relay_app_opts app = {.exposed_address = o->exposed_address,
                                  .own_tls = o->common.tls_cert.n > 0,
                                  .auth_secret = o->auth_secret,
+                                 .quic = o->quic,
                                  .max_peers = (size_t)o->max_peers,
                                  .health_misses = (unsigned)o->health_misses,
                                  .stun = stun};
     struct edge_listen listen;
-    enum rk_code rc = relay_options_check(o, &listen, stun, &app.n_stun, err);
+    enum rk_code rc = relay_options_check(o, &listen, &app.quic_addr, stun, &app.n_stun, err);
 
     if (rc == RK_OK)
         rc = svc_open(RELAY_PROGRAM.name, &o->common, &listen, 1, &p.svc, err);

@@ -51,6 +51,18 @@ static const struct rk_opt TABLE[] = {
      .at = AT(common.tls_key),
      .arg = "PATH",
      .help = "private key of the certificate (PEM)"},
+    {.flag = "quic",
+     .env = "ROOKERY_RELAY_QUIC",
+     .type = RK_OPT_BOOL,
+     .def = "true",
+     .at = AT(quic),
+     .help = "with a certificate: take QUIC over UDP, too"},
+    {.flag = "quic-address",
+     .env = "ROOKERY_RELAY_QUIC_ADDRESS",
+     .type = RK_OPT_TEXT,
+     .at = AT(quic_address),
+     .arg = "ADDR:PORT",
+     .help = "UDP address of QUIC; that of --listen-address when empty, for clients use its port"},
     {.flag = "enable-stun",
      .env = "ROOKERY_RELAY_ENABLE_STUN NB_ENABLE_STUN",
      .type = RK_OPT_BOOL,
@@ -160,11 +172,18 @@ static enum rk_code stun_ports(const struct relay_options *o, struct rk_addr stu
 }
 
 enum rk_code relay_options_check(const struct relay_options *o, struct edge_listen *listen,
-                                 struct rk_addr stun[RELAY_STUN_MAX], size_t *n_stun,
-                                 struct rk_err *err)
+                                 struct rk_addr *quic, struct rk_addr stun[RELAY_STUN_MAX],
+                                 size_t *n_stun, struct rk_err *err)
 {
     enum rk_code rc = svc_listener("listen-address", o->listen_address, &o->common, listen, err);
-    if (rc == RK_OK)
-        rc = stun_ports(o, stun, n_stun, err);
-    return rc;
+
+    if (rc)
+        return rc;
+    *quic = listen->addr;
+    if (o->quic_address.n && rk_addr_parse_listen(o->quic_address, quic, err)) {
+        if (err)
+            (void)rk_wrap(err, "--quic-address");
+        return RK_INVALID;
+    }
+    return stun_ports(o, stun, n_stun, err);
 }

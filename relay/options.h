@@ -13,6 +13,8 @@ struct relay_options { /* open */
     bool enable_stun;
     struct rk_strs stun_ports;
     struct rk_str stun_address; /* empty: all addresses */
+    bool quic;
+    struct rk_str quic_address; /* UDP; empty: like listen_address */
     int64_t max_peers, health_misses;
 };
 
@@ -21,7 +23,7 @@ extern const struct svc_program RELAY_PROGRAM;
 /** What cannot be seen in one value: addresses, STUN ports, options without support here. The
  *  result borrows from o. Errors: RK_INVALID naming the flag. */
 enum rk_code relay_options_check(const struct relay_options *o, struct edge_listen *listen,
-                                 struct rk_addr stun[RELAY_STUN_MAX], size_t *n_stun,
-                                 struct rk_err *err) RK_MUST;
+                                 struct rk_addr *quic, struct rk_addr stun[RELAY_STUN_MAX],
+                                 size_t *n_stun, struct rk_err *err) RK_MUST;
 
 #endif

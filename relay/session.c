@@ -11,9 +11,11 @@
 #include "relay/registry.h"
 
 enum {
-    OUT_MIN = 2048,        /* first size of an output chunk: one full datagram */
-    OUT_HINT_MAX = 65536,  /* largest first size */
-    IGNORED_LOG_MS = 60000 /* how often one peer's malformed messages are logged */
+    OUT_MIN = 2048,          /* first size of an output chunk: one full datagram */
+    OUT_HINT_MAX = 65536,    /* largest first size */
+    IGNORED_LOG_MS = 60000,  /* how often one peer's malformed messages are logged */
+    LOSSY_HEALTH_MS = 10000, /* a lost check or answer must not fill a window of a client's 35 s */
+    AUTH_AGAIN_MS = 1000,    /* lossy transports: clients ignore a second answer, and wait 8 s */
 };
 
 /* ---- references */
@@ -106,11 +108,19 @@ static void send_type(struct relay_session *s, enum rly_type type)
 
 static void send_ids(struct relay_session *s, enum rly_type type, const uint8_t *ids, size_t n)
 {
+    size_t room = s->link_ops->max_message(s->link), part;
     uint8_t buf[RLY_MAX_MESSAGE];
-    struct rk_wr w = rk_wr_of(buf, sizeof buf);
 
-    rly_put_ids(&w, type, rk_str_of(ids, n * RLY_PEER_ID_SIZE));
-    send_control(s, rk_wr_done(&w));
+    part =
+        room < RLY_HEADER_SIZE + RLY_PEER_ID_SIZE ? 1 : (room - RLY_HEADER_SIZE) / RLY_PEER_ID_SIZE;
+    for (size_t i = 0; i < n; i += part) {
+        struct rk_wr w = rk_wr_of(buf, sizeof buf);
+
+        rly_put_ids(
+            &w, type,
+            rk_str_of(ids + i * RLY_PEER_ID_SIZE, rk_min_size(part, n - i) * RLY_PEER_ID_SIZE));
+        send_control(s, rk_wr_done(&w));
+    }
 }
 
 static void transmit(struct relay_session *s)
@@ -222,7 +232,7 @@ void relay_session_end(struct relay_session *s, const char *why)
     rk_timer_cancel(&s->timer);
     if (was_open) {
         (void)relay_registry_remove(s->hub->registry, s, s->lane);
-        rk_metric_add(s->hub->metrics.peers, -1);
+        rk_metric_add(s->hub->metrics.peers[s->link_ops->kind], -1);
     }
     relay_registry_unwatch_all(s->hub->registry, s);
     if (s->link)
@@ -305,6 +315,13 @@ size_t relay_session_max_message(const struct relay_session *s)
 /* ---- health */
 
 static void health_arm(struct relay_session *s);
+static void send_auth_response(struct relay_session *s);
+
+static int64_t health_every_ms(const struct relay_session *s)
+{
+    return s->link_ops->lossy ? rk_min_i64(s->hub->health_send_ms, LOSSY_HEALTH_MS)
+                              : s->hub->health_send_ms;
+}
 
 static void on_health(void *arg)
 {
@@ -319,9 +336,14 @@ static void on_health(void *arg)
     if (s->misses >= s->hub->health_misses) {
         relay_session_end(s, "health check not answered");
     } else {
+        if (s->again_at_ms && now >= s->again_at_ms) {
+            s->again_at_ms = 0;
+            send_auth_response(s);
+            relay_session_flush(s);
+        }
         if (now >= s->send_at_ms) {
             send_type(s, RLY_HEALTH_CHECK);
-            s->send_at_ms = now + s->hub->health_send_ms;
+            s->send_at_ms = now + health_every_ms(s);
             relay_session_flush(s);
         }
         if (s->state == RELAY_OPEN)
@@ -334,6 +356,8 @@ static void health_arm(struct relay_session *s)
 {
     int64_t at = rk_min_i64(s->send_at_ms, s->window_at_ms);
 
+    if (s->again_at_ms)
+        at = rk_min_i64(at, s->again_at_ms);
     rk_timer_start(s->lane->loop, &s->timer, at - rk_loop_now_ms(s->lane->loop), on_health, s);
 }
 
@@ -386,9 +410,10 @@ static void authenticate(struct relay_session *s, struct rk_str msg)
     rk_metric_observe(s->hub->metrics.auth_time,
                       (now - s->began_ms) * 1000 + rk_max_i64(t1 - t0, 0));
     rk_metric_observe(s->hub->metrics.store_time, rk_max_i64(rk_unix_us() - t1, 0));
-    rk_metric_add(s->hub->metrics.peers, 1);
+    rk_metric_add(s->hub->metrics.peers[s->link_ops->kind], 1);
     log_session(s, RK_INFO, "relay peer connected", old ? "replaces an older connection" : "new");
-    s->send_at_ms = now + s->hub->health_send_ms;
+    s->send_at_ms = now + health_every_ms(s);
+    s->again_at_ms = s->link_ops->lossy ? now + AUTH_AGAIN_MS : 0;
     s->window_at_ms = now + s->hub->health_window_ms;
     health_arm(s);
     relay_session_flush(s);

@@ -2,7 +2,7 @@
 /*
  * One connected peer of the relay: authentication, dispatch of its messages, health check, events
  * of the peers it subscribed to, and the bounded queue of what it is to receive. Knows no
- * transport: a link (relay/listen_ws) feeds messages in and takes framed bytes out.
+ * transport: a link (relay/listen_ws, listen_quic) feeds messages in and takes framed bytes out.
  *
  *   link ─relay_session_message─▶ dispatch ─transport─▶ relay_session_deliver(other session)
  *                                                            │ queue, bounded, any thread
@@ -38,11 +38,16 @@
 struct relay_transport;
 
 struct relay_transport_ops { /* loop thread of the session, except frame_head (any thread) */
-    const char *transport;   /* "ws" for logs and metrics */
+    enum relay_kind kind;
+    const char *transport; /* "ws", "quic" for logs */
+    /** Messages may get lost: health checks come more often, the first answer comes twice. */
+    bool lossy;
     /** What stands before a message of n bytes; returns its length. */
     size_t (*frame_head)(uint8_t out[RELAY_FRAME_HEAD], size_t n);
     /** Take n framed bytes, from the start of b; takes the reference. */
     void (*transmit)(struct relay_transport *l, struct rk_bytes *b, size_t n);
+    /** The longest message that it carries now. */
+    size_t (*max_message)(const struct relay_transport *l);
     /** The transport has enough: call relay_session_flush when it drained. */
     bool (*congested)(struct relay_transport *l);
     /** Close; after what was transmitted has left (at most linger_ms) if linger_ms > 0.
@@ -79,6 +84,7 @@ struct relay_session { /* fields for relay/ only */
     struct rk_list in_lane, in_waiting;
     struct rk_timer *timer; /* authentication, then health */
     int64_t began_ms, send_at_ms, window_at_ms, last_transport_ms;
+    int64_t again_at_ms;   /* when the answer to the authentication is repeated; 0: no more */
     bool answered;         /* a health check came back in this window */
     unsigned misses;       /* windows without */
     struct rk_map watches; /* peer id → relay_watch */

@@ -62,6 +62,8 @@ struct server_config {             /* open, all text arena; defaults filled in *
     int64_t sync_version;        /* upstream's name for component_maps */
     bool signal_greeting;        /* a first message follows each registration at signal */
     int64_t signal_send_ms;      /* a peer that takes no message for this long is dropped */
+    bool quic;                   /* the relay takes QUIC, too, when TLS ends here */
+    struct rk_str quic_address;  /* UDP; empty: like the listen address */
     int64_t relay_health_misses; /* windows without an answer until a peer is dropped */
     struct rk_strs stun_ports;   /* numbers, each once; empty: no STUN */
     struct rk_strs stuns;        /* external STUN/TURN URIs */

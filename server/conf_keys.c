@@ -166,6 +166,8 @@ const struct rk_opt SERVER_KEYS[] = {
          100, 600000),
     BOOL("x.signalGreeting", "SIGNAL_GREETING", signal_greeting, "false"),
     TEXT("x.relayAddress", "RELAY_ADDRESS", relay_address, ""),
+    BOOL("x.quic", "QUIC", quic, "true"),
+    TEXT("x.quicAddress", "QUIC_ADDRESS", quic_address, ""),
     INT("x.relayHealthMisses", "RELAY_HEALTH_MISSES NB_RELAY_HC_ATTEMPT_THRESHOLD",
         relay_health_misses, "1", 1, 100),
     /* Upstream's, without effect here. */

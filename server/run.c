@@ -269,6 +269,8 @@ static enum rk_code make_relay(struct server *s, struct rk_err *err)
                                .exposed_address = s->w.relay_urls.items[0],
                                .own_tls = s->c.tls_cert.n != 0,
                                .auth_secret = s->w.relay_secret,
+                               .quic = s->c.quic,
+                               .quic_addr = s->w.quic,
                                .health_misses = (unsigned)s->c.relay_health_misses,
                                .stun = s->w.stun,
                                .n_stun = s->w.n_stun,

@@ -149,6 +149,9 @@ enum rk_code wiring_derive(struct rk_arena *mem, const struct server_config *c, 
     struct wiring w = {0};
     enum rk_code rc = parse_listen("server.listenAddress", c->listen_address, &w.listen, err);
 
+    w.quic = w.listen;
+    if (rc == RK_OK && c->quic_address.n)
+        rc = parse_listen("server.x.quicAddress", c->quic_address, &w.quic, err);
     if (rc == RK_OK)
         rc = derive_ops(mem, c, &w, err);
     if (rc == RK_OK)

@@ -10,6 +10,7 @@
 
 struct wiring { /* open, arena */
     struct rk_addr listen;
+    struct rk_addr quic;  /* UDP address of our relay */
     struct rk_addr *stun; /* UDP addresses of our STUN server */
     size_t n_stun;
     struct rk_addr *ops; /* metrics and health listeners */

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* QUIC transport of the relay; see listen_quic.h. */
+#include "config.h"
+
+#include "relay/listen_quic.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "lib/base/num.h"
+#include "lib/crypto/hmac.h"
+#include "lib/net/udp.h"
+#include "lib/quic/quic.h"
+#include "relay/session.h"
+
+enum {
+    SLOTS = 64,             /* receive calls of so many messages, each of many datagrams */
+    SOCKET_BYTES = 4 << 20, /* of the kernel, each way: bursts of many peers */
+    IDLE_MS = 30000,        /* official servers have their library's default, this */
+    FOREIGN_MAX = 256,      /* packets on their way to another loop */
+    LENGTH_SIZE = 2,        /* before each message of a batch */
+};
+
+struct quic_link { /* one client */
+    struct quic_conn_user user;
+    struct relay_transport link;
+    struct quic_conn *conn; /* valid until closed */
+    struct quic_lane *lane;
+    struct relay_session *session;
+    struct rk_bytes *batch; /* of messages with their lengths, not sent yet; NULL: none */
+    size_t at, n;           /* in batch */
+    struct rk_log_gate big_gate;
+    bool closing;
+};
+
+struct foreign { /* a packet that the socket of another lane got */
+    struct rk_list link;
+    struct rk_addr from;
+    struct rk_ip to;
+    size_t n;
+    char bytes[];
+};
+
+struct quic_lane {
+    struct relay_quic *q;
+    struct relay_lane *lane;
+    struct udp_user udp_user;
+    struct udp_sock *sock;
+    struct udp_scratch *scratch;
+    struct quic_endpoint_user ep_user;
+    struct quic_endpoint *ep;
+    struct rk_task flush_task;
+    struct rk_timer *timer;
+    int64_t timer_at_ns; /* while armed */
+
+    pthread_mutex_t lock; /* guards the three below */
+    struct rk_list foreign;
+    size_t n_foreign;
+    bool rung;
+    struct rk_task foreign_task;
+};
+
+struct relay_quic {
+    struct relay_hub *hub;
+    struct quic_lane *lanes;
+    size_t n_lanes;
+    uint16_t port;
+};
+
+static int64_t now_ns(void)
+{
+    return rk_mono_us() * 1000;
+}
+
+/* ---- the turn of a loop */
+
+static void on_timer(void *arg);
+
+static void flush(struct quic_lane *l)
+{
+    int64_t now = now_ns(), next;
+
+    quic_endpoint_flush(l->ep, now);
+    next = quic_endpoint_next(l->ep);
+    if (next == QUIC_NEVER || (l->timer && l->timer_at_ns <= next))
+        return; /* too early a timer looks again */
+    l->timer_at_ns = next;
+    rk_timer_start(l->lane->loop, &l->timer, rk_max_i64(next - now, 0) / 1000000 + 1, on_timer, l);
+}
+
+static void on_timer(void *arg)
+{
+    struct quic_lane *l = arg;
+
+    flush(l);
+    relay_lane_end(l->lane);
+}
+
+static void flush_run(struct rk_task *t)
+{
+    flush(rk_container_of(t, struct quic_lane, flush_task));
+}
+
+static void flush_soon(struct quic_lane *l)
+{
+    rk_loop_defer(l->lane->loop, &l->flush_task);
+}
+
+/* ---- towards the peer */
+
+static size_t link_frame_head(uint8_t out[RELAY_FRAME_HEAD], size_t n)
+{
+    out[0] = (uint8_t)(n >> 8);
+    out[1] = (uint8_t)n;
+    return LENGTH_SIZE;
+}
+
+/* What the path does not carry is dropped: WireGuard's own packets are small, and the client's
+ * library has found out by the same probes what fits. */
+static void too_big(struct quic_link *l, size_t n)
+{
+    char addr[RK_ADDR_TEXT];
+
+    l->lane->lane->dropped_too_big++;
+    rk_log_every(&l->big_gate, RELAY_LOG_EVERY_MS, l->lane->q->hub->log, RK_WARN,
+                 "relay message does not fit into a datagram",
+                 kv_str("addr", rk_addr_format(&l->session->peer, addr)),
+                 kv_i64("bytes", (int64_t)n),
+                 kv_i64("fit", (int64_t)quic_conn_max_datagram(l->conn)));
+}
+
+static void push(struct quic_link *l)
+{
+    while (l->at < l->n) {
+        const uint8_t *p = (const uint8_t *)l->batch->p + l->at;
+        size_t n = (size_t)p[0] << 8 | p[1];
+
+        switch (quic_conn_send(l->conn, rk_str_of(p + LENGTH_SIZE, n))) {
+        case QUIC_BLOCKED:
+            return;
+        case QUIC_TOO_BIG:
+            too_big(l, n);
+            break;
+        case QUIC_SENT:
+            break;
+        }
+        l->at += LENGTH_SIZE + n;
+    }
+    rk_bytes_unref(l->batch);
+    l->batch = NULL;
+}
+
+static void link_transmit(struct relay_transport *link, struct rk_bytes *b, size_t n)
+{
+    struct quic_link *l = rk_container_of(link, struct quic_link, link);
+
+    if (l->batch || l->closing) { /* only a goodbye does not ask for room */
+        rk_bytes_unref(b);
+        return;
+    }
+    l->batch = b;
+    l->at = 0;
+    l->n = n;
+    quic_endpoint_time(l->lane->ep, now_ns());
+    push(l);
+    flush_soon(l->lane);
+}
+
+static size_t link_max_message(const struct relay_transport *link)
+{
+    return quic_conn_max_datagram(rk_container_of(link, struct quic_link, link)->conn);
+}
+
+static bool link_congested(struct relay_transport *link)
+{
+    return rk_container_of(link, struct quic_link, link)->batch != NULL;
+}
+
+static void link_close(struct relay_transport *link, int64_t linger_ms)
+{
+    struct quic_link *l = rk_container_of(link, struct quic_link, link);
+
+    (void)linger_ms; /* what was sent has left */
+    if (l->closing)
+        return;
+    l->closing = true;
+    quic_conn_close(l->conn);
+    flush_soon(l->lane);
+}
+
+static const struct relay_transport_ops LINK_OPS = {
+    .kind = RELAY_QUIC,
+    .transport = "quic",
+    .lossy = true,
+    .frame_head = link_frame_head,
+    .transmit = link_transmit,
+    .max_message = link_max_message,
+    .congested = link_congested,
+    .close = link_close,
+};
+
+/* ---- from the peer */
+
+static void conn_datagram(struct quic_conn_user *u, uint8_t *p, size_t n)
+{
+    struct quic_link *l = rk_container_of(u, struct quic_link, user);
+
+    if (l->closing)
+        return;
+    if (n > relay_session_max_message(l->session))
+        relay_session_end(l->session, "message too big");
+    else
+        relay_session_message(l->session, p, n);
+}
+
+static void conn_writable(struct quic_conn_user *u)
+{
+    struct quic_link *l = rk_container_of(u, struct quic_link, user);
+
+    if (l->batch)
+        push(l);
+    if (!l->batch)
+        relay_session_flush(l->session);
+}
+
+static void conn_moved(struct quic_conn_user *u)
+{
+    struct quic_link *l = rk_container_of(u, struct quic_link, user);
+    char before[RK_ADDR_TEXT], now[RK_ADDR_TEXT];
+    struct rk_addr was = l->session->peer;
+
+    l->session->peer = quic_conn_peer(l->conn);
+    rk_log(l->lane->q->hub->log, RK_INFO, "relay peer moved",
+           kv_str("from", rk_addr_format(&was, before)),
+           kv_str("addr", rk_addr_format(&l->session->peer, now)));
+}
+
+static void conn_closed(struct quic_conn_user *u, const struct rk_err *why)
+{
+    struct quic_link *l = rk_container_of(u, struct quic_link, user);
+    struct relay_lane *lane = l->lane->lane;
+
+    l->closing = true;
+    if (why->code)
+        relay_session_end(l->session,
+                          why->code == RK_TIMEOUT ? "silent for too long" : "connection lost");
+    rk_bytes_unref(l->batch);
+    relay_session_gone(l->session);
+    free(l);
+    relay_lane_end(lane);
+}
+
+static const struct quic_conn_ops CONN_OPS = {
+    .datagram = conn_datagram,
+    .writable = conn_writable,
+    .moved = conn_moved,
+    .closed = conn_closed,
+};
+
+/* ---- the socket */
+
+static bool ep_accept(struct quic_endpoint_user *u, struct quic_conn *c)
+{
+    struct quic_lane *ql = rk_container_of(u, struct quic_lane, ep_user);
+    struct rk_addr peer = quic_conn_peer(c);
+    const char *why = relay_lane_refuses(ql->lane, &peer);
+    char addr[RK_ADDR_TEXT];
+    struct quic_link *l;
+
+    if (why) {
+        rk_log_every(&ql->q->hub->full_gate, RELAY_LOG_EVERY_MS, ql->q->hub->log, RK_WARN,
+                     "relay connection refused", kv_str("addr", rk_addr_format(&peer, addr)),
+                     kv_z("reason", why));
+        return false;
+    }
+    l = rk_calloc(1, sizeof *l);
+    l->user.ops = &CONN_OPS;
+    l->link.ops = &LINK_OPS;
+    l->conn = c;
+    l->lane = ql;
+    l->session = relay_session_new(ql->lane, &l->link, &peer);
+    quic_conn_set_user(c, &l->user);
+    return true;
+}
+
+static void ep_send(struct quic_endpoint_user *u, const struct udp_out *v, size_t n)
+{
+    (void)udp_sendv(rk_container_of(u, struct quic_lane, ep_user)->sock, v, n);
+}
+
+static void ep_foreign(struct quic_endpoint_user *u, unsigned index, const struct udp_in *in)
+{
+    struct relay_quic *q = rk_container_of(u, struct quic_lane, ep_user)->q;
+    struct quic_lane *l = &q->lanes[index];
+    struct foreign *f;
+    bool ring = false;
+
+    (void)pthread_mutex_lock(&l->lock);
+    if (l->n_foreign < FOREIGN_MAX) {
+        f = rk_malloc(sizeof *f + in->bytes.n);
+        f->link = (struct rk_list){0};
+        f->from = in->from;
+        f->to = in->to;
+        f->n = in->bytes.n;
+        memcpy(f->bytes, in->bytes.p, in->bytes.n);
+        rk_list_push_back(&l->foreign, &f->link);
+        l->n_foreign++;
+        ring = !l->rung;
+        l->rung = true;
+    }
+    (void)pthread_mutex_unlock(&l->lock);
+    if (ring)
+        rk_loop_post(l->lane->loop, &l->foreign_task);
+}
+
+static const struct quic_endpoint_ops EP_OPS = {
+    .send = ep_send,
+    .accept = ep_accept,
+    .foreign = ep_foreign,
+};
+
+static void take(struct quic_lane *l, const struct udp_in *v, size_t n)
+{
+    if (!l->ep)
+        return;
+    quic_endpoint_receive(l->ep, v, n, now_ns());
+    relay_lane_end(l->lane);
+    flush_soon(l);
+}
+
+static void on_received(struct udp_user *u, const struct udp_in *v, size_t n)
+{
+    take(rk_container_of(u, struct quic_lane, udp_user), v, n);
+}
+
+static const struct udp_ops UDP_OPS = {.received = on_received};
+
+static void foreign_run(struct rk_task *t)
+{
+    struct quic_lane *l = rk_container_of(t, struct quic_lane, foreign_task);
+    struct rk_list got, *node;
+
+    rk_list_init(&got);
+    (void)pthread_mutex_lock(&l->lock);
+    rk_list_splice(&got, &l->foreign);
+    l->n_foreign = 0;
+    l->rung = false;
+    (void)pthread_mutex_unlock(&l->lock);
+    while ((node = rk_list_pop_front(&got))) {
+        struct foreign *f = rk_container_of(node, struct foreign, link);
+        struct udp_in in = {.from = f->from, .to = f->to, .bytes = rk_str_of(f->bytes, f->n)};
+
+        take(l, &in, 1);
+        free(f);
+    }
+}
+
+/* ---- opening and closing */
+
+struct opening {
+    struct quic_lane *l;
+    struct rk_addr addr;
+    struct tls_ctx *tls;
+    size_t max_per_addr;
+    struct rk_metrics *metrics;
+    enum rk_code rc;
+    struct rk_err *err;
+};
+
+static struct quic_metrics metrics_of(struct rk_metrics *m)
+{
+    return (struct quic_metrics){
+        .accepted = rk_metric_counter(m, "relay_quic_connections_total", NULL,
+                                      "QUIC connections that finished their handshake."),
+        .retries = rk_metric_counter(m, "relay_quic_retries_total", NULL,
+                                     "Newcomers that were asked to show their address first."),
+        .refused = rk_metric_counter(m, "relay_quic_refused_total", NULL,
+                                     "Newcomers over a limit, and handshakes that gave way."),
+        .resets = rk_metric_counter(m, "relay_quic_resets_total", NULL,
+                                    "Packets of connections that are gone."),
+        .moved = rk_metric_counter(m, "relay_quic_migrations_total", NULL,
+                                   "Connections that went on from another address."),
+    };
+}
+
+static void open_on_loop(void *arg)
+{
+    static const char label[] = "QUIC stateless reset and retry tokens";
+    struct opening *o = arg;
+    struct quic_lane *l = o->l;
+    struct relay_hub *hub = l->q->hub;
+    struct udp_opts udp = {
+        .bind = o->addr,
+        .want_dst = true,
+        .offload = true,
+        .whole = true,
+        .share_port = l->q->n_lanes > 1,
+        .buffer_bytes = SOCKET_BYTES,
+        .scratch = l->scratch,
+    };
+    struct quic_endpoint_opts ep = {
+        .tls = o->tls,
+        .alpn = RELAY_QUIC_ALPN,
+        .index = (unsigned)l->lane->index,
+        .n_endpoints = (unsigned)l->q->n_lanes,
+        .idle_ms = IDLE_MS,
+        .limits = {.max_conns = hub->max_peers, .max_per_addr = o->max_per_addr},
+        .metrics = metrics_of(o->metrics),
+    };
+    uint8_t secret[HMAC_SHA256_SIZE];
+
+    o->rc = udp_open(l->lane->loop, &udp, &l->udp_user, &l->sock, o->err);
+    if (o->rc)
+        return;
+    ep.local = *udp_local(l->sock);
+    hmac_sha256(rk_str_of(hub->auth_key.b, sizeof hub->auth_key.b), rk_str_z(label), secret);
+    ep.secret = secret;
+    o->rc = quic_server_new(&ep, &l->ep_user, &l->ep, o->err);
+    rk_secret_wipe(secret, sizeof secret);
+}
+
+static void close_on_loop(void *arg)
+{
+    struct quic_lane *l = arg;
+
+    if (l->ep)
+        quic_endpoint_flush(l->ep, now_ns());
+    rk_timer_cancel(&l->timer);
+    rk_list_remove(&l->flush_task.link);
+    quic_endpoint_free(l->ep);
+    l->ep = NULL;
+    rk_list_remove(&l->flush_task.link); /* sessions that the end has ended */
+    udp_close(l->sock);
+    l->sock = NULL;
+}
+
+static void lane_init(struct relay_quic *q, size_t i)
+{
+    struct quic_lane *l = &q->lanes[i];
+
+    l->q = q;
+    l->lane = &q->hub->lanes[i];
+    l->udp_user.ops = &UDP_OPS;
+    l->ep_user.ops = &EP_OPS;
+    l->flush_task.run = flush_run;
+    l->foreign_task.run = foreign_run;
+    l->scratch = udp_scratch_new(SLOTS, UDP_SCRATCH_GRO);
+    (void)pthread_mutex_init(&l->lock, NULL);
+    rk_list_init(&l->foreign);
+}
+
+enum rk_code relay_quic_open(struct relay_hub *hub, const struct rk_addr *addr, struct tls_ctx *tls,
+                             size_t max_per_addr, struct rk_metrics *metrics,
+                             struct relay_quic **out, struct rk_err *err)
+{
+    struct relay_quic *q = rk_calloc(1, sizeof *q);
+    struct opening o = {
+        .addr = *addr, .tls = tls, .max_per_addr = max_per_addr, .metrics = metrics, .err = err};
+    char text[RK_ADDR_TEXT];
+
+    q->hub = hub;
+    q->n_lanes = hub->n_lanes;
+    q->lanes = rk_calloc(q->n_lanes, sizeof *q->lanes);
+    for (size_t i = 0; i < q->n_lanes; i++)
+        lane_init(q, i);
+    for (size_t i = 0; i < q->n_lanes && !o.rc; i++) {
+        o.l = &q->lanes[i];
+        rk_loop_call(hub->lanes[i].loop, open_on_loop, &o);
+        if (!o.rc)
+            o.addr.port = q->port = udp_local(o.l->sock)->port;
+    }
+    if (o.rc) {
+        if (err)
+            (void)rk_wrap(err, "QUIC on UDP %s port %u",
+                          addr->ip.family ? rk_ip_format(&addr->ip, text).p : "(all addresses)",
+                          addr->port);
+        for (size_t i = 0; i < q->n_lanes; i++)
+            rk_loop_call(hub->lanes[i].loop, close_on_loop, &q->lanes[i]);
+        relay_quic_free(q);
+        return o.rc;
+    }
+    *out = q;
+    return RK_OK;
+}
+
+uint16_t relay_quic_port(const struct relay_quic *q)
+{
+    return q->port;
+}
+
+void relay_quic_stop_lane(struct relay_quic *q, struct relay_lane *lane)
+{
+    quic_endpoint_stop(q->lanes[lane->index].ep);
+}
+
+void relay_quic_close_lane(struct relay_quic *q, struct relay_lane *lane)
+{
+    close_on_loop(&q->lanes[lane->index]);
+}
+
+void relay_quic_free(struct relay_quic *q)
+{
+    struct rk_list *node;
+
+    if (!q)
+        return;
+    for (size_t i = 0; i < q->n_lanes; i++) {
+        while ((node = rk_list_pop_front(&q->lanes[i].foreign)))
+            free(rk_container_of(node, struct foreign, link));
+        (void)pthread_mutex_destroy(&q->lanes[i].lock);
+        udp_scratch_free(q->lanes[i].scratch);
+    }
+    free(q->lanes);
+    free(q);
+}
