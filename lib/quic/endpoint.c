@@ -25,6 +25,7 @@ enum {
     RESET_SIZE = 40,  /* bytes, below what caused it (RFC 9000 10.3.3) */
     ANSWERS_MILLI = 500 * 1000, /* stateless answers in a second, in thousandths ... */
     ANSWERS_BURST = 500,        /* ... and at once */
+    TICK_NS = 1000000,
     INVALID_TOKEN = 0x0b,
     CONNECTION_REFUSED = 0x02,
 };
@@ -357,6 +358,8 @@ static void receive_one(struct quic_endpoint *e, const struct udp_in *in, struct
     if (rv)
         return;
     c = rk_map_get(&e->cids, rk_str_of(vc.dcid, vc.dcidlen));
+    if (!c && !e->server && !rk_list_empty(&e->all)) /* a reset looks like any other packet */
+        c = rk_container_of(e->all.next, struct quic_conn, in_all);
     if (c)
         quic_conn_read(c, &one, packet, e->now_ns);
     else if (vc.dcidlen == QUIC_CID_SIZE && vc.dcid[0] != e->o.index &&
@@ -407,8 +410,8 @@ void quic_endpoint_flush(struct quic_endpoint *e, int64_t now_ns)
 
         quic_conn_tick(c, now_ns);
         rk_list_remove(&c->in_dirty); /* what it did itself is done */
-        if (!c->dead && !c->closing)
-            rk_heap_set(&e->timers, &c->expiry, quic_conn_next(c));
+        if (!c->dead && !c->closing)  /* later than now, for a packet that may not be sent yet */
+            rk_heap_set(&e->timers, &c->expiry, rk_max_i64(quic_conn_next(c), now_ns + TICK_NS));
         else if (!c->dead)
             quic_endpoint_dirty(e, c);
     }
