@@ -374,16 +374,14 @@ bool relay_client_home(const struct relay_client *c, struct rk_str *instance_url
 
 bool relay_client_status_at(const struct relay_client *c, size_t i, struct relay_client_status *out)
 {
-    size_t k = c->n_urls;
+    bool home = c->home && relay_link_is_up(c->home->rlk);
+    size_t k = home ? 1 : c->n_urls;
 
-    if (i < c->n_urls) {
-        bool connected = c->home && relay_link_is_up(c->home->rlk) && c->home->url_index == i;
-
-        *out = (struct relay_client_status){
-            .url = connected ? relay_link_instance(c->home->rlk) : rk_str_z(c->urls[i]),
-            .connected = connected,
-            .error = connected ? (struct rk_str){0} : rk_str_z(c->url_err[i].msg),
-        };
+    if (i < k) {
+        *out = home ? (struct relay_client_status){.url = relay_link_instance(c->home->rlk),
+                                                   .connected = true}
+                    : (struct relay_client_status){.url = rk_str_z(c->urls[i]),
+                                                   .error = rk_str_z(c->url_err[i].msg)};
         return true;
     }
     RK_LIST_FOR_EACH (it, &c->foreign) {

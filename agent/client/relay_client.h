@@ -67,7 +67,9 @@ struct relay_client_status { /* one line of `rook status`; views lent until the 
     bool connected;
     struct rk_str error; /* empty: none yet */
 };
-/** Configured relay i, then connected foreign ones; false past the end. */
+/** The home relay, or while there is none all configured ones with why they are not; then connected
+ *  foreign ones. Others that are configured are not in use: they are neither up nor down. False
+ * past the end. */
 bool relay_client_status_at(const struct relay_client *c, size_t i,
                             struct relay_client_status *out);
 
