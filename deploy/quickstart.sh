@@ -144,7 +144,7 @@ old_way_there() { [ -e "$unit_dir/rookery.service" ] && [ ! -L "$unit_dir/rooker
 remove_programs() {
     [ ! -f "$build/Makefile" ] || grep -qx 'prefix = /usr' "$build/Makefile" ||
         make -C "$build" -s uninstall >/dev/null 2>&1 || true
-    rm -f $unit_dir/rookery.service $unit_dir/rookery-backup.service $unit_dir/rookery-backup.timer
+    rm -f $unit_dir/rookery.service $unit_dir/rookery-backup.service $unit_dir/rookery-backup.timer $unit_dir/rookery.socket
 }
 
 install_programs() {
@@ -157,7 +157,7 @@ install_programs() {
         sed -e "s|@prefix@|$prefix|g; s|@config@|$etc/config.yaml|g; s|@data@|$data|g" \
             "$top/deploy/systemd/$unit.service.in" >"$unit_dir/$unit.service"
     done
-    cp "$top/deploy/systemd/rookery-backup.timer" $unit_dir/
+    cp "$top/deploy/systemd/rookery-backup.timer" "$top/deploy/systemd/rookery.socket" $unit_dir/
     systemctl daemon-reload
 }
 
@@ -259,13 +259,13 @@ remove_all() {
     local packages=$build/packages-added added= verb=purge
     [ "$keep_data" = 0 ] || verb=remove
     if [ -d /run/systemd/system ]; then
-        systemctl disable --now --quiet rookery.service rookery-backup.timer 2>/dev/null || true
+        systemctl disable --now --quiet rookery.socket rookery.service rookery-backup.timer 2>/dev/null || true
     fi
     if dpkg-query -W -f '${db:Status-Status}\n' rookery 2>/dev/null | grep -qE '^(installed|config-files)$'; then
         DEBIAN_FRONTEND=noninteractive apt-get $verb -y -qq rookery >/dev/null
     fi
     remove_programs
-    rm -rf $unit_dir/rookery.service.d $unit_dir/rookery-backup.service.d "$run_dir"
+    rm -rf $unit_dir/rookery.service.d $unit_dir/rookery.socket.d $unit_dir/rookery-backup.service.d "$run_dir"
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
     if [ "$keep_data" = 1 ]; then
         echo "kept: $etc $data"

@@ -87,7 +87,8 @@ struct opening {
 static void open_on_loop(void *arg)
 {
     struct opening *o = arg;
-    struct udp_opts opts = {.bind = o->addr, .want_dst = true, .scratch = o->s->scratch};
+    struct udp_opts opts = {
+        .bind = o->addr, .want_dst = true, .served = true, .scratch = o->s->scratch};
 
     o->rc = udp_open(o->s->loop, &opts, &o->s->user, &o->s->sock, o->err);
     if (o->rc == RK_OK)

@@ -4,9 +4,7 @@
 
 #include "server/acme_http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,6 +15,8 @@
 #include <unistd.h>
 
 #include "lib/base/num.h"
+#include "lib/net/lsock.h"
+#include "lib/net/tcp.h"
 
 enum { CONNS = 64, HEAD_MAX = 4096, CONN_MS = 5000, TOKENS = 16, TEXT_MAX = 256 };
 
@@ -171,55 +171,30 @@ static void *http_main(void *arg)
     }
 }
 
-static int listen_at(const struct rk_addr *at)
-{
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(at->port)};
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(at->port)};
-    int on = 1, off = 0, fd;
-
-    if (at->ip.family == 4) {
-        memcpy(&four.sin_addr, at->ip.b, 4);
-        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    } else {
-        memcpy(&six.sin6_addr, at->ip.b, 16);
-        fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    }
-    if (fd < 0)
-        return -1;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (at->ip.family != 4)
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, at->ip.family ? &on : &off, sizeof on);
-    if (bind(fd,
-             at->ip.family == 4 ? (const struct sockaddr *)&four : (const struct sockaddr *)&six,
-             at->ip.family == 4 ? sizeof four : sizeof six) ||
-        listen(fd, 64)) {
-        int why = errno;
-
-        (void)close(fd);
-        errno = why;
-        return -1;
-    }
-    return fd;
-}
-
 enum rk_code acme_http_new(const struct rk_addr *at, struct rk_str to, struct acme_http **out,
                            struct rk_err *err)
 {
-    struct acme_http *h = rk_calloc(1, sizeof *h);
-    char text[RK_ADDR_TEXT];
+    struct acme_http *h;
+    int fd = lsock_take(SOCK_STREAM, at);
+
+    if (fd < 0) {
+        if (tcp_listen(at, false, &fd, err))
+            return RK_UNAVAILABLE;
+        lsock_keep(fd);
+    }
+    h = rk_calloc(1, sizeof *h);
 
     (void)pthread_mutex_init(&h->lock, NULL);
     (void)snprintf(h->to, sizeof h->to, "%.*s", RK_STR_ARG(to));
     for (size_t i = 0; i < CONNS; i++)
         h->conns[i].fd = -1;
     h->wake = eventfd(0, EFD_CLOEXEC);
-    h->fd = listen_at(at);
-    if (h->fd < 0 || pthread_create(&h->thread, NULL, http_main, h)) {
-        (void)rk_addr_format(at, text);
-        (void)rk_fail_errno(err, RK_UNAVAILABLE, errno, "listen for HTTP on %s", text);
+    h->fd = fd;
+    if (pthread_create(&h->thread, NULL, http_main, h)) {
+        (void)close(h->fd);
         (void)close(h->wake);
         free(h);
-        return RK_UNAVAILABLE;
+        return rk_fail(err, RK_UNAVAILABLE, "no thread for HTTP on port %u", (unsigned)at->port);
     }
     *out = h;
     return RK_OK;

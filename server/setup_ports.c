@@ -199,7 +199,11 @@ static void check_port(struct setup_checks *k, const struct want *w, const json_
         return;
     }
     holder_of(w->at.port, tcp, who, sizeof who);
-    if (why == EADDRINUSE)
+    if (why == EADDRINUSE && rk_str_starts(rk_str_z(who), RK_STR("systemd (process 1)")) &&
+        setup_unit_holds_ports())
+        setup_find(k, SETUP_GOOD, "ports", NULL, "%s %u is held for the server by " SETUP_SOCKET,
+                   kind, (unsigned)w->at.port);
+    else if (why == EADDRINUSE)
         setup_find(k, SETUP_BAD, "ports",
                    "stop that program, take another port (--port, --stun-port), or put this "
                    "server --behind-proxy",

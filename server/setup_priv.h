@@ -26,6 +26,7 @@
 #define SETUP_DATA   "/var/lib/rookery"
 #define SETUP_USER   "rookery"
 #define SETUP_UNIT   "rookery.service"
+#define SETUP_SOCKET "rookery.socket"
 
 enum setup_place {              /* how machines reach the server */
                    SETUP_AS_IS, /* nothing was said: the configuration that is there */
@@ -103,6 +104,8 @@ enum rk_code setup_write(struct setup *s, struct rk_str text, struct rk_err *err
 
 /** Is there a unit that reads this configuration file? */
 bool setup_unit_there(struct setup *s);
+/** Does the service manager hold ports for it? */
+bool setup_unit_holds_ports(void);
 /** Start it, or restart it after something was written. Errors: RK_UNAVAILABLE. */
 enum rk_code setup_unit_start(struct setup *s, struct rk_err *err) RK_MUST;
 /** The last lines of its log, to stderr. */

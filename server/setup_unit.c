@@ -116,6 +116,11 @@ bool setup_unit_there(struct setup *s)
     return yes;
 }
 
+bool setup_unit_holds_ports(void)
+{
+    return QUIET("is-active", SETUP_SOCKET);
+}
+
 /* ---- what the unit is told besides */
 
 /* A path in a unit file: nothing that it would read as something else. */

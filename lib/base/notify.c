@@ -4,6 +4,8 @@
 
 #include "lib/base/notify.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,13 +17,21 @@
 #include "lib/base/num.h"
 #include "lib/base/str.h"
 
-enum { STATUS_MAX = 300, US_PER_MS = 1000 };
+enum { STATUS_MAX = 300, US_PER_MS = 1000, BARRIER_MS = 5000 };
 
 void rk_notify(const char *state)
+{
+    rk_notify_fd(state, -1);
+}
+
+void rk_notify_fd(const char *state, int pass)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     struct rk_str p = rk_str_z(path ? path : "");
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)state, .iov_len = strlen(state)};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof pass)] = {0};
+    struct msghdr msg = {.msg_name = &to, .msg_iov = &iov, .msg_iovlen = 1};
     int fd;
 
     if (p.n < 2 || p.n >= sizeof to.sun_path || (p.p[0] != '/' && p.p[0] != '@'))
@@ -32,9 +42,31 @@ void rk_notify(const char *state)
     memcpy(to.sun_path, p.p, p.n);
     if (p.p[0] == '@') /* a name outside of the file system */
         to.sun_path[0] = '\0';
-    (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to,
-                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + p.n));
+    msg.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + p.n);
+    if (pass >= 0) {
+        struct cmsghdr *c = (struct cmsghdr *)control;
+
+        *c = (struct cmsghdr){CMSG_LEN(sizeof pass), SOL_SOCKET, SCM_RIGHTS};
+        memcpy(CMSG_DATA(c), &pass, sizeof pass);
+        msg.msg_control = control;
+        msg.msg_controllen = sizeof control;
+    }
+    (void)sendmsg(fd, &msg, MSG_NOSIGNAL);
     (void)close(fd);
+}
+
+void rk_notify_barrier(void)
+{
+    struct pollfd p = {.events = POLLIN};
+    int ends[2];
+
+    if (!getenv("NOTIFY_SOCKET") || pipe2(ends, O_CLOEXEC))
+        return;
+    rk_notify_fd("BARRIER=1", ends[1]);
+    (void)close(ends[1]);
+    p.fd = ends[0];
+    (void)poll(&p, 1, BARRIER_MS); /* the other end is closed when the manager has come to it */
+    (void)close(ends[0]);
 }
 
 void rk_notify_status(const char *fmt, ...)

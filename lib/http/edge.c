@@ -317,7 +317,7 @@ enum rk_code edge_new(const struct edge_opts *opts, struct edge **out, struct rk
     register_stats(&e->stats, opts->metrics);
     memcpy(e->listen, opts->listen, opts->n_listen * sizeof *opts->listen);
     e->n_listen = opts->n_listen;
-    e->one_acceptor = opts->single_acceptor;
+    e->never_shared = opts->single_acceptor;
     e->n_trusted = opts->n_trusted;
     if (opts->n_trusted)
         e->trusted = rk_memdup(opts->trusted, opts->n_trusted * sizeof *opts->trusted);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/http/edge_priv.h"
+#include "lib/net/lsock.h"
 
 enum { ACCEPTS_PER_TURN = 64 /* then others get their turn */ };
 
@@ -34,14 +35,13 @@ static void handoff_run(struct rk_task *t)
     free(h);
 }
 
-static void dispatch(struct edge_loop *el, int fd, const struct rk_addr *peer,
-                     const struct edge_listen *conf)
+static void dispatch(struct edge_listener *l, int fd, const struct rk_addr *peer)
 {
-    struct edge *e = el->edge;
+    struct edge *e = l->el->edge;
     struct handoff *h;
 
-    if (!e->one_acceptor || e->n_loops == 1) {
-        edge_conn_accept(el, fd, peer, conf);
+    if (!l->alone || e->n_loops == 1) {
+        edge_conn_accept(l->el, fd, peer, l->conf);
         return;
     }
     h = rk_calloc(1, sizeof *h);
@@ -49,7 +49,7 @@ static void dispatch(struct edge_loop *el, int fd, const struct rk_addr *peer,
     h->to = &e->loops[atomic_fetch_add(&e->next_loop, 1) % e->n_loops];
     h->fd = fd;
     h->peer = *peer;
-    h->conf = conf;
+    h->conf = l->conf;
     rk_loop_post(h->to->loop, &h->task);
 }
 
@@ -81,7 +81,7 @@ static void listener_ready(struct tcp_watch *w, bool readable, bool writable)
         int fd = tcp_accept(w->fd, &peer);
 
         if (fd >= 0) {
-            dispatch(l->el, fd, &peer, l->conf);
+            dispatch(l, fd, &peer);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE)
@@ -124,37 +124,64 @@ static void loop_start(struct rk_task *t)
     }
 }
 
-/* Sockets of listener i on all loops. The first one is bound without sharing the port, so that
- * another program (or another copy of this one) on it is noticed. */
-static enum rk_code bind_all(struct edge *e, size_t i, struct rk_err *err)
+static void close_listener(struct edge_listener *l)
 {
-    struct rk_addr addr = e->listen[i].addr, got;
+    if (l->fd >= 0)
+        (void)close(l->fd);
+    l->fd = -1;
+}
+
+/* One socket accepts for all loops: it is not shared, or the kernel cannot. */
+static void make_alone(struct edge *e, size_t i)
+{
+    for (size_t k = 1; k < e->n_loops; k++)
+        close_listener(&e->loops[k].listeners[i]);
+    e->loops[0].listeners[i].alone = true;
+    e->one_acceptor = true;
+}
+
+/* Several processes can share a port only when all of them ask for it: that another program (or
+ * another copy of this one) has it is noticed by not asking. */
+static enum rk_code check_free(const struct rk_addr *addr, struct rk_err *err)
+{
     enum rk_code rc;
     int fd;
 
-    if (addr.port) {
-        rc = tcp_listen(&addr, false, &fd, err);
-        if (rc)
-            return rc;
+    if (!addr->port)
+        return RK_OK;
+    rc = tcp_listen(addr, false, &fd, err);
+    if (rc == RK_OK)
         (void)close(fd);
-    }
-    for (size_t k = 0; k < e->n_loops; k++) {
-        struct rk_err ignored;
+    return rc;
+}
 
-        if (k && e->one_acceptor)
-            break;
-        rc = tcp_listen(&addr, e->n_loops > 1 && !e->one_acceptor, &fd, k ? &ignored : err);
-        if (rc && k) { /* the kernel does not share ports: one loop accepts for all */
-            e->one_acceptor = true;
-            break;
-        }
-        if (rc)
+/* Sockets of listener i on all loops. */
+static enum rk_code bind_all(struct edge *e, size_t i, struct rk_err *err)
+{
+    struct rk_addr addr = e->listen[i].addr, got;
+    bool share = e->n_loops > 1 && !e->never_shared;
+
+    for (size_t k = 0; k < e->n_loops && (!k || share); k++) {
+        struct edge_listener *l = &e->loops[k].listeners[i];
+        enum rk_code rc = RK_OK;
+
+        l->conf = &e->listen[i];
+        l->fd = lsock_take(SOCK_STREAM, &addr);
+        l->given = l->fd >= 0;
+        if (l->given)
+            share = share && tcp_shares_port(l->fd);
+        else if (!k)
+            rc = check_free(&addr, err);
+        if (rc == RK_OK && !l->given)
+            rc = tcp_listen(&addr, share, &l->fd, k ? NULL : err);
+        if (rc && !k)
             return rc;
-        if (!addr.port && tcp_local(fd, &got, NULL) == RK_OK)
+        share = share && rc == RK_OK;
+        if (!addr.port && rc == RK_OK && tcp_local(l->fd, &got, NULL) == RK_OK)
             addr.port = got.port;
-        e->loops[k].listeners[i].fd = fd;
-        e->loops[k].listeners[i].conf = &e->listen[i];
     }
+    if (e->n_loops > 1 && !share)
+        make_alone(e, i);
     e->listen[i].addr.port = addr.port;
     return RK_OK;
 }
@@ -162,13 +189,8 @@ static enum rk_code bind_all(struct edge *e, size_t i, struct rk_err *err)
 static void close_unstarted(struct edge *e)
 {
     for (size_t k = 0; k < e->n_loops; k++)
-        for (size_t i = 0; i < e->n_listen; i++) {
-            int *fd = &e->loops[k].listeners[i].fd;
-
-            if (*fd >= 0)
-                (void)close(*fd);
-            *fd = -1;
-        }
+        for (size_t i = 0; i < e->n_listen; i++)
+            close_listener(&e->loops[k].listeners[i]);
 }
 
 enum rk_code edge_start(struct edge *e, struct rk_err *err)
@@ -181,19 +203,17 @@ enum rk_code edge_start(struct edge *e, struct rk_err *err)
             return rc;
         }
     }
-    if (e->one_acceptor) /* sockets of other loops that were bound before this came out */
-        for (size_t k = 1; k < e->n_loops; k++)
-            for (size_t i = 0; i < e->n_listen; i++)
-                if (e->loops[k].listeners[i].fd >= 0) {
-                    (void)close(e->loops[k].listeners[i].fd);
-                    e->loops[k].listeners[i].fd = -1;
-                }
     e->started = true;
     for (size_t k = 0; k < e->n_loops; k++) {
         struct edge_loop *el = &e->loops[k];
 
-        for (size_t i = 0; i < e->n_listen; i++)
-            el->n_open += el->listeners[i].fd >= 0;
+        for (size_t i = 0; i < e->n_listen; i++) {
+            const struct edge_listener *l = &el->listeners[i];
+
+            el->n_open += l->fd >= 0;
+            if (l->fd >= 0 && !l->given)
+                lsock_keep(l->fd);
+        }
         el->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         el->start_task.run = loop_start;
         rk_loop_post(el->loop, &el->start_task);

@@ -35,6 +35,8 @@ struct edge_listener { /* one listening socket on one loop */
     const struct edge_listen *conf;
     int fd; /* before the watch exists; -1 after */
     bool open;
+    bool alone; /* accepts for all loops */
+    bool given; /* by the service manager */
 };
 
 struct edge_loop { /* what belongs to one loop thread */
@@ -65,7 +67,8 @@ struct edge {
     size_t n_loops;
     struct edge_listen listen[EDGE_MAX_LISTEN];
     size_t n_listen;
-    bool one_acceptor;        /* no SO_REUSEPORT: loop 0 accepts for all */
+    bool one_acceptor;        /* loop 0 accepts for all, at some listener */
+    bool never_shared;        /* asked for at every listener */
     _Atomic size_t next_loop; /* for sockets that are handed to some loop */
     struct tls_ctx *tls;
     struct rk_prefix *trusted;

@@ -129,6 +129,14 @@ enum rk_code tcp_listen(const struct rk_addr *addr, bool reuseport, int *out, st
     return listen_on(&any, true, reuseport, out, err);
 }
 
+bool tcp_shares_port(int fd)
+{
+    int on = 0;
+    socklen_t len = sizeof on;
+
+    return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, &len) == 0 && on;
+}
+
 int tcp_accept(int listener, struct rk_addr *peer)
 {
     struct sockaddr_storage ss = {0};

@@ -41,6 +41,9 @@ int tcp_error(int fd);
 enum rk_code tcp_listen(const struct rk_addr *addr, bool reuseport, int *out,
                         struct rk_err *err) RK_MUST;
 
+/** Was it opened with reuseport? */
+bool tcp_shares_port(int fd);
+
 /** Next connection as a non-blocking socket, or -1 with errno. */
 int tcp_accept(int listener, struct rk_addr *peer);
 

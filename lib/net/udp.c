@@ -14,6 +14,7 @@
 #include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 #include "lib/base/pages.h"
+#include "lib/net/lsock.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -229,23 +230,37 @@ static socklen_t to_sa(const struct udp_sock *s, const struct rk_addr *a,
     return sizeof *in6;
 }
 
+static int family_of(int fd)
+{
+    struct sockaddr_storage ss = {0};
+    socklen_t len = sizeof ss;
+
+    return getsockname(fd, (struct sockaddr *)&ss, &len) == 0 ? ss.ss_family : AF_UNSPEC;
+}
+
 static enum rk_code open_fd(struct udp_sock *s, const struct udp_opts *o, bool dual,
                             struct rk_err *err)
 {
     struct rk_addr bind_to = o->bind;
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
+    bool given;
 
     if (!bind_to.ip.family)
         bind_to.ip.family = dual ? 6 : 4;
-    s->family = bind_to.ip.family == 6 ? AF_INET6 : AF_INET;
-    s->fd = socket(s->family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
+    s->fd = o->served ? lsock_take(SOCK_DGRAM, &o->bind) : -1;
+    given = s->fd >= 0;
+    s->family = given ? family_of(s->fd) : bind_to.ip.family == 6 ? AF_INET6 : AF_INET;
+    if (!given)
+        s->fd = socket(s->family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
     if (s->fd < 0)
         return fail_errno(err, errno, "open");
     if (set_options(s, o, dual, err))
         return err ? err->code : RK_UNAVAILABLE;
-    if (bind(s->fd, (struct sockaddr *)&ss, to_sa(s, &bind_to, &ss)))
+    if (!given && bind(s->fd, (struct sockaddr *)&ss, to_sa(s, &bind_to, &ss)))
         return fail_errno(err, errno, "bind");
+    if (o->served && !given)
+        lsock_keep(s->fd);
     if (o->peer.ip.family && connect(s->fd, (struct sockaddr *)&ss, to_sa(s, &o->peer, &ss)))
         return fail_errno(err, errno, "connect");
     s->connected = o->peer.ip.family != 0;

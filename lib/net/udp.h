@@ -61,6 +61,8 @@ struct udp_opts {        /* open; borrowed during the call */
                             slots of UDP_SCRATCH_GRO bytes */
     bool whole;          /* no datagram is fragmented: too long ones are lost (QUIC, RFC 9000 14) */
     bool share_port;     /* with other sockets of this user: the kernel gives each sender to one */
+    bool served;         /* a server's own port: the service manager may have the socket, and
+                            keeps it over a restart (lib/net/lsock) */
     uint32_t fwmark;     /* SO_MARK; 0: none */
     size_t buffer_bytes; /* of the kernel, each way; 0: its default */
     struct udp_scratch *scratch; /* borrowed for life; shared by the sockets of one loop */

@@ -14,6 +14,7 @@
 #include "lib/base/proc.h"
 #include "lib/base/procstat.h"
 #include "lib/base/trim.h"
+#include "lib/net/lsock.h"
 #include "lib/serve/pages.h"
 
 enum { TRIM_BURST_MS = 500 };
@@ -217,6 +218,7 @@ enum rk_code svc_open(const char *name, const struct svc_common *common,
     s->priv = rk_calloc(1, sizeof *s->priv);
     s->priv->mem = rk_arena_new(0);
     s->priv->log_fd = -1;
+    lsock_inherit();
     rc = rk_proc_new(&s->priv->proc, err);
     if (rc == RK_OK)
         rc = open_log(s, common, err);
@@ -466,6 +468,7 @@ enum rk_code svc_run(struct svc *s, struct svc_user *user, int64_t grace_ms, str
     rk_metrics_collect(s->metrics, cert_metric, s);
     rk_log(s->log, RK_INFO, "serving", kv_z("program", s->name), kv_z("version", PACKAGE_VERSION),
            kv_i64("port", edge_port(s->edge, 0)), kv_i64("loops", (int64_t)s->n_loops));
+    lsock_rest(s->log);
     rk_notify("READY=1");
     serve(s);
     rk_notify("STOPPING=1");

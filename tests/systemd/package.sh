@@ -85,6 +85,7 @@ check "apt installs them" apt install $(debs /tmp/new rookery rook rookery-relay
 check "nothing serves before it is configured" equal "$(show ActiveState rookery)" inactive
 check "but will at the next boot" sd systemctl is-enabled rookery rookery-relay rook rookery-backup.timer
 check "the agent waits for an enrolment" sd systemctl is-active rook
+check "the unit of ports is there and off" sd bash -c '[ "$(systemctl is-enabled rookery.socket) $(systemctl is-active rookery.socket)" = "disabled inactive" ]'
 check "the backup is planned" sd systemctl is-active rookery-backup.timer
 check "the user is there" sd getent passwd rookery
 [ "$failed" = 0 ] || exit 1
@@ -139,6 +140,7 @@ check "and is well" sd curl -sf http://127.0.0.1:8098/readyz
 pid=$(show MainPID rookery) agent=$(show MainPID rook) relay=$(show MainPID rookery-relay)
 sd bash -c 'echo "# mine" >>/etc/logrotate.d/rookery'
 check "apt upgrades them" apt install $(debs /tmp/newer rookery rook rookery-relay)
+check "the unit of ports is still off" equal "$(show ActiveState rookery.socket)" inactive
 check "the server is another process" not equal "$pid" "$(show MainPID rookery)"
 check "the agent too" not equal "$agent" "$(show MainPID rook)"
 check "the relay too" not equal "$relay" "$(show MainPID rookery-relay)"
