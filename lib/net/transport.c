@@ -23,20 +23,21 @@ enum {
 
 void net_conn_release(struct net_conn *c)
 {
+    static const struct rk_err orderly;
     struct net_conn_user *user = c->user;
     struct rk_list *node;
 
     if (c->watch_open || c->resolving)
         return; /* their callbacks come here again */
     rk_list_remove(&c->turn.link);
-    user->ops->closed(user, &c->err);
+    user->ops->closed(user, c->err ? c->err : &orderly);
     while ((node = c->queue.next) != &c->queue)
         net_chunk_free(rk_container_of(node, struct net_chunk, link));
     tls_sess_free(c->tls);
     rk_buf_done(&c->cipher);
     rk_buf_done(&c->stash);
-    free(c->sni);
-    free(c->alpn);
+    net_dial_free(c);
+    free(c->err);
     if (c->hook)
         c->hook->gone(c->hook);
     free(c);
@@ -53,11 +54,14 @@ void net_conn_end(struct net_conn *c, const struct rk_err *why)
     if (c->state == ST_CLOSING)
         return;
     c->state = ST_CLOSING;
-    c->err = why ? *why : (struct rk_err){0};
+    if (why && why->code) {
+        c->err = rk_malloc(sizeof *c->err);
+        *c->err = *why;
+    }
     rk_timer_cancel(&c->timer);
     rk_list_remove(&c->turn.link);
     if (c->resolving)
-        tcp_resolve_cancel(&c->resolve);
+        tcp_resolve_cancel(&c->dial->resolve);
     if (c->watch_open)
         tcp_watch_close(&c->watch);
     else if (!c->resolving) { /* between two addresses: nothing to wait for */

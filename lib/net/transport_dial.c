@@ -14,27 +14,39 @@ enum {
     TRY_MS = 3000, /* for an address when there are others (broken IPv6 is common) */
 };
 
+void net_dial_free(struct net_conn *c)
+{
+    if (!c->dial)
+        return;
+    free(c->dial->sni);
+    free(c->dial->alpn);
+    free(c->dial);
+    c->dial = NULL;
+}
+
 void net_conn_connected(struct net_conn *c)
 {
     struct rk_err err = {0};
 
     tcp_tune(c->watch.fd);
-    if (c->dead_ms)
-        tcp_dead_after(c->watch.fd, c->dead_ms);
+    if (c->dial->dead_ms)
+        tcp_dead_after(c->watch.fd, c->dial->dead_ms);
     c->blocked = false;
     if (c->tls_ctx) {
         c->state = ST_HANDSHAKE;
-        rk_timer_start(c->loop, &c->timer, c->deadline_ms - rk_loop_now_ms(c->loop),
+        rk_timer_start(c->loop, &c->timer, c->dial->deadline_ms - rk_loop_now_ms(c->loop),
                        net_conn_timeout, c);
-        if (tls_sess_new(c->tls_ctx, c->sni, c->alpn, &c->tls_user, &c->tls, &err)) {
+        if (tls_sess_new(c->tls_ctx, c->dial->sni, c->dial->alpn, &c->tls_user, &c->tls, &err)) {
             net_conn_end(c, &err);
             return;
         }
+        net_dial_free(c);
         if (net_conn_handshake(c))
             (void)net_conn_flush(c);
         return;
     }
     c->state = ST_OPEN;
+    net_dial_free(c);
     rk_timer_cancel(&c->timer);
     if (c->user->ops->opened)
         c->user->ops->opened(c->user);
@@ -47,7 +59,7 @@ void net_conn_next_after(struct net_conn *c, int errnum)
 {
     char text[RK_ADDR_TEXT];
 
-    (void)rk_fail_errno(&c->err, RK_UNAVAILABLE, errnum, "connect to %s",
+    (void)rk_fail_errno(&c->dial->err, RK_UNAVAILABLE, errnum, "connect to %s",
                         rk_addr_format(&c->peer, text).p);
     rk_timer_cancel(&c->timer);
     tcp_watch_close(&c->watch);
@@ -59,10 +71,10 @@ static enum rk_code try_one(struct net_conn *c, struct rk_err *err)
     enum rk_code rc;
     int fd;
 
-    rc = tcp_socket(&c->peer, c->fwmark, &fd, err);
+    rc = tcp_socket(&c->peer, c->dial->fwmark, &fd, err);
     if (rc)
         return rc;
-    rc = c->socket_hook ? c->socket_hook(c->hook_arg, fd, err) : RK_OK;
+    rc = c->dial->socket_hook ? c->dial->socket_hook(c->dial->hook_arg, fd, err) : RK_OK;
     if (rc == RK_OK && !tcp_connect(fd, &c->peer))
         rc = rk_fail_errno(err, RK_UNAVAILABLE, errno, "connect to %s",
                            rk_addr_format(&c->peer, text).p);
@@ -75,22 +87,22 @@ static enum rk_code try_one(struct net_conn *c, struct rk_err *err)
 
 void net_conn_try_next(struct net_conn *c)
 {
-    int64_t left = c->deadline_ms - rk_loop_now_ms(c->loop), share;
+    int64_t left = c->dial->deadline_ms - rk_loop_now_ms(c->loop), share;
     struct rk_err why;
 
     c->state = ST_CONNECT;
-    while (c->next_addr < c->n_addrs && left > 0) {
-        size_t n = c->n_addrs - c->next_addr;
+    while (c->dial->next_addr < c->dial->n_addrs && left > 0) {
+        size_t n = c->dial->n_addrs - c->dial->next_addr;
 
-        c->peer = c->addrs[c->next_addr++];
-        if (try_one(c, &c->err))
+        c->peer = c->dial->addrs[c->dial->next_addr++];
+        if (try_one(c, &c->dial->err))
             continue;
         share = n > 1 ? rk_min_i64(left, TRY_MS) : left;
         rk_timer_start(c->loop, &c->timer, share, net_conn_timeout, c);
         net_conn_update_watch(c);
         return;
     }
-    why = c->err;
+    why = c->dial->err;
     if (!why.code)
         (void)rk_fail(&why, RK_TIMEOUT, "connecting timed out");
     net_conn_end(c, &why);
@@ -107,7 +119,7 @@ static void try_task(struct rk_task *t)
 static void resolved(struct tcp_resolve *r, const struct rk_addr *addrs, size_t n,
                      const struct rk_err *why)
 {
-    struct net_conn *c = rk_container_of(r, struct net_conn, resolve);
+    struct net_conn *c = rk_container_of(r, struct net_dial, resolve)->conn;
 
     c->resolving = false;
     if (c->state == ST_CLOSING) {
@@ -119,8 +131,8 @@ static void resolved(struct tcp_resolve *r, const struct rk_addr *addrs, size_t 
         return;
     }
     if (n)
-        memcpy(c->addrs, addrs, n * sizeof *addrs);
-    c->n_addrs = n;
+        memcpy(c->dial->addrs, addrs, n * sizeof *addrs);
+    c->dial->n_addrs = n;
     net_conn_try_next(c);
 }
 
@@ -137,32 +149,33 @@ enum rk_code net_conn_connect(struct rk_loop *loop, const struct net_connect_opt
     if (!host.n || host.n > 253 || !opts->port)
         return rk_fail(err, RK_INVALID, "connect: bad host or port");
     c = net_conn_new(loop, user);
+    c->dial = rk_calloc(1, sizeof *c->dial);
+    c->dial->conn = c;
     c->tls_ctx = opts->tls;
-    c->sni = rk_str_dupz(opts->sni ? rk_str_z(opts->sni) : host);
-    c->alpn = opts->alpn ? rk_str_dupz(rk_str_z(opts->alpn)) : NULL;
-    c->fwmark = opts->fwmark;
-    c->dead_ms = opts->dead_ms;
-    c->socket_hook = opts->socket_hook;
-    c->hook_arg = opts->hook_arg;
-    c->deadline_ms = rk_loop_now_ms(loop) + timeout;
+    c->dial->sni = rk_str_dupz(opts->sni ? rk_str_z(opts->sni) : host);
+    c->dial->alpn = opts->alpn ? rk_str_dupz(rk_str_z(opts->alpn)) : NULL;
+    c->dial->fwmark = opts->fwmark;
+    c->dial->dead_ms = opts->dead_ms;
+    c->dial->socket_hook = opts->socket_hook;
+    c->dial->hook_arg = opts->hook_arg;
+    c->dial->deadline_ms = rk_loop_now_ms(loop) + timeout;
     c->state = ST_RESOLVE;
-    if (rk_ip_parse(host, &c->addrs[0].ip, NULL) == RK_OK) {
-        c->addrs[0].port = opts->port;
-        c->n_addrs = 1;
+    if (rk_ip_parse(host, &c->dial->addrs[0].ip, NULL) == RK_OK) {
+        c->dial->addrs[0].port = opts->port;
+        c->dial->n_addrs = 1;
         c->turn.run = try_task;
         rk_loop_defer(loop, &c->turn);
     } else {
         RK_CLEANUP(rk_freep) char *name = rk_str_dupz(host);
 
-        rc = tcp_resolve_start(loop, &c->resolve, name, opts->port, err);
-        c->resolve.done = resolved;
+        rc = tcp_resolve_start(loop, &c->dial->resolve, name, opts->port, err);
+        c->dial->resolve.done = resolved;
         c->resolving = rc == RK_OK;
         if (rc == RK_OK)
             rk_timer_start(loop, &c->timer, timeout, net_conn_timeout, c);
     }
     if (rc) {
-        free(c->sni);
-        free(c->alpn);
+        net_dial_free(c);
         free(c);
         return rc;
     }

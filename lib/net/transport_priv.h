@@ -33,6 +33,20 @@ struct net_chunk {
     char data[];
 };
 
+struct net_dial { /* what connecting needs: as much as all the rest */
+    struct net_conn *conn;
+    char *sni, *alpn;
+    int64_t deadline_ms; /* loop time; end of connecting */
+    struct tcp_resolve resolve;
+    struct rk_addr addrs[TCP_RESOLVE_MAX];
+    size_t n_addrs, next_addr;
+    uint32_t fwmark;
+    int64_t dead_ms;
+    enum rk_code (*socket_hook)(void *arg, int fd, struct rk_err *err);
+    void *hook_arg;
+    struct rk_err err; /* of the last address */
+};
+
 struct net_conn {
     struct rk_loop *loop;
     struct net_conn_user *user;
@@ -52,25 +66,17 @@ struct net_conn {
     struct tls_sess *tls;
     struct tls_sess_user tls_user;
     struct tls_ctx *tls_ctx; /* for connecting; lent */
-    char *sni, *alpn;
-    struct rk_buf cipher; /* for the socket */
+    struct rk_buf cipher;    /* for the socket */
     size_t cipher_off;
     struct rk_buf stash; /* received while paused */
     struct rk_task turn; /* deferred: flush, and continue after resume */
     bool resumed;
     struct rk_timer *timer;
-    int64_t deadline_ms; /* loop time; end of connecting */
     int64_t last_rx_ms;
     struct rk_addr peer;
-    struct tcp_resolve resolve;
+    struct net_dial *dial; /* of a connection that we open, until it is open; owned */
     bool resolving;
-    struct rk_addr addrs[TCP_RESOLVE_MAX];
-    size_t n_addrs, next_addr;
-    uint32_t fwmark;
-    int64_t dead_ms;
-    enum rk_code (*socket_hook)(void *arg, int fd, struct rk_err *err);
-    void *hook_arg;
-    struct rk_err err;
+    struct rk_err *err; /* why it ends; owned; NULL: orderly */
 };
 
 /* transport.c */
@@ -83,6 +89,7 @@ enum rk_code net_conn_watch(struct net_conn *c, int fd, struct rk_err *err) RK_M
 void net_conn_update_watch(struct net_conn *c);
 
 /* transport_dial.c */
+void net_dial_free(struct net_conn *c); /* nothing resolves any more */
 void net_conn_try_next(struct net_conn *c);
 void net_conn_next_after(struct net_conn *c, int errnum);
 void net_conn_connected(struct net_conn *c);
