@@ -598,6 +598,12 @@ struct rk_str grpc_call_header(const struct grpc_call *c, const char *name)
     return c->stream ? h2_stream_header(c->stream, name) : (struct rk_str){0};
 }
 
+void grpc_call_forget_headers(struct grpc_call *c)
+{
+    if (c->stream)
+        h2_stream_forget_headers(c->stream);
+}
+
 const void *grpc_call_conn(const struct grpc_call *c)
 {
     return c->info;

@@ -53,6 +53,9 @@ bool grpc_call_of_many(const struct grpc_call *c);
 /** Request metadata by lower-case name; the first of several; empty where absent. Lent. */
 struct rk_str grpc_call_header(const struct grpc_call *c, const char *name);
 
+/** Forget the metadata of a call that stays long: nothing of grpc_call_header is there any more. */
+void grpc_call_forget_headers(struct grpc_call *c);
+
 /** Nothing can be sent any more: finished, reset, deadline passed, connection lost. */
 bool grpc_call_is_over(const struct grpc_call *c);
 

@@ -30,17 +30,33 @@ enum {
     GOAWAY_DELAY_MS = 200, /* between the notice and the final GOAWAY: requests under way get in */
 };
 
-void h2_session_over(struct h2_session *s, enum rk_code code, const char *text)
+static void set_why(struct h2_session *s, enum rk_code code, const char *lead, const char *text)
+{
+    if (!s->why)
+        s->why = rk_calloc(1, sizeof *s->why);
+    (void)rk_fail(s->why, code, "%s%s", lead, text);
+}
+
+static void over_as_said(struct h2_session *s)
 {
     if (s->over)
         return;
     s->over = s->going = true;
-    if (!code)
-        s->why = (struct rk_err){0};
-    else if (text != s->why.msg)
-        (void)rk_fail(&s->why, code, "%s", text);
     rk_timer_cancel(&s->timer);
     rk_loop_defer(s->loop, &s->turn);
+}
+
+void h2_session_over(struct h2_session *s, enum rk_code code, const char *text)
+{
+    if (s->over)
+        return;
+    if (code) {
+        set_why(s, code, "", text);
+    } else {
+        free(s->why);
+        s->why = NULL;
+    }
+    over_as_said(s);
 }
 
 static void flood(struct h2_session *s, const char *what)
@@ -48,8 +64,8 @@ static void flood(struct h2_session *s, const char *what)
     if (!s->over)
         (void)nghttp2_session_terminate_session(s->ng, NGHTTP2_ENHANCE_YOUR_CALM);
     s->going = true;
-    if (!s->why.code)
-        (void)rk_fail(&s->why, RK_LIMIT, "HTTP/2 flood: %s", what);
+    if (!s->why)
+        set_why(s, RK_LIMIT, "HTTP/2 flood: ", what);
 }
 
 static void count_odd(struct h2_session *s, const char *what)
@@ -287,8 +303,8 @@ static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int
      * take from a client: all the same an orderly end */
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_NO_ERROR)
         return 0;
-    if (!s->why.code)
-        (void)rk_fail(&s->why, RK_BAD_REQUEST, "HTTP/2: %s", nghttp2_strerror(code));
+    if (!s->why)
+        set_why(s, RK_BAD_REQUEST, "HTTP/2: ", nghttp2_strerror(code));
     return 0;
 }
 
@@ -312,8 +328,10 @@ static void pull(struct h2_session *s)
 {
     while (s->io->ops->queued(s->io) < H2_IO_HIGH) {
         const uint8_t *data;
-        ssize_t n = nghttp2_session_mem_send(s->ng, &data);
+        ssize_t n;
 
+        h2_mem_restore(&s->mem);
+        n = nghttp2_session_mem_send(s->ng, &data);
         if (n < 0) {
             h2_session_over(s, RK_INTERNAL, nghttp2_strerror((int)n));
             return;
@@ -324,11 +342,12 @@ static void pull(struct h2_session *s)
         s->io_handed += (size_t)n;
     }
     if (!nghttp2_session_want_read(s->ng) && !nghttp2_session_want_write(s->ng))
-        h2_session_over(s, s->why.code, s->why.msg);
+        over_as_said(s);
 }
 
 static void turn(struct rk_task *t)
 {
+    static const struct rk_err orderly;
     struct h2_session *s = rk_container_of(t, struct h2_session, turn);
 
     if (!s->over) {
@@ -337,7 +356,7 @@ static void turn(struct rk_task *t)
     }
     if (s->over) {
         rk_list_remove(&s->turn.link);
-        s->user->ops->over(s->user, &s->why);
+        s->user->ops->over(s->user, s->why ? s->why : &orderly);
         return;
     }
     if (s->stopping && !s->n_streams && s->going)
@@ -440,8 +459,10 @@ static void create_ng(struct h2_session *s)
 #ifdef HAVE_NGHTTP2_OPTION_SET_STREAM_RESET_RATE_LIMIT /* as an update in older releases */
     nghttp2_option_set_stream_reset_rate_limit(opt, NG_RESET_BURST, NG_RESETS_PER_S);
 #endif
-    rc = s->opts.server ? nghttp2_session_server_new2(&s->ng, cb, s, opt)
-                        : nghttp2_session_client_new2(&s->ng, cb, s, opt);
+    h2_mem_init(&s->mem, s->loop, s->opts.server);
+    rc = s->opts.server ? nghttp2_session_server_new3(&s->ng, cb, s, opt, &s->mem.ng)
+                        : nghttp2_session_client_new3(&s->ng, cb, s, opt, &s->mem.ng);
+    h2_mem_made(&s->mem);
     nghttp2_option_del(opt);
     nghttp2_session_callbacks_del(cb);
     if (rc)
@@ -512,6 +533,8 @@ void h2_session_free(struct h2_session *s, const struct rk_err *why)
         stream_over(rk_container_of(node, struct h2_stream, link), why ? why : &lost);
     rk_list_remove(&s->turn.link);
     nghttp2_session_del(s->ng);
+    h2_mem_done(&s->mem);
+    free(s->why);
     free(s);
 }
 

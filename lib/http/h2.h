@@ -132,6 +132,9 @@ struct h2_header h2_stream_header_at(const struct h2_stream *s, size_t i);
 /** Index of the first trailer: headers before, trailers from there on. */
 size_t h2_stream_first_trailer(const struct h2_stream *s);
 
+/** Forget the headers that came so far, for streams that stay long. */
+void h2_stream_forget_headers(struct h2_stream *s);
+
 /** Something that the peer owes (the end of a request, of a message) must be there in ms, else
  *  late(); to within H2_TICK_MS. 0: no more. */
 void h2_stream_deadline(struct h2_stream *s, int64_t ms);

@@ -109,6 +109,14 @@ struct rk_str h2_stream_header(const struct h2_stream *st, const char *name)
     return (struct rk_str){0};
 }
 
+void h2_stream_forget_headers(struct h2_stream *st)
+{
+    rk_buf_done(&st->text);
+    free(st->slots);
+    st->slots = NULL;
+    st->n_slots = st->cap_slots = st->first_trailer = 0;
+}
+
 void h2_stream_deadline(struct h2_stream *st, int64_t ms)
 {
     st->late_ms = ms ? rk_loop_now_ms(st->session->loop) + ms : 0;
@@ -205,8 +213,10 @@ int h2_stream_send_cb(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *
     (void)ng;
     (void)frame; /* no padding: we set no select_padding callback */
     (void)arg;
-    if (s->io->ops->queued(s->io) >= H2_IO_HIGH)
+    if (s->io->ops->queued(s->io) >= H2_IO_HIGH) {
+        h2_mem_keep(&s->mem, framehd);
         return NGHTTP2_ERR_WOULDBLOCK;
+    }
     s->io->ops->send(s->io, rk_str_of(framehd, 9));
     st->queued -= length;
     st->moved += length;

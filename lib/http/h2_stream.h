@@ -9,6 +9,7 @@
 #include "lib/base/list.h"
 #include "lib/base/ratelimit.h"
 #include "lib/http/h2.h"
+#include "lib/http/h2_mem.h"
 
 struct h2_piece { /* one h2_stream_write */
     struct rk_list link;
@@ -54,6 +55,7 @@ struct h2_session {
     void *data;
     struct h2_opts opts;
     nghttp2_session *ng;
+    struct h2_mem mem; /* of ng */
     struct rk_list streams;
     size_t n_streams;
     struct rk_list drained; /* streams that owe drained() */
@@ -66,7 +68,7 @@ struct h2_session {
     bool pinging, ready, going, stopping, over;
     bool timer_taken;                  /* by the way to the final GOAWAY */
     struct rk_bucket resets, oddities; /* what a flooding peer does */
-    struct rk_err why;
+    struct rk_err *why;                /* of the end; owned; NULL: orderly so far */
 };
 
 struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id);
