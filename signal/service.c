@@ -101,6 +101,8 @@ static void connect_begin(struct grpc_call *c)
     /* the client waits for this header; it must be there before the first message */
     grpc_call_send_header(c, "x-wiretrustee-peer-registered", "1");
     greet(hub, c, key);
+    key = sig_stream_key(s);
+    grpc_call_forget_headers(c); /* most streams do nothing for days */
     old = sig_registry_add(hub->registry, s);
     if (hub->bus)
         hub->bus->ops->registered(hub->bus, key, sig_stream_number(s));

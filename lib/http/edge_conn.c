@@ -158,6 +158,16 @@ static void ws_upgrade(struct edge_conn *c, const struct edge_ws *w, size_t head
 
 /* ---- bytes read by us */
 
+/* What has been read goes on to whoever knows what it is, and is not kept here. */
+static void hand_over(struct edge_conn *c, void (*start)(struct edge_conn *c, struct rk_str in))
+{
+    struct rk_buf head = c->head;
+
+    rk_buf_init(&c->head, HEAD_MAX);
+    start(c, rk_buf_str(&head));
+    rk_buf_done(&head);
+}
+
 static void conn_head(struct edge_conn *c)
 {
     struct edge *e = c->el->edge;
@@ -168,7 +178,7 @@ static void conn_head(struct edge_conn *c)
     case EDGE_MORE:
         return;
     case EDGE_H2:
-        edge_h2_start(c, in);
+        hand_over(c, edge_h2_start);
         return;
     case EDGE_WS:
         n = ws_head_size(in);
@@ -180,7 +190,7 @@ static void conn_head(struct edge_conn *c)
     case EDGE_HTTP1:
         rk_timer_cancel(&c->timer);
         if (e->take)
-            edge_pump_start(c, in);
+            hand_over(c, edge_pump_start);
         else
             answer_no_http(c);
         return;

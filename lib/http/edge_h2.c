@@ -24,9 +24,9 @@ struct edge_h2_conn {
     struct h2_session *session;
     struct edge_h2_info info;
     struct edge_rest_conn rest;
-    bool ws;     /* inside WebSocket messages */
-    bool ending; /* over() was told */
-    struct ws_rx rx;
+    bool ws;           /* inside WebSocket messages */
+    bool ending;       /* over() was told */
+    struct ws_rx *rx;  /* … reads them; owned; else NULL */
     size_t rx_held;    /* of info.held */
     struct rk_buf out; /* HTTP/2 bytes that are to become messages */
     struct rk_task pack;
@@ -237,10 +237,10 @@ static void ws_feed(struct edge_h2_conn *h, struct rk_str in)
     struct ws_msg msg;
 
     while (!h->ending) {
-        switch (ws_rx_next(&h->rx, &in, &msg)) {
+        switch (ws_rx_next(h->rx, &in, &msg)) {
         case WS_MORE:
-            (void)edge_h2_hold(&h->info, h->rx_held, h->rx.msg_cap);
-            h->rx_held = h->rx.msg_cap;
+            (void)edge_h2_hold(&h->info, h->rx_held, h->rx->msg_cap);
+            h->rx_held = h->rx->msg_cap;
             if (h->rx_held && rk_budget_level(&h->info.held) == RK_BUDGET_FULL)
                 ws_finish(h, WS_CLOSE_TOO_BIG);
             return;
@@ -295,7 +295,8 @@ static void conn_closed(struct net_conn_user *u, const struct rk_err *why)
     rk_budget_leave(&h->info.held);
     if (h->ws) {
         rk_metric_add(h->info.edge->stats.proxy_active, -1);
-        ws_rx_done(&h->rx);
+        ws_rx_done(h->rx);
+        free(h->rx);
         rk_list_remove(&h->pack.link);
     }
     rk_buf_done(&h->out);
@@ -360,7 +361,8 @@ void edge_ws_proxy_start(struct edge_conn *c, const struct rk_addr *client, stru
     struct edge *e = c->el->edge;
 
     rk_metric_add(e->stats.proxy_active, 1);
-    ws_rx_init(&h->rx, WS_SERVER, WS_MESSAGE_MAX);
+    h->rx = rk_calloc(1, sizeof *h->rx);
+    ws_rx_init(h->rx, WS_SERVER, WS_MESSAGE_MAX);
     rk_timer_start(c->el->loop, &c->timer, e->limits.header_timeout_ms, edge_conn_timeout, c);
     ws_feed(h, in);
 }
