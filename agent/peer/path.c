@@ -27,11 +27,30 @@ static const struct rk_addr *wg_endpoint(const struct peer_conn *p)
     return p->env->shared && p->ice_up ? &p->proxy.direct : peer_proxy_endpoint(&p->proxy);
 }
 
+static bool handshake_of(struct peer_conn *p, int64_t *unix_ms)
+{
+    struct peer_conn_wg_stats stats = {0};
+    bool known = p->user->ops->wg_stats(p->user, &stats);
+
+    *unix_ms = known ? stats.last_handshake_unix_ms : 0;
+    return known;
+}
+
+/* The device waits for the controller's handshake: on_responder_wait sets the endpoint. */
+static bool awaits_controller(struct peer_conn *p)
+{
+    int64_t handshake;
+
+    return p->endpoint_timer &&
+           (!handshake_of(p, &handshake) || handshake == p->watch.last_unix_ms);
+}
+
 void peer_conn_path_follow(struct peer_conn *p)
 {
-    if (p->env->shared && p->wg_known &&
-        !p->endpoint_timer) /* else it is set by on_responder_wait */
-        wg_set(p, wg_endpoint(p), KEEPALIVE_S);
+    if (!p->env->shared || !p->wg_known || awaits_controller(p))
+        return;
+    rk_timer_cancel(&p->endpoint_timer);
+    wg_set(p, wg_endpoint(p), KEEPALIVE_S);
 }
 
 static void on_responder_wait(void *arg)
@@ -73,15 +92,6 @@ static void wg_restart_session(struct peer_conn *p)
 /* ---- handshake watch */
 
 static void arm_watch(struct peer_conn *p);
-
-static bool handshake_of(struct peer_conn *p, int64_t *unix_ms)
-{
-    struct peer_conn_wg_stats stats = {0};
-    bool known = p->user->ops->wg_stats(p->user, &stats);
-
-    *unix_ms = known ? stats.last_handshake_unix_ms : 0;
-    return known;
-}
 
 static void on_watch(void *arg)
 {

@@ -64,7 +64,7 @@ void wgc_peer_heard(struct wgc_peer *p, const struct wgc_endpoint *from)
 {
     if (!from)
         return;
-    if (p->endpoint.addr.ip.family && (p->endpoint.way || from->way))
+    if (p->endpoint.addr.ip.family && (p->way_given || from->way))
         return;
     p->endpoint = *from;
 }
@@ -170,6 +170,7 @@ static void set_endpoint(struct wgc_peer *p, const struct rk_addr *to, int64_t m
 {
     p->endpoint =
         (struct wgc_endpoint){.addr = *to, .way = p->w->user->ops->way_of(p->w->user, to)};
+    p->way_given = p->endpoint.way != 0;
     if (p->n_staged)
         wgc_flush_staged(p, false, mono_ms);
 }

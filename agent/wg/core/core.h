@@ -30,7 +30,7 @@ struct wgc_peer;
 struct wgc_endpoint {
     struct rk_addr addr;
     struct rk_ip src; /* our address that it was last heard on; family 0: the kernel chooses */
-    uint32_t way;     /* 0: UDP; else a number of the user's (a relayed way): never roams */
+    uint32_t way;     /* 0: UDP; else a number of the user's (a relayed way) */
 };
 
 struct wgc_user { /* embed */

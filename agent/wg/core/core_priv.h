@@ -63,6 +63,7 @@ struct wgc_peer {
     struct wgc_session *current, *previous, *next;
     struct wgc_owner owner; /* its allowed addresses */
     struct wgc_endpoint endpoint;
+    bool way_given; /* the endpoint is a way that was configured, not one that was heard */
     int keepalive_s;
     struct rk_list staged;
     size_t n_staged, staged_bytes;
@@ -95,7 +96,8 @@ struct wgc {
 uint32_t wgc_index_add(struct wgc *w, struct wgc_index *i);
 void wgc_index_remove(struct wgc *w, struct wgc_index *i); /* idempotent */
 void wgc_peer_send(struct wgc_peer *p, struct rk_str datagram);
-/** An authentic packet came from there. NULL: leave it. */
+/** An authentic packet came from there. NULL: leave it. A way that was configured stays, one that
+ * was heard gives place to UDP, and UDP never to a way. */
 void wgc_peer_heard(struct wgc_peer *p, const struct wgc_endpoint *from);
 
 /* handshake.c */

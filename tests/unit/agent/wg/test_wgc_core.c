@@ -475,6 +475,35 @@ START_TEST(roaming)
 }
 END_TEST
 
+/* A way that was only heard, as by the side that answers, gives place to UDP, and UDP to no way. */
+START_TEST(heard_ways_give_place)
+{
+    const struct wgc_endpoint way = {.addr = {rk_ip4(127, 1, 0, 5), 51820}, .way = 5};
+    struct wg_peer_change c = {.remove = true};
+    static struct packet k;
+
+    apply(&sides[1], &c);
+    c = (struct wg_peer_change){.keepalive_s = WG_KEEPALIVE_KEEP};
+    apply(&sides[1], &c);
+    send_packet(&sides[0], packet(1, 2, 100)); /* its handshake comes by a relay */
+    wire[0].from = way;
+    k = wire[0];
+    wire_n = 0;
+    deliver(&k);
+    ck_assert(endpoint_is(&sides[1], &way.addr));
+    settle();
+    ck_assert(endpoint_is(&sides[1], &sides[0].outside));
+    send_packet(&sides[0], packet(1, 2, 100)); /* relayed, and late */
+    k = wire[0];
+    wire_n = 0;
+    k.from = way;
+    sides[1].got = 0;
+    deliver(&k);
+    ck_assert_uint_eq(sides[1].got, 1);
+    ck_assert(endpoint_is(&sides[1], &sides[0].outside));
+}
+END_TEST
+
 /* Thousands of initiations with a right mac1, as anybody can make who knows our public key: each is
  * answered by a cookie at most, and whoever sends the cookie back gets through. */
 START_TEST(floods_are_answered_by_cookies)
@@ -682,6 +711,7 @@ int main(void)
     tcase_add_test(t, replays_and_strangers);
     tcase_add_test(t, lengths_inside);
     tcase_add_test(t, roaming);
+    tcase_add_test(t, heard_ways_give_place);
     tcase_add_test(t, floods_are_answered_by_cookies);
     tcase_add_test(t, proved_senders_are_limited);
     tcase_add_test(t, replayed_initiation_is_not_answered);
