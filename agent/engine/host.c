@@ -205,8 +205,10 @@ static void on_news(struct netmon_user *u, unsigned kinds)
 
 void host_check(struct host *h)
 {
-    if (h->up && !h->told_lost)
-        host_mend_soon(h, NETMON_ALL & ~(unsigned)(NETMON_DEFAULT | NETMON_ADDR));
+    if (!h->up || h->told_lost)
+        return;
+    host_mend_soon(h, NETMON_ALL & ~(unsigned)(NETMON_DEFAULT | NETMON_ADDR));
+    host_routes_look(h);
 }
 
 /* ---- life */

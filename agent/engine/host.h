@@ -99,7 +99,8 @@ void host_routes_update(struct host *h);
 /** The same on the next loop turn (peers change in bursts). */
 void host_routes_soon(struct host *h);
 
-/** Compare all of it with what it should be, as every news of the kernel does in part. */
+/** Compare all of it with what it should be, as every news of the kernel does in part, and choose
+ * again who carries which network. */
 void host_check(struct host *h);
 
 /** A name of a domain route that this host serves has resolved to an address: let traffic through

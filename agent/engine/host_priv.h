@@ -116,6 +116,8 @@ enum rk_code host_routes_load(struct host *h, const Management__NetworkMap *map,
 /** Put back missing rules and routes; how many. */
 size_t host_rules_mend(struct host *h);
 size_t host_routes_mend(struct host *h);
+/** Latencies change without news: choose again if somebody is clearly nearer now. */
+void host_routes_look(struct host *h);
 void host_bypass_again(struct host *h); /* the default route has changed */
 void host_relax_rp_filter(struct host *h);
 

@@ -485,6 +485,12 @@ void host_routes_update(struct host *h)
     h->user->ops->carried(h->user);
 }
 
+void host_routes_look(struct host *h)
+{
+    if (h->up && h->r.on && h->r.set && route_set_choose(h->r.set, peer_of, h))
+        host_routes_soon(h);
+}
+
 static void on_timer(void *arg)
 {
     host_routes_update(arg);

@@ -7,6 +7,8 @@
 #include "agent/ice/pair.h"
 #include "lib/crypto/secret.h"
 
+#define RTT_SHARE 4 /* a quarter of a new round-trip time counts */
+
 static void send_message(struct ice_session *a, const struct rk_ip *src, const struct rk_addr *to,
                          struct stun_writer *w)
 {
@@ -217,6 +219,7 @@ static bool on_success(struct ice_session *a, const struct rk_addr *from, const 
 {
     struct ice_pair *p;
     struct ice_request *r = take_request(a, m, &p);
+    int64_t took_us;
     bool nominated;
 
     if (!r || !stun_integrity_ok(m, rk_str_z(a->remote_pwd)))
@@ -224,8 +227,9 @@ static bool on_success(struct ice_session *a, const struct rk_addr *from, const 
     if (!rk_addr_eq(&p->remote.addr, from)) /* RFC 8445 section 7.2.5.2.1: not symmetric */
         return false;
     nominated = r->nominating && a->controlling;
-    if (now_us - r->sent_us < ICE_REQUEST_LIFE_US)
-        p->rtt_us = now_us - r->sent_us;
+    took_us = now_us - r->sent_us;
+    if (took_us < ICE_REQUEST_LIFE_US) /* one late answer says little: RFC 6298 section 2.3 */
+        p->rtt_us = p->rtt_us ? p->rtt_us + (took_us - p->rtt_us) / RTT_SHARE : took_us;
     r->sent_us = 0;
     p->last_rx_us = now_us;
     p->unanswered = 0;
