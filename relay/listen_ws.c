@@ -225,6 +225,7 @@ void relay_ws_accept(void *app, const struct edge_ws_req *req)
     l->link.ops = &LINK_OPS;
     l->conn = req->conn;
     ws_rx_init(&l->rx, WS_SERVER, RLY_MAX_AUTH);
+    ws_rx_set_in_place(&l->rx); /* what a conn delivers lies in buffers of its own */
     l->session = relay_session_new(lane, &l->link, &req->client);
     net_conn_set_user(req->conn, &l->user);
     net_conn_set_low_water(req->conn, CONN_LOW);

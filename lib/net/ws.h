@@ -89,15 +89,17 @@ enum ws_event {
                   is dead and gives WS_FAILED for ever */
 };
 
-struct ws_msg {      /* open */
-    uint8_t *p;      /* payload, unmasked; borrowed and writable until the next ws_rx call */
-    size_t n;        /* bytes */
+struct ws_msg { /* open */
+    uint8_t *p; /* payload, unmasked; borrowed and writable until the next ws_rx call (or in the
+                   input: ws_rx_set_in_place) */
+    size_t n;   /* bytes */
     bool fragmented; /* came in more than one frame */
     unsigned close_code;
 };
 
 struct ws_rx { /* embedded; use the functions */
     enum ws_role role;
+    bool in_place;
     size_t max_message;
     uint8_t head[WS_FRAME_HEAD]; /* of the frame being read */
     unsigned head_n;
@@ -125,6 +127,10 @@ void ws_rx_done(struct ws_rx *rx);
 
 /** Another limit from the next frame on (the relay allows less before authentication). */
 void ws_rx_set_max(struct ws_rx *rx, size_t max_message);
+
+/** From now on what ws_rx_next is given may be written to: a message that lies there whole, in one
+ *  frame, is unmasked where it is and not copied. It then lives as long as those bytes. */
+void ws_rx_set_in_place(struct ws_rx *rx);
 
 /** Take bytes from the front of *in (moved on) until something is complete. */
 enum ws_event ws_rx_next(struct ws_rx *rx, struct rk_str *in, struct ws_msg *out) RK_MUST;

@@ -30,8 +30,9 @@ static void run(struct ws_rx *rx, struct rk_str in, struct trace *t)
 
 static void frames(enum ws_role role, struct rk_str in, size_t cut)
 {
-    struct trace a = {0}, b = {0};
-    struct ws_rx whole, parts;
+    struct trace a = {0}, b = {0}, c = {0};
+    RK_CLEANUP(rk_freep) char *copy = rk_memdup(in.p, in.n);
+    struct ws_rx whole, parts, in_place;
 
     ws_rx_init(&whole, role, MAX);
     ws_rx_init(&parts, role, MAX);
@@ -40,6 +41,11 @@ static void frames(enum ws_role role, struct rk_str in, size_t cut)
     if (!b.failed)
         run(&parts, rk_str_sub(in, cut, in.n), &b);
     FUZZ_CHECK(a.sum == b.sum && a.failed == b.failed);
+    ws_rx_init(&in_place, role, MAX);
+    ws_rx_set_in_place(&in_place);
+    run(&in_place, rk_str_of(copy, in.n), &c);
+    FUZZ_CHECK(a.sum == c.sum && a.failed == c.failed);
+    ws_rx_done(&in_place);
     ws_rx_done(&whole);
     ws_rx_done(&parts);
 }

@@ -76,6 +76,11 @@ void server_stop(struct server *s);
 
 /* ---- peers */
 
+struct samples {
+    int64_t *ns;
+    size_t n, max;
+};
+
 struct peer {
     struct stream stream;
     struct rly_peer_id id;
@@ -85,8 +90,7 @@ struct peer {
     uint64_t received;
     uint8_t stamp[8]; /* the first bytes of the packet that is coming */
     uint64_t payload_at;
-    int64_t *took_ns; /* not NULL: ages of received packets are noted here */
-    size_t n_took, max_took;
+    struct samples *ages; /* not NULL: of received packets */
 };
 
 struct pair {
@@ -121,7 +125,9 @@ struct result {
 /** Packets per second and CPU time of the server for each, with all pairs at full speed. */
 void measure_throughput(const struct server *s, struct pair *pairs, size_t n, double seconds,
                         struct result *r);
-/** Ages of packets at their arrival while r->rate packets a second go through all pairs. */
+/** Ages of packets at their arrival while r->rate packets a second go through all pairs: medians of
+ *  the figures of each tenth of a second, so that a scheduler that takes the processor away for a
+ *  while does not decide. */
 void measure_latency(struct pair *pairs, size_t n, double seconds, struct result *r);
 /** Memory of the server for each of n connected peers. */
 void measure_idle(const struct server *s, unsigned n, struct result *r);

@@ -15,7 +15,9 @@
 enum {
     WARM_NS = 300000000, /* not counted */
     NAP_NS = 20000,
-    SAMPLES = 1000000,
+    WINDOW_NS = 100000000,
+    WINDOWS = 6000,
+    SAMPLES = 1000000, /* of one window */
     SETTLE_US = 500000
 };
 
@@ -135,22 +137,40 @@ static int by_time(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* The p50 and p99 of what one window brought. */
+static void window_over(struct samples *ages, struct samples *p50, struct samples *p99)
+{
+    if (ages->n && p50->n < p50->max) {
+        qsort(ages->ns, ages->n, sizeof *ages->ns, by_time);
+        p50->ns[p50->n++] = ages->ns[ages->n / 2];
+        p99->ns[p99->n++] = ages->ns[ages->n * 99 / 100];
+    }
+    ages->n = 0;
+}
+
+static double median_us(struct samples *s)
+{
+    if (!s->n)
+        die("nothing came through");
+    qsort(s->ns, s->n, sizeof *s->ns, by_time);
+    return (double)s->ns[s->n / 2] / 1000;
+}
+
 void measure_latency(struct pair *pairs, size_t n_pairs, double seconds, struct result *r)
 {
-    static int64_t took[SAMPLES];
+    static int64_t took[SAMPLES], took50[WINDOWS], took99[WINDOWS];
+    struct samples ages = {took, 0, SAMPLES}, p50 = {took50, 0, WINDOWS},
+                   p99 = {took99, 0, WINDOWS};
     struct epoll_event events[MAX_PAIRS];
     int ep = epoll_of(pairs, n_pairs);
-    int64_t began = now_ns(), wall;
+    int64_t began = now_ns(), wall, window = 1;
     /* not a busy loop: a thread of real-time priority that never sleeps is made to */
     const struct timespec nap = {.tv_nsec = NAP_NS};
-    size_t per_pair = SAMPLES / n_pairs, n = 0, next = 0;
+    size_t next = 0;
     double due = 0;
 
-    for (size_t i = 0; i < n_pairs; i++) {
-        pairs[i].to.took_ns = took + i * per_pair;
-        pairs[i].to.n_took = 0;
-        pairs[i].to.max_took = per_pair;
-    }
+    for (size_t i = 0; i < n_pairs; i++)
+        pairs[i].to.ages = &ages;
     while ((wall = now_ns() - began) < (int64_t)(seconds * 1e9)) {
         int got;
 
@@ -161,20 +181,16 @@ void measure_latency(struct pair *pairs, size_t n_pairs, double seconds, struct 
         got = epoll_pwait2(ep, events, MAX_PAIRS, &nap, NULL);
         for (int i = 0; i < got; i++)
             (void)peer_receive(&pairs[events[i].data.u64].to);
+        if (wall > window * WINDOW_NS) {
+            window_over(&ages, &p50, &p99);
+            window = wall / WINDOW_NS + 1;
+        }
     }
-    for (size_t i = 0; i < n_pairs; i++) {
-        struct peer *to = &pairs[i].to;
-
-        memmove(took + n, to->took_ns, to->n_took * sizeof *took);
-        n += to->n_took;
-        to->took_ns = NULL;
-    }
+    for (size_t i = 0; i < n_pairs; i++)
+        pairs[i].to.ages = NULL;
     (void)close(ep);
-    if (!n)
-        die("nothing came through");
-    qsort(took, n, sizeof took[0], by_time);
-    r->p50_us = (double)took[n / 2] / 1000;
-    r->p99_us = (double)took[n / 100 * 99] / 1000;
+    r->p50_us = median_us(&p50);
+    r->p99_us = median_us(&p99);
 }
 
 void measure_idle(const struct server *s, unsigned n, struct result *r)

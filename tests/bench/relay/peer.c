@@ -142,10 +142,10 @@ static void packet_over(struct peer *p)
     if (p->payload_at < PACKET)
         return; /* of the protocol itself */
     p->received++;
-    if (!p->took_ns || p->n_took == p->max_took)
+    if (!p->ages || p->ages->n == p->ages->max)
         return;
     memcpy(&sent, p->stamp, sizeof sent);
-    p->took_ns[p->n_took++] = now_ns() - sent;
+    p->ages->ns[p->ages->n++] = now_ns() - sent;
 }
 
 static void count_packets(struct peer *p, const uint8_t *b, size_t n)

@@ -164,10 +164,19 @@ END_TEST
 static enum ws_event first_event(enum ws_role role, const char *hex, struct ws_msg *msg,
                                  struct ws_rx *rx)
 {
-    struct rk_str in = vec_hex(mem, hex);
+    struct rk_str in = vec_hex(mem, hex), copy = vec_hex(mem, hex);
+    struct ws_rx in_place;
+    struct ws_msg other;
+    enum ws_event e;
 
+    ws_rx_init(&in_place, role, MAX);
+    ws_rx_set_in_place(&in_place);
+    e = ws_rx_next(&in_place, &copy, &other);
     ws_rx_init(rx, role, MAX);
-    return ws_rx_next(rx, &in, msg);
+    ck_assert_int_eq(ws_rx_next(rx, &in, msg), e);
+    ck_assert(other.n == msg->n && other.close_code == msg->close_code);
+    ws_rx_done(&in_place);
+    return e;
 }
 
 START_TEST(rfc_examples_are_read)
@@ -326,7 +335,7 @@ static size_t check_messages(struct ws_rx *rx, struct rk_str in, size_t seen)
     return seen;
 }
 
-START_TEST(a_stream_cut_anywhere_gives_the_same_messages)
+static void cut_anywhere(bool in_place)
 {
     for (int role = WS_SERVER; role <= WS_CLIENT; role++) {
         struct rk_buf s;
@@ -338,6 +347,8 @@ START_TEST(a_stream_cut_anywhere_gives_the_same_messages)
             size_t seen = 0;
 
             ws_rx_init(&rx, (enum ws_role)role, MAX);
+            if (in_place)
+                ws_rx_set_in_place(&rx);
             for (size_t at = 0; at < s.n; at += step) {
                 struct rk_str piece = rk_str_sub(rk_buf_str(&s), at, step);
                 RK_CLEANUP(rk_freep) char *exact = rk_memdup(piece.p, piece.n);
@@ -350,6 +361,34 @@ START_TEST(a_stream_cut_anywhere_gives_the_same_messages)
         }
         rk_buf_done(&s);
     }
+}
+
+START_TEST(a_stream_cut_anywhere_gives_the_same_messages)
+{
+    cut_anywhere(false);
+    cut_anywhere(true);
+}
+END_TEST
+
+START_TEST(a_whole_message_stays_where_it_is)
+{
+    struct rk_str in = vec_hex(mem, "828c37fa213d7f9f4d515f9f4d51589f4d51"
+                                    "828c37fa213d7f9f4d515f9f4d5158"); /* the second is cut */
+    const char *first = in.p;
+    struct ws_rx rx;
+    struct ws_msg m;
+
+    ws_rx_init(&rx, WS_SERVER, MAX);
+    ws_rx_set_in_place(&rx);
+    ck_assert_int_eq(ws_rx_next(&rx, &in, &m), WS_BINARY);
+    ck_assert_ptr_eq(m.p, first + 6);
+    ck_assert(m.n == 12 && memcmp(m.p, "Hell", 4) == 0);
+    ck_assert_ptr_null(rx.msg);
+    ck_assert_int_eq(ws_rx_next(&rx, &in, &m), WS_MORE);
+    in = RK_STR("\x9f\x4d\x51");
+    ck_assert_int_eq(ws_rx_next(&rx, &in, &m), WS_BINARY);
+    ck_assert(m.n == 12 && memcmp(m.p, "Hell", 4) == 0);
+    ws_rx_done(&rx);
 }
 END_TEST
 
@@ -419,6 +458,7 @@ int main(void)
     tcase_add_test(t, nothing_follows_a_close);
     tcase_add_test(t, fragments_above_the_limit_fail);
     tcase_add_test(t, a_stream_cut_anywhere_gives_the_same_messages);
+    tcase_add_test(t, a_whole_message_stays_where_it_is);
     tcase_add_test(t, a_ping_inside_a_fragmented_message_is_delivered_first);
     tcase_add_test(t, the_limit_may_change);
     tcase_add_test(t, a_full_buffer_takes_no_half_frame);
