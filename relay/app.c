@@ -69,6 +69,10 @@ static void metrics_init(struct relay_metrics *m, struct rk_metrics *r)
                           "Transport messages that were not forwarded.");
     m->dropped_too_big = rk_metric_counter(r, "relay_dropped_messages_total", "reason=\"too_big\"",
                                            "Transport messages that were not forwarded.");
+    m->dropped_paced = rk_metric_counter(r, "relay_dropped_messages_total", "reason=\"bandwidth\"",
+                                         "Transport messages that were not forwarded.");
+    m->holds = rk_metric_counter(r, "relay_bandwidth_waits_total", NULL,
+                                 "Times that a limit of bandwidth kept a peer waiting.");
     m->auth_failures = rk_metric_counter(r, "relay_authentication_failures_total", NULL,
                                          "Connections with a bad first message.");
 }
@@ -123,6 +127,8 @@ enum rk_code relay_app_new(const struct relay_app_opts *o, struct relay_app **ou
     a->hub.health_send_ms = o->health_send_ms ? o->health_send_ms : RLY_HEALTH_SEND_MS;
     a->hub.health_window_ms = o->health_window_ms ? o->health_window_ms : RLY_HEALTH_WINDOW_MS;
     a->hub.auth_timeout_ms = o->auth_timeout_ms ? o->auth_timeout_ms : RLY_AUTH_TIMEOUT_MS;
+    a->hub.max_bytes_per_s = o->max_bits_per_s / 8;
+    a->hub.max_peer_bytes_per_s = o->max_peer_bits_per_s / 8;
     a->hub.log = o->log;
     a->metrics = o->metrics;
     metrics_init(&a->hub.metrics, o->metrics);

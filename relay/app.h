@@ -52,16 +52,18 @@ struct relay_app_opts { /* open; borrowed during relay_app_new; zero is the defa
     struct rk_str auth_secret;     /* shared with management */
     bool quic;                     /* also take QUIC; without own_tls it has no effect */
     struct rk_addr quic_addr;      /* UDP, of QUIC; family 0: wildcard; port 0: any free one */
-    size_t quic_max_per_addr;   /* [half of max_peers] QUIC connections of one address and loop */
-    size_t max_peers;           /* [RELAY_MAX_PEERS] */
-    unsigned health_misses;     /* [1] unanswered windows until a peer is dropped */
-    int64_t health_send_ms;     /* [25000] for tests; clients rely on at most 25 s */
-    int64_t health_window_ms;   /* [45000] */
-    int64_t auth_timeout_ms;    /* [10000] */
-    const struct rk_addr *stun; /* UDP addresses of the STUN server; family 0: wildcard */
-    size_t n_stun;              /* 0: no STUN; at most RELAY_STUN_MAX */
-    struct rk_log *log;         /* may be NULL; lent until relay_app_free */
-    struct rk_metrics *metrics; /* likewise */
+    size_t quic_max_per_addr;    /* [half of max_peers] QUIC connections of one address and loop */
+    size_t max_peers;            /* [RELAY_MAX_PEERS] */
+    int64_t max_bits_per_s;      /* [no limit] of datagrams that are taken, all peers together */
+    int64_t max_peer_bits_per_s; /* [no limit] of those that one peer sends */
+    unsigned health_misses;      /* [1] unanswered windows until a peer is dropped */
+    int64_t health_send_ms;      /* [25000] for tests; clients rely on at most 25 s */
+    int64_t health_window_ms;    /* [45000] */
+    int64_t auth_timeout_ms;     /* [10000] */
+    const struct rk_addr *stun;  /* UDP addresses of the STUN server; family 0: wildcard */
+    size_t n_stun;               /* 0: no STUN; at most RELAY_STUN_MAX */
+    struct rk_log *log;          /* may be NULL; lent until relay_app_free */
+    struct rk_metrics *metrics;  /* likewise */
 };
 
 /** Registers /relay on the edge; nothing runs yet. Owned: relay_app_free.

@@ -25,6 +25,7 @@
 #include "lib/base/str.h"
 #include "lib/crypto/secret.h"
 #include "lib/net/relayproto.h"
+#include "relay/pace.h"
 
 struct relay_hub;
 struct relay_registry;
@@ -37,6 +38,7 @@ struct relay_metrics { /* lent by the registry of metrics; all may be NULL */
     struct rk_metric *sent_bytes, *received_bytes, *active, *idle, *reconnections;
     struct rk_metric *auth_time, *store_time; /* observed in microseconds */
     struct rk_metric *dropped_full, *dropped_unknown, *dropped_too_big, *auth_failures;
+    struct rk_metric *dropped_paced, *holds;
 };
 
 #define RELAY_LOG_EVERY_MS 60000 /* one line of a kind in this time, with an address */
@@ -47,8 +49,9 @@ struct relay_lane {
     size_t index;
 
     _Atomic(struct relay_session *)
-        dirty;         /* stack, any thread pushes; each entry holds a reference */
-    _Atomic bool rung; /* the task is posted and has not run yet */
+        dirty;              /* stack, any thread pushes; each entry holds a reference */
+    _Atomic bool rung;      /* the task is posted and has not run yet */
+    _Atomic uint64_t bells; /* times that it was posted, for tests */
     struct rk_task task;
 
     /* below: loop thread only */
@@ -63,6 +66,7 @@ struct relay_lane {
     int64_t n_open;          /* likewise */
     /* of the current batch */
     int64_t sent_bytes, received_bytes, dropped_full, dropped_unknown, dropped_too_big;
+    int64_t dropped_paced, holds;
     bool stopping;
     void (*emptied)(struct relay_lane *l);            /* when stopping: no session is left */
     struct rk_task start_task, stop_task, fence_task; /* of the app */
@@ -76,7 +80,9 @@ struct relay_hub {
     size_t max_peers;            /* sessions of all lanes */
     unsigned health_misses;      /* windows without an answer until a peer is dropped */
     int64_t health_send_ms, health_window_ms, auth_timeout_ms;
-    struct rk_log *log; /* borrowed, may be NULL */
+    int64_t max_bytes_per_s, max_peer_bytes_per_s; /* of datagrams received; 0: no limit */
+    struct relay_pace pace;                        /* of all sessions */
+    struct rk_log *log;                            /* borrowed, may be NULL */
     struct relay_metrics metrics;
     struct rk_log_gate auth_gate, full_gate;
     _Atomic size_t n_sessions;

@@ -29,6 +29,11 @@ static void counters_out(struct relay_lane *l)
         rk_metric_add(m->dropped_unknown, l->dropped_unknown);
     if (l->dropped_too_big)
         rk_metric_add(m->dropped_too_big, l->dropped_too_big);
+    if (l->dropped_paced)
+        rk_metric_add(m->dropped_paced, l->dropped_paced);
+    if (l->holds)
+        rk_metric_add(m->holds, l->holds);
+    l->dropped_paced = l->holds = 0;
     l->sent_bytes = l->received_bytes = l->dropped_full = l->dropped_unknown = 0;
     l->dropped_too_big = 0;
 }
@@ -124,8 +129,10 @@ void relay_lane_end(struct relay_lane *l)
         if (!l->touched[i])
             continue;
         l->touched[i] = false;
-        if (!atomic_exchange(&lanes[i].rung, true))
-            rk_loop_post(lanes[i].loop, &lanes[i].task);
+        if (atomic_exchange(&lanes[i].rung, true))
+            continue;
+        (void)atomic_fetch_add_explicit(&lanes[i].bells, 1, memory_order_relaxed);
+        rk_loop_post(lanes[i].loop, &lanes[i].task);
     }
     counters_out(l);
 }

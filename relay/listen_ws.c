@@ -16,6 +16,7 @@ enum {
     CONN_HIGH = 128 << 10,
     CONN_LOW = 64 << 10,
     CLOSE_LINGER_MS = 1000,
+    QUANTA_PER_S = 20, /* reads of a peer whose bytes per second are limited */
 };
 
 struct ws_link {
@@ -57,6 +58,18 @@ static bool link_congested(struct relay_transport *link)
     return net_conn_queued(l->conn) > CONN_HIGH;
 }
 
+static void link_hold(struct relay_transport *link, bool on)
+{
+    struct ws_link *l = rk_container_of(link, struct ws_link, link);
+
+    if (l->closing)
+        return;
+    if (on)
+        net_conn_pause(l->conn);
+    else
+        net_conn_resume(l->conn);
+}
+
 static void link_close(struct relay_transport *link, int64_t linger_ms)
 {
     struct ws_link *l = rk_container_of(link, struct ws_link, link);
@@ -77,6 +90,7 @@ static const struct relay_transport_ops LINK_OPS = {
     .transmit = link_transmit,
     .max_message = link_max_message,
     .congested = link_congested,
+    .hold = link_hold,
     .close = link_close,
 };
 
@@ -229,6 +243,8 @@ void relay_ws_accept(void *app, const struct edge_ws_req *req)
     l->session = relay_session_new(lane, &l->link, &req->client);
     net_conn_set_user(req->conn, &l->user);
     net_conn_set_low_water(req->conn, CONN_LOW);
+    if (hub->max_peer_bytes_per_s) /* small steps: what has been read passes at once */
+        net_conn_set_read_max(req->conn, (size_t)(hub->max_peer_bytes_per_s / QUANTA_PER_S));
     if (req->rest.n)
         conn_data(&l->user, req->rest);
 }

@@ -59,6 +59,10 @@ static enum rk_code serve(const struct relay_options *o, struct rk_err *err)
     enum rk_code rc = relay_options_check(o, &listen, &app.quic_addr, stun, &app.n_stun, err);
 
     if (rc == RK_OK)
+        rc = rk_parse_bit_rate(o->max_bandwidth, &app.max_bits_per_s, err);
+    if (rc == RK_OK)
+        rc = rk_parse_bit_rate(o->max_peer_bandwidth, &app.max_peer_bits_per_s, err);
+    if (rc == RK_OK)
         rc = svc_open(RELAY_PROGRAM.name, &o->common, &listen, 1, &p.svc, err);
     if (rc)
         return rc;

@@ -9,6 +9,13 @@
 #define AT(member)  offsetof(struct relay_options, member)
 #define NO_ACME_SET "--letsencrypt-domains is not set"
 
+static enum rk_code rate_check(struct rk_str text, struct rk_err *err)
+{
+    int64_t bits;
+
+    return rk_parse_bit_rate(text, &bits, err);
+}
+
 static const struct rk_opt TABLE[] = {
     {.flag = "listen-address",
      .letter = 'l',
@@ -90,6 +97,21 @@ static const struct rk_opt TABLE[] = {
      .max = 1000000,
      .at = AT(max_peers),
      .help = "connected peers"},
+    {.flag = "max-bandwidth",
+     .env = "ROOKERY_RELAY_MAX_BANDWIDTH",
+     .type = RK_OPT_TEXT,
+     .at = AT(max_bandwidth),
+     .check = rate_check,
+     .arg = "RATE",
+     .help = "what all peers together may send through the relay per second: 500kbit, 20mbit, "
+             "1gbit; no limit when empty"},
+    {.flag = "max-peer-bandwidth",
+     .env = "ROOKERY_RELAY_MAX_PEER_BANDWIDTH",
+     .type = RK_OPT_TEXT,
+     .at = AT(max_peer_bandwidth),
+     .check = rate_check,
+     .arg = "RATE",
+     .help = "the same for each peer"},
     {.flag = "health-misses",
      .env = "ROOKERY_RELAY_HEALTH_MISSES NB_RELAY_HC_ATTEMPT_THRESHOLD",
      .type = RK_OPT_I64,

@@ -16,6 +16,7 @@ struct relay_options { /* open */
     bool quic;
     struct rk_str quic_address; /* UDP; empty: like listen_address */
     int64_t max_peers, health_misses;
+    struct rk_str max_bandwidth, max_peer_bandwidth; /* rk_parse_bit_rate; empty: no limit */
 };
 
 extern const struct svc_program RELAY_PROGRAM;

@@ -230,6 +230,7 @@ void relay_session_end(struct relay_session *s, const char *why)
     s->state = RELAY_ENDED;
     rk_list_remove(&s->in_waiting);
     rk_timer_cancel(&s->timer);
+    rk_timer_cancel(&s->hold_timer);
     if (was_open) {
         (void)relay_registry_remove(s->hub->registry, s, s->lane);
         rk_metric_add(s->hub->metrics.peers[s->link_ops->kind], -1);
@@ -419,14 +420,56 @@ static void authenticate(struct relay_session *s, struct rk_str msg)
     relay_session_flush(s);
 }
 
+/* ---- limits of bytes per second */
+
+static void hold_over(void *arg)
+{
+    struct relay_session *s = arg;
+
+    s->link_ops->hold(s->link, false);
+}
+
+/* n bytes of a datagram against the limits: the link is held for as long as they are exceeded.
+ * False when it cannot be, and the datagram must go. */
+static bool pace(struct relay_session *s, size_t n)
+{
+    struct relay_hub *hub = s->hub;
+    int64_t now_ns = rk_mono_us() * 1000, wait_ms = 0, total_ms = 0;
+
+    if (!s->link_ops->hold && now_ns < s->held_until_ns)
+        return false;
+    if (hub->max_peer_bytes_per_s)
+        wait_ms = relay_pace_take(&s->pace, hub->max_peer_bytes_per_s, now_ns, (int64_t)n);
+    if (hub->max_bytes_per_s)
+        total_ms = relay_pace_take(&hub->pace, hub->max_bytes_per_s, now_ns, (int64_t)n);
+    wait_ms = rk_max_i64(wait_ms, total_ms);
+    if (!wait_ms)
+        return true;
+    s->held_until_ns = now_ns + wait_ms * 1000000;
+    if (!s->link_ops->hold)
+        return true;
+    s->answered = true; /* it lives; its answer may wait where we do not read */
+    if (!s->hold_timer) {
+        s->link_ops->hold(s->link, true);
+        s->lane->holds++;
+    }
+    rk_timer_start(s->lane->loop, &s->hold_timer, wait_ms, hold_over, s);
+    return true;
+}
+
 /* p is a whole transport message; the destination in it becomes the source. */
 static void forward(struct relay_session *s, uint8_t *p, size_t n)
 {
     struct relay_lane *lane = s->lane;
-    struct relay_session *to = relay_registry_find(s->hub->registry, p + RLY_HEADER_SIZE);
+    struct relay_session *to;
 
     lane->received_bytes += (int64_t)n;
     s->last_transport_ms = rk_loop_now_ms(lane->loop);
+    if ((s->hub->max_bytes_per_s || s->hub->max_peer_bytes_per_s) && !pace(s, n)) {
+        lane->dropped_paced++;
+        return;
+    }
+    to = relay_registry_find(s->hub->registry, p + RLY_HEADER_SIZE);
     if (!to) {
         lane->dropped_unknown++;
         return;

@@ -50,6 +50,9 @@ struct relay_transport_ops { /* loop thread of the session, except frame_head (a
     size_t (*max_message)(const struct relay_transport *l);
     /** The transport has enough: call relay_session_flush when it drained. */
     bool (*congested)(struct relay_transport *l);
+    /** Stop or go on reading, for a limit of bytes per second. NULL: cannot be stopped; datagrams
+     *  above the limit are dropped. */
+    void (*hold)(struct relay_transport *l, bool on);
     /** Close; after what was transmitted has left (at most linger_ms) if linger_ms > 0.
      *  relay_session_gone follows, never from inside. */
     void (*close)(struct relay_transport *l, int64_t linger_ms);
@@ -84,10 +87,13 @@ struct relay_session { /* fields for relay/ only */
     struct rk_list in_lane, in_waiting;
     struct rk_timer *timer; /* authentication, then health */
     int64_t began_ms, send_at_ms, window_at_ms, last_transport_ms;
-    int64_t again_at_ms;   /* when the answer to the authentication is repeated; 0: no more */
-    bool answered;         /* a health check came back in this window */
-    unsigned misses;       /* windows without */
-    struct rk_map watches; /* peer id → relay_watch */
+    int64_t again_at_ms; /* when the answer to the authentication is repeated; 0: no more */
+    bool answered;       /* a health check came back in this window */
+    unsigned misses;     /* windows without */
+    struct relay_pace pace;
+    struct rk_timer *hold_timer; /* set while the link is held */
+    int64_t held_until_ns;       /* monotonic; for links that cannot be held */
+    struct rk_map watches;       /* peer id → relay_watch */
     struct rk_log_gate ignored_gate;
 
     /* any thread */

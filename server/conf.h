@@ -65,8 +65,9 @@ struct server_config {             /* open, all text arena; defaults filled in *
     bool quic;                   /* the relay takes QUIC, too, when TLS ends here */
     struct rk_str quic_address;  /* UDP; empty: like the listen address */
     int64_t relay_health_misses; /* windows without an answer until a peer is dropped */
-    struct rk_strs stun_ports;   /* numbers, each once; empty: no STUN */
-    struct rk_strs stuns;        /* external STUN/TURN URIs */
+    struct rk_str relay_bandwidth, relay_peer_bandwidth; /* rk_parse_bit_rate; empty: no limit */
+    struct rk_strs stun_ports;                           /* numbers, each once; empty: no STUN */
+    struct rk_strs stuns;                                /* external STUN/TURN URIs */
     struct rk_str relay_address; /* of our own relay, as peers are told; empty: exposed_address */
     struct rk_strs relays;       /* external relay URLs */
     struct rk_strs trusted_proxies;                            /* prefixes or addresses */

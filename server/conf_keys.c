@@ -47,6 +47,11 @@
         .flag = "server." path, .env = "ROOKERY_" vars, .type = RK_OPT_LIST, .at = AT(member),     \
         .def = dflt, .check = item                                                                 \
     }
+#define RATE(path, vars, member)                                                                   \
+    {                                                                                              \
+        .flag = "server." path, .env = "ROOKERY_" vars, .type = RK_OPT_TEXT, .at = AT(member),     \
+        .check = rate_check                                                                        \
+    }
 #define IDLE(path, values, why)                                                                    \
     {                                                                                              \
         .flag = "server." path, .type = RK_OPT_TEXT, .quiet = values, .idle = why                  \
@@ -68,6 +73,13 @@ static enum rk_code port_check(struct rk_str v, struct rk_err *err)
     int64_t port;
 
     return rk_parse_i64(v, 1, UINT16_MAX, &port, err);
+}
+
+static enum rk_code rate_check(struct rk_str v, struct rk_err *err)
+{
+    int64_t bits;
+
+    return rk_parse_bit_rate(v, &bits, err);
 }
 
 /* A prefix or a lone address. */
@@ -170,6 +182,8 @@ const struct rk_opt SERVER_KEYS[] = {
     TEXT("x.quicAddress", "QUIC_ADDRESS", quic_address, ""),
     INT("x.relayHealthMisses", "RELAY_HEALTH_MISSES NB_RELAY_HC_ATTEMPT_THRESHOLD",
         relay_health_misses, "1", 1, 100),
+    RATE("x.relayMaxBandwidth", "RELAY_MAX_BANDWIDTH", relay_bandwidth),
+    RATE("x.relayMaxPeerBandwidth", "RELAY_MAX_PEER_BANDWIDTH", relay_peer_bandwidth),
     /* Upstream's, without effect here. */
     REFUSED(
         "tls.letsencrypt.awsRoute53", "false|0|no|off",

@@ -277,6 +277,9 @@ static enum rk_code make_relay(struct server *s, struct rk_err *err)
                                .log = s->svc->log,
                                .metrics = s->svc->metrics};
 
+    if (rk_parse_bit_rate(s->c.relay_bandwidth, &o.max_bits_per_s, err) ||
+        rk_parse_bit_rate(s->c.relay_peer_bandwidth, &o.max_peer_bits_per_s, err))
+        return RK_INVALID;
     return s->w.own_relay || s->w.n_stun ? relay_app_new(&o, &s->rly, err) : RK_OK;
 }
 

@@ -100,6 +100,35 @@ enum rk_code rk_parse_duration_ms(struct rk_str s, int64_t *out_ms, struct rk_er
     return RK_OK;
 }
 
+enum rk_code rk_parse_bit_rate(struct rk_str s, int64_t *out, struct rk_err *err)
+{
+    static const struct {
+        const char *name;
+        int64_t bits;
+    } units[] = {{"kbit", 1000}, {"mbit", 1000000}, {"gbit", 1000000000}};
+    int64_t v;
+
+    if (!s.n) {
+        *out = 0;
+        return RK_OK;
+    }
+    for (size_t i = 0; i < RK_ARRAY_LEN(units); i++) {
+        struct rk_str unit = rk_str_z(units[i].name);
+
+        if (s.n <= unit.n || !rk_str_ieq(rk_str_sub(s, s.n - unit.n, unit.n), unit) ||
+            rk_parse_i64(rk_str_sub(s, 0, s.n - unit.n), 1, RK_BIT_RATE_MAX / units[i].bits, &v,
+                         NULL))
+            continue;
+        if (v * units[i].bits < RK_BIT_RATE_MIN)
+            return rk_fail(err, RK_BAD_REQUEST, "\"%.*s\" is below the least rate, 64kbit",
+                           RK_STR_ARG(s));
+        *out = v * units[i].bits;
+        return RK_OK;
+    }
+    return rk_fail(err, RK_BAD_REQUEST, "\"%.*s\" is not a rate such as 500kbit, 20mbit or 1gbit",
+                   RK_STR_ARG(s));
+}
+
 static int64_t clock_us(clockid_t id)
 {
     struct timespec ts;

@@ -30,6 +30,13 @@ enum rk_code rk_parse_i64(struct rk_str s, int64_t min, int64_t max, int64_t *ou
  *  Zero without a unit is accepted. Errors: RK_BAD_REQUEST. */
 enum rk_code rk_parse_duration_ms(struct rk_str s, int64_t *out_ms, struct rk_err *err) RK_MUST;
 
+#define RK_BIT_RATE_MIN ((int64_t)64000)
+#define RK_BIT_RATE_MAX ((int64_t)1000000000000)
+
+/** A rate "500kbit", "20mbit", "1gbit" (decimal units, per second, any case) in bits per second;
+ *  empty: 0, no limit. Errors: RK_BAD_REQUEST, also outside of RK_BIT_RATE_MIN and _MAX. */
+enum rk_code rk_parse_bit_rate(struct rk_str s, int64_t *out, struct rk_err *err) RK_MUST;
+
 static inline int64_t rk_min_i64(int64_t a, int64_t b)
 {
     return a < b ? a : b;

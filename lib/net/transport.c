@@ -159,6 +159,7 @@ struct net_conn *net_conn_new(struct rk_loop *loop, struct net_conn_user *user)
     c->loop = loop;
     c->user = user;
     c->low_water = DEFAULT_LOW_WATER;
+    c->read_max = NET_READ_BYTES;
     c->last_rx_ms = rk_loop_now_ms(loop);
     c->turn.run = net_conn_turn;
     c->tls_user.output = net_conn_tls_output;
@@ -199,6 +200,11 @@ enum rk_code net_conn_adopt(struct rk_loop *loop, int fd, const struct rk_addr *
 void net_conn_set_low_water(struct net_conn *c, size_t bytes)
 {
     c->low_water = bytes;
+}
+
+void net_conn_set_read_max(struct net_conn *c, size_t n)
+{
+    c->read_max = n < NET_READ_LEAST ? NET_READ_LEAST : rk_min_size(n, NET_READ_BYTES);
 }
 
 void net_conn_pause(struct net_conn *c)

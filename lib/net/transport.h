@@ -91,6 +91,9 @@ void net_conn_set_low_water(struct net_conn *c, size_t bytes);
 void net_conn_pause(struct net_conn *c);
 void net_conn_resume(struct net_conn *c);
 
+/** Read at most n bytes (2 KiB to 64 KiB, the default) at a time before others have their turn. */
+void net_conn_set_read_max(struct net_conn *c, size_t n);
+
 /** Close now; unsent bytes are tried once, then dropped. closed() follows. Idempotent. */
 void net_conn_close(struct net_conn *c);
 

@@ -9,7 +9,8 @@
 #include "lib/net/transport.h"
 
 enum {
-    NET_READ_BYTES = 64 * 1024,   /* one recv; on the stack */
+    NET_READ_BYTES = 64 * 1024, /* one recv; on the stack */
+    NET_READ_LEAST = 2 * 1024,
     NET_PLAIN_BYTES = 16 * 1024,  /* one TLS record */
     NET_CIPHER_MAX = 1024 * 1024, /* ceiling of that buffer: records, alerts, handshake */
 };
@@ -63,6 +64,7 @@ struct net_conn {
     struct rk_list queue;
     size_t queue_bytes;
     size_t low_water;
+    size_t read_max; /* bytes of one recv */
     struct tls_sess *tls;
     struct tls_sess_user tls_user;
     struct tls_ctx *tls_ctx; /* for connecting; lent */

@@ -110,12 +110,14 @@ void net_conn_readable(struct net_conn *c)
     NO_INIT char buf[NET_READ_BYTES];
     ssize_t n;
 
-    if (may_read(c) && c->tls && c->state == ST_OPEN && !c->draining)
+    if (may_read(c) && c->state == ST_OPEN && !c->draining && (c->resumed || c->stash.n)) {
+        c->resumed = false;
         take_stash(c);
+    }
     if (!may_read(c))
         return;
     do
-        n = recv(c->watch.fd, buf, sizeof buf, MSG_DONTWAIT);
+        n = recv(c->watch.fd, buf, c->read_max, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     if (n > 0 && c->draining)
         return;

@@ -240,10 +240,8 @@ void net_conn_turn(struct rk_task *t)
     if (!net_conn_flush(c))
         return;
     net_conn_tell_drained(c);
-    if (c->resumed && c->state != ST_CLOSING) {
-        c->resumed = false;
+    if (c->resumed && c->state != ST_CLOSING)
         net_conn_readable(c);
-    }
 }
 
 static void queued(struct net_conn *c, size_t n)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A relay on two loop threads and clients on blocking sockets, for the tests of relay/. The client
- * side is written here on plain sockets and lib/net/ws, so it shares no code with the service above
- * the codecs.
+ * A relay on loop threads (LOOPS of them, two unless defined before) and clients on blocking
+ * sockets, for the tests of relay/. The client side is written here on plain sockets and
+ * lib/net/ws, so it shares no code with the service above the codecs.
  */
 #ifndef RK_TESTS_UNIT_RELAY_FIXTURE_H
 #define RK_TESTS_UNIT_RELAY_FIXTURE_H
@@ -26,7 +26,11 @@
 #define SECRET "supersecret"
 #define URL    "rels://relay.example.com:443"
 
-enum { LOOPS = 2, WAIT_MS = 60000, QUIET_MS = 150 };
+#ifndef LOOPS
+#define LOOPS 2
+#endif
+
+enum { WAIT_MS = 60000, QUIET_MS = 150 };
 
 struct fixture {
     struct rk_loop *loops[LOOPS];

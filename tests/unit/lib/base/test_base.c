@@ -219,6 +219,29 @@ START_TEST(heap_gives_the_smallest)
 }
 END_TEST
 
+START_TEST(bit_rates_have_a_unit_and_bounds)
+{
+    static const char *const bad[] = {
+        "1",    "20",     "mbit",    "1.5mbit",  "-1mbit",  "0mbit",    "63kbit",
+        "20mb", "20mbps", "20 mbit", "1001gbit", " 20mbit", "64000bit", "99999999999999999999kbit"};
+    int64_t v = -1;
+
+    ck_assert_int_eq(rk_parse_bit_rate(RK_STR("64kbit"), &v, NULL), RK_OK);
+    ck_assert_int_eq(v, 64000);
+    ck_assert_int_eq(rk_parse_bit_rate(RK_STR("20Mbit"), &v, NULL), RK_OK);
+    ck_assert_int_eq(v, 20000000);
+    ck_assert_int_eq(rk_parse_bit_rate(RK_STR("1000gbit"), &v, NULL), RK_OK);
+    ck_assert_int_eq(v, RK_BIT_RATE_MAX);
+    ck_assert_int_eq(rk_parse_bit_rate(RK_STR(""), &v, NULL), RK_OK);
+    ck_assert_int_eq(v, 0);
+    v = 7;
+    for (size_t i = 0; i < RK_ARRAY_LEN(bad); i++)
+        ck_assert_msg(rk_parse_bit_rate(rk_str_z(bad[i]), &v, NULL) == RK_BAD_REQUEST, "%s",
+                      bad[i]);
+    ck_assert_int_eq(v, 7);
+}
+END_TEST
+
 START_TEST(numbers_and_durations_are_strict)
 {
     int64_t v = 7;
@@ -425,6 +448,7 @@ int main(void)
     tcase_add_test(t, reader_and_writer_are_sticky);
     tcase_add_test(t, map_survives_churn);
     tcase_add_test(t, heap_gives_the_smallest);
+    tcase_add_test(t, bit_rates_have_a_unit_and_bounds);
     tcase_add_test(t, numbers_and_durations_are_strict);
     tcase_add_test(t, times_round_trip);
     tcase_add_test(t, encodings_round_trip_and_refuse);
