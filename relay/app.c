@@ -29,7 +29,7 @@ struct relay_app {
     size_t quic_max_per_addr;
     struct relay_quic *quic; /* NULL: none, or not started */
     struct rk_addr stun_addr[RELAY_STUN_MAX];
-    struct relay_stun *stun[RELAY_STUN_MAX];
+    struct relay_stun **stun; /* of address i and lane k: [i * n_lanes + k]; NULL: none */
     size_t n_stun;
     int64_t linger_ms;
     void (*done)(void *arg);
@@ -138,6 +138,7 @@ enum rk_code relay_app_new(const struct relay_app_opts *o, struct relay_app **ou
     a->quic_addr = o->quic_addr;
     a->quic_max_per_addr = o->quic_max_per_addr;
     a->n_stun = o->n_stun;
+    a->stun = rk_calloc(o->n_stun * o->n_loops + 1, sizeof *a->stun);
     for (size_t i = 0; i < o->n_stun; i++)
         a->stun_addr[i] = o->stun[i];
     rc = o->edge ? relay_ws_listen(o->edge, &a->hub, err) : RK_OK;
@@ -157,6 +158,7 @@ void relay_app_free(struct relay_app *a)
     for (size_t i = 0; i < a->hub.n_lanes; i++)
         relay_lane_done(&a->hub.lanes[i]);
     free(a->hub.lanes);
+    free(a->stun);
     relay_registry_free(a->hub.registry);
     rk_key_wipe(&a->hub.auth_key);
     rk_arena_free(a->mem);
@@ -180,16 +182,33 @@ static void stun_close(void *arg)
 
 static void stun_close_all(struct relay_app *a)
 {
-    for (size_t i = 0; i < a->n_stun; i++)
+    for (size_t i = 0; i < a->n_stun * a->hub.n_lanes; i++)
         if (a->stun[i])
             rk_loop_call(a->hub.lanes[i % a->hub.n_lanes].loop, stun_close, &a->stun[i]);
+}
+
+/* A socket on each loop. The first one has the port or says why not; the others help. */
+static enum rk_code stun_open(struct relay_app *a, size_t i, struct rk_err *err)
+{
+    size_t n = a->hub.n_lanes, first = i % n;
+    struct relay_stun **of = &a->stun[i * n];
+    enum rk_code rc =
+        relay_stun_open(a->hub.lanes[first].loop, &a->stun_addr[i], a->metrics, &of[first], err);
+
+    for (size_t k = 0; rc == RK_OK && k < n; k++) {
+        struct rk_err why = {0};
+
+        if (k != first &&
+            relay_stun_join(a->hub.lanes[k].loop, of[first], a->metrics, &of[k], &why))
+            rk_log(a->hub.log, RK_INFO, "STUN on fewer loops", KV_ERR(&why));
+    }
+    return rc;
 }
 
 static enum rk_code open_sockets(struct relay_app *a, struct rk_err *err)
 {
     for (size_t i = 0; i < a->n_stun; i++) {
-        struct rk_loop *loop = a->hub.lanes[i % a->hub.n_lanes].loop;
-        enum rk_code rc = relay_stun_open(loop, &a->stun_addr[i], a->metrics, &a->stun[i], err);
+        enum rk_code rc = stun_open(a, i, err);
 
         if (rc)
             return rc;
@@ -267,8 +286,8 @@ static void lane_stop(struct rk_task *t)
     relay_lane_stop(l);
     if (a->quic)
         relay_quic_stop_lane(a->quic, l);
-    for (size_t i = l->index; i < a->n_stun; i += a->hub.n_lanes)
-        stun_close(&a->stun[i]);
+    for (size_t i = 0; i < a->n_stun; i++)
+        stun_close(&a->stun[i * a->hub.n_lanes + l->index]);
     RK_LIST_FOR_EACH_SAFE (it, &l->sessions) {
         relay_session_goodbye(rk_container_of(it, struct relay_session, in_lane),
                               app_of(l)->linger_ms);
@@ -304,7 +323,9 @@ struct rk_str relay_app_url(const struct relay_app *a)
 
 uint16_t relay_app_stun_port(const struct relay_app *a, size_t i)
 {
-    return i < a->n_stun && a->stun[i] ? relay_stun_port(a->stun[i]) : 0;
+    size_t n = a->hub.n_lanes, first = i * n + i % n;
+
+    return i < a->n_stun && a->stun[first] ? relay_stun_port(a->stun[first]) : 0;
 }
 
 uint16_t relay_app_quic_port(const struct relay_app *a)

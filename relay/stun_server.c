@@ -12,8 +12,8 @@
 
 enum {
     BATCH = 32,              /* datagrams per loop turn and system call */
-    SOURCES = 4096,          /* addresses remembered for the limit */
-    RATE_MILLI = 100 * 1000, /* answers per second and address, in thousandths ... */
+    SOURCES = 4096,          /* addresses remembered for the limit, per socket */
+    RATE_MILLI = 100 * 1000, /* answers per second, address and socket, in thousandths ... */
     BURST = 1000,            /* ... and at once: many peers behind one NAT */
 };
 
@@ -22,7 +22,7 @@ struct relay_stun {
     struct rk_loop *loop;
     struct udp_sock *sock;
     struct udp_scratch *scratch;
-    uint16_t port;
+    struct rk_addr addr; /* with the port that was chosen */
     struct rk_metric *answered, *ignored, *limited;
     struct rk_ratelimit *limit;
     struct udp_out answers[BATCH];
@@ -79,7 +79,7 @@ static const struct udp_ops UDP_OPS = {.received = on_received};
 
 struct opening {
     struct relay_stun *s;
-    struct rk_addr addr;
+    bool first;
     enum rk_code rc;
     struct rk_err *err;
 };
@@ -87,24 +87,31 @@ struct opening {
 static void open_on_loop(void *arg)
 {
     struct opening *o = arg;
-    struct udp_opts opts = {
-        .bind = o->addr, .want_dst = true, .served = true, .scratch = o->s->scratch};
+    struct udp_opts opts = {.bind = o->s->addr,
+                            .want_dst = true,
+                            .served = o->first,
+                            .share_port = !o->first,
+                            .scratch = o->s->scratch};
 
     o->rc = udp_open(o->s->loop, &opts, &o->s->user, &o->s->sock, o->err);
-    if (o->rc == RK_OK)
-        o->s->port = udp_local(o->s->sock)->port;
+    if (o->rc)
+        return;
+    o->s->addr.port = udp_local(o->s->sock)->port;
+    if (o->first)
+        udp_share_port(o->s->sock);
 }
 
-enum rk_code relay_stun_open(struct rk_loop *loop, const struct rk_addr *addr,
+static enum rk_code open_one(struct rk_loop *loop, const struct rk_addr *addr, bool first,
                              struct rk_metrics *metrics, struct relay_stun **out,
                              struct rk_err *err)
 {
     struct relay_stun *s = rk_calloc(1, sizeof *s);
-    struct opening o = {.s = s, .addr = *addr, .err = err};
+    struct opening o = {.s = s, .first = first, .err = err};
     char text[RK_ADDR_TEXT];
 
     s->user.ops = &UDP_OPS;
     s->loop = loop;
+    s->addr = *addr;
     /* a datagram above the size of a message fills the slot, and the decoder refuses it */
     s->scratch = udp_scratch_new(BATCH, STUN_MAX_SIZE + 1);
     s->limit = rk_ratelimit_new(SOURCES, RATE_MILLI, BURST);
@@ -126,9 +133,23 @@ enum rk_code relay_stun_open(struct rk_loop *loop, const struct rk_addr *addr,
     return RK_OK;
 }
 
+enum rk_code relay_stun_open(struct rk_loop *loop, const struct rk_addr *addr,
+                             struct rk_metrics *metrics, struct relay_stun **out,
+                             struct rk_err *err)
+{
+    return open_one(loop, addr, true, metrics, out, err);
+}
+
+enum rk_code relay_stun_join(struct rk_loop *loop, const struct relay_stun *first,
+                             struct rk_metrics *metrics, struct relay_stun **out,
+                             struct rk_err *err)
+{
+    return open_one(loop, &first->addr, false, metrics, out, err);
+}
+
 uint16_t relay_stun_port(const struct relay_stun *s)
 {
-    return s->port;
+    return s->addr.port;
 }
 
 void relay_stun_close(struct relay_stun *s)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * STUN server: answers Binding requests over UDP with the source address, and nothing else. One
- * socket per address (both families in one where the address is a wildcard), in batches; answers
- * leave from the address that was asked.
+ * socket per address and loop (both families in one where the address is a wildcard), in batches:
+ * the kernel gives each client to one of them. Answers leave from the address that was asked.
  */
 #ifndef RK_RELAY_STUN_SERVER_H
 #define RK_RELAY_STUN_SERVER_H
@@ -24,6 +24,12 @@ struct relay_stun;
  *  NULL. From the main thread, the loop may run already (rk_loop_call). Owned: relay_stun_close.
  *  Errors: RK_UNAVAILABLE or RK_FORBIDDEN naming the address. */
 enum rk_code relay_stun_open(struct rk_loop *loop, const struct rk_addr *addr,
+                             struct rk_metrics *metrics, struct relay_stun **out,
+                             struct rk_err *err) RK_MUST;
+
+/** One more socket at the address of `first`, on another loop. As above; fails where the socket of
+ *  `first` is another user's (of a socket unit), and that one then serves alone. */
+enum rk_code relay_stun_join(struct rk_loop *loop, const struct relay_stun *first,
                              struct rk_metrics *metrics, struct relay_stun **out,
                              struct rk_err *err) RK_MUST;
 

@@ -77,12 +77,17 @@ void hash_sha1(struct rk_str in, uint8_t out[HASH_SHA1_SIZE])
 
 uint32_t hash_crc32(struct rk_str in)
 {
+    static const uint32_t nibble[16] = {/* of the reflected polynomial 0xedb88320 */
+                                        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
+                                        0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+                                        0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+                                        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
     uint32_t crc = 0xffffffff;
 
     for (size_t i = 0; i < in.n; i++) {
         crc ^= (uint8_t)in.p[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = (crc >> 1) ^ ((crc & 1) ? 0xedb88320 : 0); /* reflected polynomial */
+        crc = (crc >> 4) ^ nibble[crc & 15];
+        crc = (crc >> 4) ^ nibble[crc & 15];
     }
     return ~crc;
 }

@@ -305,6 +305,11 @@ enum rk_code udp_open(struct rk_loop *loop, const struct udp_opts *opts, struct 
     return RK_OK;
 }
 
+void udp_share_port(struct udp_sock *s)
+{
+    set_int(s->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+}
+
 bool udp_port_free(uint16_t port)
 {
     struct udp_opts o = {.bind = {.port = port}};

@@ -80,6 +80,10 @@ void udp_scratch_free(struct udp_scratch *s); /* accepts NULL */
 enum rk_code udp_open(struct rk_loop *loop, const struct udp_opts *opts, struct udp_user *user,
                       struct udp_sock **out, struct rk_err *err) RK_MUST;
 
+/** Let more sockets of this user (share_port) join this one's port, which it had for itself until
+ *  now: the one that is opened first finds out whether somebody else has the port. */
+void udp_share_port(struct udp_sock *s);
+
 /** Could a socket of all addresses have this port now? */
 bool udp_port_free(uint16_t port);
 

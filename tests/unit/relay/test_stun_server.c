@@ -5,6 +5,7 @@
 #include "relay/stun_server.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -147,6 +148,64 @@ START_TEST(a_port_in_use_is_named)
 }
 END_TEST
 
+static int64_t answered(struct rk_metrics *m)
+{
+    struct rk_buf text;
+    const char *at;
+    int64_t n;
+
+    rk_buf_init(&text, 1 << 16);
+    rk_metrics_write(m, &text);
+    rk_buf_addc(&text, '\0');
+    at = strstr(text.p, "\nrelay_stun_answers_total ");
+    ck_assert_ptr_nonnull(at);
+    n = strtol(strchr(at, ' ') + 1, NULL, 10);
+    rk_buf_done(&text);
+    return n;
+}
+
+/* Sockets of two loops on one port: both are asked, and when one goes the other goes on. */
+START_TEST(two_loops_share_a_port)
+{
+    struct rk_metrics *metrics = rk_metrics_new();
+    struct relay_stun *helper;
+    struct rk_loop *other;
+    int64_t by_helper;
+
+    ck_assert_int_eq(rk_loop_new(&other, NULL), RK_OK);
+    ck_assert_int_eq(rk_loop_start(other, "stun2", NULL), RK_OK);
+    ck_assert_int_eq(relay_stun_join(other, server, metrics, &helper, NULL), RK_OK);
+    ck_assert_uint_eq(relay_stun_port(helper), relay_stun_port(server));
+    for (int i = 0; i < 64; i++) /* each from a port of its own */
+        expect_mapped(i % 2 && have_six ? "::1" : "127.0.0.77");
+    by_helper = answered(metrics);
+    ck_assert_int_gt(by_helper, 0);
+    ck_assert_int_lt(by_helper, 64);
+    rk_loop_call(other, close_on_loop, helper);
+    for (int i = 0; i < 64; i++)
+        expect_mapped("127.0.0.1");
+    ck_assert_int_eq(answered(metrics), by_helper);
+    rk_loop_stop(other);
+    rk_loop_join(other);
+    rk_loop_free(other);
+    rk_metrics_free(metrics);
+}
+END_TEST
+
+/* What somebody makes us send to a victim is little more than what he sends himself. */
+START_TEST(answers_stay_small_whatever_is_asked)
+{
+    struct rk_addr self;
+    char *big = rk_arena_alloc(mem, 1400);
+
+    memset(big, 0, 1400);
+    memcpy(big, vec_hex(mem, "000105642112a442000102030405060708090a0b80220560").p, 24);
+    ck_assert_uint_eq(ask("127.0.0.1", rk_str_of(big, 1400), &self).n, 40);
+    if (have_six)
+        ck_assert_uint_eq(ask("::1", rk_str_of(big, 1400), &self).n, 52);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("stun server");
@@ -157,5 +216,7 @@ int main(void)
     tcase_add_test(t, official_requests_with_attributes_are_answered);
     tcase_add_test(t, everything_else_is_ignored);
     tcase_add_test(t, a_port_in_use_is_named);
+    tcase_add_test(t, two_loops_share_a_port);
+    tcase_add_test(t, answers_stay_small_whatever_is_asked);
     return vec_run(t, "relay/stun_server");
 }
