@@ -43,10 +43,12 @@ BEGIN {
     # Operations: called by REST and gRPC alike, know neither, nor who asks, nor the provider.
     may["management/ops"] = base "schema " below " management/netmap management/engine management/oidc management/identity"
     ops = below " management/netmap management/engine management/oidc management/identity management/ops"
+    # What a file says a network shall be: a function of snapshots, no SQL, no I/O.
+    may["management/wanted"] = base "schema management/domain management/snapshot management/netmap management/reach management/ops"
     # Who asks: knows neither REST nor gRPC nor the provider.
     may["management/auth"] = base ops
     may["management/rpc"] = lib "schema management/domain management/snapshot management/netmap management/engine management/push management/ops management/auth"
-    may["management/rest"] = lib "schema management/domain management/snapshot management/netmap management/reach management/review management/engine management/identity management/ops management/auth"
+    may["management/rest"] = lib "schema management/domain management/snapshot management/netmap management/reach management/review management/engine management/identity management/ops management/wanted management/auth"
     may["management/idp"] = lib "schema " ops " management/auth"
     may["management"] = lib "schema " ops " management/push management/auth management/rpc management/rest management/idp"
 

@@ -242,6 +242,14 @@ static enum rk_code check_rule_ids(const struct policy *old, const struct policy
     return RK_OK;
 }
 
+static bool has_rule(const struct policy_input *in, struct rk_str id)
+{
+    for (size_t i = 0; i < in->n_rules; i++)
+        if (rk_str_eq(in->rules[i].id, id))
+            return true;
+    return false;
+}
+
 static void build(struct tx *tx, struct save *s, const struct policy *old, struct policy *p)
 {
     const struct policy_input *in = s->in;
@@ -267,6 +275,8 @@ static void build(struct tx *tx, struct save *s, const struct policy *old, struc
 
         if (!old)
             r.id = (struct rk_str){0};
+        if (in->several_new && !r.id.n && (i > 0 || has_rule(in, p->id)))
+            r.id = rk_xid_new(s->mem);
         build_rule(tx, s->mem, p, &r, &p->rules[i]);
         if (old && r.id.n) /* what the API cannot set stays */
             for (size_t k = 0; k < old->n_rules; k++)

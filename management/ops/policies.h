@@ -32,6 +32,7 @@ struct policy_input { /* open; borrowed for the call */
     struct str_list posture_checks; /* unknown ids are dropped */
     struct rule_input *rules;
     size_t n_rules;
+    bool several_new; /* any number of rules may come without an id; clients may send one */
 };
 
 /** Create (id empty) or replace a policy; *out is what was stored. Nothing is written when nothing

@@ -8,149 +8,17 @@
 #include "lib/net/addr.h"
 #include "management/domain/network.h"
 #include "management/domain/peer.h"
-
-enum end_kind { END_NONE, END_PEER, END_GROUP, END_RESOURCE, END_ADDRESS, END_NAME };
-
-struct end {
-    enum end_kind kind;
-    struct rk_str text;
-    uint32_t peer;
-    const struct group *group;
-    const struct resource *resource;
-    struct rk_ip addr;
-    struct rk_str name;
-};
+#include "management/reach/ends.h"
 
 struct report {
     const struct snapshot *s;
     const struct reach_question *q;
     struct rk_arena *mem;
     struct rk_buf *out;
-    struct end from, to;
+    struct reach_end from, to;
     enum rule_protocol protocol;
     int64_t page, page_size;
 };
-
-/* ---- ends */
-
-static const void *by_name(const struct snapshot *s, enum entity_kind kind, struct rk_str name)
-{
-    struct snap_iter it = snap_iter(s, kind);
-    const void *row;
-
-    while ((row = snap_next(&it)) != NULL)
-        if (rk_str_ieq(kind == ENT_RESOURCE ? ((const struct resource *)row)->name
-                                            : ((const struct peer *)row)->name,
-                       name))
-            return row;
-    return NULL;
-}
-
-static bool end_peer(const struct snapshot *s, struct rk_str text, struct end *e)
-{
-    struct rk_str domain = snap_dns_domain(s), label = text;
-    const struct peer *p;
-
-    e->peer = snap_index_of(s, text);
-    if (e->peer == SNAP_NO_PEER) {
-        if (domain.n && text.n > domain.n + 1 && text.p[text.n - domain.n - 1] == '.' &&
-            rk_str_ieq(rk_str_sub(text, text.n - domain.n, domain.n), domain))
-            label = rk_str_sub(text, 0, text.n - domain.n - 1);
-        e->peer = snap_index_by_label(s, label);
-    }
-    if (e->peer == SNAP_NO_PEER && (p = by_name(s, ENT_PEER, text)) != NULL)
-        e->peer = snap_index_of(s, p->id);
-    e->kind = e->peer == SNAP_NO_PEER ? END_NONE : END_PEER;
-    return e->kind != END_NONE;
-}
-
-static bool end_group(const struct snapshot *s, struct rk_str text, struct end *e)
-{
-    e->group = snap_group(s, text);
-    if (!e->group)
-        e->group = snap_group_by_name(s, text);
-    e->kind = e->group ? END_GROUP : END_NONE;
-    return e->group != NULL;
-}
-
-static bool end_resource(const struct snapshot *s, struct rk_str text, struct end *e)
-{
-    e->resource = snap_find(s, ENT_RESOURCE, text);
-    if (!e->resource)
-        e->resource = by_name(s, ENT_RESOURCE, text);
-    if (!e->resource)
-        return false;
-    e->kind = END_RESOURCE;
-    if (e->resource->type == RESOURCE_DOMAIN) {
-        bool wild = e->resource->domain.n > 2 && e->resource->domain.p[0] == '*';
-
-        e->name =
-            wild ? rk_str_sub(e->resource->domain, 1, e->resource->domain.n) : e->resource->domain;
-    } else {
-        e->addr = e->resource->prefix.ip;
-    }
-    return true;
-}
-
-static bool end_address(const struct snapshot *s, struct rk_str text, struct end *e)
-{
-    if (rk_ip_parse(text, &e->addr, NULL))
-        return false;
-    e->peer = snap_index_by_ip(s, &e->addr);
-    e->kind = e->peer == SNAP_NO_PEER ? END_ADDRESS : END_PEER;
-    return true;
-}
-
-static bool end_name(const struct snapshot *s, struct rk_str text, struct end *e)
-{
-    (void)s;
-    if (rk_str_find_c(text, '.') == text.n || rk_str_find_c(text, ' ') < text.n)
-        return false;
-    e->kind = END_NAME;
-    e->name = text.p[text.n - 1] == '.' ? rk_str_sub(text, 0, text.n - 1) : text;
-    return true;
-}
-
-static enum rk_code unknown(const char *which, struct rk_str text, struct rk_err *err)
-{
-    return rk_fail(err, RK_NOT_FOUND,
-                   "%s: no peer, group, resource, address or domain is known as %.*s", which,
-                   RK_STR_ARG(text));
-}
-
-typedef bool end_fn(const struct snapshot *s, struct rk_str text, struct end *e);
-
-static enum rk_code end_of(const struct snapshot *s, const char *which, struct rk_str text,
-                           struct end *e, struct rk_err *err)
-{
-    static const struct {
-        const char *prefix;
-        end_fn *fn;
-    } KINDS[] = {{"peer:", end_peer},
-                 {"group:", end_group},
-                 {"resource:", end_resource},
-                 {"ip:", end_address},
-                 {"name:", end_name}};
-
-    *e = (struct end){.text = text, .peer = SNAP_NO_PEER};
-    if (text.n == 0)
-        return RK_OK;
-    for (size_t i = 0; i < RK_ARRAY_LEN(KINDS); i++) {
-        struct rk_str prefix = rk_str_z(KINDS[i].prefix);
-
-        if (!rk_str_starts(text, prefix))
-            continue;
-        return KINDS[i].fn(s, rk_str_sub(text, prefix.n, text.n), e) ? RK_OK
-                                                                     : unknown(which, text, err);
-    }
-    if (snap_find(s, ENT_RESOURCE, text) ? end_resource(s, text, e)
-        : snap_group(s, text)
-            ? end_group(s, text, e)
-            : end_address(s, text, e) || end_peer(s, text, e) || end_group(s, text, e) ||
-                  end_resource(s, text, e) || end_name(s, text, e))
-        return RK_OK;
-    return unknown(which, text, err);
-}
 
 /* ---- parts of the answer */
 
@@ -181,25 +49,25 @@ static void put_named(struct report *r, const char *key, const char *type, struc
     json_put_obj_end(r->out);
 }
 
-static void put_end(struct report *r, const char *key, const struct end *e)
+static void put_end(struct report *r, const char *key, const struct reach_end *e)
 {
     switch (e->kind) {
-    case END_PEER:
+    case REACH_END_PEER:
         put_peer(r, key, e->peer);
         break;
-    case END_GROUP:
+    case REACH_END_GROUP:
         put_named(r, key, "group", e->group->id, e->group->name);
         break;
-    case END_RESOURCE:
+    case REACH_END_RESOURCE:
         put_named(r, key, "resource", e->resource->id, e->resource->name);
         break;
-    case END_ADDRESS:
+    case REACH_END_ADDRESS:
         put_named(r, key, "address", e->text, e->text);
         break;
-    case END_NAME:
+    case REACH_END_NAME:
         put_named(r, key, "name", e->text, e->text);
         break;
-    case END_NONE:
+    case REACH_END_NONE:
         break;
     }
 }
@@ -253,15 +121,15 @@ static void put_over(struct report *r, const struct reach_answer *a)
     json_put_arr_end(r->out);
 }
 
-static bool is_id_of(const struct report *r, const struct end *e, struct rk_str id)
+static bool is_id_of(const struct report *r, const struct reach_end *e, struct rk_str id)
 {
-    return e->kind == END_PEER && rk_str_eq(snap_peer_at(r->s, e->peer)->id, id);
+    return e->kind == REACH_END_PEER && rk_str_eq(snap_peer_at(r->s, e->peer)->id, id);
 }
 
 static void put_missing(struct report *r, const struct reach_answer *a)
 {
     /* networks that a member has no way into are not spoken of */
-    bool strange = r->q->member.n && r->to.kind != END_PEER && !a->yes, said = false;
+    bool strange = r->q->member.n && r->to.kind != REACH_END_PEER && !a->yes, said = false;
 
     json_put_key_arr(r->out, "missing");
     for (size_t i = 0; i < a->n_missing; i++) {
@@ -293,10 +161,10 @@ static void put_flows(struct report *r, const struct flows *f)
     rk_buf_done(&text);
 }
 
-static void put_verdict(struct report *r, const struct end *from, const struct end *to)
+static void put_verdict(struct report *r, const struct reach_end *from, const struct reach_end *to)
 {
     struct reach_query q = {.from = from->peer,
-                            .to = to->kind == END_PEER ? to->peer : SNAP_NO_PEER,
+                            .to = to->kind == REACH_END_PEER ? to->peer : SNAP_NO_PEER,
                             .addr = to->addr,
                             .name = to->name,
                             .protocol = r->protocol,
@@ -322,24 +190,24 @@ static void put_verdict(struct report *r, const struct end *from, const struct e
 /* ---- lists */
 
 /* The ends that an end stands for: members of a group, or itself. */
-static size_t expand(struct report *r, const struct end *e, struct end **out)
+static size_t expand(struct report *r, const struct reach_end *e, struct reach_end **out)
 {
     size_t n = 0;
 
-    if (e->kind != END_GROUP) {
-        *out = rk_new(r->mem, struct end);
+    if (e->kind != REACH_END_GROUP) {
+        *out = rk_new(r->mem, struct reach_end);
         **out = *e;
         return 1;
     }
-    *out = rk_new_n(r->mem, struct end, snap_group_size(r->s, e->group->id) + 1);
+    *out = rk_new_n(r->mem, struct reach_end, snap_group_size(r->s, e->group->id) + 1);
     for (BITS_EACH(i, snap_group_members(r->s, e->group->id)))
-        (*out)[n++] = (struct end){.kind = END_PEER, .peer = i};
+        (*out)[n++] = (struct reach_end){.kind = REACH_END_PEER, .peer = i};
     return n;
 }
 
-static bool same_peer(const struct end *a, const struct end *b)
+static bool same_peer(const struct reach_end *a, const struct reach_end *b)
 {
-    return a->kind == END_PEER && b->kind == END_PEER && a->peer == b->peer;
+    return a->kind == REACH_END_PEER && b->kind == REACH_END_PEER && a->peer == b->peer;
 }
 
 static void put_paging(struct report *r, int64_t total)
@@ -352,7 +220,7 @@ static void put_paging(struct report *r, int64_t total)
 /* Pairs in the order of sources, then destinations; only those of the page are looked at. */
 static void put_pairs(struct report *r)
 {
-    struct end *from, *to;
+    struct reach_end *from, *to;
     size_t n_from = expand(r, &r->from, &from), n_to = expand(r, &r->to, &to);
     int64_t first = (r->page - 1) * r->page_size, at = 0;
 
@@ -376,8 +244,8 @@ static void put_pairs(struct report *r)
 /* Everybody who may send to the one end, or may be sent to. */
 static void put_everybody(struct report *r)
 {
-    bool sources = r->from.kind == END_NONE;
-    const struct end *e = sources ? &r->to : &r->from;
+    bool sources = r->from.kind == REACH_END_NONE;
+    const struct reach_end *e = sources ? &r->to : &r->from;
     int64_t first = (r->page - 1) * r->page_size, at = 0;
     struct flows *f = rk_new(r->mem, struct flows);
     struct bits set = {0};
@@ -405,13 +273,14 @@ static void put_everybody(struct report *r)
 
 /* ---- the question */
 
-static bool is_own(const struct report *r, const struct end *e)
+static bool is_own(const struct report *r, const struct reach_end *e)
 {
-    return e->kind == END_PEER && rk_str_eq(snap_peer_at(r->s, e->peer)->user_id, r->q->member);
+    return e->kind == REACH_END_PEER &&
+           rk_str_eq(snap_peer_at(r->s, e->peer)->user_id, r->q->member);
 }
 
 /* Something may pass between a machine of the member and the end. */
-static bool touches(struct report *r, uint32_t own, const struct end *e)
+static bool touches(struct report *r, uint32_t own, const struct reach_end *e)
 {
     struct reach_query q = {.from = own,
                             .to = SNAP_NO_PEER,
@@ -421,17 +290,17 @@ static bool touches(struct report *r, uint32_t own, const struct end *e)
                             .now_us = r->q->now_us};
     struct flows *f = rk_new(r->mem, struct flows);
 
-    if (e->kind == END_RESOURCE)
+    if (e->kind == REACH_END_RESOURCE)
         return reach_ask(r->s, &q, r->mem)->yes;
     return reach_between(r->s, own, e->peer, r->q->now_us, f) ||
            reach_between(r->s, e->peer, own, r->q->now_us, f);
 }
 
 /* As GET /api/peers/{id}: members see their machines, and what those can reach. */
-static bool sees(struct report *r, const struct end *e)
+static bool sees(struct report *r, const struct reach_end *e)
 {
-    if (e->kind != END_PEER && e->kind != END_RESOURCE)
-        return e->kind != END_GROUP;
+    if (e->kind != REACH_END_PEER && e->kind != REACH_END_RESOURCE)
+        return e->kind != REACH_END_GROUP;
     if (is_own(r, e))
         return true;
     for (BITS_EACH(i, snap_peers(r->s)))
@@ -441,10 +310,11 @@ static bool sees(struct report *r, const struct end *e)
 }
 
 /* What a member may not see is answered as what does not exist. */
-static enum rk_code hide(struct report *r, const char *which, struct end *e, struct rk_err *err)
+static enum rk_code hide(struct report *r, const char *which, struct reach_end *e,
+                         struct rk_err *err)
 {
     struct rk_str text = e->text;
-    struct end bare = {.kind = END_ADDRESS, .text = text, .peer = SNAP_NO_PEER};
+    struct reach_end bare = {.kind = REACH_END_ADDRESS, .text = text, .peer = SNAP_NO_PEER};
 
     if (!r->q->member.n || sees(r, e))
         return RK_OK;
@@ -452,9 +322,9 @@ static enum rk_code hide(struct report *r, const char *which, struct end *e, str
         text = rk_str_sub(text, 3, text.n);
     *e = bare;
     if (rk_ip_parse(text, &e->addr, NULL) == RK_OK ||
-        (rk_str_find_c(text, ':') == text.n && end_name(r->s, text, e)))
+        (rk_str_find_c(text, ':') == text.n && reach_end_name(text, e)))
         return RK_OK;
-    return unknown(which, e->text, err);
+    return reach_end_unknown(which, e->text, err);
 }
 
 static enum rk_code check(struct report *r, struct rk_err *err)
@@ -480,16 +350,17 @@ static enum rk_code check(struct report *r, struct rk_err *err)
 
 static enum rk_code check_ends(struct report *r, struct rk_err *err)
 {
-    bool group = r->from.kind == END_GROUP || r->to.kind == END_GROUP;
+    bool group = r->from.kind == REACH_END_GROUP || r->to.kind == REACH_END_GROUP;
 
-    if (r->from.kind != END_NONE && r->from.kind != END_PEER && r->from.kind != END_GROUP)
+    if (r->from.kind != REACH_END_NONE && r->from.kind != REACH_END_PEER &&
+        r->from.kind != REACH_END_GROUP)
         return rk_fail(err, RK_INVALID,
                        "from must be a peer or a group: who is behind %.*s is not "
                        "known here",
                        RK_STR_ARG(r->from.text));
-    if (r->from.kind == END_NONE && r->to.kind != END_PEER)
+    if (r->from.kind == REACH_END_NONE && r->to.kind != REACH_END_PEER)
         return rk_fail(err, RK_INVALID, "without from, to must be a peer");
-    if (r->to.kind == END_NONE && r->from.kind != END_PEER)
+    if (r->to.kind == REACH_END_NONE && r->from.kind != REACH_END_PEER)
         return rk_fail(err, RK_INVALID, "without to, from must be a peer");
     if (r->q->member.n && (group || (!is_own(r, &r->from) && !is_own(r, &r->to))))
         return rk_fail(err, RK_NOT_FOUND, "no peer of yours is asked about");
@@ -508,9 +379,9 @@ enum rk_code reach_report(const struct snapshot *s, const struct reach_question 
     enum rk_code rc = check(&r, err);
 
     if (!rc)
-        rc = end_of(s, "from", q->from, &r.from, err);
+        rc = reach_end_of(s, "from", q->from, &r.from, err);
     if (!rc)
-        rc = end_of(s, "to", q->to, &r.to, err);
+        rc = reach_end_of(s, "to", q->to, &r.to, err);
     if (!rc)
         rc = hide(&r, "from", &r.from, err);
     if (!rc)
@@ -519,9 +390,9 @@ enum rk_code reach_report(const struct snapshot *s, const struct reach_question 
         rc = check_ends(&r, err);
     if (rc)
         return rc;
-    if (r.from.kind == END_NONE || r.to.kind == END_NONE)
+    if (r.from.kind == REACH_END_NONE || r.to.kind == REACH_END_NONE)
         put_everybody(&r);
-    else if (r.from.kind == END_GROUP || r.to.kind == END_GROUP)
+    else if (r.from.kind == REACH_END_GROUP || r.to.kind == REACH_END_GROUP)
         put_pairs(&r);
     else
         put_verdict(&r, &r.from, &r.to);

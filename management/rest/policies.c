@@ -251,7 +251,8 @@ static enum rk_code save(struct http_req *req, struct http_resp *resp, struct rk
                               .enabled = in.enabled,
                               .posture_checks = list_of(&in.checks),
                               .rules = rk_new_n(req->mem, struct rule_input, in.rules.n),
-                              .n_rules = in.rules.n};
+                              .n_rules = in.rules.n,
+                              .several_new = op_of(req)->tx != NULL}; /* from a file */
     for (size_t i = 0; i < in.rules.n && !rc; i++)
         rc = read_rule(req, &((const struct rule_in *)in.rules.items)[i], &p.rules[i], err);
     if (!rc)

@@ -153,6 +153,9 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_POST,   "/api/users/invites/{token}/accept",                       rest_invites_accept,        OPEN | HTTP_HASHES, NULL},
 
     {HTTP_GET,    "/api/x/changes",                                          rest_changes,               WRITE, NULL},
+    {HTTP_POST,   "/api/x/plan",                                             rest_plan,                  WRITE, NULL},
+    {HTTP_POST,   "/api/x/apply",                                            rest_apply,                 WRITE, NULL},
+    {HTTP_GET,    "/api/x/export",                                           rest_export,                WRITE, NULL},
     {HTTP_GET,    "/api/x/reach",                                            rest_reach,                 WRITE, NULL},
     {HTTP_GET,    "/api/x/diff",                                             rest_diff,                  WRITE, NULL},
     {HTTP_GET,    "/api/x/history",                                          rest_history_list,          WRITE, NULL},

@@ -83,6 +83,22 @@ ENTRY = {"type": "object", "properties": {
     "peer": {"type": "string"}, "peer_id": {"type": "string"},
     "fields": {"type": "array", "items": {"type": "string"}}}}
 
+# What a file of the network does; with "applied" there are setup_keys and no report.
+PLAN = {"type": "object", "properties": dict({
+    "ok": {"type": "boolean"}, "applied": {"type": "boolean"}, "serial": {"type": "integer"},
+    "digest": {"type": "string"},
+    "steps": {"type": "array", "items": {"type": "object", "properties": {
+        "op": {"type": "string", "enum": ["create", "update", "delete"]},
+        "kind": {"type": "string"}, "name": {"type": "string"}, "in": {"type": "string"},
+        "was": {"type": "string"}, "id": {"type": "string"}, "line": {"type": "integer"},
+        "fields": {"type": "array", "items": {"type": "string"}}}}},
+    "tests": {"type": "array", "items": {"type": "object", "properties": {
+        "test": {"type": "string"}, "line": {"type": "integer"}, "ok": {"type": "boolean"},
+        "why": {"type": "string"}}}},
+    "setup_keys": {"type": "array", "items": {"type": "object", "properties": {
+        "name": {"type": "string"}, "key": {"type": "string"}}}}}, **{
+            k: v for k, v in REVIEW["properties"].items() if k not in ("from", "to")})}
+
 # Questions that only this server answers, under /api/x/: (path, summary, query, answer).
 OWN = [
     ("/api/x/changes", "News of the account as they come: server-sent events, or one answer when "
@@ -129,10 +145,17 @@ OWN = [
     ("/api/x/diff", "What is different between two moments, as objects and as flows", [
         ("from", "string", "RFC 3339, yesterday, or how long ago (90m, 7d)"),
         ("to", "string", "the same; now when it is not given")], REVIEW),
+    ("/api/x/export", "The network as a file that /api/x/plan reads, in YAML", [],
+     {"type": "string"}),
 ]
 # Changes of the same kind: (path, summary, path parameters).
 OWN_POST = [("/api/x/history/{entry}/undo", "Take back what was changed together with an entry",
-             ["entry"])]
+             ["entry"], [], {"type": "object"}),
+            ("/api/x/plan", "What a file of the network (YAML or JSON, "
+             "schema/wanted/network.schema.json) would do", [], [], PLAN),
+            ("/api/x/apply", "Do what such a file says, all of it or nothing", [], [
+                ("serial", "integer", "refuse when the network has another one: it has moved"),
+                ("digest", "string", "refuse when a plan would not give this one any more")], PLAN)]
 
 # Other products: their paths answer, but there is nothing behind them.
 ABSENT = ("/api/agent-network/", "/api/reverse-prox", "/api/events/proxy")
@@ -341,15 +364,17 @@ def main():
         EXTRA_QUERY["GET", path] = query
         ops.append({"method": "GET", "path": path, "group": "Questions", "auth": "user",
                     "path_params": [], "query_params": [], "request": None,
-                    "response": {"status": 200, "content_type": "application/json",
-                                 "schema": answer}})
-    for path, text, params in OWN_POST:
+                    "response": {"status": 200, "content_type":
+                                 "application/yaml" if answer["type"] == "string" else
+                                 "application/json", "schema": answer}})
+    for path, text, params, query, answer in OWN_POST:
         SUMMARY["POST", path] = text
+        EXTRA_QUERY["POST", path] = query
         ops.append({"method": "POST", "path": path, "group": "Questions", "auth": "user",
                     "path_params": [{"name": p} for p in params], "query_params": [],
                     "request": None, "response": {"status": 200,
                                                   "content_type": "application/json",
-                                                  "schema": {"type": "object"}}})
+                                                  "schema": answer}})
     parts = {}
     for op in ops:
         answer = convert(op["response"]["schema"])
