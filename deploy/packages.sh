@@ -5,7 +5,7 @@ PACKAGES_BUILD="gcc make autoconf automake autoconf-archive pkg-config libuv1-de
 libssl-dev libsodium-dev libprotobuf-c-dev protobuf-c-compiler libprotobuf-dev
 protobuf-compiler libjansson-dev libyaml-dev libmicrohttpd-dev libqrencode-dev libjwt-dev libsqlite3-dev libpq-dev
 libcurl4-openssl-dev libmnl-dev libnftables-dev libmaxminddb-dev libidn2-dev
-libcrypt-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev libminiupnpc-dev libnatpmp-dev libsystemd-dev zlib1g-dev check"
+libcrypt-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev libminiupnpc-dev libnatpmp-dev libsystemd-dev zlib1g-dev esbuild check"
 
 PACKAGES_RUN="uacme ca-certificates curl jq openssl iproute2"
 
@@ -14,7 +14,7 @@ PACKAGES_PACKAGE="build-essential debhelper dpkg-dev"
 
 PACKAGES_DEMO="nftables iperf3 iputils-ping procps util-linux"
 
-PACKAGES_TEST="clang libclang-rt-14-dev clang-format clang-tidy valgrind pmccabe gcovr ccache python3
+PACKAGES_TEST="node-typescript clang libclang-rt-14-dev clang-format clang-tidy valgrind pmccabe gcovr ccache python3
 python3-grpcio python3-grpc-tools python3-cryptography python3-nacl python3-protobuf python3-jsonschema postgresql haproxy sqlite3
 wireguard-go wireguard-tools iptables dbus-daemon bind9-dnsutils nghttp2-client socat git xz-utils chromium chromium-driver systemd prometheus pebble miniupnpd-nftables
 $PACKAGES_PACKAGE lintian mandoc zsh fish"

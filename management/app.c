@@ -15,6 +15,9 @@
 #include "lib/crypto/vault.h"
 #include "lib/http/h1.h"
 #include "lib/json/json.h"
+#ifdef HAVE_CONSOLE
+#include "management/console/console.h"
+#endif
 #include "management/engine/keys.h"
 #include "management/engine/places.h"
 #include "management/ops/peer_ephemeral.h"
@@ -57,6 +60,7 @@ struct mgmt_app {
     struct rpc *rpc;
     struct rest *rest;
     struct rest_jobs rest_jobs;
+    struct console *console; /* NULL: switched off, or built without */
     struct http_router *router;
     struct http_dispatch *dispatch;
     struct http_h1 *h1;
@@ -289,10 +293,10 @@ static void embedded_ssh_jwt(struct mgmt_app *a)
     to->issuer = rk_str_z(i.issuer);
     to->audience = RK_STR(IDP_CLIENT_CLI);
     to->keys_location = rk_str_z(idp_keys_url(a->idp));
-    to->audiences.n = i.n_audiences;
     to->audiences.v = rk_new_n(a->mem, struct rk_str, i.n_audiences);
-    for (size_t k = 0; k < i.n_audiences; k++)
-        to->audiences.v[k] = rk_str_z(i.audiences[k]);
+    for (size_t k = 0; k < i.n_audiences; k++) /* a token of the console opens no machine */
+        if (!rk_str_eqz(rk_str_z(i.audiences[k]), IDP_CLIENT_CONSOLE))
+            to->audiences.v[to->audiences.n++] = rk_str_z(i.audiences[k]);
 }
 
 static void keep_netmap_opts(struct mgmt_app *a, const struct netmap_jwt *jwt)
@@ -378,6 +382,22 @@ static bool can_reach(struct rest_jobs *j, struct rk_str peer_id)
     return rpc_can_reach(rk_container_of(j, struct mgmt_app, rest_jobs)->rpc, peer_id);
 }
 
+static void open_console(struct mgmt_app *a, const struct mgmt_app_opts *o)
+{
+#ifdef HAVE_CONSOLE
+    if (!o->console)
+        return;
+    a->console = console_new(&(struct console_opts){.issuer = o->idp.issuer,
+                                                    .client = IDP_CLIENT_CONSOLE,
+                                                    .name = o->idp.server_name,
+                                                    .version = PACKAGE_VERSION});
+    console_attach(a->console, a->router);
+#else
+    (void)a;
+    (void)o;
+#endif
+}
+
 static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o, struct rk_err *err)
 {
     struct rest_opts r = {.m = a->mgmt,
@@ -412,6 +432,7 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
     rest_attach(a->rest, a->router, &d);
     if (a->idp)
         idp_attach(a->idp, a->router);
+    open_console(a, o);
     a->dispatch = h.dispatch = http_dispatch_new(&d);
     rc = http_h1_new(&h, &a->h1, err);
     if (rc == RK_OK)
@@ -537,6 +558,9 @@ void mgmt_app_free(struct mgmt_app *a)
     http_h1_free(a->h1);
     http_dispatch_free(a->dispatch);
     http_router_free(a->router);
+#ifdef HAVE_CONSOLE
+    console_free(a->console);
+#endif
     rk_pool_free(a->rest_pool);
     rk_pool_free(a->hash_pool);
     rk_pool_free(a->call_pool);

@@ -78,6 +78,7 @@ struct mgmt_app_opts {            /* open; borrowed during mgmt_app_new; zero: t
     bool embedded_idp;               /* local users exist */
     bool local_auth_disabled;        /* ... but may not log in */
     const char *setup_token;         /* the first owner must know it; NULL or "": setup is open */
+    bool console;                    /* serve the web console at / */
     bool setup_pat;                  /* POST /api/setup may return a token */
     const char *account_domain;      /* of the one account [dns_domain] */
     const char *geo_path;            /* MaxMind city database [none] */

@@ -22,7 +22,7 @@ struct mgmt_options { /* open */
     struct rk_str turn_user, turn_password, turn_secret, relay_secret;
     int64_t turn_ttl_ms, relay_ttl_ms;
     struct rk_str setup_token, geo_path;
-    bool setup_open, setup_pat, geo_off, api_rate_limit;
+    bool console, setup_open, setup_pat, geo_off, api_rate_limit;
     int64_t api_rate_per_minute, api_rate_burst;
     int64_t store_threads, build_threads;
     struct rk_strs notes; /* what the file says without effect; made by mgmt_options_make */

@@ -54,6 +54,7 @@ struct server_config {             /* open, all text arena; defaults filled in *
     int64_t loops;                        /* event loop threads; 0: one per core */
     struct rk_str run_as;                 /* "UID:GID" that root becomes before it serves */
     bool setup_open;                      /* first visitor may become the owner without the token */
+    bool console;                         /* the web console at / */
     bool setup_pat;                       /* /api/setup may return a token */
     bool default_policy;                  /* new accounts get the allow-all policy */
     bool local_auth_disabled;

@@ -161,6 +161,11 @@ const struct rk_opt SERVER_KEYS[] = {
     BOOL("x.geoOff", "GEO_OFF NB_DISABLE_GEOLOCATION", geo_off, "false"),
     BOOL("x.defaultPolicy", "DEFAULT_POLICY", default_policy, "true"),
     BOOL("x.componentMaps", "COMPONENT_MAPS", component_maps, "false"),
+#ifdef HAVE_CONSOLE
+    BOOL("x.console", "CONSOLE", console, "true"),
+#else
+    IDLE("x.console", "false|0|no|off", "this program was built without the console"),
+#endif
     INT("x.eventRetentionDays", "EVENT_RETENTION_DAYS", event_retention_days, "180", 0, 36500),
     INT("x.loginTries", "LOGIN_TRIES", login_tries, "10", 1, 10000),
     TEXT("x.serverName", "SERVER_NAME", server_name, "Rookery"),

@@ -336,6 +336,7 @@ static enum rk_code make_management(struct server *s, struct rk_err *err)
         .user_claim = rk_arena_dupz(s->mem, s->c.oidc_user_claim),
         .embedded_idp = true,
         .local_auth_disabled = s->c.local_auth_disabled,
+        .console = s->c.console,
         .setup_pat = s->c.setup_pat,
         .geo_path = s->c.geo_database.n ? rk_arena_dupz(s->mem, s->c.geo_database) : NULL,
         .geo_names_path = s->c.geo_names.n ? rk_arena_dupz(s->mem, s->c.geo_names) : NULL,

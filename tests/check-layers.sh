@@ -50,7 +50,8 @@ BEGIN {
     may["management/rpc"] = lib "schema management/domain management/snapshot management/netmap management/engine management/push management/ops management/auth"
     may["management/rest"] = lib "schema management/domain management/snapshot management/netmap management/reach management/review management/engine management/identity management/ops management/wanted management/auth"
     may["management/idp"] = lib "schema " ops " management/auth"
-    may["management"] = lib "schema " ops " management/push management/auth management/rpc management/rest management/idp"
+    may["management/console"] = base "lib/http"                         # a client like any other
+    may["management"] = lib "schema " ops " management/push management/auth management/rpc management/rest management/idp management/console"
 
     may["signal"] = lib "schema"
     may["relay"] = lib "lib/quic "

@@ -14,7 +14,7 @@ usage() {
 Usage: sudo ./tests/run.sh [--no-install] [SUITE…]
 
 Suites (all of them without an argument):
-  style        formatting, layers, size of functions, shell syntax
+  style        formatting, layers, size of functions, shell syntax, types of the console
   unit         one program per module, with address and undefined-behaviour sanitizers
   wire         recorded bytes and known answers
   fuzz-replay  every fuzz target over its corpus

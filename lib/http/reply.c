@@ -109,6 +109,7 @@ bool http_reply_compressible(const struct http_resp *resp)
     const char *type = resp->content_type ? resp->content_type : HTTP_JSON;
 
     return resp->body.n >= HTTP_GZIP_MIN_BYTES && !resp->body.full &&
+           !has_header(resp, "Content-Encoding") &&
            (strncmp(type, "application/json", 16) == 0 || strncmp(type, "text/", 5) == 0);
 }
 

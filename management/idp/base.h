@@ -33,7 +33,7 @@ struct idp_client {
     struct idp_list redirects, logout_redirects;
 };
 
-enum { IDP_DASHBOARD, IDP_CLI, IDP_N_CLIENTS };
+enum { IDP_DASHBOARD, IDP_CLI, IDP_CONSOLE, IDP_N_CLIENTS };
 #define IDP_ROUTES_MAX     40
 #define IDP_EXTERNAL_LOCKS 16
 

@@ -246,6 +246,7 @@ static enum rk_code take_issuer(struct idp *i, const char *issuer, struct rk_err
 static void make_clients(struct idp *i, const struct idp_opts *o)
 {
     const char *dash[] = {below(i, i->base, "/nb-auth"), below(i, i->base, "/nb-silent-auth")};
+    const char *console[] = {below(i, i->base, "/console/signed-in")};
     static const char *const CLI[] = {"http://localhost:53000/", "http://localhost:54000/"};
 
     i->clients[IDP_DASHBOARD] = (struct idp_client){
@@ -257,6 +258,10 @@ static void make_clients(struct idp *i, const struct idp_opts *o)
         (struct idp_client){.id = IDP_CLIENT_CLI,
                             .name = "Agent",
                             .redirects = copy(i, &o->cli_redirects, &(struct idp_list){CLI, 2})};
+    i->clients[IDP_CONSOLE] =
+        (struct idp_client){.id = IDP_CLIENT_CONSOLE,
+                            .name = "Console",
+                            .redirects = copy(i, &(struct idp_list){console, 1}, NULL)};
     for (size_t k = 0; k < IDP_N_CLIENTS; k++)
         i->client_ids[k] = i->clients[k].id;
 }

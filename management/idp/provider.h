@@ -32,6 +32,7 @@ struct idp;
 
 #define IDP_CLIENT_DASHBOARD "netbird-dashboard"
 #define IDP_CLIENT_CLI       "netbird-cli"
+#define IDP_CLIENT_CONSOLE   "rookery-console"
 
 struct idp_list { /* open */
     const char *const *v;

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The objects of the REST API, as far as the console shows them (see /api/openapi.json). */
+
+export interface GroupRef {
+  id: string;
+  name: string;
+  peers_count?: number;
+  resources_count?: number;
+}
+
+export interface Peer {
+  id: string;
+  name: string;
+  ip: string;
+  ipv6?: string;
+  connection_ip: string;
+  connected: boolean;
+  last_seen: string;
+  os: string;
+  kernel_version: string;
+  version: string;
+  ui_version?: string;
+  hostname: string;
+  dns_label: string;
+  extra_dns_labels?: string[];
+  groups: GroupRef[];
+  user_id: string;
+  ssh_enabled: boolean;
+  login_expiration_enabled: boolean;
+  login_expired: boolean;
+  inactivity_expiration_enabled: boolean;
+  approval_required: boolean;
+  country_code: string;
+  city_name: string;
+  serial_number?: string;
+  last_login: string;
+  created_at: string;
+  ephemeral: boolean;
+}
+
+export interface SetupKey {
+  id: string;
+  name: string;
+  key: string;
+  type: "reusable" | "one-off";
+  expires: string;
+  valid: boolean;
+  revoked: boolean;
+  used_times: number;
+  usage_limit: number;
+  last_used: string;
+  state: "valid" | "overused" | "expired" | "revoked";
+  auto_groups: string[];
+  updated_at: string;
+  ephemeral: boolean;
+  allow_extra_dns_labels: boolean;
+}
+
+export interface Group extends GroupRef {
+  peers_count: number;
+  resources_count: number;
+  issued?: "api" | "integration" | "jwt";
+  peers: { id: string; name: string }[] | null;
+  resources: { id: string; type: string }[] | null;
+}
+
+export type Verb = "create" | "read" | "update" | "delete";
+
+export interface User {
+  id: string;
+  email: string;
+  name: string;
+  role: string;
+  status: "active" | "invited" | "blocked";
+  last_login?: string;
+  auto_groups: string[];
+  is_current?: boolean;
+  is_service_user?: boolean;
+  is_blocked: boolean;
+  pending_approval: boolean;
+  issued?: string;
+  permissions?: { is_restricted: boolean; modules: Record<string, Record<Verb, boolean>> };
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * All pages: one row each in NAV for the sidebar, and pageOf() draws them. `module` is the permission
+ * that reading needs (as in /api/users/current); without it everybody sees the page.
+ */
+import { Place } from "../core/router";
+import { Empty } from "../ui/basics";
+import type { IconName } from "../ui/icons";
+import { h, VNode } from "../view/view";
+import { PeerPage } from "./peer";
+import { Peers } from "./peers";
+import { SetupKeys } from "./setup-keys";
+
+interface Item {
+  path: string; // first segment of the address
+  title: string;
+  icon: IconName;
+  module?: string;
+  draw: (rest: string[]) => VNode; // rest: the segments behind
+}
+
+export const NAV: { title: string; items: Item[] }[] = [
+  {
+    title: "Machines",
+    items: [
+      { path: "peers", title: "Peers", icon: "machine", draw: ([id]) => (id ? <PeerPage id={id} /> : <Peers />) },
+      { path: "setup-keys", title: "Setup keys", icon: "key", module: "setup_keys", draw: () => <SetupKeys /> },
+    ],
+  },
+];
+
+const ITEMS = NAV.flatMap((s) => s.items);
+
+function NotFound() {
+  return (
+    <div class="page">
+      <Empty icon="search" title="There is no such page" action={<a class="button" href="#/">To the start</a>}>
+        The link may be of another version of this server.
+      </Empty>
+    </div>
+  );
+}
+
+export function pageOf(place: Place): { title: string; draw: () => VNode } {
+  const item = place.path.length ? ITEMS.find((i) => i.path === place.path[0]) : ITEMS[0];
+  return item ? { title: item.title, draw: () => item.draw(place.path.slice(1)) } : { title: "Not found", draw: () => <NotFound /> };
+}
