@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Lists and objects of the API that keep up with the server. useData(path) draws what is known at once
- * and asks again when something changed; all users of a path share one answer.
+ * and asks again when /api/x/changes tells of something (news.ts), or from time to time where that is
+ * not to be had; all users of a path share one answer.
  */
 import { store, Store, useStore } from "../view/store";
 import { useEffect } from "../view/view";
 import { api, ApiError, messageOf } from "./api";
+import { follow, following } from "./news";
 import { phase } from "./session";
 
 export interface Answer<T> {
@@ -23,8 +25,10 @@ interface Entry {
   tookMs: number;
 }
 
-const POLL_MS = 5000;
-const POLL_SHARE = 20; // a list that takes long is asked for more rarely
+const POLL_MS = 5000; // without news
+const SLOW_POLL_MS = 120000; // with them: for what happens by time alone
+const GATHER_MS = 250; // several news, one question
+const SHARE = 20; // a list that takes long is asked for more rarely: a twentieth of the time
 const entries = new Map<string, Entry>();
 
 function entryOf(path: string): Entry {
@@ -82,11 +86,31 @@ export function useData<T>(path: string): Answer<T> & { reload: () => void } {
 function tick() {
   if (document.hidden || phase.get() !== "in") return;
   const now = Date.now();
+  const every = following() ? SLOW_POLL_MS : POLL_MS;
   for (const [path, e] of entries)
-    if (e.users && path && now - e.answer.get().at >= Math.max(POLL_MS, POLL_SHARE * e.tookMs)) void load(path);
+    if (e.users && path && now - e.answer.get().at >= Math.max(every, SHARE * e.tookMs)) void load(path);
 }
 setInterval(tick, 1000);
 document.addEventListener("visibilitychange", tick);
+
+/* What the news are about; everything that is shown, or the machines alone. */
+let due = new Set<string>();
+
+function gather() {
+  const prefixes = [...due];
+  due = new Set();
+  for (const [path, e] of entries) {
+    if (!e.users || !path || !prefixes.some((p) => path.startsWith(p))) continue;
+    const wait = e.answer.get().at + SHARE * e.tookMs - Date.now();
+    wait > 0 ? setTimeout(() => void load(path), wait) : void load(path);
+  }
+}
+
+follow((what) => {
+  if (!due.size) setTimeout(gather, GATHER_MS);
+  due.add(what === "presence" ? "/peers" : "/");
+});
+
 phase.watch(() => {
   if (phase.get() === "out") entries.clear();
 });
