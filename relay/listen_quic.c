@@ -9,8 +9,7 @@
 
 #include "lib/base/num.h"
 #include "lib/crypto/hmac.h"
-#include "lib/net/udp.h"
-#include "lib/quic/quic.h"
+#include "lib/quic/port.h"
 #include "relay/session.h"
 
 enum {
@@ -44,14 +43,9 @@ struct foreign { /* a packet that the socket of another lane got */
 struct quic_lane {
     struct relay_quic *q;
     struct relay_lane *lane;
-    struct udp_user udp_user;
-    struct udp_sock *sock;
+    struct quic_port port;
     struct udp_scratch *scratch;
     struct quic_endpoint_user ep_user;
-    struct quic_endpoint *ep;
-    struct rk_task flush_task;
-    struct rk_timer *timer;
-    int64_t timer_at_ns; /* while armed */
 
     pthread_mutex_t lock; /* guards the three below */
     struct rk_list foreign;
@@ -66,45 +60,6 @@ struct relay_quic {
     size_t n_lanes;
     uint16_t port;
 };
-
-static int64_t now_ns(void)
-{
-    return rk_mono_us() * 1000;
-}
-
-/* ---- the turn of a loop */
-
-static void on_timer(void *arg);
-
-static void flush(struct quic_lane *l)
-{
-    int64_t now = now_ns(), next;
-
-    quic_endpoint_flush(l->ep, now);
-    next = quic_endpoint_next(l->ep);
-    if (next == QUIC_NEVER || (l->timer && l->timer_at_ns <= next))
-        return; /* too early a timer looks again */
-    l->timer_at_ns = next;
-    rk_timer_start(l->lane->loop, &l->timer, rk_max_i64(next - now, 0) / 1000000 + 1, on_timer, l);
-}
-
-static void on_timer(void *arg)
-{
-    struct quic_lane *l = arg;
-
-    flush(l);
-    relay_lane_end(l->lane);
-}
-
-static void flush_run(struct rk_task *t)
-{
-    flush(rk_container_of(t, struct quic_lane, flush_task));
-}
-
-static void flush_soon(struct quic_lane *l)
-{
-    rk_loop_defer(l->lane->loop, &l->flush_task);
-}
 
 /* ---- towards the peer */
 
@@ -135,7 +90,7 @@ static void push(struct quic_link *l)
         const uint8_t *p = (const uint8_t *)l->batch->p + l->at;
         size_t n = (size_t)p[0] << 8 | p[1];
 
-        switch (quic_conn_send(l->conn, rk_str_of(p + LENGTH_SIZE, n))) {
+        switch (quic_conn_send(l->conn, (struct rk_str){0}, rk_str_of(p + LENGTH_SIZE, n))) {
         case QUIC_BLOCKED:
             return;
         case QUIC_TOO_BIG:
@@ -161,9 +116,8 @@ static void link_transmit(struct relay_transport *link, struct rk_bytes *b, size
     l->batch = b;
     l->at = 0;
     l->n = n;
-    quic_endpoint_time(l->lane->ep, now_ns());
+    quic_port_sending(&l->lane->port);
     push(l);
-    flush_soon(l->lane);
 }
 
 static size_t link_max_message(const struct relay_transport *link)
@@ -184,8 +138,8 @@ static void link_close(struct relay_transport *link, int64_t linger_ms)
     if (l->closing)
         return;
     l->closing = true;
+    quic_port_sending(&l->lane->port);
     quic_conn_close(l->conn);
-    flush_soon(l->lane);
 }
 
 static const struct relay_transport_ops LINK_OPS = {
@@ -285,7 +239,7 @@ static bool ep_accept(struct quic_endpoint_user *u, struct quic_conn *c)
 
 static void ep_send(struct quic_endpoint_user *u, const struct udp_out *v, size_t n)
 {
-    (void)udp_sendv(rk_container_of(u, struct quic_lane, ep_user)->sock, v, n);
+    quic_port_send(&rk_container_of(u, struct quic_lane, ep_user)->port, v, n);
 }
 
 static void ep_foreign(struct quic_endpoint_user *u, unsigned index, const struct udp_in *in)
@@ -319,21 +273,11 @@ static const struct quic_endpoint_ops EP_OPS = {
     .foreign = ep_foreign,
 };
 
-static void take(struct quic_lane *l, const struct udp_in *v, size_t n)
+/* What one lane's input did to the sessions of others. */
+static void port_turned(struct quic_port *p)
 {
-    if (!l->ep)
-        return;
-    quic_endpoint_receive(l->ep, v, n, now_ns());
-    relay_lane_end(l->lane);
-    flush_soon(l);
+    relay_lane_end(rk_container_of(p, struct quic_lane, port)->lane);
 }
-
-static void on_received(struct udp_user *u, const struct udp_in *v, size_t n)
-{
-    take(rk_container_of(u, struct quic_lane, udp_user), v, n);
-}
-
-static const struct udp_ops UDP_OPS = {.received = on_received};
 
 static void foreign_run(struct rk_task *t)
 {
@@ -350,7 +294,7 @@ static void foreign_run(struct rk_task *t)
         struct foreign *f = rk_container_of(node, struct foreign, link);
         struct udp_in in = {.from = f->from, .to = f->to, .bytes = rk_str_of(f->bytes, f->n)};
 
-        take(l, &in, 1);
+        quic_port_receive(&l->port, &in, 1);
         free(f);
     }
 }
@@ -392,8 +336,6 @@ static void open_on_loop(void *arg)
     struct udp_opts udp = {
         .bind = o->addr,
         .want_dst = true,
-        .offload = true,
-        .whole = true,
         .share_port = l->q->n_lanes > 1,
         .buffer_bytes = SOCKET_BYTES,
         .scratch = l->scratch,
@@ -409,29 +351,19 @@ static void open_on_loop(void *arg)
     };
     uint8_t secret[HMAC_SHA256_SIZE];
 
-    o->rc = udp_open(l->lane->loop, &udp, &l->udp_user, &l->sock, o->err);
+    o->rc = quic_port_bind(&l->port, &udp, o->err);
     if (o->rc)
         return;
-    ep.local = *udp_local(l->sock);
+    ep.local = *udp_local(l->port.sock);
     hmac_sha256(rk_str_of(hub->auth_key.b, sizeof hub->auth_key.b), rk_str_z(label), secret);
     ep.secret = secret;
-    o->rc = quic_server_new(&ep, &l->ep_user, &l->ep, o->err);
+    o->rc = quic_server_new(&ep, &l->ep_user, &l->port.ep, o->err);
     rk_secret_wipe(secret, sizeof secret);
 }
 
 static void close_on_loop(void *arg)
 {
-    struct quic_lane *l = arg;
-
-    if (l->ep)
-        quic_endpoint_flush(l->ep, now_ns());
-    rk_timer_cancel(&l->timer);
-    rk_list_remove(&l->flush_task.link);
-    quic_endpoint_free(l->ep);
-    l->ep = NULL;
-    rk_list_remove(&l->flush_task.link); /* sessions that the end has ended */
-    udp_close(l->sock);
-    l->sock = NULL;
+    quic_port_close(&((struct quic_lane *)arg)->port);
 }
 
 static void lane_init(struct relay_quic *q, size_t i)
@@ -440,9 +372,8 @@ static void lane_init(struct relay_quic *q, size_t i)
 
     l->q = q;
     l->lane = &q->hub->lanes[i];
-    l->udp_user.ops = &UDP_OPS;
     l->ep_user.ops = &EP_OPS;
-    l->flush_task.run = flush_run;
+    quic_port_init(&l->port, l->lane->loop, port_turned);
     l->foreign_task.run = foreign_run;
     l->scratch = udp_scratch_new(SLOTS, UDP_SCRATCH_GRO);
     (void)pthread_mutex_init(&l->lock, NULL);
@@ -467,7 +398,7 @@ enum rk_code relay_quic_open(struct relay_hub *hub, const struct rk_addr *addr, 
         o.l = &q->lanes[i];
         rk_loop_call(hub->lanes[i].loop, open_on_loop, &o);
         if (!o.rc)
-            o.addr.port = q->port = udp_local(o.l->sock)->port;
+            o.addr.port = q->port = udp_local(o.l->port.sock)->port;
     }
     if (o.rc) {
         if (err)
@@ -490,7 +421,7 @@ uint16_t relay_quic_port(const struct relay_quic *q)
 
 void relay_quic_stop_lane(struct relay_quic *q, struct relay_lane *lane)
 {
-    quic_endpoint_stop(q->lanes[lane->index].ep);
+    quic_endpoint_stop(q->lanes[lane->index].port.ep);
 }
 
 void relay_quic_close_lane(struct relay_quic *q, struct relay_lane *lane)

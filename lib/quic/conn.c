@@ -430,15 +430,24 @@ size_t quic_conn_max_datagram(const struct quic_conn *c)
     return rk_min_size(n, (size_t)p->max_datagram_frame_size - FRAME_OVERHEAD);
 }
 
-enum quic_sent quic_conn_send(struct quic_conn *c, struct rk_str m)
+/* ngtcp2 wants no empty pieces. */
+static size_t put_vec(ngtcp2_vec *v, size_t n, struct rk_str part)
 {
-    ngtcp2_vec v = {(uint8_t *)(uintptr_t)m.p, m.n};
+    if (part.n)
+        v[n++] = (ngtcp2_vec){(uint8_t *)(uintptr_t)part.p, part.n};
+    return n;
+}
+
+enum quic_sent quic_conn_send(struct quic_conn *c, struct rk_str head, struct rk_str body)
+{
+    ngtcp2_vec v[2];
+    size_t n_v = put_vec(v, put_vec(v, 0, head), body);
     ngtcp2_path_storage ps;
     int taken = 0;
 
-    if (c->closing || !c->ready)
+    if (c->closing || !c->ready || !n_v)
         return QUIC_SENT;
-    if (m.n > quic_conn_max_datagram(c))
+    if (head.n + body.n > quic_conn_max_datagram(c))
         return QUIC_TOO_BIG;
     quic_endpoint_dirty(c->ep, c);
     if (c->reading) {
@@ -448,7 +457,7 @@ enum quic_sent quic_conn_send(struct quic_conn *c, struct rk_str m)
     ngtcp2_path_storage_zero(&ps);
     for (int i = 0; i < SEND_TRIES; i++) {
         ngtcp2_ssize n = ngtcp2_conn_writev_datagram(
-            c->nt, &ps.path, NULL, quic_endpoint_room(c->ep), QUIC_UDP_MAX, &taken, 0, 0, &v, 1,
+            c->nt, &ps.path, NULL, quic_endpoint_room(c->ep), QUIC_UDP_MAX, &taken, 0, 0, v, n_v,
             (ngtcp2_tstamp)c->ep->now_ns);
 
         if (n < 0) {

@@ -65,7 +65,7 @@ static void side_datagram(struct quic_conn_user *u, uint8_t *p, size_t n)
     s->last_n = n;
     memcpy(s->last, p, n);
     if (s->echo) /* inside of ngtcp2's callback: must not be sent from here */
-        (void)quic_conn_send(s->conn, rk_str_of(p, n));
+        (void)quic_conn_send(s->conn, (struct rk_str){0}, rk_str_of(p, n));
 }
 
 static void side_ready(struct quic_conn_user *u)
@@ -79,7 +79,7 @@ static void side_writable(struct quic_conn_user *u)
 
     s->n_writable++;
     if (s->echo && s->last_n)
-        (void)quic_conn_send(s->conn, rk_str_of(s->last, s->last_n));
+        (void)quic_conn_send(s->conn, (struct rk_str){0}, rk_str_of(s->last, s->last_n));
 }
 
 static void side_moved(struct quic_conn_user *u)
@@ -288,7 +288,7 @@ static RK_UNUSED enum quic_sent say(struct side *s, struct quic_endpoint *ep, ch
 
     memset(m, fill, sizeof m);
     quic_endpoint_time(ep, net.now_ns);
-    r = quic_conn_send(s->conn, rk_str_of(m, n));
+    r = quic_conn_send(s->conn, (struct rk_str){0}, rk_str_of(m, n));
     quic_endpoint_flush(ep, net.now_ns);
     return r;
 }
