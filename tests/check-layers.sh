@@ -64,7 +64,7 @@ BEGIN {
     may["agent/config"] = base "agent/os"
     may["agent/control"] = base "agent/os"
     may["agent/dns"] = base "schema agent/os agent/config"
-    may["agent/client"] = base "lib/http lib/grpc schema agent/os agent/config agent/dns"
+    may["agent/client"] = base "lib/quic lib/http lib/grpc schema agent/os agent/config agent/dns"
     may["agent/peer"] = base "agent/os agent/wg agent/ice agent/client"
     below = "agent/os agent/wg agent/ice agent/config agent/dns agent/client agent/peer"
     may["agent/engine"] = base "lib/grpc schema " below

@@ -54,7 +54,8 @@ static void print_relays(FILE *out, const json_t *relays, bool detail)
     (void)fprintf(out, "Relays:\n");
     json_array_foreach (details, i, one) {
         if (flag(one, "available"))
-            (void)fprintf(out, "  [%s] is Available\n", text(one, "uri"));
+            (void)fprintf(out, "  [%s] is Available%s%s\n", text(one, "uri"),
+                          *text(one, "transport") ? " via " : "", text(one, "transport"));
         else if (*text(one, "error"))
             (void)fprintf(out, "  [%s] is Unavailable, reason: %s\n", text(one, "uri"),
                           text(one, "error"));

@@ -31,7 +31,10 @@
 #define RETRY_MAX_MS    60000
 #define SWEEP_MS        60000
 #define FOREIGN_OLD_MS  5000
-#define SIGNATURE_MAX   64 /* bytes; HMAC-SHA256 has 32 */
+#define AVOID_MAX       16
+#define AVOID_MS        600000  /* without QUIC to a relay that it does not do for ... */
+#define AVOID_MAX_MS    3600000 /* ... twice as long each time */
+#define SIGNATURE_MAX   64      /* bytes; HMAC-SHA256 has 32 */
 #define TOKEN_ALGORITHM 1
 
 struct dial { /* a connection, from its first packet on */
@@ -44,12 +47,20 @@ struct dial { /* a connection, from its first packet on */
     size_t url_index; /* home: among the configured ones; MAX_URLS: not configured any more */
 };
 
+struct avoid { /* a relay that QUIC does not do for */
+    char *url; /* owned; NULL: free */
+    int64_t until_ms, for_ms;
+};
+
 struct relay_client {
     struct rk_loop *loop;
     struct rk_log *log;
     struct relay_client_user *user;
     struct tls_ctx *tls;
     uint32_t fwmark;
+    enum relay_transport_mode transport;
+    int64_t mtu_bytes;
+    struct avoid avoid[AVOID_MAX];
     struct rly_peer_id self;
     char *urls[MAX_URLS]; /* owned */
     size_t n_urls;
@@ -73,7 +84,57 @@ static void start_round(struct relay_client *c);
 
 static void on_up(struct relay_link_user *u);
 static void on_down(struct relay_link_user *u, const struct rk_err *why);
-static const struct relay_link_user_ops LINK_OPS = {.up = on_up, .down = on_down};
+static void on_quic_unfit(struct relay_link_user *u);
+static const struct relay_link_user_ops LINK_OPS = {
+    .up = on_up, .quic_unfit = on_quic_unfit, .down = on_down};
+
+enum relay_transport_mode relay_transport_mode_parse(struct rk_str text)
+{
+    static const char *const words[] = {"auto", "quic", "ws", "prefer-quic", "prefer-ws"};
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(words); i++)
+        if (rk_str_ieq(text, rk_str_z(words[i])))
+            return (enum relay_transport_mode)i;
+    return RELAY_TRANSPORT_AUTO;
+}
+
+static struct avoid *avoid_find(struct relay_client *c, struct rk_str url)
+{
+    for (size_t i = 0; i < AVOID_MAX; i++)
+        if (c->avoid[i].url && rk_str_eqz(url, c->avoid[i].url))
+            return &c->avoid[i];
+    return NULL;
+}
+
+static bool may_quic(struct relay_client *c, struct rk_str url)
+{
+    const struct avoid *a = avoid_find(c, url);
+
+    return c->mtu_bytes <= RELAY_QUIC_MTU_MAX && (!a || rk_mono_ms() >= a->until_ms);
+}
+
+static void on_quic_unfit(struct relay_link_user *u)
+{
+    struct dial *d = rk_container_of(u, struct dial, user);
+    struct relay_client *c = d->client;
+    struct rk_str url = relay_link_url(d->rlk);
+    struct avoid *a = avoid_find(c, url);
+    int64_t now = rk_mono_ms();
+
+    for (size_t i = 0; !a && i < AVOID_MAX; i++)
+        if (!c->avoid[i].url || now >= c->avoid[i].until_ms)
+            a = &c->avoid[i];
+    if (!a || (a->url && now < a->until_ms))
+        return;
+    if (!a->url || !rk_str_eqz(url, a->url)) {
+        free(a->url);
+        *a = (struct avoid){.url = rk_str_dupz(url)};
+    }
+    a->for_ms = a->for_ms ? rk_min_i64(2 * a->for_ms, AVOID_MAX_MS) : AVOID_MS;
+    a->until_ms = now + a->for_ms;
+    rk_log(c->log, RK_WARN, "relay without QUIC from now on", kv_str("url", url),
+           kv_i64("for_ms", a->for_ms));
+}
 
 static enum rk_code dial_open(struct relay_client *c, struct rk_str url, struct rk_ip ip,
                               bool foreign, struct dial **out, struct rk_err *err)
@@ -84,6 +145,8 @@ static enum rk_code dial_open(struct relay_client *c, struct rk_str url, struct 
         .log = c->log,
         .tls = c->tls,
         .fwmark = c->fwmark,
+        .mode = c->transport,
+        .may_quic = may_quic(c, url),
         .url = url,
         .ip = ip,
         .self = c->self,
@@ -228,7 +291,8 @@ static void home_won(struct relay_client *c, struct dial *d)
     if (d->url_index < MAX_URLS)
         c->url_err[d->url_index] = (struct rk_err){0};
     rk_log(c->log, RK_INFO, "relay connected", kv_str("url", relay_link_url(d->rlk)),
-           kv_str("instance", relay_link_instance(d->rlk)));
+           kv_str("instance", relay_link_instance(d->rlk)),
+           kv_z("transport", relay_link_transport(d->rlk)));
     c->user->ops->home_up(c->user);
 }
 
@@ -379,8 +443,10 @@ bool relay_client_status_at(const struct relay_client *c, size_t i, struct relay
 
     if (i < k) {
         *out = home ? (struct relay_client_status){.url = relay_link_instance(c->home->rlk),
-                                                   .connected = true}
+                                                   .connected = true,
+                                                   .transport = relay_link_transport(c->home->rlk)}
                     : (struct relay_client_status){.url = rk_str_z(c->urls[i]),
+                                                   .transport = "",
                                                    .error = rk_str_z(c->url_err[i].msg)};
         return true;
     }
@@ -389,7 +455,9 @@ bool relay_client_status_at(const struct relay_client *c, size_t i, struct relay
 
         if (!relay_link_is_up(d->rlk) || k++ != i)
             continue;
-        *out = (struct relay_client_status){.url = relay_link_instance(d->rlk), .connected = true};
+        *out = (struct relay_client_status){.url = relay_link_instance(d->rlk),
+                                            .connected = true,
+                                            .transport = relay_link_transport(d->rlk)};
         return true;
     }
     return false;
@@ -465,6 +533,8 @@ enum rk_code relay_client_open(const struct relay_client_opts *opts, struct rela
     c->user = user;
     c->tls = opts->tls;
     c->fwmark = opts->fwmark;
+    c->transport = opts->transport;
+    c->mtu_bytes = opts->mtu_bytes;
     rly_peer_id_of(opts->own_key_text, &c->self);
     rk_list_init(&c->dials);
     rk_list_init(&c->foreign);
@@ -490,6 +560,8 @@ void relay_client_close(struct relay_client *c)
     if (c->home)
         dial_close(c->home);
     clear_urls(c);
+    for (size_t i = 0; i < AVOID_MAX; i++)
+        free(c->avoid[i].url);
     free(c->lost_url);
     rk_buf_done(&c->token);
     free(c);

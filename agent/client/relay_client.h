@@ -2,7 +2,7 @@
 /*
  * Relay client: a permanent connection to one home relay (the first of the configured ones that
  * dials and authenticates), shared connections to foreign relays where peers live, and one stream
- * per (relay, peer). Over WebSocket. Loop thread.
+ * per (relay, peer). Over WebSocket or QUIC, whichever answers first. Loop thread.
  */
 #ifndef RK_AGENT_RELAY_CLIENT_H
 #define RK_AGENT_RELAY_CLIENT_H
@@ -32,11 +32,26 @@ struct relay_client_user_ops {
                       const struct rk_err *why); /* lost; it reconnects */
 };
 
+enum relay_transport_mode {                       /* the words of NB_RELAY_TRANSPORT in its order */
+                            RELAY_TRANSPORT_AUTO, /* both at once, the first that opens is taken */
+                            RELAY_TRANSPORT_QUIC,
+                            RELAY_TRANSPORT_WS,
+                            RELAY_TRANSPORT_PREFER_QUIC, /* the other one when the first fails */
+                            RELAY_TRANSPORT_PREFER_WS,
+};
+
+/** "auto", "quic", "ws", "prefer-quic", "prefer-ws"; anything else is auto. */
+enum relay_transport_mode relay_transport_mode_parse(struct rk_str text);
+
+#define RELAY_QUIC_MTU_MAX 1280 /* of the tunnel: longer packets do not fit into datagrams */
+
 struct relay_client_opts { /* copied; views borrowed for the call */
     struct rk_loop *loop;
-    struct rk_log *log;         /* borrowed for life, may be NULL */
-    struct tls_ctx *tls;        /* for rels:// URLs; borrowed for life; NULL: those fail */
-    uint32_t fwmark;            /* 0: none */
+    struct rk_log *log;  /* borrowed for life, may be NULL */
+    struct tls_ctx *tls; /* for rels:// URLs; borrowed for life; NULL: those fail */
+    uint32_t fwmark;     /* 0: none */
+    enum relay_transport_mode transport;
+    int64_t mtu_bytes;          /* of the tunnel; 0: not known, QUIC may be used */
     struct rk_str own_key_text; /* base64 of our WireGuard key, 44 characters */
 };
 
@@ -65,7 +80,8 @@ bool relay_client_home(const struct relay_client *c, struct rk_str *instance_url
 struct relay_client_status { /* one line of `rook status`; views lent until the next call into c */
     struct rk_str url;
     bool connected;
-    struct rk_str error; /* empty: none yet */
+    const char *transport; /* "ws" or "quic"; "" while not connected */
+    struct rk_str error;   /* empty: none yet */
 };
 /** The home relay, or while there is none all configured ones with why they are not; then connected
  *  foreign ones. Others that are configured are not in use: they are neither up nor down. False

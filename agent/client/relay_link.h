@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One connection to one relay: dial, WebSocket upgrade, authentication, health checks, and streams
- * to peers with their online state. Without reconnecting: relay_client.c decides about that.
+ * One connection to one relay: a race of transports (relay_way.h), authentication, health checks,
+ * and streams to peers with their online state. Without reconnecting: relay_client.c decides about
+ * that.
  *
- *   DIAL --opened--> UPGRADE --101--> AUTH --auth response--> UP --> gone
+ *   DIAL (WebSocket, QUIC) --the first that opens--> AUTH --auth response--> UP --> gone
  *
  * Loop thread. Callbacks never run inside relay_link_open.
  */
@@ -30,6 +31,9 @@ struct relay_link_user { /* embed in your own struct */
 
 struct relay_link_user_ops {
     void (*up)(struct relay_link_user *u); /* authenticated */
+    /** QUIC does not do for this relay: messages do not fit, or do not come through; another time
+     * it should not be tried. down() follows. */
+    void (*quic_unfit)(struct relay_link_user *u);
     /** Could not connect, or lost. Streams have been closed before. Last call; the link is gone. */
     void (*down)(struct relay_link_user *u, const struct rk_err *why);
 };
@@ -39,14 +43,16 @@ struct relay_link_opts { /* copied; views borrowed for the call, handles for lif
     struct rk_log *log;
     struct tls_ctx *tls;
     uint32_t fwmark;
+    enum relay_transport_mode mode;
+    bool may_quic; /* in modes that have a choice */
     struct rk_str url;
     struct rk_ip ip; /* dial this instead of the host of the URL; family 0: do not */
     struct rly_peer_id self;
     struct rk_str token; /* binary */
 };
 
-/** Errors at once: RK_BAD_REQUEST (URL), RK_PRECONDITION (rels:// without TLS). Owned until down()
- *  or relay_link_close. */
+/** Errors at once: RK_BAD_REQUEST (URL), RK_PRECONDITION (rels:// without TLS, QUIC without). Owned
+ * until down() or relay_link_close. */
 enum rk_code relay_link_open(const struct relay_link_opts *opts, struct relay_link_user *user,
                              struct relay_link **out, struct rk_err *err) RK_MUST;
 
@@ -59,11 +65,14 @@ struct rk_str
 relay_link_instance(const struct relay_link *l); /* the relay's own name; empty before up. Lent */
 struct rk_ip
 relay_link_ip(const struct relay_link *l); /* we are connected to it; family 0 before */
+/** "ws" or "quic"; "" before a transport has won. Static text. */
+const char *relay_link_transport(const struct relay_link *l);
 size_t relay_link_streams(const struct relay_link *l);
 int64_t
 relay_link_opened_ms(const struct relay_link *l); /* mono; when relay_link_open was called */
 
-/** End it when its own address is none of these: true, and down() follows on a later turn. */
+/** When its own address is none of these, go on from another one, or end it: true, and down()
+ *  follows on a later turn. */
 bool relay_link_network(struct relay_link *l, const struct rk_ip *own, size_t n);
 
 /** As relay_client_stream_open, on this link; before up() the stream waits for it too. */

@@ -4,13 +4,21 @@
 #define RK_AGENT_RELAY_LINK_PRIV_H
 
 #include "agent/client/relay_link.h"
+#include "agent/client/relay_way.h"
 #include "lib/base/buf.h"
 #include "lib/base/list.h"
 #include "lib/base/map.h"
-#include "lib/net/transport.h"
-#include "lib/net/ws.h"
 
-enum relay_link_state { RELAY_LINK_DIAL, RELAY_LINK_UPGRADE, RELAY_LINK_AUTH, RELAY_LINK_UP };
+enum relay_link_state { RELAY_LINK_DIAL, RELAY_LINK_AUTH, RELAY_LINK_UP };
+
+enum { RELAY_LINK_WS, RELAY_LINK_QUIC, RELAY_LINK_WAYS };
+
+struct relay_racer { /* a transport that is being dialled, or the one in use */
+    struct relay_way_user user;
+    struct relay_link *link;
+    struct relay_way *way; /* NULL: not begun, or over */
+    bool wanted;           /* may be dialled, and has not been */
+};
 
 #define RELAY_LINK_MAX_EARLY                                                                       \
     256 /* senders whose first datagram is kept until their stream opens                           \
@@ -28,8 +36,10 @@ struct relay_link {
     struct rk_loop *loop;
     struct rk_log *log;
     struct relay_link_user *user;
-    struct net_conn_user conn_user;
-    struct net_conn *conn;
+    struct relay_racer racers[RELAY_LINK_WAYS];
+    struct relay_way *way; /* that has won; NULL before */
+    enum relay_transport_mode mode;
+    bool may_quic;
     enum relay_link_state state;
     bool closing; /* by us, or down() was called: no callbacks any more */
     bool failed;  /* closed() is on its way */
@@ -41,17 +51,16 @@ struct relay_link {
     struct rk_ip ip;
     int64_t opened_ms;
     struct rk_timer *timer; /* auth answer, then the health window */
+    struct rk_timer *again; /* lossy transports: the auth message once more */
+    int64_t again_ms;       /* how long that waits */
+    struct rk_err dial_err; /* of the transport that failed; WebSocket's says more */
     bool health_seen;
-    struct ws_rx rx;
-    char accept[WS_ACCEPT_LEN + 1];
-    struct rk_buf head, tx, token;
+    struct rk_buf token;
+    struct rk_task free_task;       /* a callback that ends the link may be one of its own */
     struct rk_map streams;          /* peer id → struct relay_client_stream */
     struct relay_link_early *early; /* RELAY_LINK_MAX_EARLY of them once needed; owned */
 };
 
-/* relay_frame.c */
-/** Write one frame; false when the connection is too far behind. */
-bool relay_link_send_frame(struct relay_link *l, enum ws_op op, struct rk_str payload);
 /** Send one relay message; false when it was dropped. */
 bool relay_link_send_message(struct relay_link *l, struct rk_str message);
 /** Datagrams for a peer as transport messages, in one piece for the connection. */

@@ -8,6 +8,7 @@
 #include "lib/base/num.h"
 
 #define ONLINE_MS     30000 /* wait for the peer on that relay */
+#define AGAIN_MS      1000  /* lossy transports: the subscription once more, then after 2, 4, 8 s */
 #define EARLY_MS      5000
 #define EARLY_PER_MAX 2048 /* bytes: one WireGuard datagram of any sensible MTU */
 #define STREAMS_MAX   100000
@@ -18,6 +19,7 @@ struct relay_client_stream {
     struct rly_peer_id peer;
     bool ready;
     struct rk_timer *timer;
+    int64_t waited_ms, wait_ms;
 };
 
 static void send_ids(struct relay_link *l, enum rly_type type, const struct rly_peer_id *peer)
@@ -50,20 +52,43 @@ static void stream_end(struct relay_client_stream *s, const struct rk_err *why)
     user->ops->closed(user, why);
 }
 
+static void wait_online(struct relay_client_stream *s, int64_t ms);
+
+/* Subscriptions and their answers may get lost; a second one does no harm. */
+static bool ask_again(struct relay_client_stream *s)
+{
+    s->waited_ms += s->wait_ms;
+    if (!s->link->way->ops->lossy || s->waited_ms >= ONLINE_MS)
+        return false;
+    send_ids(s->link, RLY_SUBSCRIBE, &s->peer);
+    wait_online(s, rk_min_i64(2 * s->wait_ms, ONLINE_MS - s->waited_ms));
+    return true;
+}
+
 static void on_not_online(void *arg)
 {
     struct relay_client_stream *s = arg;
     struct rk_err err = {0};
+
+    if (ask_again(s))
+        return;
 
     (void)rk_fail(&err, RK_TIMEOUT, "the peer is not at relay %s", s->link->url);
     send_ids(s->link, RLY_UNSUBSCRIBE, &s->peer);
     stream_end(s, &err);
 }
 
+static void wait_online(struct relay_client_stream *s, int64_t ms)
+{
+    s->wait_ms = ms;
+    rk_timer_start(s->link->loop, &s->timer, ms, on_not_online, s);
+}
+
 static void subscribe(struct relay_client_stream *s)
 {
     send_ids(s->link, RLY_SUBSCRIBE, &s->peer);
-    rk_timer_start(s->link->loop, &s->timer, ONLINE_MS, on_not_online, s);
+    s->waited_ms = 0;
+    wait_online(s, s->link->way->ops->lossy ? AGAIN_MS : ONLINE_MS);
 }
 
 enum rk_code relay_link_stream_open(struct relay_link *l, struct rk_str peer_key_text,

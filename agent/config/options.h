@@ -45,6 +45,7 @@ struct daemon_opts { /* open */
     struct rk_str lazy_conn; /* auto: as management says; on, off */
     struct rk_str lazy_idle; /* a duration, or a number of minutes */
     struct rk_strs home_relays;
+    struct rk_str relay_transport; /* auto, quic, ws, prefer-quic, prefer-ws */
     int64_t dns_forwarder_port;
     bool legacy_routing, skip_socket_mark, disable_custom_routing;
     struct rk_str firewall; /* auto, nftables, iptables, iptables-legacy, own */

@@ -128,6 +128,9 @@ static enum rk_code open_relay(struct engine *e, struct rk_err *err)
                                      .log = e->log,
                                      .tls = e->o.tls,
                                      .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
+                                     .transport =
+                                         relay_transport_mode_parse(e->o.daemon->relay_transport),
+                                     .mtu_bytes = e->o.profile->settings.mtu_bytes,
                                      .own_key_text = rk_str_z(e->own_text)};
 
     e->relay_client_user.ops = &RELAY_CLIENT_OPS;

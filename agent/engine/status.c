@@ -16,10 +16,14 @@ static void put_relays(struct engine *e, json_t *out)
     size_t n = 0;
 
     for (size_t i = 0; e->rcl && relay_client_status_at(e->rcl, i, &r); i++, n++) {
+        json_t *one =
+            json_pack("{s:o,s:b,s:o}", "uri", status_text(r.url), "available", r.connected, "error",
+                      r.connected ? json_string("") : status_text(r.error));
+
         up += r.connected;
-        (void)json_array_append_new(
-            details, json_pack("{s:o,s:b,s:o}", "uri", status_text(r.url), "available", r.connected,
-                               "error", r.connected ? json_string("") : status_text(r.error)));
+        if (r.connected)
+            status_set(one, "transport", json_string(r.transport));
+        (void)json_array_append_new(details, one);
     }
     for (size_t i = 0; e->mux && ice_mux_stun_status(e->mux, i, &uri, &mapped, &err); i++, n++) {
         bool ok = mapped.ip.family != 0;

@@ -15,7 +15,7 @@ NODES_CONFIG_MORE=$(relay_tls_config)
 nodes_own_server || fail "server"
 key=$(nodes_setup_key)
 topo_udp_block
-export SSL_CERT_FILE=$RELAY_CERT
+export SSL_CERT_FILE=$RELAY_CA
 NB_RELAY_TRANSPORT=quic nodes_agent_start netbird la a "$key" || fail "client a: $(cat "$NODES_DIR/a/up.log")"
 nodes_wait 20 relay_tls_has quic 1 || fail "no client over QUIC: $(relay_tls_peers)"
 NB_RELAY_TRANSPORT=ws nodes_agent_start netbird lb b "$key" || fail "client b: $(cat "$NODES_DIR/b/up.log")"

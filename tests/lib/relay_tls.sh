@@ -5,11 +5,15 @@
 RELAY_TLS_ADDRESS=$TOPO_SERVER:33443
 RELAY_CERT=$NODES_DIR/relay-cert.pem
 RELAY_KEY=$NODES_DIR/relay-key.pem
+RELAY_CA=$NODES_DIR/relay-ca.pem # what agents trust: SSL_CERT_FILE
 
-relay_tls_cert() { # a new certificate in place of the old one; who trusts the old one's key trusts it
-    [ -s "$RELAY_KEY" ] || openssl ecparam -name prime256v1 -genkey -noout -out "$RELAY_KEY" 2>/dev/null
-    openssl req -x509 -key "$RELAY_KEY" -out "$RELAY_CERT.new" -days 30 -subj "/CN=relay $RANDOM" \
-        -addext "subjectAltName=IP:$TOPO_SERVER" 2>/dev/null && mv "$RELAY_CERT.new" "$RELAY_CERT"
+relay_tls_cert() { # a new certificate and key in place of the old ones
+    [ -s "$RELAY_CA" ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+        -keyout "$RELAY_CA.key" -out "$RELAY_CA" -subj "/CN=test authority" 2>/dev/null || return 1
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$RELAY_KEY" -subj "/CN=relay $RANDOM" \
+        -out "$RELAY_CERT.csr" 2>/dev/null &&
+        openssl x509 -req -in "$RELAY_CERT.csr" -CA "$RELAY_CA" -CAkey "$RELAY_CA.key" -CAcreateserial -days 30 \
+            -extfile <(echo "subjectAltName=IP:$TOPO_SERVER") -out "$RELAY_CERT" 2>/dev/null
 }
 
 relay_tls_start() { # OPTION…
