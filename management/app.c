@@ -25,6 +25,7 @@
 #include "management/push/relay_pool.h"
 #include "management/rest/rest.h"
 #include "management/store/probe.h"
+#include "management/traffic/traffic.h"
 
 #define STORE_THREADS 16 /* enrolments that wait for one commit together */
 #define REST_THREADS  2  /* of their own, so that returning agents do not keep operators waiting */
@@ -53,7 +54,8 @@ struct mgmt_app {
     struct relay_pool *relay_pool; /* NULL: this process is alone */
     struct netmap_opts netmap;
     struct hub *hub;
-    struct idp *idp; /* NULL: no embedded provider */
+    struct traffic *traffic; /* NULL: traffic events are not kept */
+    struct idp *idp;         /* NULL: no embedded provider */
     struct jwks_remote *remotes[BEARER_ISSUERS_MAX];
     size_t n_remotes;
     struct bearer *bearer; /* NULL: setup keys and access tokens only */
@@ -316,8 +318,11 @@ static enum rk_code open_push(struct mgmt_app *a, const struct mgmt_app_opts *o,
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     size_t builders = o->build_threads ? o->build_threads : (size_t)rk_max_i64(cpus, 1);
-    enum rk_code rc = servers_new(&o->servers, &a->servers, err);
+    struct servers_opts servers = o->servers;
+    enum rk_code rc;
 
+    servers.flow_store_key = o->vault_key;
+    rc = servers_new(&servers, &a->servers, err);
     builders = rk_min_size(builders, HUB_BUILDERS_MAX);
     if (rc == RK_OK)
         rc = rk_pool_new(&a->build, builders, BUILD_QUEUE, NULL, err);
@@ -340,6 +345,24 @@ static enum rk_code open_push(struct mgmt_app *a, const struct mgmt_app_opts *o,
                                         .log = o->log,
                                         .metrics = o->metrics});
     return relay_pool_start(a->mgmt, a->hub, a->servers, &a->relay_pool, err);
+}
+
+static enum rk_code open_traffic(struct mgmt_app *a, const struct mgmt_app_opts *o,
+                                 struct rk_err *err)
+{
+    struct traffic_opts t = {.mgmt = a->mgmt,
+                             .url = traffic_url(a->mem, o->store_url),
+                             .store_key = o->vault_key,
+                             .keep_days = o->traffic_keep_days,
+                             .keep_rows = o->traffic_keep_rows,
+                             .addresses_only = o->traffic_addresses_only,
+                             .metrics = o->metrics};
+    enum rk_code rc;
+
+    if (!o->servers.flow_url)
+        return RK_OK;
+    rc = traffic_open(&t, &a->traffic, err);
+    return rc ? rc : traffic_attach(a->traffic, o->edge, err);
 }
 
 static enum rk_code open_rpc(struct mgmt_app *a, const struct mgmt_app_opts *o, struct rk_err *err)
@@ -411,6 +434,7 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
                           .embedded_idp = o->embedded_idp,
                           .local_auth_disabled = o->local_auth_disabled,
                           .geo_names_path = a->geo_names_path,
+                          .traffic = a->traffic,
                           .pat_limits = o->pat_limits};
     struct http_dispatch_opts d = {.budget = edge_budget(o->edge),
                                    .trusted = {o->trusted, o->n_trusted},
@@ -473,6 +497,8 @@ enum rk_code mgmt_app_new(const struct mgmt_app_opts *o, struct mgmt_app **out, 
     if (rc == RK_OK)
         rc = open_rpc(a, o, err);
     if (rc == RK_OK)
+        rc = open_traffic(a, o, err);
+    if (rc == RK_OK)
         rc = open_rest(a, o, err);
     if (rc) {
         mgmt_app_free(a);
@@ -532,6 +558,8 @@ static void *stop_main(void *arg)
     rk_pool_stop(a->store);
     relay_pool_stop(a->relay_pool);
     a->relay_pool = NULL;
+    if (a->traffic)
+        traffic_stop(a->traffic);
     mgmt_drain(a->mgmt); /* logins that wait for their commit answer on loops that still turn */
     hub_stop(a->hub);
     rk_pool_stop(a->build);
@@ -569,6 +597,7 @@ void mgmt_app_free(struct mgmt_app *a)
     rk_pool_free(a->build);
     mgmt_close(a->mgmt);
     rest_free(a->rest);
+    traffic_free(a->traffic);
     places_free(a->places);
     probe_free(a->probe);
     bearer_free(a->bearer);

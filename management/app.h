@@ -55,16 +55,19 @@ struct mgmt_app_opts {            /* open; borrowed during mgmt_app_new; zero: t
     size_t n_loops;
     struct edge *edge; /* lent until mgmt_app_free */
 
-    const char *store_url;       /* "sqlite:PATH", or what libpq takes */
-    struct rk_str vault_key;     /* base64 of 32 bytes; protects secrets in the store */
-    const char *dns_domain;      /* of peers ["netbird.selfhosted"] */
-    bool no_default_policy;      /* new accounts start without All <-> All */
-    int64_t journal_keep_us;     /* as in struct mgmt_opts [for ever] */
-    int64_t event_keep_us;       /* likewise */
-    int64_t journal_keep_rows;   /* likewise [however many] */
-    int64_t event_keep_rows;     /* likewise */
-    bool component_maps;         /* offer the component form of maps */
-    struct servers_opts servers; /* signal, STUN, TURN, relay as agents are told */
+    const char *store_url;     /* "sqlite:PATH", or what libpq takes */
+    struct rk_str vault_key;   /* base64 of 32 bytes; protects secrets in the store */
+    const char *dns_domain;    /* of peers ["netbird.selfhosted"] */
+    bool no_default_policy;    /* new accounts start without All <-> All */
+    int64_t journal_keep_us;   /* as in struct mgmt_opts [for ever] */
+    int64_t event_keep_us;     /* likewise */
+    int64_t journal_keep_rows; /* likewise [however many] */
+    int64_t event_keep_rows;   /* likewise */
+    bool component_maps;       /* offer the component form of maps */
+    /* Traffic events are taken and kept, when servers.flow_url says where agents bring them. */
+    int64_t traffic_keep_days, traffic_keep_rows; /* as in struct traffic_opts [for ever, all] */
+    bool traffic_addresses_only;                  /* likewise */
+    struct servers_opts servers;                  /* signal, STUN, TURN, relay as agents are told */
 
     /* Identity. With an issuer in `idp` the embedded provider runs and agents are sent to it; then
      * the flows and ssh_jwt are filled in by us. */

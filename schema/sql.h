@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The numbered files of schema/sql, embedded by schema/sql2c.sh. Read by management/store/migrate.
- */
+/* The numbered files of schema/sql and schema/traffic, embedded by schema/sql2c.sh. Read by
+ * management/store/migrate. */
 #ifndef SCHEMA_SQL_H
 #define SCHEMA_SQL_H
 
@@ -14,5 +14,8 @@ struct schema_sql {
 
 extern const struct schema_sql SCHEMA_SQL[];
 extern const size_t SCHEMA_SQL_N;
+
+extern const struct schema_sql SCHEMA_TRAFFIC_SQL[]; /* of the store of traffic events */
+extern const size_t SCHEMA_TRAFFIC_SQL_N;
 
 #endif

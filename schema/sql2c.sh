@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Print C source that embeds the given NNNN_name.sql files in the order of their numbers.
+# sql2c.sh ARRAY FILE…: print C source that embeds NNNN_name.sql files in the order of their numbers.
 set -eu
-echo '/* Made by schema/sql2c.sh from schema/sql; do not edit. */'
+array=$1
+shift
+echo '/* Made by schema/sql2c.sh from SQL files; do not edit. */'
 echo '#include "schema/sql.h"'
-echo 'const struct schema_sql SCHEMA_SQL[] = {'
+echo 'const struct schema_sql '"$array"'[] = {'
 n=0
 for f in $(printf '%s\n' "$@" | sort); do
     base=$(basename "$f" .sql)
@@ -18,4 +20,4 @@ for f in $(printf '%s\n' "$@" | sort); do
     echo '},'
 done
 echo '};'
-echo "const size_t SCHEMA_SQL_N = $n;"
+echo "const size_t ${array}_N = $n;"

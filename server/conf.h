@@ -46,6 +46,10 @@ struct server_config {             /* open, all text arena; defaults filled in *
     int64_t journal_retention_days;              /* 0: for ever */
     int64_t event_retention_days;                /* 0: for ever */
     int64_t journal_max_rows, event_max_rows;    /* of an account; 0: however many */
+    bool flow;                                   /* traffic events are taken and kept */
+    bool flow_addresses_only;                    /* ... without users and ports */
+    int64_t flow_interval_ms;                    /* agents sum up for so long */
+    int64_t flow_retention_days, flow_max_rows;  /* 0: for ever; however many */
     struct rk_str geo_database, geo_names;       /* MaxMind city database and its CSV of names */
     int64_t api_rate_per_minute, api_rate_burst; /* of one API token */
     bool api_rate_limit;

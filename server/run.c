@@ -322,7 +322,12 @@ static enum rk_code make_management(struct server *s, struct rk_err *err)
                     .relays = texts_of(s->mem, &s->w.relay_urls),
                     .n_relays = s->w.relay_urls.n,
                     .relay_secret = s->w.relay_secret,
-                    .relay_ttl_s = s->c.relay_ttl_ms / 1000},
+                    .relay_ttl_s = s->c.relay_ttl_ms / 1000,
+                    .flow_url = s->c.flow ? rk_arena_dupz(s->mem, s->c.exposed_address) : NULL,
+                    .flow_interval_ms = s->c.flow_interval_ms},
+        .traffic_keep_days = s->c.flow_retention_days,
+        .traffic_keep_rows = s->c.flow_max_rows,
+        .traffic_addresses_only = s->c.flow_addresses_only,
         .setup_token = s->c.setup_open ? NULL : rk_arena_dupz(s->mem, s->w.setup_token),
         .idp = {.issuer = rk_arena_dupz(s->mem, s->c.auth_issuer),
                 .dashboard_redirects = list_of(s->mem, &s->c.dashboard_redirects),
@@ -363,6 +368,8 @@ static enum rk_code serve(struct server *s, struct rk_err *err)
         rc = make_relay(s, err);
     if (rc == RK_OK)
         rc = edge_add_ws_proxy(s->svc->edge, "/ws-proxy/management", err);
+    if (rc == RK_OK && s->c.flow)
+        rc = edge_add_ws_proxy(s->svc->edge, "/ws-proxy/flow", err);
     if (rc == RK_OK && s->w.own_signal)
         rc = edge_add_ws_proxy(s->svc->edge, "/ws-proxy/signal", err);
     if (rc == RK_OK)

@@ -25,7 +25,10 @@ struct settings {
     struct str_list peer_expose_groups;
     bool peer_approval_enabled; /* extra.* from here */
     bool user_approval_required;
-    bool traffic_groups_given; /* an empty list of groups for traffic logs, not none */
+    bool traffic_logs;              /* agents record who talked to whom */
+    bool traffic_counters;          /* ... and how much */
+    struct str_list traffic_groups; /* whose machines do; empty: all */
+    bool traffic_groups_given;      /* an empty list of them, not none */
     struct rk_str integrated_validator;
     struct str_list integrated_validator_groups; /* … to here */
     bool lazy_connection;

@@ -305,6 +305,9 @@ bool group_link(const struct snapshot *s, const struct group *g, const char **ki
     *kind = "disabled DNS management groups";
     if (str_list_has(&snap_dns_settings(s)->disabled_management_groups, g->id))
         return true;
+    *kind = "traffic logs"; /* without its last group the list would mean everybody */
+    if (str_list_has(&snap_settings(s)->traffic_groups, g->id))
+        return true;
     *kind = "integrated validator";
     return str_list_has(&snap_settings(s)->integrated_validator_groups, g->id);
 }

@@ -82,7 +82,7 @@ static bool of_service(const struct service *v, refs_fn *fn, void *arg)
 static bool of_settings(const struct settings *s, refs_fn *fn, void *arg)
 {
     return groups(fn, arg, &s->ipv6_groups) && groups(fn, arg, &s->peer_expose_groups) &&
-           groups(fn, arg, &s->integrated_validator_groups);
+           groups(fn, arg, &s->traffic_groups) && groups(fn, arg, &s->integrated_validator_groups);
 }
 
 bool refs_each(enum entity_kind kind, const void *e, refs_fn *fn, void *arg)

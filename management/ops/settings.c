@@ -120,6 +120,11 @@ static enum rk_code check_values(const struct op *op, const struct settings *s, 
         if (!snap_group(op->snap, s->ipv6_groups.v[i]))
             return rk_fail(err, RK_INVALID, "IPv6 enabled group %.*s does not exist",
                            RK_STR_ARG(s->ipv6_groups.v[i]));
+    for (size_t i = 0; i < s->traffic_groups.n; i++)
+        if (!snap_group(op->snap, s->traffic_groups.v[i]))
+            return rk_fail(err, RK_INVALID,
+                           "extra.network_traffic_logs_groups: group %.*s does not exist",
+                           RK_STR_ARG(s->traffic_groups.v[i]));
     return RK_OK;
 }
 
@@ -322,6 +327,9 @@ static enum rk_code update_tx(struct tx *tx, void *arg, struct rk_err *err)
     if (!s->in->has_extra) {
         now->peer_approval_enabled = old->peer_approval_enabled;
         now->user_approval_required = old->user_approval_required;
+        now->traffic_logs = old->traffic_logs;
+        now->traffic_counters = old->traffic_counters;
+        now->traffic_groups = old->traffic_groups;
         now->traffic_groups_given = old->traffic_groups_given;
     }
     s->now = now;

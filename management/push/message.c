@@ -189,10 +189,10 @@ static void put_component_map(const struct message_in *in, const struct peer *p,
 
 static void put_config(const struct message_in *in, enum servers_form form, struct rk_buf *buf)
 {
+    struct servers_agent agent = servers_agent_of(in->snap, in->index);
     size_t at = pb_begin(buf, F_CONFIG);
 
-    servers_encode(in->servers, form, snap_settings(in->snap)->metrics_push,
-                   in->netmap->now_us / 1000000, buf);
+    servers_encode(in->servers, form, &agent, in->netmap->now_us / 1000000, buf);
     pb_end(buf, at);
 }
 

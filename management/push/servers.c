@@ -11,7 +11,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/num.h"
 #include "lib/crypto/hmac.h"
-#include "lib/crypto/secret.h"
+#include "management/push/flow_token.h"
 #include "management/snapshot/pb.h"
 
 enum protocol {
@@ -44,7 +44,12 @@ struct servers {
     size_t n_told;
     struct rk_key relay_key;
     int64_t relay_ttl_s;
+    struct rk_str flow_url; /* empty: none */
+    struct rk_key flow_key;
+    int64_t flow_interval_ms;
 };
+
+#define FLOW_INTERVAL_DEFAULT_MS 30000
 
 /* host:port behind a scheme, without blanks. Agents parse strictly and drop the whole message, map
  * included, over one bad URI. */
@@ -179,6 +184,9 @@ enum rk_code servers_new(const struct servers_opts *o, struct servers **out, str
         return rc;
     }
     hmac_relay_key(o->relay_secret, &s->relay_key);
+    s->flow_url = rk_arena_dup(s->mem, rk_str_z(o->flow_url));
+    flow_token_key(o->flow_store_key, &s->flow_key);
+    s->flow_interval_ms = o->flow_interval_ms ? o->flow_interval_ms : FLOW_INTERVAL_DEFAULT_MS;
     s->told = s->relays;
     s->n_told = s->n_relays;
     *out = s;
@@ -190,6 +198,7 @@ void servers_free(struct servers *s)
     if (!s)
         return;
     rk_key_wipe(&s->relay_key);
+    rk_key_wipe(&s->flow_key);
     (void)pthread_rwlock_destroy(&s->pool_lock);
     rk_arena_free(s->pool_mem);
     rk_arena_free(s->mem);
@@ -295,8 +304,53 @@ static void put_relay(struct servers *s, int64_t now_s, struct rk_buf *b)
     pb_end(b, at);
 }
 
-void servers_encode(struct servers *s, enum servers_form form, bool metrics, int64_t now_s,
-                    struct rk_buf *out)
+/* Present for all: one that is off makes an agent stop. */
+static void put_flow(const struct servers *s, const struct servers_agent *agent, int64_t now_s,
+                     struct rk_buf *b)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = NULL;
+    struct flow_token t = {agent->account_id, agent->peer_id, now_s + SERVERS_FLOW_TTL_S};
+    struct rk_str payload, signature;
+    size_t at, interval;
+
+    if (!s->flow_url.n)
+        return;
+    mem = rk_arena_new(0);
+    flow_token_make(mem, &s->flow_key, &t, &payload, &signature);
+    at = pb_begin(b, 5);
+    pb_str(b, 1, s->flow_url);
+    pb_str(b, 2, payload);
+    pb_str(b, 3, signature);
+    interval = pb_begin(b, 4);
+    pb_int(b, 1, s->flow_interval_ms / 1000);
+    pb_int(b, 2, s->flow_interval_ms % 1000 * 1000000);
+    pb_end(b, interval);
+    pb_bool(b, 5, agent->traffic);
+    pb_bool(b, 6, agent->traffic_counters);
+    pb_end(b, at);
+}
+
+struct servers_agent servers_agent_of(const struct snapshot *s, uint32_t index)
+{
+    const struct settings *set = snap_settings(s);
+    struct servers_agent a = {.account_id = snap_account(s)->id,
+                              .peer_id = snap_peer_at(s, index)->id,
+                              .metrics = set->metrics_push,
+                              .traffic = set->traffic_logs && !set->traffic_groups.n,
+                              .traffic_counters = set->traffic_counters};
+
+    for (size_t i = 0; set->traffic_logs && !a.traffic && i < set->traffic_groups.n; i++)
+        a.traffic = snap_is_member(s, set->traffic_groups.v[i], index);
+    return a;
+}
+
+bool servers_have_flow(const struct servers *s)
+{
+    return s->flow_url.n > 0;
+}
+
+void servers_encode(struct servers *s, enum servers_form form, const struct servers_agent *agent,
+                    int64_t now_s, struct rk_buf *out)
 {
     bool all = form != SERVERS_REFRESH;
 
@@ -306,10 +360,11 @@ void servers_encode(struct servers *s, enum servers_form form, bool metrics, int
     if (all)
         put_host(out, 3, s->signal, s->signal_tls ? PROTOCOL_HTTPS : PROTOCOL_HTTP);
     put_relay(s, now_s, out);
+    put_flow(s, agent, now_s, out);
     if (all) {
         size_t at = pb_begin(out, 6);
 
-        pb_bool(out, 1, metrics);
+        pb_bool(out, 1, agent->metrics);
         pb_end(out, at);
     }
 }
@@ -322,5 +377,7 @@ int64_t servers_refresh_s(const struct servers *s)
         ttl = s->relay_ttl_s;
     if (s->n_turns && s->turn_secret.n && (!ttl || s->turn_ttl_s < ttl))
         ttl = s->turn_ttl_s;
+    if (s->flow_url.n && (!ttl || SERVERS_FLOW_TTL_S < ttl))
+        ttl = SERVERS_FLOW_TTL_S;
     return ttl ? rk_max_i64(ttl / 4 * 3, 1) : 0;
 }

@@ -13,6 +13,8 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
+#include "lib/crypto/secret.h"
+#include "management/snapshot/snapshot.h"
 
 struct servers_turn { /* open */
     const char *uri;  /* "turn:host:port?transport=udp" */
@@ -33,9 +35,14 @@ struct servers_opts {         /* open; copied */
     size_t n_relays;
     struct rk_str relay_secret;
     int64_t relay_ttl_s; /* 0: 12 h */
+    /* Where traffic events go, "https://host:port"; NULL: agents are told nothing of them. */
+    const char *flow_url;
+    struct rk_str flow_store_key; /* see flow_token_key */
+    int64_t flow_interval_ms;     /* agents sum up for so long; 0: 30 s */
 };
 
 #define SERVERS_TTL_DEFAULT_S ((int64_t)12 * 3600)
+#define SERVERS_FLOW_TTL_S    ((int64_t)24 * 3600)
 
 struct servers;
 
@@ -56,9 +63,20 @@ enum servers_form {
     SERVERS_REFRESH, /* only what expires: TURN with a secret, relay */
 };
 
-/** Append the bytes of a NetbirdConfig. metrics: the account's setting. Tokens live from now_s. */
-void servers_encode(struct servers *s, enum servers_form form, bool metrics, int64_t now_s,
-                    struct rk_buf *out);
+/* The agent that is told, and what its account says of it. */
+struct servers_agent { /* open; borrowed */
+    struct rk_str account_id, peer_id;
+    bool metrics;
+    bool traffic, traffic_counters; /* it records traffic events, with bytes and packets */
+};
+struct servers_agent servers_agent_of(const struct snapshot *s, uint32_t index);
+
+/** Append the bytes of a NetbirdConfig. Tokens live from now_s. */
+void servers_encode(struct servers *s, enum servers_form form, const struct servers_agent *agent,
+                    int64_t now_s, struct rk_buf *out);
+
+/** Agents are told of traffic events. */
+bool servers_have_flow(const struct servers *s);
 
 /** Seconds after which a stream needs SERVERS_REFRESH: three quarters of the shortest credential
  *  life; 0 when nothing expires. */

@@ -214,6 +214,12 @@ void hub_close_peer(struct hub *h, struct rk_str account_id, struct rk_str peer_
     hub_unlock(h);
 }
 
+static void mark_config(struct hub_stream *s, int64_t now_ms)
+{
+    s->want |= HUB_WANT_CONFIG;
+    hub_schedule(s, now_ms);
+}
+
 void hub_servers_changed(struct hub *h)
 {
     int64_t now_ms = rk_mono_ms();
@@ -223,10 +229,8 @@ void hub_servers_changed(struct hub *h)
     hub_lock(h);
     for (size_t a = 0; rk_map_next(&h->accounts, &a, &key, &account);)
         for (size_t s = 0;
-             rk_map_next(&((struct hub_account *)account)->streams, &s, &key, &stream);) {
-            ((struct hub_stream *)stream)->want |= HUB_WANT_CONFIG;
-            hub_schedule(stream, now_ms);
-        }
+             rk_map_next(&((struct hub_account *)account)->streams, &s, &key, &stream);)
+            mark_config(stream, now_ms);
     hub_kick(h);
     hub_unlock(h);
 }
@@ -293,6 +297,29 @@ static void mark_all(struct hub_account *a, int64_t now_ms)
         hub_mark(value, HUB_WANT_MAP, HUB_TIGHTER, now_ms);
 }
 
+/* Whether agents record traffic events is not in their maps: who shall begin or stop is told the
+ * configuration. */
+static void mark_recorders(struct hub_account *a, const struct snapshot *old,
+                           const struct snapshot *now, const struct change *changes, size_t n,
+                           int64_t now_ms)
+{
+    const struct settings *x = snap_settings(old), *y = snap_settings(now);
+    bool all = x->traffic_logs != y->traffic_logs || x->traffic_counters != y->traffic_counters ||
+               !str_list_eq(&x->traffic_groups, &y->traffic_groups);
+    struct rk_str key;
+    void *stream;
+
+    for (size_t pos = 0; all && rk_map_next(&a->streams, &pos, &key, &stream);)
+        mark_config(stream, now_ms);
+    for (size_t i = 0; !all && y->traffic_groups.n && i < n; i++) {
+        const struct group_peer *m = changes[i].after ? changes[i].after : changes[i].before;
+
+        if (changes[i].kind == ENT_GROUP_PEER && m && str_list_has(&y->traffic_groups, m->group_id))
+            if ((stream = rk_map_get(&a->streams, m->peer_id)) != NULL)
+                mark_config(stream, now_ms);
+    }
+}
+
 static void mark_affected(struct hub_account *a, const struct bits *affected,
                           const struct change *changes, size_t n, int64_t now_ms)
 {
@@ -343,6 +370,8 @@ static void hub_changed(struct mgmt_observer *o, const struct snapshot *old,
     } else if (a) {
         index_follow(a, now);
         mark_affected(a, &affected, changes, n, now_ms);
+        if (servers_have_flow(h->servers))
+            mark_recorders(a, old, now, changes, n, now_ms);
     }
     hub_kick(h);
     hub_unlock(h);

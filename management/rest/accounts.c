@@ -22,11 +22,12 @@ static void put_extra(struct rk_buf *b, const struct settings *s)
     json_put_key_obj(b, "extra");
     json_put_key_bool(b, "peer_approval_enabled", s->peer_approval_enabled);
     json_put_key_bool(b, "user_approval_required", s->user_approval_required);
-    /* traffic logs belong to another product: always off */
-    json_put_key_bool(b, "network_traffic_logs_enabled", false);
+    json_put_key_bool(b, "network_traffic_logs_enabled", s->traffic_logs);
     json_put_key(b, "network_traffic_logs_groups");
-    put_strs_or_null(b, s->traffic_groups_given ? &given : &none);
-    json_put_key_bool(b, "network_traffic_packet_counter_enabled", false);
+    put_strs_or_null(b, s->traffic_groups.n       ? &s->traffic_groups
+                        : s->traffic_groups_given ? &given
+                                                  : &none);
+    json_put_key_bool(b, "network_traffic_packet_counter_enabled", s->traffic_counters);
     json_put_obj_end(b);
 }
 
@@ -208,20 +209,23 @@ static const struct json_field ACCOUNT[] = {
 };
 
 /* What nothing here would read is refused, not dropped. */
-static enum rk_code check_extra(const struct extra_in *e, struct rk_err *err)
+static enum rk_code check_extra(const struct extra_in *e, bool traffic, struct rk_err *err)
 {
     const char *what = NULL;
 
-    if (e && e->network_traffic_logs_enabled)
+    if (!e || traffic)
+        return RK_OK;
+    if (e->network_traffic_logs_enabled)
         what = "network_traffic_logs_enabled";
-    else if (e && e->network_traffic_logs_groups.n)
+    else if (e->network_traffic_logs_groups.n)
         what = "network_traffic_logs_groups";
-    else if (e && e->network_traffic_packet_counter_enabled)
+    else if (e->network_traffic_packet_counter_enabled)
         what = "network_traffic_packet_counter_enabled";
-    return what
-               ? rk_fail(err, RK_INVALID,
-                         "extra.%s: this server keeps no traffic logs; leave it off or empty", what)
-               : RK_OK;
+    return what ? rk_fail(err, RK_INVALID,
+                          "extra.%s: this server keeps no traffic logs (server.x.flow is off); "
+                          "leave it off or empty",
+                          what)
+                : RK_OK;
 }
 
 /* What the server's configuration decides: "off" is taken, for the answer of a change says it
@@ -253,6 +257,9 @@ static struct settings_input to_input(const struct account_in *in, bool embedded
         to.has_extra = true;
         to.s.peer_approval_enabled = from->extra->peer_approval_enabled;
         to.s.user_approval_required = from->extra->user_approval_required;
+        to.s.traffic_logs = from->extra->network_traffic_logs_enabled;
+        to.s.traffic_counters = from->extra->network_traffic_packet_counter_enabled;
+        to.s.traffic_groups = from->extra->network_traffic_logs_groups;
         to.s.traffic_groups_given = from->extra->network_traffic_logs_groups.v != NULL;
     }
     if (from->features) {
@@ -285,7 +292,7 @@ enum rk_code rest_accounts_update(struct http_req *req, struct http_resp *resp, 
         return rk_fail(err, RK_INVALID, "settings are missing");
     rc = check_server_wide(in.settings, &rest_of(req)->o, err);
     if (!rc)
-        rc = check_extra(in.settings->extra, err);
+        rc = check_extra(in.settings->extra, rest_of(req)->o.traffic != NULL, err);
     if (rc)
         return rc;
     input = to_input(&in, rest_of(req)->o.embedded_idp);

@@ -15,6 +15,7 @@
 #include "management/ops/op.h"
 
 struct rest;
+struct traffic; /* management/traffic/traffic.h */
 
 /** Whether an agent can be given a job now: whoever holds the job streams. Any thread. */
 struct rest_jobs {
@@ -35,6 +36,7 @@ struct rest_opts { /* open; copied, what it points to is borrowed until rest_fre
     const char *geo_names_path; /* CSV of MaxMind city names, for pickers; NULL: the engine's
                                    location database, if it has one */
     struct pat_auth_opts pat_limits;
+    struct traffic *traffic; /* NULL: traffic events are not kept */
 };
 
 /** Owned: rest_stop before the engine is closed, rest_free after the HTTP server has stopped and

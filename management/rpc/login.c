@@ -101,6 +101,7 @@ static void login_reply(struct rpc_job *j)
     struct login *l = rk_container_of(j, struct login, job);
     struct rpc *r = rpc_of(j->call);
     const struct snapshot *s = l->login.res.snap;
+    struct servers_agent agent = servers_agent_of(s, l->login.res.index);
     struct netmap_opts netmap = *r->o.netmap;
     struct rk_buf b;
     size_t at;
@@ -109,8 +110,7 @@ static void login_reply(struct rpc_job *j)
     netmap.meta = &l->meta;
     rk_buf_init(&b, RESPONSE_MAX);
     at = pb_begin(&b, F_CONFIG);
-    servers_encode(r->o.servers, SERVERS_LOGIN, snap_settings(s)->metrics_push,
-                   netmap.now_us / 1000000, &b);
+    servers_encode(r->o.servers, SERVERS_LOGIN, &agent, netmap.now_us / 1000000, &b);
     pb_end(&b, at);
     at = pb_begin(&b, F_PEER_CONFIG);
     netmap_encode_peer_config(s, l->login.res.index, &netmap,

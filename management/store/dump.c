@@ -21,7 +21,8 @@ static const char SQL_TABLES_LITE[] =
 static const char SQL_TABLES_PG[] =
     "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema() "
     "AND table_type = 'BASE TABLE' AND table_name NOT IN ('node', 'lease', 'cluster_count', "
-    "'signal_parcel', 'schema_migration') ORDER BY table_name COLLATE \"C\"";
+    "'signal_parcel', 'schema_migration', 'traffic_migration', 'traffic_event') ORDER BY "
+    "table_name COLLATE \"C\"";
 static const char SQL_COLUMNS_LITE[] = "SELECT name FROM pragma_table_info($1) ORDER BY name";
 static const char SQL_COLUMNS_PG[] =
     "SELECT column_name::text FROM information_schema.columns WHERE table_schema = "

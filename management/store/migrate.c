@@ -21,19 +21,28 @@ static const struct {
     {"@norowid@", {"WITHOUT ROWID", ""}},
 };
 
-static const char SQL_TABLE[] = "CREATE TABLE IF NOT EXISTS schema_migration ("
-                                "number BIGINT PRIMARY KEY, name TEXT NOT NULL,"
-                                "checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)";
+/* The table that remembers what was applied: one for each list of files. */
+struct memory {
+    const char *make, *applied, *add;
+};
+#define MEMORY(table)                                                                              \
+    {                                                                                              \
+        .make = "CREATE TABLE IF NOT EXISTS " table " (number BIGINT PRIMARY KEY, name TEXT NOT "  \
+                "NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)",                       \
+        .applied = "SELECT number, name, checksum FROM " table " ORDER BY number",                 \
+        .add = "INSERT INTO " table " (number, name, checksum, applied_at) VALUES ($1, $2, $3, "   \
+               "$4)",                                                                              \
+    }
+static const struct memory OF_STORE = MEMORY("schema_migration"),
+                           OF_TRAFFIC = MEMORY("traffic_migration");
+
 /* Any fixed number; CREATE TABLE IF NOT EXISTS alone races with itself on PostgreSQL. Migrations of
  * large tables take their time, and so does waiting for another process that does them. */
 static const char SQL_LOCK_PG[] = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = "
                                   "'30min'; SELECT pg_advisory_xact_lock(7226519204)";
-static const char SQL_APPLIED[] =
-    "SELECT number, name, checksum FROM schema_migration ORDER BY number";
-static const char SQL_ADD[] = "INSERT INTO schema_migration (number, name, checksum, applied_at) "
-                              "VALUES ($1, $2, $3, $4)";
 
 struct migrate {
+    const struct memory *memory;
     const struct schema_sql *list;
     size_t n;
     size_t applied; /* known after the first pass */
@@ -62,7 +71,7 @@ static enum rk_code applied_check(struct db *db, struct migrate *m, struct rk_er
 {
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
     char sum[HASH_SHA256_TEXT + 1];
-    enum rk_code rc = db_query(db, &rows, err, SQL_APPLIED, DB_NOARGS);
+    enum rk_code rc = db_query(db, &rows, err, m->memory->applied, DB_NOARGS);
     size_t n = 0;
 
     if (rc)
@@ -101,7 +110,7 @@ static enum rk_code step(struct db *db, void *arg, struct rk_err *err)
     if (rc == RK_OK && db_engine_of(db) == DB_PG) /* an SQLite file was looked at when opened */
         rc = db_origin_of_schema(db, err);
     if (rc == RK_OK)
-        rc = db_script(db, SQL_TABLE, err);
+        rc = db_script(db, m->memory->make, err);
     if (rc == RK_OK)
         rc = applied_check(db, m, err);
     if (rc || m->applied == m->n)
@@ -116,17 +125,17 @@ static enum rk_code step(struct db *db, void *arg, struct rk_err *err)
         return rk_wrap(err, "migration %s", f->name);
     hash_sha256_base64(rk_str_z(f->text), sum);
     rc =
-        db_exec(db, err, NULL, SQL_ADD,
+        db_exec(db, err, NULL, m->memory->add,
                 DB_ARGS(db_i64(f->number), db_textz(f->name), db_textz(sum), db_i64(rk_unix_us())));
     if (rc == RK_OK)
         m->applied++;
     return rc;
 }
 
-enum rk_code store_migrate_with(struct db *db, const struct schema_sql *list, size_t n,
-                                struct rk_err *err)
+static enum rk_code migrate(struct db *db, const struct memory *memory,
+                            const struct schema_sql *list, size_t n, struct rk_err *err)
 {
-    struct migrate m = {.list = list, .n = n};
+    struct migrate m = {.memory = memory, .list = list, .n = n};
     enum rk_code rc;
 
     do
@@ -135,7 +144,18 @@ enum rk_code store_migrate_with(struct db *db, const struct schema_sql *list, si
     return rc;
 }
 
+enum rk_code store_migrate_with(struct db *db, const struct schema_sql *list, size_t n,
+                                struct rk_err *err)
+{
+    return migrate(db, &OF_STORE, list, n, err);
+}
+
 enum rk_code store_migrate(struct db *db, struct rk_err *err)
 {
-    return store_migrate_with(db, SCHEMA_SQL, SCHEMA_SQL_N, err);
+    return migrate(db, &OF_STORE, SCHEMA_SQL, SCHEMA_SQL_N, err);
+}
+
+enum rk_code store_migrate_traffic(struct db *db, struct rk_err *err)
+{
+    return migrate(db, &OF_TRAFFIC, SCHEMA_TRAFFIC_SQL, SCHEMA_TRAFFIC_SQL_N, err);
 }

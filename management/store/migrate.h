@@ -14,7 +14,10 @@
  *  was altered: nothing is touched), those of db_script. */
 enum rk_code store_migrate(struct db *db, struct rk_err *err) RK_MUST;
 
-/** The same with a list of one's own, for tests. */
+/** The same for the store of traffic events (schema/traffic), which may be the same database. */
+enum rk_code store_migrate_traffic(struct db *db, struct rk_err *err) RK_MUST;
+
+/** As store_migrate with a list of one's own, for tests. */
 enum rk_code store_migrate_with(struct db *db, const struct schema_sql *list, size_t n,
                                 struct rk_err *err) RK_MUST;
 

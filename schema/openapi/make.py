@@ -99,7 +99,16 @@ PLAN = {"type": "object", "properties": dict({
         "name": {"type": "string"}, "key": {"type": "string"}}}}}, **{
             k: v for k, v in REVIEW["properties"].items() if k not in ("from", "to")})}
 
-# Questions that only this server answers, under /api/x/: (path, summary, query, answer).
+TRAFFIC_END = {"type": "object", "properties": {
+    "id": {"type": "string"},
+    "type": {"type": "string", "enum": ["UNKNOWN", "PEER", "HOST_RESOURCE", "SUBNET_RESOURCE",
+                                        "DOMAIN_RESOURCE", "ROUTE"]},
+    "name": {"type": "string"}, "address": {"type": "string"},
+    "geo_location": {"type": "object", "properties": {
+        "city_name": {"type": "string"}, "country_code": {"type": "string"}}},
+    "os": {"type": "string", "nullable": True}, "dns_label": {"type": "string", "nullable": True}}}
+
+# What the contract has not: (path, summary, query, answer).
 OWN = [
     ("/api/x/changes", "News of the account as they come: server-sent events, or one answer when "
      "there are some", [
@@ -112,6 +121,39 @@ OWN = [
              "peer": {"type": "string"}, "name": {"type": "string"},
              "connected": {"type": "boolean"},
              "last_seen": {"type": "string", "format": "date-time"}}}}}}),
+    ("/api/events/network-traffic", "Who talked to whom, newest first (server.x.flow)", [
+        ("page", "integer", "from 1"),
+        ("page_size", "integer", "1 to 50000; 1000 when it is not given"),
+        ("user_id", "string", "only what machines of this user told"),
+        ("reporter_id", "string", "only what this machine told"),
+        ("source_id", "string", "only from this machine, resource or route"),
+        ("destination_id", "string", "only to this one"),
+        ("protocol", "integer", "IP protocol number"),
+        ("type", "string", "TYPE_UNKNOWN, TYPE_START, TYPE_END or TYPE_DROP"),
+        ("connection_type", "string", "P2P or ROUTED"),
+        ("direction", "string", "INGRESS, EGRESS or DIRECTION_UNKNOWN"),
+        ("search", "string", "a part of a name, an address or the user's e-mail; looks through the "
+                             "newest 200000 flows"),
+        ("start_date", "string", "RFC 3339 time; from here on"),
+        ("end_date", "string", "RFC 3339 time; up to here")],
+     {"type": "object", "properties": {
+         "data": {"type": "array", "items": {"type": "object", "properties": {
+             "id": {"type": "string"}, "flow_id": {"type": "string"},
+             "reporter_id": {"type": "string"}, "source": TRAFFIC_END, "destination": TRAFFIC_END,
+             "user": {"type": "object"}, "policy": {"type": "object"}, "icmp": {"type": "object"},
+             "protocol": {"type": "integer"}, "direction": {"type": "string"},
+             "rx_bytes": {"type": "integer"}, "rx_packets": {"type": "integer"},
+             "tx_bytes": {"type": "integer"}, "tx_packets": {"type": "integer"},
+             "num_of_starts": {"type": "integer"}, "num_of_ends": {"type": "integer"},
+             "num_of_drops": {"type": "integer"},
+             "window_start": {"type": "string", "format": "date-time"},
+             "window_end": {"type": "string", "format": "date-time"},
+             "receive_timestamp": {"type": "string", "format": "date-time"},
+             "events": {"type": "array", "items": {"type": "object", "properties": {
+                 "type": {"type": "string"},
+                 "timestamp": {"type": "string", "format": "date-time"}}}}}}},
+         "page": {"type": "integer"}, "page_size": {"type": "integer"},
+         "total_records": {"type": "integer"}, "total_pages": {"type": "integer"}}}),
     ("/api/x/reach", "Who can reach what, and why (not)", [
         ("from", "string", "a peer or group: id, name, address or DNS name; empty: every peer"),
         ("to", "string", "a peer, group, network resource, address or DNS name; empty: every peer"),

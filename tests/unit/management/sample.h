@@ -377,6 +377,9 @@ static inline struct account_data sample_account(struct rk_arena *mem)
     d.settings.ipv6_groups = sample_strs(mem, 1, "grp-1");
     d.settings.network_range4 = sample_prefix("10.0.0.0/16");
     d.settings.traffic_groups_given = true;
+    d.settings.traffic_logs = true;
+    d.settings.traffic_counters = true;
+    d.settings.traffic_groups = sample_strs(mem, 1, "grp-1");
     d.settings.has_dashboard_features = true;
     d.settings.dashboard_agent_network = TRI_TRUE;
     d.dns_settings.disabled_management_groups = sample_strs(mem, 1, "grp-2");

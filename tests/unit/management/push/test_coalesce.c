@@ -90,7 +90,10 @@ static const Management__NetbirdConfig *encode(struct rk_arena *a, struct server
     const Management__NetbirdConfig *m;
 
     rk_buf_init(&b, 1 << 16);
-    servers_encode(s, form, true, now_s, &b);
+    servers_encode(s, form,
+                   &(struct servers_agent){
+                       .account_id = RK_STR("acct"), .peer_id = RK_STR("peer"), .metrics = true},
+                   now_s, &b);
     m = pb_unpack(a, &management__netbird_config__descriptor, rk_buf_str(&b), NULL);
     rk_buf_done(&b);
     ck_assert_ptr_nonnull(m);

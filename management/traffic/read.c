@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See read.h. */
+#include "config.h"
+
+#include "management/traffic/read.h"
+
+#include "lib/base/num.h"
+#include "management/traffic/impl.h"
+
+#define COLUMNS                                                                                    \
+    "seq, event_id, flow_id, reporter, user_id, policy_id, received_at, at, window_start, "        \
+    "window_end, direction, protocol, routed, source_type, source_id, source_ip, source_port, "    \
+    "dest_type, dest_id, dest_ip, dest_port, rx_packets, tx_packets, rx_bytes, tx_bytes, starts, " \
+    "ends, drops"
+/* Whether any message of the flow tells of it. */
+#define HAS(column)                                                                                \
+    "EXISTS (SELECT 1 FROM traffic_event e WHERE e.reporter = t.reporter AND e.flow_id = "         \
+    "t.flow_id AND e." column " > 0)"
+#define MATCHING                                                                                       \
+    " FROM traffic_event t WHERE account_id = $1 AND is_first = 1 AND at >= $2 AND at <= $3 "          \
+    "AND ($4 = '' OR user_id = $4) AND ($5 = '' OR reporter = $5) AND ($6 = '' OR source_id = "        \
+    "$6) AND ($7 = '' OR dest_id = $7) AND ($8 < 0 OR protocol = $8) AND ($9 < 0 OR direction = "      \
+    "$9) AND ($10 < 0 OR routed = $10) AND ($11 < 0 OR ($11 = 1 AND " HAS(                             \
+        "starts") ") OR ($11 = "                                                                       \
+                  "2 AND " HAS("ends") ") OR ($11 = 3 AND " HAS(                                       \
+                      "drops") ") OR ($11 = 0 AND NOT " HAS("starts") " AND NOT " HAS("ends") " A"     \
+                                                                                              "ND"     \
+                                                                                              " N"     \
+                                                                                              "OT"     \
+                                                                                              " " HAS( \
+                                                                                                  "drops") "))"
+
+static const char SQL_COUNT[] = "SELECT COUNT(*)" MATCHING;
+static const char SQL_LIST[] =
+    "SELECT " COLUMNS MATCHING " ORDER BY at DESC, seq DESC LIMIT $12 OFFSET $13";
+static const char SQL_FLOW[] = "SELECT at, window_start, window_end, policy_id, rx_packets, "
+                               "tx_packets, rx_bytes, tx_bytes, starts, ends, drops FROM "
+                               "traffic_event WHERE reporter = $1 AND flow_id = $2 ORDER BY seq "
+                               "LIMIT $3";
+
+#define ARGS_MAX 13
+
+struct question {
+    const struct traffic_filter *f;
+    struct db_val args[ARGS_MAX];
+};
+
+static void ask(struct question *q, struct rk_str account_id, const struct traffic_filter *f)
+{
+    *q = (struct question){.f = f,
+                           .args = {db_text(account_id), db_i64(f->since_us), db_i64(f->until_us),
+                                    db_text(f->user_id), db_text(f->reporter),
+                                    db_text(f->source_id), db_text(f->dest_id), db_i64(f->protocol),
+                                    db_i64(f->direction), db_i64(f->routed), db_i64(f->type)}};
+    q->args[ARGS_MAX - 2] = db_i64(f->wanted ? TRAFFIC_SEARCH_MAX : f->limit);
+    q->args[ARGS_MAX - 1] = db_i64(f->wanted ? 0 : f->offset);
+}
+
+static struct traffic_counts counts_of(struct db_rows *rows, int col)
+{
+    return (struct traffic_counts){db_col_i64(rows, col),     db_col_i64(rows, col + 1),
+                                   db_col_i64(rows, col + 2), db_col_i64(rows, col + 3),
+                                   db_col_i64(rows, col + 4), db_col_i64(rows, col + 5),
+                                   db_col_i64(rows, col + 6)};
+}
+
+static struct traffic_end end_of(struct db_rows *rows, int col, struct rk_arena *mem)
+{
+    return (struct traffic_end){.type = (enum traffic_end_type)db_col_i64(rows, col),
+                                .id = db_col_text(rows, col + 1, mem),
+                                .ip = db_col_text(rows, col + 2, mem),
+                                .port = db_col_i64(rows, col + 3)};
+}
+
+static struct traffic_row row_of(struct db_rows *rows, struct rk_arena *mem)
+{
+    return (struct traffic_row){.seq = db_col_i64(rows, 0),
+                                .event_id = db_col_blob(rows, 1, mem),
+                                .flow_id = db_col_blob(rows, 2, mem),
+                                .reporter = db_col_text(rows, 3, mem),
+                                .user_id = db_col_text(rows, 4, mem),
+                                .policy_id = db_col_text(rows, 5, mem),
+                                .received_us = db_col_i64(rows, 6),
+                                .at_us = db_col_i64(rows, 7),
+                                .window_start_us = db_col_i64(rows, 8),
+                                .window_end_us = db_col_i64(rows, 9),
+                                .direction = (enum traffic_direction)db_col_i64(rows, 10),
+                                .protocol = db_col_i64(rows, 11),
+                                .routed = db_col_bool(rows, 12),
+                                .source = end_of(rows, 13, mem),
+                                .dest = end_of(rows, 17, mem),
+                                .n = counts_of(rows, 21)};
+}
+
+/* ---- one flow out of its messages */
+
+static void happened(struct traffic_flow *f, enum traffic_type type, int64_t n, int64_t at_us)
+{
+    if (n)
+        f->happened[f->n_happened++] = (struct traffic_happened){type, at_us};
+}
+
+static void add(struct traffic_flow *f, struct db_rows *rows, struct rk_arena *mem)
+{
+    struct traffic_counts n = counts_of(rows, 4), *sum = &f->r.n;
+    int64_t at = db_col_i64(rows, 0);
+
+    f->r.window_start_us = rk_min_i64(f->r.window_start_us, db_col_i64(rows, 1));
+    f->r.window_end_us = rk_max_i64(f->r.window_end_us, db_col_i64(rows, 2));
+    if (!f->r.policy_id.n)
+        f->r.policy_id = db_col_text(rows, 3, mem);
+    *sum = (struct traffic_counts){sum->rx_packets + n.rx_packets,
+                                   sum->tx_packets + n.tx_packets,
+                                   sum->rx_bytes + n.rx_bytes,
+                                   sum->tx_bytes + n.tx_bytes,
+                                   sum->starts + n.starts,
+                                   sum->ends + n.ends,
+                                   sum->drops + n.drops};
+    happened(f, TRAFFIC_START, n.starts, at);
+    happened(f, TRAFFIC_ENDED, n.ends, at);
+    happened(f, TRAFFIC_DROP, n.drops, at);
+}
+
+static enum rk_code put_together(struct db *db, struct traffic_flow *f, struct rk_arena *mem,
+                                 struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    size_t cap = 0;
+    enum rk_code rc = db_query(
+        db, &rows, err, SQL_FLOW,
+        DB_ARGS(db_text(f->r.reporter), db_blob(f->r.flow_id), db_i64(TRAFFIC_MESSAGES_MAX)));
+
+    f->r.n = (struct traffic_counts){0};
+    while (!rc && db_next(rows)) {
+        while (cap < f->n_happened + 3) /* three more at most */
+            f->happened = rk_arena_grow(mem, f->happened, cap, &cap, sizeof *f->happened);
+        add(f, rows, mem);
+    }
+    return rc ? rc : db_end(rows, err);
+}
+
+/* ---- lists */
+
+struct page {
+    struct traffic_flow *v;
+    size_t n, cap;
+};
+
+static void keep(struct page *p, const struct traffic_row *r, struct rk_arena *mem)
+{
+    p->v = rk_arena_grow(mem, p->v, p->n, &p->cap, sizeof *p->v);
+    p->v[p->n++] = (struct traffic_flow){.r = *r};
+}
+
+/* All that match are looked at when a text is searched for, else the page alone. */
+static enum rk_code read_page(struct db *db, const struct question *q, struct rk_arena *mem,
+                              struct page *p, int64_t *total, struct rk_err *err)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *one = rk_arena_new(0);
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    const struct traffic_filter *f = q->f;
+    enum rk_code rc = db_query(db, &rows, err, SQL_LIST, q->args, ARGS_MAX);
+    int64_t seen = 0;
+
+    while (!rc && db_next(rows)) {
+        struct traffic_row r;
+
+        if (!f->wanted) {
+            r = row_of(rows, mem);
+            keep(p, &r, mem);
+            continue;
+        }
+        rk_arena_reset(one);
+        r = row_of(rows, one);
+        if (!f->wanted(f->arg, &r))
+            continue;
+        if (seen >= f->offset && seen < f->offset + f->limit) {
+            r = row_of(rows, mem);
+            keep(p, &r, mem);
+        }
+        seen++;
+    }
+    if (f->wanted)
+        *total = seen;
+    return rc ? rc : db_end(rows, err);
+}
+
+static enum rk_code list(struct db *db, const struct question *q, struct rk_arena *mem,
+                         struct page *p, int64_t *total, struct rk_err *err)
+{
+    enum rk_code rc = RK_OK;
+
+    if (!q->f->wanted)
+        rc = db_get_i64(db, total, err, SQL_COUNT, q->args, ARGS_MAX - 2);
+    if (!rc)
+        rc = read_page(db, q, mem, p, total, err);
+    for (size_t i = 0; i < p->n && !rc; i++)
+        rc = put_together(db, &p->v[i], mem, err);
+    return rc;
+}
+
+enum rk_code traffic_list(struct traffic *t, struct rk_str account_id,
+                          const struct traffic_filter *f, struct rk_arena *mem,
+                          struct traffic_flow **out, size_t *n, int64_t *total, struct rk_err *err)
+{
+    struct page p = {0};
+    struct question q;
+    enum rk_code rc;
+
+    ask(&q, account_id, f);
+    (void)pthread_mutex_lock(&t->lock);
+    rc = list(t->reader, &q, mem, &p, total, err);
+    (void)pthread_mutex_unlock(&t->lock);
+    *out = p.v;
+    *n = p.n;
+    return rc;
+}

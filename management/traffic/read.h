@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Flows out of the store, newest first, page by page; what agents told of one flow put together. */
+#ifndef MGMT_TRAFFIC_READ_H
+#define MGMT_TRAFFIC_READ_H
+
+#include "lib/base/arena.h"
+#include "management/traffic/row.h"
+#include "management/traffic/traffic.h"
+
+#define TRAFFIC_ANY          (-1)
+#define TRAFFIC_PAGE_MAX     50000  /* flows */
+#define TRAFFIC_SEARCH_MAX   200000 /* flows that a search by text looks through */
+#define TRAFFIC_MESSAGES_MAX 1000   /* of one flow, that are put together */
+
+/* Numbers of the protocol (schema/proto/flow.proto). */
+enum traffic_type { TRAFFIC_TYPE_UNKNOWN, TRAFFIC_START, TRAFFIC_ENDED, TRAFFIC_DROP };
+
+struct traffic_filter { /* open; empty texts and TRAFFIC_ANY take all */
+    struct rk_str user_id, reporter, source_id, dest_id;
+    int64_t protocol, direction, routed, type;
+    int64_t since_us, until_us;
+    /** Not NULL: asked of each flow that the rest of the filter takes. */
+    bool (*wanted)(void *arg, const struct traffic_row *r);
+    void *arg;
+    int64_t limit, offset;
+};
+
+struct traffic_happened { /* open */
+    enum traffic_type type;
+    int64_t at_us;
+};
+
+struct traffic_flow {     /* open; one flow as one machine saw it */
+    struct traffic_row r; /* the first message; window and counts are those of all of them */
+    struct traffic_happened *happened;
+    size_t n_happened;
+};
+
+/** Flows of an account. *total: how many there are on all pages. arena. Errors: RK_UNAVAILABLE. */
+enum rk_code traffic_list(struct traffic *t, struct rk_str account_id,
+                          const struct traffic_filter *f, struct rk_arena *mem,
+                          struct traffic_flow **out, size_t *n, int64_t *total,
+                          struct rk_err *err) RK_MUST;
+
+#endif

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Traffic events (flow.FlowService): who is asked to record, what is stored, how it is read."""
+import json
+import os
+import queue
+import socket
+import struct
+import sys
+import time
+import uuid
+
+try:
+    import grpc
+    import nacl.public  # noqa: F401 (mgmt_peer needs it)
+except ImportError as e:
+    print("SKIPPED: no %s" % e.name)
+    sys.exit(77)
+
+import overheard
+from mgmt_peer import Agent, Code, META, field, fields, status, varint
+from proc import check, finish
+from rookery import Server
+
+EVENTS = "/flow.FlowService/Events"
+START, END, DROP = 1, 2, 3
+PATIENCE = 120
+
+
+# ---- messages by hand ----
+
+def number(n, v):
+    return varint(n << 3) + varint(v) if v else b""
+
+
+def stamp(t):
+    return number(1, int(t)) + number(2, int(t % 1 * 1e9))
+
+
+def event(key, src, dst, id=None, flow=None, kind=0, proto=6, ports=(40000, 443), counts=(1, 0, 0),
+          size=(10, 20, 1000, 2000), rule="", direction=2, resource="", at=None, window=None):
+    at = at or time.time()
+    ip = lambda a: socket.inet_pton(socket.AF_INET6 if ":" in a else socket.AF_INET, a)
+    f = field(1, flow or uuid.uuid4().bytes) + number(2, kind)
+    f += field(3, rule) if rule else b""
+    f += number(4, direction) + number(5, proto) + field(6, ip(src)) + field(7, ip(dst))
+    if proto in (6, 17):
+        f += field(8, number(1, ports[0]) + number(2, ports[1]))
+    elif proto in (1, 58):
+        f += field(9, number(1, ports[0]) + number(2, ports[1]))
+    for i, v in enumerate(size):
+        f += number(10 + i, v)
+    f += field(15, resource) if resource else b""
+    for i, v in enumerate(counts):
+        f += number(16 + i, v)
+    body = field(1, id or uuid.uuid4().bytes) + field(2, stamp(at)) + field(3, key) + field(4, f)
+    if window:
+        body += field(6, stamp(window[0])) + field(7, stamp(window[1]))
+    return body
+
+
+class Stream:
+    """An agent's stream of events."""
+
+    def __init__(self, channel, token, payload):
+        self.out = queue.Queue()
+        self.call = channel.stream_stream(EVENTS)(
+            iter(self.out.get, None), timeout=PATIENCE,
+            metadata=(("authorization", "Bearer %s.%s" % (token, payload)),))
+        self.out.put(number(5, 1))  # isInitiator
+        self.headers = dict(self.call.initial_metadata())
+
+    def send(self, *events):
+        for e in events:
+            self.out.put(e)
+
+    def acks(self, n):
+        return [fields(next(self.call))[1][0] for _ in range(n)]
+
+    def close(self):
+        self.out.put(None)
+        return self.call.code()
+
+
+def flow_config(update):
+    """{enabled, counters, …} of a SyncResponse or LoginResponse; None without one."""
+    c = fields(update.get(1, [b""])[0]).get(5)
+    if not c:
+        return None
+    f = fields(c[0])
+    return {"url": f[1][0].decode(), "payload": f[2][0].decode(), "signature": f[3][0].decode(),
+            "interval": fields(f[4][0]).get(1, [0])[0], "enabled": f.get(5, [0])[0],
+            "counters": f.get(6, [0])[0]}
+
+
+class Machine:
+    def __init__(self, server, channel, key, name):
+        self.agent = Agent(channel)
+        self.name = name
+        self.meta = field(1, name) + field(2, "linux") + field(6, "Debian") + field(7, "0.77.1")
+        self.login = self.agent.login(key, meta=self.meta)
+        self.stream = self.agent.sync(field(1, self.meta), timeout=PATIENCE)
+        self.config = None
+        self.key = bytes(self.agent.key.public_key)
+        self.ip = ""
+        self.update()
+
+    def update(self):
+        u = self.agent.open(next(self.stream))
+        self.config = flow_config(u) or self.config
+        if 2 in u:
+            self.ip = fields(u[2][0])[1][0].decode().split("/")[0]
+
+    def told(self, enabled):
+        """Updates until the configuration says so."""
+        while self.config["enabled"] != enabled:
+            self.update()
+        return True
+
+
+# ---- what follows ----
+
+def settings(s, **extra):
+    code, body = s.api("GET", "/api/accounts")
+    a = json.loads(body)[0]
+    given = dict(a["settings"])
+    given["extra"] = dict(given["extra"], **extra)
+    return s.api("PUT", "/api/accounts/" + a["id"], {"settings": given}) + (a["id"],)
+
+
+def listed(s, query=""):
+    code, body = s.api("GET", "/api/events/network-traffic" + query)
+    assert code == 200, body
+    return json.loads(body)
+
+
+def switched_off():
+    s = Server()
+    s.setup()
+    code, body, _ = settings(s, network_traffic_logs_enabled=True)
+    check("without x.flow the setting is refused", code == 422 and "server.x.flow" in body, body)
+    check("... and the list is empty", listed(s)["total_records"] == 0)
+    channel = grpc.insecure_channel("127.0.0.1:%d" % s.port)
+    st = Stream(channel, "a", "b")
+    check("... and nobody takes events", st.call.code() == Code.UNIMPLEMENTED, st.call.code())
+    s.p.stop()
+
+
+def main():
+    switched_off()
+    pg = {}
+    if sys.argv[2:] == ["pg"]:
+        pg = {"ROOKERY_STORE_ENGINE": "postgres", "ROOKERY_STORE_DSN": os.environ["RK_TEST_PG"]}
+    s = Server(ROOKERY_FLOW="true", ROOKERY_FLOW_INTERVAL="2s", **pg)
+    s.setup()
+    key = json.loads(s.api("POST", "/api/setup-keys", {
+        "name": "k", "type": "reusable", "expires_in": 86400, "auto_groups": [],
+        "usage_limit": 0})[1])["key"]
+    overheard.remember(key, "setup key")
+    channel = grpc.insecure_channel("127.0.0.1:%d" % s.port)
+    a, b = Machine(s, channel, key, "alpha"), Machine(s, channel, key, "beta")
+    check("the configuration names us and is off at first", a.config and not a.config["enabled"] and
+          a.config["url"] == "http://localhost:%d" % s.port and a.config["interval"] == 2, a.config)
+    overheard.remember(a.config["signature"], "traffic token")
+
+    # Who records: the account's setting, and its groups.
+    code, body, account = settings(s, network_traffic_logs_enabled=True,
+                                   network_traffic_packet_counter_enabled=True)
+    check("recording is switched on", code == 200 and
+          json.loads(body)["settings"]["extra"]["network_traffic_logs_enabled"], body)
+    check("agents are told at once", a.told(1) and b.told(1) and a.config["counters"] == 1)
+    ids = {p["name"]: p["id"] for p in json.loads(s.api("GET", "/api/peers")[1])}
+    code, body = s.api("POST", "/api/groups", {"name": "recorded", "peers": [ids["beta"]]})
+    group = json.loads(body)["id"]
+    code, body, _ = settings(s, network_traffic_logs_groups=["no-such-group"])
+    check("an unknown group is refused", code == 422 and "no-such-group" in body, body)
+    code, body, _ = settings(s, network_traffic_logs_groups=[group])
+    check("groups limit it", code == 200 and a.told(0), body)
+    code, body = s.api("DELETE", "/api/groups/" + group)
+    check("a group that limits it is not deleted", code != 200 and "traffic logs" in body, body)
+    code, body = s.api("PUT", "/api/groups/" + group, {"name": "recorded",
+                                                       "peers": [ids["alpha"], ids["beta"]]})
+    check("a machine that joins the group is told", a.told(1))
+
+    # Tokens.
+    t = a.config
+    for what, sig, payload in (("a wrong signature", "x" * 43, t["payload"]),
+                               ("no signature", "", t["payload"]),
+                               ("another machine's name", t["signature"], b.config["payload"]),
+                               ("a later expiry", t["signature"], t["payload"] + "0")):
+        st = Stream(channel, sig, payload)
+        check("%s is refused" % what, st.call.code() == Code.UNAUTHENTICATED, st.call.code())
+    check("no authorization at all is refused",
+          status(lambda: channel.stream_stream(EVENTS)(iter([number(5, 1)]), timeout=PATIENCE))[0]
+          == Code.UNAUTHENTICATED)
+
+    # Taken, acknowledged, kept once.
+    st = Stream(channel, t["signature"], t["payload"])
+    check("headers come before any event", len(st.headers) > 0, st.headers)
+    flow, first = uuid.uuid4().bytes, uuid.uuid4().bytes
+    now = time.time()
+    one = event(a.key, a.ip, b.ip, id=first, flow=flow, rule="no-policy", at=now,
+                window=(now - 2, now))
+    st.send(one)
+    check("an event is acknowledged", st.acks(1) == [first])
+    st.send(one, one)
+    check("... and again when it comes again", st.acks(2) == [first, first])
+    st.send(event(a.key, a.ip, b.ip, flow=flow, counts=(0, 1, 0), at=now + 2,
+                  window=(now, now + 2)))
+    st.acks(1)
+    l = listed(s)
+    check("it is one flow", l["total_records"] == 1 and len(l["data"]) == 1, l)
+    d = l["data"][0]
+    check("... with both ends by name", d["source"]["name"] == "alpha" and
+          d["destination"]["name"] == "beta" and d["source"]["type"] == "PEER" and
+          d["source"]["id"] == ids["alpha"] and d["source"]["address"] == a.ip + ":40000" and
+          d["destination"]["address"] == b.ip + ":443", d)
+    check("... its counts summed up", (d["rx_packets"], d["tx_packets"], d["rx_bytes"],
+          d["tx_bytes"], d["num_of_starts"], d["num_of_ends"]) == (20, 40, 2000, 4000, 1, 1), d)
+    check("... and its events in order", [e["type"] for e in d["events"]] ==
+          ["TYPE_START", "TYPE_END"], d["events"])
+    check("the window spans both messages", d["window_start"] < d["window_end"], d)
+
+    # Kinds of events: old agents, ICMP, drops, resources, other families.
+    st.send(event(a.key, a.ip, "192.0.2.7", kind=DROP, counts=(0, 0, 0), direction=1),
+            event(a.key, a.ip, b.ip, proto=1, ports=(8, 0)),
+            event(a.key, "fd00::1", "fd00::2", proto=17, ports=(53, 53)),
+            event(a.key, a.ip, "192.0.2.9", resource="no-such-resource"))
+    st.acks(4)
+    check("drops are found by type", [x["num_of_drops"] for x in listed(s, "?type=TYPE_DROP")["data"]]
+          == [1])
+    check("... starts too", listed(s, "?type=TYPE_START")["total_records"] == 4)
+    check("by protocol", [x["icmp"] for x in listed(s, "?protocol=1")["data"]] ==
+          [{"type": 8, "code": 0}])
+    check("by direction", listed(s, "?direction=INGRESS")["total_records"] == 1)
+    check("by way", (listed(s, "?connection_type=P2P")["total_records"],
+                     listed(s, "?connection_type=ROUTED")["total_records"]) == (2, 3))
+    check("by ends", listed(s, "?source_id=" + ids["alpha"])["total_records"] == 4 and
+          listed(s, "?destination_id=" + ids["beta"])["total_records"] == 2)
+    check("by who reports", listed(s, "?reporter_id=" + ids["beta"])["total_records"] == 0)
+    check("by time", listed(s, "?end_date=2020-01-01T00:00:00Z")["total_records"] == 0 and
+          listed(s, "?start_date=2020-01-01T00:00:00Z")["total_records"] == 5)
+    check("by text", (listed(s, "?search=BET")["total_records"],
+                      listed(s, "?search=192.0.2")["total_records"],
+                      listed(s, "?search=nothing")["total_records"]) == (2, 2, 0))
+    l = listed(s, "?page=2&page_size=2")
+    check("page by page", (len(l["data"]), l["page"], l["total_pages"]) == (2, 2, 3), l)
+    for q in ("type=START", "direction=up", "page=0", "page_size=0", "page_size=50001",
+              "protocol=256", "start_date=soon", "connection_type=both"):
+        code, body = s.api("GET", "/api/events/network-traffic?" + q)
+        check("%s is refused" % q, code == 422 and q.split("=")[0] in body, body)
+
+    # What is no event is not kept, and does not come again.
+    bad = [event(b.key, a.ip, b.ip), event(a.key, a.ip, b.ip, flow=b"short"),
+           event(a.key, a.ip, b.ip, proto=300)]
+    st.send(*bad)
+    check("foreign keys and odd identifiers are acknowledged, not kept",
+          len(st.acks(3)) == 3 and listed(s)["total_records"] == 5)
+    st.send(event(a.key, a.ip, b.ip, id=b"\0"))
+    st.send(one)
+    got = st.acks(2)
+    check("the stream goes on", first in got, got)
+    st.send(b"\xff\xff")
+    check("what is no message ends it", st.call.code() == Code.INVALID_ARGUMENT, st.call.code())
+
+    # A member sees none of it; an agent that shall no longer record is not heard.
+    st = Stream(channel, t["signature"], t["payload"])
+    settings(s, network_traffic_logs_enabled=False)
+    check("agents are told to stop", a.told(0))
+    st.send(event(a.key, a.ip, b.ip))
+    check("what was on its way is acknowledged, not kept",
+          len(st.acks(1)) == 1 and listed(s)["total_records"] == 5)
+
+    # Many, and the server gone in between: everything acknowledged is there.
+    settings(s, network_traffic_logs_enabled=True, network_traffic_logs_groups=[])
+    a.told(1)
+    for _ in range(3):
+        st.send(*[event(a.key, a.ip, b.ip) for _ in range(1000)])
+    acked = len(st.acks(1500))
+    s.p.p.kill()
+    s.p.p.wait()
+    s.start()
+    l = listed(s, "?page_size=1")
+    check("kill -9: what was acknowledged is there", l["total_records"] >= 5 + acked, l)
+    channel = grpc.insecure_channel("127.0.0.1:%d" % s.port)
+    code, body = s.api("PUT", "/api/accounts/" + account, {})
+    check("... and the server goes on", code == 422)
+    r = s.command("admin", "backup", s.dir + "/b")
+    check("a backup leaves them out", r.returncode == 0 and
+          b"traffic_event" not in open(s.dir + "/b", "rb").read(), r.stderr)
+    s.p.stop()
+    finish()
+
+
+main()
