@@ -76,6 +76,11 @@ struct mgmt_app {
     struct expiry expiry;
 };
 
+struct rest *mgmt_app_rest(struct mgmt_app *a)
+{
+    return a->rest;
+}
+
 struct mgmt *mgmt_app_engine(struct mgmt_app *a)
 {
     return a->mgmt;

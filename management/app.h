@@ -129,6 +129,7 @@ void mgmt_app_describe(struct mgmt_app *a, bool ready, const char *why, const ch
 
 /** For the embedded identity provider, health pages and tests. Lent. */
 struct mgmt *mgmt_app_engine(struct mgmt_app *a);
+struct rest *mgmt_app_rest(struct mgmt_app *a);
 struct hub *mgmt_app_hub(struct mgmt_app *a);
 
 /** Whether agents can be told these servers; nothing is kept. Errors: RK_INVALID naming one. */

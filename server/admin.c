@@ -14,6 +14,7 @@
 #include "lib/base/manual.h"
 #include "lib/base/num.h"
 #include "lib/crypto/vault.h"
+#include "management/rest/rest.h"
 #include "server/command/socket.h"
 #include "server/options.h"
 #include "server/printable.h"
@@ -344,9 +345,14 @@ static enum rk_code run_here(struct admin *a, const json_t *request, json_t **an
     rc = mgmt_open(&all.m, &o, err);
     if (rc)
         return rc;
-    *answer = command_run(&all, request);
+    rc = rest_new(&(struct rest_opts){.m = all.m, .version = PACKAGE_VERSION, .embedded_idp = true},
+                  &all.rest, err);
+    if (rc == RK_OK)
+        *answer = command_run(&all, request);
+    rest_stop(all.rest);
     mgmt_close(all.m);
-    return RK_OK;
+    rest_free(all.rest);
+    return rc;
 }
 
 static void print_scalar(const json_t *v)

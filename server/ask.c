@@ -11,12 +11,14 @@
 #include "lib/base/cfg.h"
 #include "lib/base/manual.h"
 #include "server/admin.h"
+#include "server/network.h"
 #include "server/printable.h"
 
 struct question { /* of every command of this file */
     struct rk_str config, protocol, at, kind, since;
     int64_t port, page, limit;
     bool json;
+    struct network_opts network;
 };
 
 #define OPT(member) .at = offsetof(struct question, member)
@@ -60,6 +62,34 @@ static const struct rk_opt OPTS[] = {
      OPT(page),
      .max = 1000000,
      .help = "of long lists, 1000 to a page"},
+    {.flag = "out",
+     .type = RK_OPT_TEXT,
+     OPT(network.out),
+     .arg = "FILE",
+     .help = "keep the plan for rookery apply --plan"},
+    {.flag = "plan",
+     .type = RK_OPT_TEXT,
+     OPT(network.plan_file),
+     .arg = "FILE",
+     .help = "what rookery plan --out wrote, refused when the network has moved since"},
+    {.flag = "serial",
+     .type = RK_OPT_I64,
+     OPT(network.serial),
+     .min = -1,
+     .max = INT64_MAX,
+     .def = "-1",
+     .help = "refuse when the network has another one (-1: whatever)"},
+    {.flag = "url",
+     .env = "ROOKERY_URL",
+     .type = RK_OPT_TEXT,
+     OPT(network.url),
+     .arg = "URL",
+     .help = "ask this server instead of the one of this machine"},
+    {.flag = "token-file",
+     .type = RK_OPT_TEXT,
+     OPT(network.token),
+     .arg = "FILE",
+     .help = "personal access token for --url (or in ROOKERY_TOKEN)"},
 };
 
 typedef void print_fn(const json_t *result);
@@ -74,6 +104,8 @@ static const struct asked {
     const char *word[2]; /* arguments of the command in server/command */
     print_fn *print;
     verdict_fn *verdict; /* NULL: an answer is enough */
+    bool network;        /* about the network as a file */
+    bool may_lack;       /* the words may be left out */
 } ASKED[] = {
     {.name = "reach",
      .words = "FROM TO",
@@ -113,6 +145,38 @@ static const struct asked {
      .n_words = 1,
      .word = {"entry"},
      .print = print_undone},
+    {.name = "plan",
+     .words = "FILE",
+     .flags = "config json out url token-file",
+     .what = "what a file of the network would change",
+     .text =
+         "Objects to make, change and delete until the network is as FILE (YAML) says, who could "
+         "send\nwhat to whom then and not before, and whether the tests in it would hold. "
+         "Nothing is done.\n\nStatus: 0 all tests hold, 1 one does not, 2 there is no "
+         "plan.\n",
+     .n_words = 1,
+     .word = {"file"},
+     .print = network_print,
+     .verdict = network_holds,
+     .network = true},
+    {.name = "apply",
+     .words = "FILE",
+     .flags = "config json plan serial url token-file",
+     .what = "make the network what a file says",
+     .text = "All of it, as one change, or nothing: when a step or a test in FILE fails, or the "
+             "network\nhas moved since the plan. With --plan no FILE is given.\n",
+     .n_words = 1,
+     .word = {"file"},
+     .print = network_print,
+     .network = true,
+     .may_lack = true},
+    {.name = "export",
+     .words = "",
+     .flags = "config url token-file",
+     .what = "write the network as a file",
+     .text = "In the form that rookery plan reads, to the standard output.\n",
+     .print = network_print_export,
+     .network = true},
 };
 
 static bool takes(const struct asked *k, const char *flag)
@@ -231,16 +295,28 @@ static bool all_reachable(const json_t *a)
 
 /* ---- the past */
 
+static const char *either(const json_t *o, const char *key, const char *other)
+{
+    return *text_of(o, key) ? text_of(o, key) : text_of(o, other);
+}
+
 static void print_history(const json_t *rows)
 {
     const json_t *o;
     size_t i;
 
-    json_array_foreach (rows, i, o)
-        printf("%8lld  %.19s  %-7s %-12s %s%s%s  (%s)\n",
+    json_array_foreach (rows, i, o) {
+        const json_t *fields = json_object_get(o, "fields"), *f;
+        size_t k;
+
+        printf("%8lld  %.19s  %-7s %-12s %s%s%s",
                (long long)json_integer_value(json_object_get(o, "entry")), text_of(o, "time"),
-               text_of(o, "op"), text_of(o, "kind"), text_of(o, "name"),
-               *text_of(o, "fields") ? ": " : "", text_of(o, "fields"), text_of(o, "who"));
+               text_of(o, "op"), text_of(o, "kind"), either(o, "name", "id"),
+               *text_of(o, "peer") ? ": " : "", text_of(o, "peer"));
+        json_array_foreach (fields, k, f)
+            printf("%s%s", k ? ", " : ": ", json_string_value(f));
+        printf("  (%s)\n", either(json_object_get(o, "actor"), "name", "id"));
+    }
 }
 
 static void print_diff(const json_t *a)
@@ -293,11 +369,11 @@ static void put_text(json_t *o, const char *key, struct rk_str v)
         (void)json_object_set_new(o, key, json_stringn(v.p, v.n));
 }
 
-static json_t *request_of(const struct asked *k, const struct question *q, char **word)
+static json_t *args_of(const struct asked *k, const struct question *q, int n, char **word)
 {
     json_t *args = json_object();
 
-    for (size_t i = 0; i < k->n_words; i++)
+    for (size_t i = 0; i < (size_t)n; i++)
         if (strcmp(word[i], "-") != 0)
             put_text(args, k->word[i], rk_str_z(word[i]));
     put_text(args, "protocol", q->protocol);
@@ -307,7 +383,28 @@ static json_t *request_of(const struct asked *k, const struct question *q, char 
     (void)json_object_set_new(args, "port", json_integer(q->port));
     (void)json_object_set_new(args, "page", json_integer(q->page));
     (void)json_object_set_new(args, "limit", json_integer(q->limit));
-    return json_pack("{s:s, s:o}", "command", k->name, "args", args);
+    return args;
+}
+
+/* By the server on this machine, or elsewhere. */
+static enum rk_code have_answered(struct admin *a, const struct asked *k, struct question *q,
+                                  json_t *args, json_t **reply, struct rk_err *err)
+{
+    enum rk_code rc = k->network ? network_args(a->mem, &q->network, args, err) : RK_OK;
+
+    if (rc == RK_OK && k->may_lack && !json_object_get(args, "text"))
+        rc = rk_fail(err, RK_INVALID, "usage: rookery %s %s", k->name, k->words);
+    if (rc == RK_OK && q->network.url.n) {
+        rc = network_ask(a->mem, &q->network, k->name, args, reply, err);
+    } else if (rc == RK_OK) {
+        rc = admin_load(a, err);
+        if (rc == RK_OK)
+            rc =
+                admin_ask(a, json_pack("{s:s, s:O}", "command", k->name, "args", args), reply, err);
+    }
+    if (rc == RK_OK && json_is_true(json_object_get(*reply, "ok")))
+        rc = network_keep(a->mem, &q->network, args, json_object_get(*reply, "result"), err);
+    return rc;
 }
 
 static enum rk_code check_usage(const struct asked *k, const struct rk_opts *opts, int n,
@@ -316,7 +413,7 @@ static enum rk_code check_usage(const struct asked *k, const struct rk_opts *opt
     for (size_t i = 0; i < RK_ARRAY_LEN(OPTS); i++)
         if (rk_opt_source_of(opts, OPTS[i].flag) == RK_OPT_ARGV && !takes(k, OPTS[i].flag))
             return rk_fail(err, RK_INVALID, "takes no --%s", OPTS[i].flag);
-    if ((size_t)n != k->n_words)
+    if ((size_t)n != k->n_words && !(k->may_lack && n == 0))
         return rk_fail(err, RK_INVALID, "usage: rookery %s %s", k->name, k->words);
     return RK_OK;
 }
@@ -327,7 +424,7 @@ static int ask(const struct asked *k, int argc, char **argv)
     struct admin a = {.mem = mem};
     struct question q = {0};
     struct rk_err err = {0};
-    json_t *reply = NULL;
+    json_t *args, *reply = NULL;
     struct rk_opts opts;
     bool want_help = false;
     int n = 0, status;
@@ -345,19 +442,37 @@ static int ask(const struct asked *k, int argc, char **argv)
     if (rc == RK_OK)
         rc = check_usage(k, &opts, n, &err);
     a.o.config = q.config;
+    if (k->network && n)
+        q.network.file = rk_str_z(argv[0]);
+    args = args_of(k, &q, rc == RK_OK ? n : 0, argv);
     if (rc == RK_OK)
-        rc = admin_load(&a, &err);
-    if (rc == RK_OK)
-        rc = admin_ask(&a, request_of(k, &q, argv), &reply, &err);
+        rc = have_answered(&a, k, &q, args, &reply, &err);
+    json_decref(args);
     if (rc) {
         (void)fprintf(stderr, "rookery %s: %s\n", k->name, err.msg);
+        json_decref(reply);
         return 2;
     }
-    if (!q.json)
+    if (!q.json && k->print != network_print_export) /* that is a file, and quotes by itself */
         printable(reply);
     status = answer(k, &q, reply);
     json_decref(reply);
     return status;
+}
+
+int server_plan_main(int argc, char **argv)
+{
+    return ask(&ASKED[4], argc, argv);
+}
+
+int server_apply_main(int argc, char **argv)
+{
+    return ask(&ASKED[5], argc, argv);
+}
+
+int server_export_main(int argc, char **argv)
+{
+    return ask(&ASKED[6], argc, argv);
 }
 
 int server_reach_main(int argc, char **argv)

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-#include "lib/base/buf.h"
 #include "lib/http/curl_dl.h"
 
 enum { ANSWER_MAX = 4 * 1024 * 1024, TIMEOUT_MS = 10000 };
@@ -43,8 +42,8 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 struct call {
     CURL *curl;
     struct curl_slist *headers, *connect_to;
-    char *url, *ca, *body;
-    struct rk_buf answer;
+    char *url, *ca;
+    struct rk_buf *answer;
 };
 
 static void call_done(struct call *c)
@@ -56,17 +55,18 @@ static void call_done(struct call *c)
     }
     free(c->url);
     free(c->ca);
-    free(c->body);
-    rk_buf_done(&c->answer);
 }
 
 static void call_prepare(struct call *c, const struct rest_target *t, const char *method,
-                         struct rk_str header, const json_t *body)
+                         struct rk_str header, struct rk_str body)
 {
     char line[600];
 
-    (void)snprintf(line, sizeof line, "::%.*s", RK_STR_ARG(t->connect_to));
-    c->connect_to = curl.slist_append(NULL, line);
+    if (t->connect_to.n) {
+        (void)snprintf(line, sizeof line, "::%.*s", RK_STR_ARG(t->connect_to));
+        c->connect_to = curl.slist_append(NULL, line);
+        (void)curl.easy_setopt(c->curl, CURLOPT_CONNECT_TO, c->connect_to);
+    }
     c->headers = curl.slist_append(NULL, "Content-Type: application/json");
     if (header.n) {
         (void)snprintf(line, sizeof line, "%.*s", RK_STR_ARG(header));
@@ -76,29 +76,29 @@ static void call_prepare(struct call *c, const struct rest_target *t, const char
     (void)curl.easy_setopt(c->curl, CURLOPT_URL, c->url);
     (void)curl.easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl.easy_setopt(c->curl, CURLOPT_PROXY, "");
-    (void)curl.easy_setopt(c->curl, CURLOPT_CONNECT_TO, c->connect_to);
     (void)curl.easy_setopt(c->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     (void)curl.easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
     (void)curl.easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
-    (void)curl.easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
+    (void)curl.easy_setopt(c->curl, CURLOPT_TIMEOUT_MS,
+                           (long)(t->timeout_ms ? t->timeout_ms : TIMEOUT_MS));
     (void)curl.easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl.easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
-    (void)curl.easy_setopt(c->curl, CURLOPT_WRITEDATA, &c->answer);
+    (void)curl.easy_setopt(c->curl, CURLOPT_WRITEDATA, c->answer);
     if (t->ca_file.n) {
         c->ca = rk_str_dupz(t->ca_file);
         (void)curl.easy_setopt(c->curl, CURLOPT_CAINFO, c->ca);
     }
-    if (body) {
-        c->body = json_dumps(body, JSON_COMPACT);
-        (void)curl.easy_setopt(c->curl, CURLOPT_POSTFIELDS, c->body);
+    if (body.p) {
+        (void)curl.easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE, (long)body.n);
+        (void)curl.easy_setopt(c->curl, CURLOPT_POSTFIELDS, body.p);
     }
 }
 
-enum rk_code rest_call(const struct rest_target *t, const char *method, const char *path,
-                       struct rk_str header, const json_t *body, long *status, json_t **answer,
-                       struct rk_err *err)
+enum rk_code rest_call_text(const struct rest_target *t, const char *method, const char *path,
+                            struct rk_str header, struct rk_str body, long *status,
+                            struct rk_buf *out, struct rk_err *err)
 {
-    RK_CLEANUP(call_done) struct call c = {0};
+    RK_CLEANUP(call_done) struct call c = {.answer = out};
     CURLcode rc;
     size_t len;
 
@@ -107,21 +107,37 @@ enum rk_code rest_call(const struct rest_target *t, const char *method, const ch
     c.curl = curl.easy_init();
     if (!c.curl)
         return rk_fail(err, RK_INTERNAL, "HTTP client");
-    rk_buf_init(&c.answer, ANSWER_MAX);
     len = t->base.n + strlen(path) + 1;
     c.url = rk_malloc(len);
     (void)snprintf(c.url, len, "%.*s%s", RK_STR_ARG(t->base), path);
     call_prepare(&c, t, method, header, body);
     rc = curl.easy_perform(c.curl);
-    if (rc != CURLE_OK && c.answer.full)
-        return rk_fail(err, RK_LIMIT, "%s %s: the answer is larger than %d bytes", method, c.url,
-                       ANSWER_MAX);
+    if (rc != CURLE_OK && out->full)
+        return rk_fail(err, RK_LIMIT, "%s %s: the answer is larger than %zu bytes", method, c.url,
+                       out->max);
     if (rc != CURLE_OK)
         return rk_fail(err, RK_UNAVAILABLE, "%s %s at %.*s: %s", method, c.url,
                        RK_STR_ARG(t->connect_to), curl.easy_strerror(rc));
     (void)curl.easy_getinfo(c.curl, CURLINFO_RESPONSE_CODE, status);
-    *answer = c.answer.n ? json_loadb(c.answer.p, c.answer.n, JSON_DECODE_ANY, NULL) : NULL;
     return RK_OK;
+}
+
+enum rk_code rest_call(const struct rest_target *t, const char *method, const char *path,
+                       struct rk_str header, const json_t *body, long *status, json_t **answer,
+                       struct rk_err *err)
+{
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    struct rk_buf out;
+    enum rk_code rc;
+
+    rk_buf_init(&out, ANSWER_MAX);
+    rc = rest_call_text(t, method, path, header, text ? rk_str_z(text) : (struct rk_str){0}, status,
+                        &out, err);
+    if (rc == RK_OK)
+        *answer = out.n ? json_loadb(out.p, out.n, JSON_DECODE_ANY, NULL) : NULL;
+    free(text);
+    rk_buf_done(&out);
+    return rc;
 }
 
 const char *rest_error_text(const json_t *answer)

@@ -10,14 +10,16 @@
 #include <jansson.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "server/conf.h"
 
 struct rest_target {          /* open; arena */
     struct rk_str base;       /* "https://vpn.example.com:443" */
-    struct rk_str connect_to; /* "host:port" that is dialled instead */
+    struct rk_str connect_to; /* "host:port" that is dialled instead; empty: nothing else */
     struct rk_str ca_file;    /* trusted besides the system's; may be empty */
+    int64_t timeout_ms;       /* 0: 10 s */
 };
 
 /** The server that a configuration describes. */
@@ -30,6 +32,11 @@ void rest_target_of(struct rk_arena *mem, const struct server_config *c, struct 
 enum rk_code rest_call(const struct rest_target *t, const char *method, const char *path,
                        struct rk_str header, const json_t *body, long *status, json_t **answer,
                        struct rk_err *err) RK_MUST;
+
+/** The same with any text as body (p NULL: none) and answer, which is appended to out. */
+enum rk_code rest_call_text(const struct rest_target *t, const char *method, const char *path,
+                            struct rk_str header, struct rk_str body, long *status,
+                            struct rk_buf *out, struct rk_err *err) RK_MUST;
 
 /** The message of an error answer, or a generic text. Borrowed from answer. */
 const char *rest_error_text(const json_t *answer);

@@ -129,6 +129,7 @@ static enum rk_code start(struct svc_user *u, struct rk_err *err)
     enum rk_code rc = s->rly ? relay_app_start(s->rly, err) : RK_OK;
 
     s->commands = (struct commands){.m = mgmt_app_engine(s->mgmt),
+                                    .rest = mgmt_app_rest(s->mgmt),
                                     .log = s->svc->log,
                                     .started_unix_ms = rk_unix_ms(),
                                     .version = PACKAGE_VERSION};

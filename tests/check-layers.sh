@@ -56,8 +56,8 @@ BEGIN {
 
     may["signal"] = lib "schema"
     may["relay"] = lib "lib/quic "
-    may["server"] = lib "schema management management/domain management/store management/snapshot management/engine management/identity management/ops signal relay server/command"
-    may["server/command"] = lib " management/domain management/store management/snapshot management/engine management/reach management/review management/identity management/ops"
+    may["server"] = lib "schema management management/domain management/store management/snapshot management/engine management/identity management/ops management/rest signal relay server/command"
+    may["server/command"] = lib " management/domain management/store management/snapshot management/engine management/reach management/review management/identity management/ops management/rest"
 
     may["agent/os"] = base                                              # the kernel, nothing of ours
     may["agent/wg"] = base "agent/os"

@@ -188,6 +188,8 @@ static enum rk_code plan_tx(struct tx *tx, void *arg, struct rk_err *err)
     struct want_set *want = NULL;
     enum rk_code rc;
 
+    snap_unref(r->before);
+    r->before = snap_ref(tx->snap);
     r->n_keys = 0;
     r->serial = snap_serial(tx->snap);
     r->have = want_present(r->mem, tx->snap, tx->now_us);
@@ -276,6 +278,8 @@ enum rk_code rest_plan_run(struct rest *rest, struct op *op, const struct plan_r
     if (rc == RK_OK)
         rc = q->apply ? apply(r, out, err) : plan(r, out, err);
     want_plan_done(&r->plan);
+    snap_unref(r->before);
+    r->before = NULL;
     return rc;
 }
 

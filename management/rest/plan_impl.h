@@ -18,6 +18,7 @@ struct plan_run { /* arena: the engine may look at it until done */
     struct rk_arena *mem;
     struct want_node *tree; /* checked, as it was read */
     /* of the last attempt */
+    const struct snapshot *before; /* one reference: the objects there are borrow from it */
     struct want_plan plan;
     struct want_set *have;
     uint64_t serial; /* before it */

@@ -80,6 +80,9 @@ static enum rk_code group_body(struct body *b)
     json_put_arr_end(b->out);
     json_put_key_arr(b->out, "resources");
     for (size_t i = 0; g && i < g->n_resources; i++) {
+        if (g->resources[i].type != RESOURCE_PEER &&
+            !want_names_has(b->plan->names, WANT_RESOURCE, g->resources[i].id))
+            continue; /* deleted by now */
         json_put_obj(b->out);
         json_put_key_str(b->out, "id", g->resources[i].id);
         json_put_key_str(b->out, "type", rk_str_z(resource_type_text(g->resources[i].type)));

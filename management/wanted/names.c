@@ -165,6 +165,11 @@ enum rk_code want_names_find(const struct want_names *names, enum want_kind kind
     return RK_OK;
 }
 
+bool want_names_has(const struct want_names *names, enum want_kind kind, struct rk_str id)
+{
+    return rk_map_get(&names->by_id[kind], id) != NULL;
+}
+
 enum rk_code want_names_peer(const struct want_names *names, const struct want_node *n,
                              struct rk_str *id, struct rk_err *err)
 {

@@ -25,6 +25,9 @@ enum rk_code want_names_find(const struct want_names *names, enum want_kind kind
                              const struct want_node *n, struct want_named *out,
                              struct rk_err *err) RK_MUST;
 
+/** Is that id one of the account as it will be? */
+bool want_names_has(const struct want_names *names, enum want_kind kind, struct rk_str id);
+
 /** A peer by name, address, DNS label or id. Errors: as above. */
 enum rk_code want_names_peer(const struct want_names *names, const struct want_node *n,
                              struct rk_str *id, struct rk_err *err) RK_MUST;

@@ -499,5 +499,6 @@ struct want_set *want_present(struct rk_arena *mem, const struct snapshot *snap,
     rk_map_done(&b.peers);
     rk_map_done(&b.postures);
     rk_map_done(&b.resources);
+    want_set_sort(mem, b.out);
     return b.out;
 }

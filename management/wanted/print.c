@@ -43,14 +43,28 @@ static bool is_bare(struct rk_str s)
     return s.n > 0 && s.n < 200;
 }
 
-/* JSON's quotes are YAML's. */
+/* JSON's quotes are YAML's; what a terminal would act on and what YAML takes for the end of a line
+ * goes by number. */
 static void put_quoted(struct rk_str s, struct rk_buf *out)
 {
     struct rk_buf b;
+    struct rk_str q;
 
     rk_buf_init(&b, 8 * s.n + 16);
     json_put_str(&b, s);
-    rk_buf_add(out, rk_buf_str(&b));
+    q = rk_buf_str(&b);
+    for (size_t i = 0; i < q.n; i++) {
+        unsigned char c = (unsigned char)q.p[i], next = i + 1 < q.n ? (unsigned char)q.p[i + 1] : 0;
+
+        if (c == 0x7f) {
+            rk_buf_addz(out, "\\u007f");
+        } else if (c == 0xc2 && next < 0xa0) {
+            rk_buf_printf(out, "\\u00%02x", next);
+            i++;
+        } else {
+            rk_buf_addc(out, q.p[i]);
+        }
+    }
     rk_buf_done(&b);
 }
 

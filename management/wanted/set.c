@@ -4,6 +4,8 @@
 
 #include "management/wanted/set.h"
 
+#include <stdlib.h>
+
 #include "lib/base/num.h"
 #include "lib/net/addr.h"
 
@@ -348,6 +350,33 @@ static void put_children(struct rk_arena *mem, const struct want_set *s,
         WANT_OBJECTS (o, s)
             if (o->parent == parent && o->kind == k)
                 want_link(list, with_id(mem, s, o));
+    }
+}
+
+static int by_identity(const void *a, const void *b)
+{
+    const struct want_object *const *x = a, *const *y = b;
+    int order = rk_str_cmp((*x)->identity, (*y)->identity);
+
+    return order ? order : rk_str_cmp((*x)->id, (*y)->id);
+}
+
+void want_set_sort(struct rk_arena *mem, struct want_set *s)
+{
+    struct want_object **v = rk_new_n(mem, struct want_object *, s->n + 1);
+    size_t n = 0;
+
+    WANT_OBJECTS (o, s)
+        v[n++] = o;
+    qsort(v, n, sizeof *v, by_identity);
+    s->first = s->last = NULL;
+    for (size_t i = 0; i < n; i++) {
+        v[i]->next = NULL;
+        if (s->last)
+            s->last->next = v[i];
+        else
+            s->first = v[i];
+        s->last = v[i];
     }
 }
 

@@ -60,7 +60,10 @@ struct want_object *want_set_add(struct rk_arena *mem, struct want_set *s, enum 
                                  struct want_object *parent, struct want_node *node,
                                  struct rk_str id);
 
-/** The account as it is at a time. arena, borrows from snap. */
+/** By identity: two files of the same network are the same text, whatever its ids. */
+void want_set_sort(struct rk_arena *mem, struct want_set *s);
+
+/** The account as it is at a time, sorted. arena, borrows from snap. */
 struct want_set *want_present(struct rk_arena *mem, const struct snapshot *snap, int64_t now_us);
 
 /** What a checked file names. Changes the tree to its canonical form. Errors: RK_INVALID (an object

@@ -24,7 +24,7 @@ struct command_row { /* a row */
 
 /* Tables of the files of this folder; the last row has no name. */
 extern const struct command_row COMMAND_USERS[], COMMAND_KEYS[], COMMAND_PEERS[], COMMAND_STATE[],
-    COMMAND_QUESTIONS[];
+    COMMAND_QUESTIONS[], COMMAND_NETWORK[];
 
 /** Argument as text, empty when absent. Lent by args. */
 struct rk_str arg_text(const struct call *c, const char *name);
@@ -38,6 +38,9 @@ enum rk_code arg_groups(const struct call *c, const char *name, struct str_list 
                         struct rk_err *err) RK_MUST;
 /** The user that email or user-id names. Errors: RK_INVALID (neither), RK_NOT_FOUND. */
 enum rk_code arg_user(const struct call *c, const struct user **out, struct rk_err *err) RK_MUST;
+
+/** JSON text as the result; the text is released. Errors: RK_LIMIT (too long). */
+enum rk_code call_answer(struct call *c, struct rk_buf *text, struct rk_err *err) RK_MUST;
 
 json_t *j_text(struct rk_str s);
 json_t *j_time(int64_t unix_us); /* RFC 3339, null for 0 */

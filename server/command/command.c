@@ -10,8 +10,8 @@
 #include "management/ops/users.h"
 #include "server/command/call.h"
 
-static const struct command_row *const TABLES[] = {COMMAND_USERS, COMMAND_KEYS, COMMAND_PEERS,
-                                                   COMMAND_STATE, COMMAND_QUESTIONS};
+static const struct command_row *const TABLES[] = {
+    COMMAND_USERS, COMMAND_KEYS, COMMAND_PEERS, COMMAND_STATE, COMMAND_QUESTIONS, COMMAND_NETWORK};
 
 /* ---- arguments */
 
@@ -94,6 +94,19 @@ json_t *j_time(int64_t unix_us)
     char text[RK_TIME_TEXT];
 
     return unix_us ? j_text(rk_time_format_us(unix_us, text)) : json_null();
+}
+
+enum rk_code call_answer(struct call *c, struct rk_buf *text, struct rk_err *err)
+{
+    json_error_t why;
+    enum rk_code rc = RK_OK;
+
+    if (text->full)
+        rc = rk_fail(err, RK_LIMIT, "the answer is too long; ask about less");
+    if (rc == RK_OK && !(c->result = json_loadb(text->p, text->n, 0, &why)))
+        rc = rk_fail(err, RK_INTERNAL, "the answer is no JSON: %s", why.text);
+    rk_buf_done(text);
+    return rc;
 }
 
 /* ---- running */

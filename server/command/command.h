@@ -19,8 +19,11 @@
 #include "lib/base/log.h"
 #include "management/engine/engine.h"
 
+struct rest; /* management/rest/rest.h */
+
 struct commands {       /* open */
     struct mgmt *m;     /* lent */
+    struct rest *rest;  /* lent: its handlers do what files of the network say */
     struct rk_log *log; /* whose level may be changed; NULL: not a running server */
     int64_t started_unix_ms;
     const char *version;

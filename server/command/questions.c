@@ -5,27 +5,12 @@
 
 #include "lib/base/num.h"
 #include "lib/json/json.h"
-#include "management/ops/history.h"
-#include "management/ops/users.h"
+#include "management/ops/history_put.h"
 #include "management/reach/report.h"
 #include "management/review/review.h"
 #include "server/command/call.h"
 
 #define ANSWER_MAX (32 << 20)
-
-/* JSON text as the result; the text is released. */
-static enum rk_code answer(struct call *c, struct rk_buf *text, struct rk_err *err)
-{
-    json_error_t why;
-    enum rk_code rc = RK_OK;
-
-    if (text->full)
-        rc = rk_fail(err, RK_LIMIT, "the answer is too long; ask about less");
-    if (rc == RK_OK && !(c->result = json_loadb(text->p, text->n, 0, &why)))
-        rc = rk_fail(err, RK_INTERNAL, "the answer is no JSON: %s", why.text);
-    rk_buf_done(text);
-    return rc;
-}
 
 static enum rk_code reach(struct call *c, struct rk_err *err)
 {
@@ -50,18 +35,10 @@ static enum rk_code reach(struct call *c, struct rk_err *err)
     if (rc == RK_OK)
         rc = reach_report(state ? state : c->op.snap, &q, c->mem, &out, err);
     snap_unref(state);
-    return rc ? rc : answer(c, &out, err);
+    return rc ? rc : call_answer(c, &out, err);
 }
 
 /* ---- the past */
-
-static struct rk_str actor_name(const struct snapshot *s, struct rk_str id)
-{
-    const struct user *u = snap_user(s, id);
-    const struct peer *p = u ? NULL : snap_peer(s, id);
-
-    return u ? user_shown_name(u) : p ? p->name : id;
-}
 
 static enum rk_code history(struct call *c, struct rk_err *err)
 {
@@ -69,6 +46,7 @@ static enum rk_code history(struct call *c, struct rk_err *err)
     struct history_entry *e = NULL;
     struct rk_str since = arg_text(c, "since");
     enum entity_kind kind;
+    struct rk_buf out;
     size_t n = 0;
     enum rk_code rc = RK_OK;
 
@@ -80,19 +58,12 @@ static enum rk_code history(struct call *c, struct rk_err *err)
         rc = history_list(&c->op, &f, &e, &n, err);
     if (rc)
         return rc;
-    c->result = json_array();
-    for (size_t i = 0; i < n; i++) {
-        struct rk_str name = history_text(c->mem, &e[i], "name");
-        struct str_list fields = history_fields(c->mem, &e[i]);
-
-        (void)json_array_append_new(
-            c->result, json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "entry",
-                                 (json_int_t)e[i].seq, "time", j_time(e[i].at_us), "who",
-                                 j_text(actor_name(c->op.snap, e[i].actor)), "op", j_text(e[i].op),
-                                 "kind", j_text(e[i].kind), "name", j_text(name.n ? name : e[i].id),
-                                 "fields", j_text(op_list_text(c->mem, &fields))));
-    }
-    return RK_OK;
+    rk_buf_init(&out, ANSWER_MAX);
+    json_put_arr(&out);
+    for (size_t i = 0; i < n; i++)
+        history_put(c->mem, c->op.snap, &e[i], true, &out);
+    json_put_arr_end(&out);
+    return call_answer(c, &out, err);
 }
 
 /* The two moments of a diff as snapshots, one reference each. */
@@ -135,7 +106,7 @@ static enum rk_code diff(struct call *c, struct rk_err *err)
     snap_unref(r.after);
     if (rc)
         rk_buf_done(&out);
-    return rc ? rc : answer(c, &out, err);
+    return rc ? rc : call_answer(c, &out, err);
 }
 
 static enum rk_code undo(struct call *c, struct rk_err *err)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A network as a file: plan, apply, export, over REST with every role and as commands:
 plan.py ./rookery"""
+import difflib
 import http.client
 import json
 import os
 import random
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -19,7 +21,7 @@ except ImportError as e:
     print("skip:", e)
     sys.exit(77)
 from proc import check, finish  # noqa: E402
-from rookery import Server  # noqa: E402
+from rookery import ROOKERY, Server  # noqa: E402
 
 MACHINES = ("web1", "web2", "db1", "office", "guest1")
 
@@ -317,7 +319,7 @@ def some(l, least=0):
 
 def word(i):
     return rnd.choice(["a%d", "Ä %d", "x: %d", "- %d", "%d", "#%d", "o'%d", "\"%d", "yes%d",
-                       "l%d\u2028", "tab\t%d", "null %d", "{%d}", "é%d!"]) % i
+                       "l%d\u2028", "c1 %d\u009b\u0085\x7f", "tab\t%d", "null %d", "{%d}", "é%d!"]) % i
 
 
 def fill(n):
@@ -415,11 +417,74 @@ for round_ in range(3):
     out = full.export()
     check("nothing to do for what is there", full.plan(out)["steps"] == [], full.plan(out)["steps"])
     empty.apply(out)
-    check("the same elsewhere", empty.export() == out)
+    there = empty.export()
+    check("the same elsewhere", there == out, "".join(difflib.unified_diff(
+        out.splitlines(1), there.splitlines(1))))
     check("and nothing to do there", empty.plan(out)["steps"] == [])
     full.apply(blank)
     check("and back to the beginning", full.export() == blank)
 
-for s in (n.s, empty.s, full.s):
+# ---- as commands, here, elsewhere and without a server
+
+
+def write(name, text):
+    path = os.path.join(n.s.dir, name)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    return path
+
+
+def command(status, *words, env=None):
+    r = subprocess.run([ROOKERY, *words], env=env or n.s.env, capture_output=True, text=True,
+                       timeout=300)
+    check("rookery %s" % " ".join(w for w in words if "/" not in w), r.returncode == status,
+          "%d %s%s" % (r.returncode, r.stdout[-400:], r.stderr))
+    return r.stdout + r.stderr
+
+
+n.apply(EXAMPLE)
+example, kept = write("example.yaml", EXAMPLE), os.path.join(n.s.dir, "plan.json")
+wide = write("wide.yaml", EXAMPLE.replace("ports: [5432]", "ports: [5432, 5433]"))
+wrong = write("wrong.yaml", EXAMPLE.replace("ports: [5432]", "ports: [5433]"))
+out = command(0, "plan", example)
+check("nothing to do", "the network is as the file says" in out, out)
+out = command(0, "plan", wide, "--out", kept)
+check("steps, effect and tests as text", "update  policy" in out and "db access; rules" in out and
+      "tcp 5432-5433, was tcp 5432" in out and "4 changed" in out and "ok   web can" in out, out)
+check("a failing test", "FAIL web can reach db1:5432" in command(1, "plan", wrong))
+check("refuses apply", "would not hold" in command(2, "apply", wrong))
+n.rest("POST", "/api/groups", {"name": "meanwhile", "peers": []})
+check("a plan of before", "plan again" in command(2, "apply", "--plan", kept))
+command(0, "plan", wide, "--out", kept)
+check("a plan of now", "steps done" in command(0, "apply", "--plan", kept))
+check("is done", "the network is as the file says" in command(0, "plan", wide))
+check("export", command(0, "export") == n.export())
+for words in (("apply",), ("plan",), ("plan", example, "--serial", "1"), ("apply", "--plan", wide),
+              ("apply", example, "--plan", kept), ("plan", "/nowhere"), ("plan", n.s.db),
+              ("export", "x")):
+    command(2, *words)
+check("a moved network", "has moved" in command(2, "apply", example, "--serial", "1"))
+token = write("token", n.s.token + "\n")
+away = {k: v for k, v in os.environ.items() if not k.startswith("ROOKERY_")}
+url = "http://127.0.0.1:%d/" % n.s.port
+there = ("--url", url, "--token-file", token)
+check("elsewhere: plan", "update  policy" in command(0, "plan", example, *there, env=away))
+check("elsewhere: export", command(0, "export", *there, env=away) == n.export())
+check("elsewhere: apply", "steps done" in command(0, "apply", example, *there, env=away))
+check("elsewhere: what is refused", "line 1: nonsense is no key" in command(
+    2, "plan", write("bad.yaml", "nonsense: 1\n"), *there, env=away))
+check("elsewhere: no token", "personal access token" in command(2, "plan", example, "--url", url,
+                                                                env=away))
+check("elsewhere: a wrong one", "token invalid" in command(
+    2, "plan", example, "--url", url, env=dict(away, ROOKERY_TOKEN="nonsense")))
+check("elsewhere: nobody", "http://127.0.0.1:1" in command(
+    2, "export", "--url", "http://127.0.0.1:1", "--token-file", token, env=away))
+before = n.export()
+n.s.p.stop()
+check("stopped: export", command(0, "export") == before)
+check("stopped: apply", "steps done" in command(0, "apply", wide) and
+      "as the file says" in command(0, "plan", wide))
+
+for s in (empty.s, full.s):
     s.p.stop()
 finish()
