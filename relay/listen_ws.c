@@ -43,6 +43,7 @@ static void link_transmit(struct relay_transport *link, struct rk_bytes *b, size
 
     net_conn_send_bytes(l->conn, b, 0, n);
     rk_bytes_unref(b);
+    net_conn_push(l->conn);
 }
 
 static size_t link_max_message(const struct relay_transport *link)

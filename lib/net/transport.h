@@ -78,6 +78,11 @@ void net_conn_sendv(struct net_conn *c, const struct rk_str *v, size_t n);
 /** Queue bytes [off, off+n) of b without a copy; takes a reference of its own. */
 void net_conn_send_bytes(struct net_conn *c, struct rk_bytes *b, size_t off, size_t n);
 
+/** Write what waits now and not at the end of the loop turn, if it is at least this much: while the
+ *  bytes are still in the processor's cache. No callback runs inside. */
+#define NET_CONN_PUSH_BYTES ((size_t)16 << 10)
+void net_conn_push(struct net_conn *c);
+
 /** Bytes not yet taken by the socket (plaintext plus ciphertext). */
 size_t net_conn_queued(const struct net_conn *c);
 

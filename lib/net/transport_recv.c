@@ -47,29 +47,49 @@ bool net_conn_handshake(struct net_conn *c)
     return true;
 }
 
+/* The plaintext of as many records as there are and fit, so that the user sees them together. *n is
+ * set on errors, too: what came before. */
+static enum rk_code read_records(struct net_conn *c, char *plain, size_t size, size_t *n, bool *eof,
+                                 struct rk_err *err)
+{
+    enum rk_code rc;
+    size_t part;
+
+    *n = 0;
+    do {
+        part = 0;
+        rc = tls_sess_read(c->tls, plain + *n, size - *n, &part, eof, err);
+        *n += part;
+    } while (rc == RK_OK && part && !*eof && *n < size);
+    return rc;
+}
+
 /* Ciphertext came: everything in it goes to the user, or to the stash when the user pauses. */
 static void take_cipher(struct net_conn *c, struct rk_str in)
 {
-    NO_INIT char plain[NET_PLAIN_BYTES];
+    NO_INIT char plain[NET_READ_BYTES];
     struct rk_err err = {0};
+    enum rk_code rc = RK_OK;
     bool eof = false;
     size_t n;
 
     tls_sess_feed(c->tls, in);
     if (c->state == ST_HANDSHAKE && !net_conn_handshake(c))
         return;
-    while (c->state == ST_OPEN && !c->paused && !eof) {
-        if (tls_sess_read(c->tls, plain, sizeof plain, &n, &eof, &err)) {
-            (void)net_conn_flush_cipher(c);
-            net_conn_end(c, &err);
-            return;
-        }
-        if (!n)
+    while (c->state == ST_OPEN && !c->paused && !eof && rc == RK_OK) {
+        rc = read_records(c, plain, sizeof plain, &n, &eof, &err);
+        if (n)
+            deliver(c, rk_str_of(plain, n));
+        if (n < sizeof plain)
             break;
-        deliver(c, rk_str_of(plain, n));
     }
     if (c->state == ST_CLOSING)
         return;
+    if (rc) {
+        (void)net_conn_flush_cipher(c);
+        net_conn_end(c, &err);
+        return;
+    }
     n = tls_sess_unread(c->tls);
     if (n && !stash_add(c, rk_str_of(in.p + (in.n - n), n)))
         return;

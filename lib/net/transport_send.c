@@ -15,7 +15,8 @@ enum {
     CHUNK_FIRST_BYTES = 512, /* buffers for small sends, longer as more follow */
     CHUNK_NEXT_BYTES = 4 * 1024,
     CHUNK_BIG_BYTES = 32 * 1024,
-    CIPHER_AHEAD = 32 * 1024, /* encrypted but not yet taken by the socket */
+    CIPHER_AHEAD = 64 * 1024, /* encrypted but not yet taken by the socket */
+    RECORD_EXTRA = 64,        /* at most, of a record of TLS */
     COPY_BELOW = 512,         /* references shorter than this are copied instead */
     IOV_MAX_N = 64,
     FLUSH_BYTES = 1024 * 1024, /* per turn, so that one fast reader does not hold the loop */
@@ -155,6 +156,12 @@ static ssize_t flush_tls(struct net_conn *c)
         rk_buf_drop(&c->cipher, c->cipher_off);
         c->cipher_off = 0;
     }
+    if (!c->cipher.p) { /* all at once instead of growing */
+        size_t n = rk_min_size(c->queue_bytes, CIPHER_AHEAD + NET_PLAIN_BYTES);
+
+        c->cipher.cap = n + (n / NET_PLAIN_BYTES + 1) * RECORD_EXTRA;
+        c->cipher.p = rk_malloc(c->cipher.cap);
+    }
     while (c->state == ST_OPEN && !rk_list_empty(&c->queue) &&
            c->cipher.n - c->cipher_off < CIPHER_AHEAD)
         if (encrypt_some(c, &err)) {
@@ -258,6 +265,13 @@ static void queued(struct net_conn *c, size_t n)
     }
     if (!c->blocked && c->state == ST_OPEN)
         rk_loop_defer(c->loop, &c->turn);
+}
+
+void net_conn_push(struct net_conn *c)
+{
+    if (c->queue_bytes >= NET_CONN_PUSH_BYTES && c->state == ST_OPEN && !c->blocked &&
+        !c->finishing)
+        (void)net_conn_flush(c);
 }
 
 static size_t chunk_size(const struct net_chunk *last)

@@ -119,6 +119,7 @@ void pair_settle(struct pair *p);
 struct result {
     double packets_per_s, cpu_ns;
     double rate, p50_us, p99_us; /* rate: packets a second while the times were taken */
+    double busy;                 /* part of a core that the server used meanwhile */
     double idle_bytes;
 };
 
@@ -128,7 +129,8 @@ void measure_throughput(const struct server *s, struct pair *pairs, size_t n, do
 /** Ages of packets at their arrival while r->rate packets a second go through all pairs: medians of
  *  the figures of each tenth of a second, so that a scheduler that takes the processor away for a
  *  while does not decide. */
-void measure_latency(struct pair *pairs, size_t n, double seconds, struct result *r);
+void measure_latency(const struct server *s, struct pair *pairs, size_t n, double seconds,
+                     struct result *r); /* s NULL: no server */
 /** Memory of the server for each of n connected peers. */
 void measure_idle(const struct server *s, unsigned n, struct result *r);
 

@@ -7,7 +7,7 @@
  *   other    another relay program with the same flags, if one is named
  *
  *   relay [--other PATH] [--seconds S] [--pairs N] [--idle N] [--loops N] [--kinds LIST]
- *         [--rounds N] [PATH_OF_OUR_RELAY]
+ *         [--rounds N] [--rate N] [PATH_OF_OUR_RELAY]
  *
  * Throughput: each pair keeps a window of full WireGuard packets in flight, so nothing is lost and
  * the slowest part sets the pace. On few processors the load shares them with the relay, so the
@@ -29,10 +29,9 @@
 #include "tests/unit/cert.h"
 
 enum { DIRECT, BARE, OURS, OTHER, SERVERS };
-enum { MAX_RATE = 75000 }; /* packets a second that the load can write one by one */
 
 struct options {
-    int64_t seconds, pairs, idle, rounds;
+    int64_t seconds, pairs, idle, rounds, rate;
     bool kinds[KINDS];
     struct server servers[SERVERS];
 };
@@ -63,8 +62,8 @@ static void measure(const struct options *o, struct server *s, struct result *be
     measure_throughput(s, pairs, n, (double)o->seconds, &r);
     for (size_t i = 0; i < n; i++)
         pair_settle(&pairs[i]);
-    r.rate = 0.5e9 / r.cpu_ns < MAX_RATE ? 0.5e9 / r.cpu_ns : MAX_RATE;
-    measure_latency(pairs, n, (double)o->seconds, &r);
+    r.rate = 0.5e9 / r.cpu_ns < (double)o->rate ? 0.5e9 / r.cpu_ns : (double)o->rate;
+    measure_latency(s, pairs, n, (double)o->seconds, &r);
     close_pairs(n);
     server_stop(s);
     if (best->packets_per_s <= 0 || r.cpu_ns < best->cpu_ns)
@@ -79,7 +78,7 @@ static void measure_direct(const struct options *o, enum kind kind, double rate,
     for (unsigned i = 0; i < n; i++)
         pair_open_direct(&pairs[i], kind);
     r->rate = rate;
-    measure_latency(pairs, n, (double)o->seconds, r);
+    measure_latency(NULL, pairs, n, (double)o->seconds, r);
     close_pairs(n);
 }
 
@@ -89,8 +88,8 @@ static void print_result(enum kind kind, const char *name, const struct result *
     if (r->cpu_ns > 0)
         printf(" %8.0f packets/s %6.2f Gbit/s %6.0f ns CPU/packet = %4.0f k/s and core",
                r->packets_per_s, r->packets_per_s * PACKET * 8 / 1e9, r->cpu_ns, 1e6 / r->cpu_ns);
-    printf("  latency at %3.0f k/s: %5.0f us p50 %5.0f us p99", r->rate / 1000, r->p50_us,
-           r->p99_us);
+    printf("  latency at %3.0f k/s (%2.0f %% of a core): %5.0f us p50 %5.0f us p99", r->rate / 1000,
+           r->busy * 100, r->p50_us, r->p99_us);
     if (r->idle_bytes > 0)
         printf("  %6.0f bytes/idle peer", r->idle_bytes);
     printf("\n");
@@ -151,11 +150,15 @@ static bool read_kinds(struct options *o, struct rk_str list)
 
 static bool read_options(struct options *o, int argc, char **argv)
 {
-    static const struct option long_opts[] = {
-        {"other", required_argument, NULL, 'o'},  {"seconds", required_argument, NULL, 's'},
-        {"pairs", required_argument, NULL, 'p'},  {"idle", required_argument, NULL, 'i'},
-        {"loops", required_argument, NULL, 'l'},  {"kinds", required_argument, NULL, 'k'},
-        {"rounds", required_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
+    static const struct option long_opts[] = {{"other", required_argument, NULL, 'o'},
+                                              {"seconds", required_argument, NULL, 's'},
+                                              {"pairs", required_argument, NULL, 'p'},
+                                              {"idle", required_argument, NULL, 'i'},
+                                              {"loops", required_argument, NULL, 'l'},
+                                              {"kinds", required_argument, NULL, 'k'},
+                                              {"rounds", required_argument, NULL, 'r'},
+                                              {"rate", required_argument, NULL, 'R'},
+                                              {NULL, 0, NULL, 0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", long_opts, NULL)) != -1) {
@@ -169,6 +172,7 @@ static bool read_options(struct options *o, int argc, char **argv)
                  (c == 's' && rk_parse_i64(v, 1, 600, &o->seconds, NULL)) ||
                  (c == 'p' && rk_parse_i64(v, 1, MAX_PAIRS, &o->pairs, NULL)) ||
                  (c == 'r' && rk_parse_i64(v, 1, 100, &o->rounds, NULL)) ||
+                 (c == 'R' && rk_parse_i64(v, 1, 1000000, &o->rate, NULL)) ||
                  (c == 'i' && rk_parse_i64(v, 0, MAX_IDLE, &o->idle, NULL)))
             return false;
     }
@@ -182,13 +186,14 @@ int main(int argc, char **argv)
     struct options o = {.seconds = 3,
                         .pairs = 50,
                         .idle = 1000,
+                        .rate = 75000, /* the load must still be able to write one by one */
                         .rounds = 3,
                         .kinds = {true, true, true},
                         .servers = {{.name = "direct"},
                                     {.name = "bare"},
                                     {.name = "ours", .path = "./rookery-relay", .many = true},
                                     {.name = "other"}}};
-    struct rlimit files = {FILES, FILES};
+    struct rlimit files;
     struct test_cert cert;
 
     if (!read_options(&o, argc, argv))
@@ -196,7 +201,10 @@ int main(int argc, char **argv)
     /* buffers that come and go stay ours: no page faults in the load */
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 24);
     (void)mallopt(M_TRIM_THRESHOLD, 1 << 28);
-    if (o.idle > 5000 && setrlimit(RLIMIT_NOFILE, &files))
+    if (getrlimit(RLIMIT_NOFILE, &files))
+        die("open files");
+    files.rlim_cur = files.rlim_max; /* the servers inherit it */
+    if (setrlimit(RLIMIT_NOFILE, &files))
         die("open files");
     test_cert_new(&cert);
     server_files(cert.cert, cert.key);

@@ -156,14 +156,15 @@ static double median_us(struct samples *s)
     return (double)s->ns[s->n / 2] / 1000;
 }
 
-void measure_latency(struct pair *pairs, size_t n_pairs, double seconds, struct result *r)
+void measure_latency(const struct server *s, struct pair *pairs, size_t n_pairs, double seconds,
+                     struct result *r)
 {
     static int64_t took[SAMPLES], took50[WINDOWS], took99[WINDOWS];
     struct samples ages = {took, 0, SAMPLES}, p50 = {took50, 0, WINDOWS},
                    p99 = {took99, 0, WINDOWS};
     struct epoll_event events[MAX_PAIRS];
     int ep = epoll_of(pairs, n_pairs);
-    int64_t began = now_ns(), wall, window = 1;
+    int64_t began = now_ns(), cpu = s ? process_cpu_ns(s->pid) : 0, wall, window = 1;
     /* not a busy loop: a thread of real-time priority that never sleeps is made to */
     const struct timespec nap = {.tv_nsec = NAP_NS};
     size_t next = 0;
@@ -189,6 +190,7 @@ void measure_latency(struct pair *pairs, size_t n_pairs, double seconds, struct 
     for (size_t i = 0; i < n_pairs; i++)
         pairs[i].to.ages = NULL;
     (void)close(ep);
+    r->busy = s ? (double)(process_cpu_ns(s->pid) - cpu) / (double)wall : 0;
     r->p50_us = median_us(&p50);
     r->p99_us = median_us(&p99);
 }
