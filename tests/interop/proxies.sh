@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Reverse proxies of Debian in front of our server, configured by what `rookery config proxy` prints:
 # TLS at the proxy, behind it an official client and rook. They meet, go over the relay and back,
-# and find each other again after the proxy was restarted. PROXIES names those to try.
+# and find each other again after the proxy was restarted. PROXIES names those to try; Traefik, of
+# which Debian has no package, is the program that TRAEFIK_BIN names.
 . "$(dirname "$0")/../lib/scenario.sh"
 need_root
 need_program ROOK
@@ -10,6 +11,7 @@ need_program ROOKERY
 need_program NETBIRD_BIN
 
 find_proxy() { # NAME: sets proxy_bin; from its package, unpacked and not installed, when it is not there
+    [ "$1" != traefik ] || { proxy_bin=${TRAEFIK_BIN-}; [ -x "$proxy_bin" ]; return; }
     proxy_bin=$(command -v "$1" || true)
     [ -z "$proxy_bin" ] || return 0
     mkdir -p "$NODES_DIR/packages/$1"
@@ -50,6 +52,13 @@ snippet() { # NAME: what is printed, and the rest that such a program needs arou
             cat "$d/snippet"
         } >"$d/conf"
         ;;
+    traefik)
+        cp "$d/snippet" "$d/rookery.yaml"
+        {
+            sed -n 's/^#   entryPoints/entryPoints/p; s/^#     {readTimeout/  {readTimeout/p' "$d/snippet"
+            printf 'log: {level: INFO}\nproviders: {file: {filename: "%s/rookery.yaml"}}\n' "$d"
+        } >"$d/conf.yaml"
+        ;;
     haproxy)
         {
             printf 'global\n    maxconn 1000\n'
@@ -64,6 +73,7 @@ start_proxy() { # NAME
     case $1 in
     nginx) args=(-e stderr -p "$d" -c "$d/conf") ;;
     caddy) args=(run --config "$d/conf" --adapter caddyfile) ;;
+    traefik) args=(--configFile="$d/conf.yaml") ;;
     haproxy) args=(-f "$d/conf" -db) ;;
     esac
     (HOME=$d exec ip netns exec "$TOPO-mid" "$proxy_bin" "${args[@]}") >>"$d/log" 2>&1 &
@@ -127,14 +137,14 @@ one_proxy() { # NAME
 
 make_certificate
 tried=0
-for name in ${PROXIES:-nginx caddy haproxy}; do
+for name in ${PROXIES:-nginx caddy haproxy traefik}; do
     if find_proxy "$name"; then
         one_proxy "$name"
         tried=$((tried + 1))
     else
+        [ "$name" != traefik ] || echo "note: TRAEFIK_BIN is not set to a program"
         echo "note: $name is neither installed nor to be had: NOT tried"
     fi
 done
 [ "$tried" -gt 0 ] || skip "no proxy is to be had"
-echo "note: Debian 12 has no package of Traefik: its snippet was NOT tried"
 echo "$tried proxies: all held"
