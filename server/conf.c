@@ -289,6 +289,32 @@ static void note_idle_acme(struct load *l, const char *key, bool given)
                                             key));
 }
 
+/* What neither the authority nor its client can do is said here, not every few hours in the log. */
+static enum rk_code check_acme_names(struct load *l)
+{
+    const struct server_config *c = &l->c;
+    bool profiles = rk_str_find(c->acme_directory, RK_STR(LETS_ENCRYPT_HOST)) < c->acme_directory.n;
+
+    for (size_t i = 0; i < c->acme_domains.n; i++) {
+        struct rk_str name = c->acme_domains.items[i];
+        struct rk_ip ip;
+
+        if (rk_str_find_c(name, '*') < name.n || rk_str_find_c(name, '/') < name.n ||
+            name.p[0] == '-')
+            return rk_fail(l->err, RK_INVALID,
+                           "server.tls.letsencrypt.domains: \"%.*s\" is no name that can be had "
+                           "without DNS-01",
+                           RK_STR_ARG(name));
+        if (profiles && rk_ip_parse(name, &ip, NULL) == RK_OK)
+            return rk_fail(l->err, RK_INVALID,
+                           "server.tls.letsencrypt.domains: %.*s: Let's Encrypt gives certificates "
+                           "for addresses only under a profile that Debian's uacme cannot ask "
+                           "for; use a name, certFile, or another x.acmeDirectory",
+                           RK_STR_ARG(name));
+    }
+    return RK_OK;
+}
+
 /* Paths of the certificate that ACME keeps; the files are made at the start. */
 static enum rk_code check_acme(struct load *l)
 {
@@ -306,14 +332,8 @@ static enum rk_code check_acme(struct load *l)
     if (!c->acme_domains.n)
         return rk_fail(l->err, RK_INVALID,
                        "server.tls.letsencrypt.domains: at least one is needed");
-    for (size_t i = 0; i < c->acme_domains.n; i++)
-        if (rk_str_find_c(c->acme_domains.items[i], '*') < c->acme_domains.items[i].n ||
-            rk_str_find_c(c->acme_domains.items[i], '/') < c->acme_domains.items[i].n ||
-            c->acme_domains.items[i].p[0] == '-')
-            return rk_fail(l->err, RK_INVALID,
-                           "server.tls.letsencrypt.domains: \"%.*s\" is no name that can be had "
-                           "without DNS-01",
-                           RK_STR_ARG(c->acme_domains.items[i]));
+    if (check_acme_names(l))
+        return RK_INVALID;
     if (rk_str_eqz(c->acme_challenge, "http-01") && !c->http_address.n)
         c->http_address = RK_STR(":80");
     if (!c->acme_dir.n)

@@ -17,6 +17,9 @@
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 
+/* What the directory URLs of the authority of that name contain. */
+#define LETS_ENCRYPT_HOST "letsencrypt.org"
+
 struct server_config {             /* open, all text arena; defaults filled in */
     struct rk_str listen_address;  /* "host:port", host may be empty: all addresses */
     struct rk_str exposed_address; /* normalised "https://host:port" */

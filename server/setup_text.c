@@ -10,7 +10,6 @@
 #include "lib/net/addr.h"
 #include "server/setup_priv.h"
 
-#define LETS_ENCRYPT "letsencrypt.org"
 
 static bool given(const struct setup *s, const char *flag)
 {
@@ -63,7 +62,7 @@ static enum rk_code check_tls(struct setup *s, struct rk_err *err)
                        "--acme-directory and --email are for certificates that the server gets by "
                        "itself: with --domain or --ip, without --cert");
     if (s->place == SETUP_IP && by_acme(s) &&
-        rk_str_find(s->o.directory, RK_STR(LETS_ENCRYPT)) < s->o.directory.n)
+        rk_str_find(s->o.directory, RK_STR(LETS_ENCRYPT_HOST)) < s->o.directory.n)
         return rk_fail(err, RK_INVALID,
                        "--ip: Let's Encrypt gives certificates for addresses only under a profile "
                        "that Debian's uacme cannot ask for; use --domain, --cert and --key, "

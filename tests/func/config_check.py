@@ -106,6 +106,9 @@ def values():
     refused("two things at once",
             "  stuns: [{uri: x}]\n  store: {encryptionKey: %s}\n" % short, "server.stuns",
             "encryptionKey")
+    refused("an address that Let's Encrypt has no certificate for",
+            "  tls: {letsencrypt: {enabled: true, domains: [a.example.com, 192.0.2.1]}}\n",
+            "192.0.2.1", "profile", "acmeDirectory")
     cert, key = certificate(DIR, "tls")
     refused("TLS below an http address",
             "  exposedAddress: http://a:80\n  tls: {certFile: %s, keyFile: %s}\n" % (cert, key),
