@@ -92,7 +92,7 @@ check "the user is there" sd getent passwd rookery
 for u in rookery rookery-relay rookery-backup; do
     check "$u is closed" sd systemd-analyze security --threshold=15 $u.service
 done
-check "the agent is as closed as root can be" sd systemd-analyze security --threshold=35 rook.service
+check "the agent is as closed as root can be" sd systemd-analyze security --threshold=26 rook.service
 for p in rookery rookery-management rookery-signal rookery-relay rook; do
     check "man page of $p" sd test -s /usr/share/man/man8/$p.8.gz
 done
