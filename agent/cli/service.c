@@ -207,8 +207,9 @@ static enum rk_code write_public(struct rk_arena *mem, struct rk_str path, struc
     return rc ? rc : files_write(path.p, text, 0644, err);
 }
 
+/* at: where the unit's file is. */
 static enum rk_code enable(struct rk_arena *mem, const struct service_opts *o, struct rk_str unit,
-                           struct rk_err *err)
+                           const char *at, struct rk_err *err)
 {
     struct rk_str link = wants_path(mem, o);
     enum rk_code rc;
@@ -218,19 +219,49 @@ static enum rk_code enable(struct rk_arena *mem, const struct service_opts *o, s
         return rc ? rc : systemctl("enable", unit.p, err);
     }
     rc = public_dir(mem, link, err);
-    if (rc == RK_OK && symlink(rk_arena_printf(mem, UNIT_DIR "/%s", unit.p).p, link.p) != 0 &&
-        errno != EEXIST)
+    if (rc == RK_OK && symlink(at, link.p) != 0 && errno != EEXIST)
         rc = rk_fail_errno(err, RK_INTERNAL, errno, "link %s", link.p);
     return rc;
 }
 
+/* The unit of that name that a package brought; NULL: none. */
+static const char *packaged_unit(struct rk_arena *mem, const struct service_opts *o)
+{
+    static const char *const dirs[] = {"/usr/lib/systemd/system", "/lib/systemd/system"};
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(dirs); i++) {
+        const char *at = rk_arena_printf(mem, "%s/%.*s.service", dirs[i], RK_STR_ARG(o->name)).p;
+
+        if (access(below(mem, o, at).p, F_OK) == 0)
+            return at;
+    }
+    return NULL;
+}
+
+/* A unit of ours would shadow the package's, also what later versions of it bring. */
+static enum rk_code use_packaged(struct rk_arena *mem, const struct service_opts *o, const char *at,
+                                 struct rk_err *err)
+{
+    if (o->n_args || o->env.n)
+        return rk_fail(err, RK_PRECONDITION,
+                       "%s is there from a package: put options into /etc/default/%.*s (as "
+                       "ROOK_LOG_LEVEL=debug), or name another unit (-s)",
+                       at, RK_STR_ARG(o->name));
+    (void)printf("Unit %s is there from a package and is used\n", at);
+    (void)fflush(stdout);
+    return enable(mem, o, rk_arena_printf(mem, "%.*s.service", RK_STR_ARG(o->name)), at, err);
+}
+
 static enum rk_code install(struct rk_arena *mem, const struct service_opts *o, struct rk_err *err)
 {
+    const char *packaged = packaged_unit(mem, o);
     struct rk_str text, unit = rk_arena_printf(mem, "%.*s.service", RK_STR_ARG(o->name));
     char program[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     enum rk_code rc;
 
+    if (packaged && access(unit_path(mem, o).p, F_OK) != 0)
+        return use_packaged(mem, o, packaged, err);
     if (n <= 0)
         return rk_fail_errno(err, RK_INTERNAL, errno, "where this program is");
     program[n] = '\0';
@@ -248,7 +279,7 @@ static enum rk_code install(struct rk_arena *mem, const struct service_opts *o, 
                      networkd_path(mem, o).p);
     }
     (void)fflush(stdout);
-    return enable(mem, o, unit, err);
+    return enable(mem, o, unit, rk_arena_printf(mem, UNIT_DIR "/%s", unit.p).p, err);
 }
 
 static enum rk_code uninstall(struct rk_arena *mem, const struct service_opts *o,

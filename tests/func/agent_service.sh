@@ -37,6 +37,21 @@ left=$(find "$tmp/img" -type f -o -type l)
 [ "$left" = "$tmp/img/etc/systemd/networkd.conf" ] || fail "left: $left"
 "$ROOK" service uninstall --root "$tmp/img" 2>/dev/null && fail "uninstalled twice"
 
+# a package's unit is used, not shadowed
+mkdir -p "$tmp/img/usr/lib/systemd/system"
+echo "[Service]" >"$tmp/img/usr/lib/systemd/system/rook.service"
+"$ROOK" service install --root "$tmp/img" >"$tmp/out" || fail "with a package's unit: $(cat "$tmp/out")"
+grep -q "from a package" "$tmp/out" || fail "it does not say what it uses"
+[ ! -e "$unit" ] || fail "the package's unit is shadowed"
+[ "$(readlink "$tmp/img/etc/systemd/system/multi-user.target.wants/rook.service")" = /usr/lib/systemd/system/rook.service ] ||
+    fail "the package's unit is not enabled"
+"$ROOK" service install --root "$tmp/img" --mtu 1300 >"$tmp/out" 2>&1 && fail "options for a package's unit are taken"
+grep -q "/etc/default/rook" "$tmp/out" || fail "no word of where options go: $(cat "$tmp/out")"
+[ ! -e "$unit" ] || fail "a refused install wrote a unit"
+"$ROOK" service install --root "$tmp/img" -s mesh --mtu 1300 >/dev/null || fail "another name beside the package's"
+"$ROOK" service uninstall --root "$tmp/img" -s mesh >/dev/null || fail "uninstall of the other"
+rm -rf "$tmp/img/usr" "$tmp/img/etc/systemd/system/multi-user.target.wants/rook.service" "$tmp/img"/var/lib/rook*/service.json
+
 refused() { # TEXT ARGUMENT…
     local text=$1
     shift
