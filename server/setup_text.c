@@ -10,7 +10,6 @@
 #include "lib/net/addr.h"
 #include "server/setup_priv.h"
 
-
 static bool given(const struct setup *s, const char *flag)
 {
     return rk_opt_source_of(&s->given, flag) != RK_OPT_DEFAULT;
