@@ -6,6 +6,7 @@
 #include "management/ops/peers.h"
 #include "management/rest/feed.h"
 #include "management/rest/handlers.h"
+#include "management/rest/query.h"
 
 enum { WAIT_S = 30, WAIT_MAX_S = 60 };
 
@@ -36,10 +37,8 @@ static enum rk_code want_of(struct http_req *req, struct feed_want *w, struct rk
                             .since = -1};
     w->events = http_req_header(req, "Accept", &text) &&
                 rk_str_find(text, RK_STR("text/event-stream")) < text.n;
-    if (http_req_query(req, "timeout", &text) && text.n &&
-        rk_parse_i64(text, 0, WAIT_MAX_S, &wait_s, NULL))
-        return rk_fail(err, RK_INVALID, "timeout must be a number of seconds from 0 to %d",
-                       WAIT_MAX_S);
+    if (query_int(req, "timeout", 0, WAIT_MAX_S, &wait_s, err))
+        return RK_INVALID;
     w->timeout_ms = wait_s * 1000;
     /* what a client that lost its stream sends by itself is newer than its address */
     if ((w->events && http_req_header(req, "Last-Event-ID", &text) && text.n) ||

@@ -11,6 +11,7 @@
 #include "management/ops/refs.h"
 #include "management/rest/handlers.h"
 #include "management/rest/plan_impl.h"
+#include "management/rest/query.h"
 
 #define BODY_MAX ((size_t)16 << 20) /* of one step, and of its answer */
 #define FILE_MAX ((size_t)256 << 20)
@@ -303,13 +304,11 @@ static enum rk_code run(struct http_req *req, struct http_resp *resp, bool apply
                         struct rk_err *err)
 {
     struct plan_request q = {.text = req->body, .apply = apply_it, .serial = -1};
-    struct rk_str text;
-    enum rk_code rc;
+    enum rk_code rc = query_int(req, "serial", 0, INT64_MAX, &q.serial, err);
 
     (void)http_req_query(req, "digest", &q.digest);
-    if (http_req_query(req, "serial", &text) && text.n &&
-        rk_parse_i64(text, 0, INT64_MAX, &q.serial, NULL))
-        return rk_fail(err, RK_INVALID, "serial must be a number");
+    if (rc)
+        return rc;
     rc = rest_plan_run(rest_of(req), op_of(req), &q, &resp->body, err);
     return rc ? rc : answer_done(resp);
 }

@@ -7,6 +7,10 @@
 
 #include "lib/http/msg.h"
 
+/** No parameter that this server alone has stands twice, for whoever reads such a query might take
+ *  one or the other: dry_run anywhere, and all of our own paths. Errors: RK_INVALID. */
+enum rk_code query_check(const struct http_req *req, struct rk_err *err) RK_MUST;
+
 /** Errors: RK_INVALID (names the parameter and what it may be). */
 enum rk_code query_int(struct http_req *req, const char *name, int64_t min, int64_t max,
                        int64_t *out, struct rk_err *err) RK_MUST;

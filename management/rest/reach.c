@@ -4,7 +4,7 @@
 
 #include "management/ops/history.h"
 #include "management/ops/peers.h"
-#include "management/reach/report.h"
+#include "management/reach/matrix.h"
 #include "management/rest/handlers.h"
 #include "management/rest/query.h"
 
@@ -38,6 +38,19 @@ static enum rk_code state_of(struct http_req *req, struct reach_question *q,
     return rc ? rc : history_at(op, q->now_us, out, err);
 }
 
+static enum rk_code read_question(struct http_req *req, struct reach_question *q,
+                                  struct rk_err *err)
+{
+    enum rk_code rc = query_int(req, "port", 0, UINT16_MAX, &q->port, err);
+
+    (void)http_req_query(req, "from", &q->from);
+    (void)http_req_query(req, "to", &q->to);
+    (void)http_req_query(req, "protocol", &q->protocol);
+    if (!rc)
+        rc = query_int(req, "page", 0, INT32_MAX, &q->page, err);
+    return rc ? rc : query_int(req, "page_size", 0, REACH_PAGE_MAX, &q->page_size, err);
+}
+
 enum rk_code rest_reach(struct http_req *req, struct http_resp *resp, struct db *db,
                         struct rk_err *err)
 {
@@ -47,19 +60,39 @@ enum rk_code rest_reach(struct http_req *req, struct http_resp *resp, struct db 
     enum rk_code rc = asker(op, &q, err);
 
     (void)db;
-    (void)http_req_query(req, "from", &q.from);
-    (void)http_req_query(req, "to", &q.to);
-    (void)http_req_query(req, "protocol", &q.protocol);
     if (!rc)
-        rc = query_int(req, "port", 0, UINT16_MAX, &q.port, err);
-    if (!rc)
-        rc = query_int(req, "page", 0, INT32_MAX, &q.page, err);
-    if (!rc)
-        rc = query_int(req, "page_size", 0, REACH_PAGE_MAX, &q.page_size, err);
+        rc = read_question(req, &q, err);
     if (!rc)
         rc = state_of(req, &q, &state, err);
     if (!rc)
         rc = reach_report(state, &q, req->mem, &resp->body, err);
+    snap_unref(state);
+    return rc ? rc : answer_done(resp);
+}
+
+/* A table is about everybody: for those who may read all of it. */
+enum rk_code rest_matrix(struct http_req *req, struct http_resp *resp, struct db *db,
+                         struct rk_err *err)
+{
+    const struct op *op = op_of(req);
+    struct reach_matrix_question m = {.q.now_us = mgmt_now_us(op->m)};
+    const struct snapshot *state = NULL;
+    struct rk_str of = RK_STR("");
+    enum rk_code rc = op_may(op, PERM_PEERS, PERM_READ, err);
+
+    (void)db;
+    if (!rc)
+        rc = op_may(op, PERM_GROUPS, PERM_READ, err);
+    (void)http_req_query(req, "of", &of);
+    m.peers = rk_str_eqz(of, "peers");
+    if (!rc && of.n && !m.peers && !rk_str_eqz(of, "groups"))
+        rc = rk_fail(err, RK_INVALID, "of must be groups or peers");
+    if (!rc)
+        rc = read_question(req, &m.q, err);
+    if (!rc)
+        rc = state_of(req, &m.q, &state, err);
+    if (!rc)
+        rc = reach_matrix(state, &m, req->mem, &resp->body, err);
     snap_unref(state);
     return rc ? rc : answer_done(resp);
 }

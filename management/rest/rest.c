@@ -11,6 +11,7 @@
 #include "management/rest/feed.h"
 #include "management/rest/geo.h"
 #include "management/rest/handlers.h"
+#include "management/rest/query.h"
 #include "management/rest/routes.h"
 #include "management/rest/tried.h"
 
@@ -102,6 +103,8 @@ static enum rk_code guard(struct http_req *req, struct http_resp *resp, struct d
     bool is_pat, trial;
     enum rk_code rc = rest_credentials(req, &token, &is_pat, err);
 
+    if (!rc && req->query.n)
+        rc = query_check(req, err);
     if (!rc && req->method != HTTP_GET && req->method != HTTP_HEAD)
         rc = rest_wants_trial(req, &trial, err); /* before anything is done */
     if (rc)

@@ -158,6 +158,7 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_POST,   "/api/x/apply",                                            rest_apply,                 WRITE, NULL},
     {HTTP_GET,    "/api/x/export",                                           rest_export,                WRITE, NULL},
     {HTTP_GET,    "/api/x/reach",                                            rest_reach,                 WRITE, NULL},
+    {HTTP_GET,    "/api/x/reach/matrix",                                     rest_matrix,                WRITE, NULL},
     {HTTP_GET,    "/api/x/diff",                                             rest_diff,                  WRITE, NULL},
     {HTTP_GET,    "/api/x/history",                                          rest_history_list,          WRITE, NULL},
     {HTTP_POST,   "/api/x/history/{entry}/undo",                             rest_tried,                 WRITE, TRY(rest_history_undo)},

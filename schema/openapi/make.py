@@ -175,6 +175,24 @@ OWN = [
          "peers": {"type": "array", "items": {"type": "object"}},
          "total": {"type": "integer"}, "page": {"type": "integer"},
          "page_size": {"type": "integer"}}}),
+    ("/api/x/reach/matrix", "Who can reach whom, as a table of groups or of peers, in pages", [
+        ("of", "string", "groups (the default) or peers"),
+        ("from", "string", "only these rows: a group (of peers: or a peer)"),
+        ("to", "string", "only these columns"),
+        ("protocol", "string", "of peers: all (the default), tcp, udp, icmp or netbird-ssh"),
+        ("port", "integer", "of peers: 0 (the default): any"),
+        ("at", "string", "a moment of the past: RFC 3339, yesterday, or how long ago (90m, 7d)"),
+        ("page", "integer", "from 1"),
+        ("page_size", "integer", "1 to 1000")],
+     {"type": "object", "properties": {
+         "cells": {"type": "array", "items": {"type": "object", "properties": {
+             "from": NAMED_THING, "to": NAMED_THING, "pairs": {"type": "integer"},
+             "reachable": {"description": "how many of the pairs; of peers: yes or no"},
+             "example": {"type": "object", "properties": {
+                 "from": NAMED_THING, "to": NAMED_THING, "flows": {"type": "string"}}},
+             "flows": {"type": "string"}}}},
+         "total": {"type": "integer"}, "page": {"type": "integer"},
+         "page_size": {"type": "integer"}}}),
     ("/api/x/history", "What was changed, by whom, newest first", [
         ("kind", "string", "only this kind: peer, group, group_peer, policy, …"),
         ("id", "string", "only this object"),

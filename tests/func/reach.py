@@ -130,6 +130,38 @@ check("who reaches it", sorted(p["peer"]["name"] for p in a["peers"]) == ["web1"
 a = reach(from_="web2")
 check("whom it reaches", [p["peer"]["name"] for p in a["peers"]] == ["db1"], a)
 
+# ---- tables
+
+
+def matrix(want=200, **q):
+    return rest("GET", "/api/x/reach/matrix?" + urlencode({k.rstrip("_"): v for k, v in q.items()}),
+                want=want)
+
+
+a = matrix()
+cells = {(c["from"]["name"], c["to"]["name"]): c for c in a["cells"]}
+check("groups by groups", a["total"] == 9 and len(cells) == 9, a)
+check("how many pairs", (cells["web", "database"]["pairs"], cells["web", "database"]["reachable"],
+                         cells["database", "web"]["reachable"], cells["All", "All"]["pairs"],
+                         cells["All", "All"]["reachable"], cells["web", "web"]["pairs"]) ==
+      (2, 2, 0, 12, 2, 2), cells)
+check("an example", cells["web", "database"]["example"]["flows"] == "tcp 5432", cells)
+check("pages of it", [c["to"] for c in matrix(page=2, page_size=4)["cells"]] ==
+      [c["to"] for c in a["cells"][4:8]])
+check("one row", matrix(from_="web")["total"] == 3 and matrix(from_="web", to="database")["cells"] ==
+      [cells["web", "database"]])
+a = matrix(of="peers", protocol="tcp", port=5432)
+yes = {(c["from"]["name"], c["to"]["name"]) for c in a["cells"] if c["reachable"]}
+check("peers by peers", a["total"] == 16 and yes == {("web1", "db1"), ("web2", "db1")}, a)
+check("each cell is the question", all(
+    c["reachable"] == reach(from_=c["from"]["id"], to=c["to"]["id"], protocol="tcp",
+                            port=5432)["reachable"] for c in a["cells"] if c["from"] != c["to"]))
+check("of some", matrix(of="peers", from_="web", to="db1")["total"] == 2)
+for bad in ({"of": "x"}, {"port": 5}, {"page_size": 5000}, {"from_": "web1"},
+            {"of": "peers", "from_": "8.8.8.8"}):
+    matrix(422, **bad)
+matrix(404, from_="nowhere")
+
 # ---- behind a routing peer
 
 check("nothing leads there", codes(reach(from_="web1", to="10.20.0.7")) == ["no_route"])
@@ -208,6 +240,11 @@ for method, path in (("POST", "/api/users"), ("DELETE", "/api/users/x"), ("POST"
     check("%s %s cannot be tried" % (method, path), "dry_run" in
           dry(method, path, {}, 422)["message"])
 rest("DELETE", "/api/policies/%s?dry_run=perhaps" % pol["id"], want=422)
+for twice in ("dry_run=false&dry_run=true", "dry_run=true&dry_run=true", "dry_run&dry_run=true"):
+    check("a parameter twice", "dry_run stands twice" in rest(
+        "DELETE", "/api/policies/%s?%s" % (pol["id"], twice), want=422)["message"])
+check("of our own questions, too", "to stands twice" in rest(
+    "GET", "/api/x/reach?from=web1&to=db1&to=web2", want=422)["message"])
 check("nothing was changed by all this", everything() == before)
 
 def now():
