@@ -276,13 +276,13 @@ EXTRA_QUERY = {
 
 # What ?dry_run=true can be asked of (routes.c).
 TRYABLE = ("accounts", "setup-keys", "peers", "groups", "policies", "routes", "networks",
-           "dns", "posture-checks")
+           "dns", "posture-checks", "users", "identity-providers")
 
 
 def tryable(method, path):
     parts = path.split("/")
     return (method != "GET" and (parts[2] in TRYABLE or parts[2:4] == ["x", "history"]) and (method, path) != (
-        "DELETE", "/api/accounts/{accountId}") and parts[-1] not in ("temporary-access", "jobs"))
+        "DELETE", "/api/accounts/{accountId}") and parts[-1] not in ("accept", "password", "invite"))
 
 
 INTRO = """The API of the management service. It is compatible with NetBird's: its dashboard, \

@@ -234,9 +234,24 @@ dry("PUT", "/api/accounts/" + rest("GET", "/api/accounts")[0]["id"], {"settings"
 check("what is wrong is refused as ever", "name" in
       dry("POST", "/api/groups", {"name": "", "peers": []}, 422)["message"])
 check("nobody is told what is not there", dry("DELETE", "/api/policies/none", want=404))
-for method, path in (("POST", "/api/users"), ("DELETE", "/api/users/x"), ("POST", "/api/setup"),
-                     ("DELETE", "/api/accounts/x"), ("POST", "/api/identity-providers"),
-                     ("POST", "/api/users/x/tokens"), ("POST", "/api/peers/x/jobs")):
+u = rest("GET", "/api/users/current")
+for method, path, body, kinds in (
+        ("POST", "/api/users", {"role": "user", "is_service_user": False, "name": "Eve",
+                                "email": "eve@example.com", "auto_groups": [web["id"]]}, {"user"}),
+        ("POST", "/api/users/%s/tokens" % u["id"], {"name": "t", "expires_in": 1}, {"pat"}),
+        ("POST", "/api/users/invites", {"role": "user", "name": "Eve", "expires_in": 86400,
+                                        "email": "eve@example.com", "auto_groups": []}, {"invite"}),
+        ("POST", "/api/peers/%s/temporary-access" % peers["db1"]["id"], {
+            "name": "once", "wg_pub_key": "A" * 42 + "8=", "rules": ["tcp/22"]},
+         {"peer", "policy", "group_peer"})):
+    a = dry(method, path, body)
+    check("%s is tried" % path.split("/")[-1], kinds <= {c["kind"] for c in a["changes"]} and
+          "password" not in str(a) and "token" not in str(a), a)
+check("a machine for once, and whom it reaches", any(
+    f["from"]["name"] == "once" and f["to"]["name"] == "db1" and f["after"] == "tcp 22"
+    for f in a["flows"]["list"]), a["flows"])
+for method, path in (("POST", "/api/setup"), ("DELETE", "/api/accounts/x"),
+                     ("PUT", "/api/users/x/password"), ("POST", "/api/x/apply")):
     check("%s %s cannot be tried" % (method, path), "dry_run" in
           dry(method, path, {}, 422)["message"])
 rest("DELETE", "/api/policies/%s?dry_run=perhaps" % pol["id"], want=422)
