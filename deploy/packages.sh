@@ -27,6 +27,11 @@ PACKAGES_CONTAINER="docker.io docker-compose debootstrap"
 # machine's own names.
 PACKAGES_UNPACK="systemd-resolved"
 
+# Those that manage the network of a machine, for one of a test's own; and what they need.
+PACKAGES_BESIDE="network-manager libnm0 libndp0 libmm-glib0 libnewt0.52 libteamdctl0 libbluetooth3 libpsl5
+libcurl3-gnutls libpolkit-agent-1-0 libpolkit-gobject-1-0 firewalld python3-firewall python3-nftables python3-dbus
+python3-gi gir1.2-glib-2.0 libgirepository-1.0-1"
+
 packages_unpack() { # FOLDER PACKAGE…: their files, without installing them
     local dir=$1 p
     shift
@@ -34,6 +39,13 @@ packages_unpack() { # FOLDER PACKAGE…: their files, without installing them
     for p in "$@"; do
         [ ! -e "$dir/$p.done" ] || continue
         (cd "$dir" && apt-get download -qq "$p" >/dev/null 2>&1 && dpkg -x "$p"_*.deb root && touch "$p.done") || return 1
+    done
+}
+
+packages_below_usr() { # ROOT: as on a machine whose /bin, /lib and /sbin are links
+    local d
+    for d in bin lib sbin; do
+        [ ! -d "$1/$d" ] || { mkdir -p "$1/usr/$d" && cp -a "$1/$d/." "$1/usr/$d/" && rm -rf "${1:?}/$d"; } || return 1
     done
 }
 

@@ -287,7 +287,15 @@ suite_netns() {
     fi
     run_scripts netns
 }
-suite_systemd() { need plain && run_scripts systemd; }
+suite_systemd() {
+    local beside=$build/beside
+
+    need plain || return
+    # shellcheck disable=SC2086
+    [ $install = 0 ] || { packages_unpack "$beside" $PACKAGES_BESIDE && packages_below_usr "$beside/root"; }
+    [ ! -d "$beside/root" ] || export BESIDE_ROOT=$beside/root
+    run_scripts systemd
+}
 suite_interop() { need plain && run_scripts interop; }
 
 suite_clang() {

@@ -5,6 +5,9 @@
 #   sd_boot || exit 77        start it (77: not possible here)
 #   sd COMMAND…               run a command in it
 #   sd_halt                   (also at exit)
+#
+# SD_LOWER: a folder with files of more packages, laid over this system's. SD_UNITS: units that are left
+# to start by themselves, of those that do not belong into a test.
 
 sd_dir= sd_pid= sd_job=
 
@@ -16,9 +19,13 @@ sd_init() { # FOLDER KEEP…
     mount --make-rprivate /
     mount -t tmpfs tmpfs "$dir/up"
     mkdir "$dir/up/u" "$dir/up/w"
-    mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/up/u,workdir=$dir/up/w" "$root"
+    # what lies below "/" cannot be a layer of its own beside it
+    [ -z "${SD_LOWER-}" ] || cp -a "$SD_LOWER" "$dir/up/more"
+    mount -t overlay overlay -o "lowerdir=${SD_LOWER:+$dir/up/more:}/,upperdir=$dir/up/u,workdir=$dir/up/w" "$root"
     mount -t proc proc "$root/proc"
     for m in sys dev; do mount --rbind "/$m" "$root/$m"; done
+    # without udev, those who manage the network wait for it unless they see that there is none
+    [ -z "${SD_UNITS-}" ] || mount -o remount,bind,ro "$root/sys"
     mount -t tmpfs tmpfs "$root/run"
     mount -t tmpfs tmpfs "$root/tmp"
     for m in "$@"; do
@@ -30,6 +37,7 @@ sd_init() { # FOLDER KEEP…
     rm -rf "$root"/etc/systemd/system/*.wants "$root"/var/log/journal "$root"/usr/sbin/policy-rc.d
     for u in systemd-networkd systemd-resolved systemd-timesyncd systemd-logind systemd-udevd \
         getty@tty1 console-getty dbus postgresql docker containerd openipmi; do
+        [[ " ${SD_UNITS-} " != *" $u "* ]] || continue
         ln -sf /dev/null "$root/etc/systemd/system/$u.service"
     done
     ln -sf /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
