@@ -191,7 +191,8 @@ static void look_at_firewall(struct doctor *d)
             doctor_find(d, "firewall", FINDING_NOTE,
                         "rules of that table must let through what peers may do: an overlay's "
                         "policy does not override it",
-                        "table %.*s drops %s by default", (int)rk_str_find_c(table, '{'), table.p,
+                        "table %.*s drops %s by default",
+                        RK_STR_ARG(rk_str_trim(rk_str_sub(table, 0, rk_str_find_c(table, '{')))),
                         rk_str_find(line, RK_STR("hook input")) < line.n ? "what comes in"
                                                                          : "what is forwarded");
     }

@@ -11,6 +11,7 @@
 #include "agent/config/profile.h"
 #include "agent/os/link.h"
 #include "lib/crypto/tls.h"
+#include "lib/net/relayproto.h"
 
 #define SERVERS_MAX  32
 #define SKEW_WARN_S  60
@@ -95,10 +96,26 @@ static void look_at_grpc(struct doctor *d, const char *what, const char *url, st
     judge(d, what, url, rc, &err);
 }
 
+static void look_at_relay(struct doctor *d, const char *uri, struct tls_ctx *tls)
+{
+    struct rk_err err = {0};
+    struct rly_url to;
+    enum rk_code rc;
+
+    if (rly_url_parse(rk_str_z(uri), &to, &err)) {
+        doctor_find(d, "relay", FINDING_PROBLEM,
+                    "the server's configuration has it: relay addresses", "%s", err.msg);
+        return;
+    }
+    if (!reach(d, "relay", rk_arena_dupz(d->mem, to.host), to.port))
+        return;
+    rc = probe_relay(rk_str_z(uri), tls, d->mark, &err);
+    judge(d, "relay", uri, rc, &err);
+}
+
 static void look_at_relays(struct doctor *d, struct tls_ctx *tls)
 {
     const json_t *one;
-    struct rk_err err = {0};
     size_t i, n = 0;
 
     json_array_foreach (json_object_get(json_object_get(d->status, "relays"), "details"), i, one) {
@@ -106,7 +123,7 @@ static void look_at_relays(struct doctor *d, struct tls_ctx *tls)
 
         if (strncmp(uri, "rel", 3) != 0 || n++ == SERVERS_MAX)
             continue;
-        judge(d, "relay", uri, probe_relay(rk_str_z(uri), tls, d->mark, &err), &err);
+        look_at_relay(d, uri, tls);
     }
     if (!n && strcmp(text(d->status, "daemonStatus"), "Connected") == 0)
         doctor_find(d, "relay", FINDING_WARNING,
