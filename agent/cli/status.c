@@ -198,6 +198,17 @@ bool cli_status_filter(json_t *status, const struct status_filter *f)
     return true;
 }
 
+/* Only while management wants them. */
+static void print_traffic(FILE *out, const json_t *t)
+{
+    if (t)
+        (void)fprintf(out,
+                      "Traffic events: recorded, server %s, %" JSON_INTEGER_FORMAT
+                      " waiting, %" JSON_INTEGER_FORMAT " told, %" JSON_INTEGER_FORMAT " lost\n",
+                      flag(t, "connected") ? "connected" : "not connected", number(t, "waiting"),
+                      number(t, "acknowledged"), number(t, "lost"));
+}
+
 static void print_events(FILE *out, const json_t *events)
 {
     const json_t *e;
@@ -253,6 +264,7 @@ void cli_status_print(FILE *out, const json_t *s, bool detail)
     (void)fprintf(out, "Quantum resistance: false\nLazy connection: %s\nSSH Server: Disabled\n",
                   flag(s, "lazyConnectionEnabled") ? "true" : "false");
     print_list(out, "Networks", at(s, "networks"));
+    print_traffic(out, at(s, "trafficEvents"));
     if (*text(s, "sessionExpiresAt"))
         (void)fprintf(out, "Session expires: %s\n", text(s, "sessionExpiresAt"));
     (void)fprintf(out, "Peers count: %" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT " Connected\n",

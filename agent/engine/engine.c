@@ -137,6 +137,19 @@ static enum rk_code open_relay(struct engine *e, struct rk_err *err)
     return relay_client_open(&opts, &e->relay_client_user, &e->rcl, err);
 }
 
+static void open_recorder(struct engine *e)
+{
+    struct recorder_opts opts = {.loop = e->o.loop,
+                                 .log = e->log,
+                                 .tls = e->o.tls,
+                                 .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
+                                 .public_key = e->own_key,
+                                 .overlay4 = e->addr.v4,
+                                 .overlay6 = e->addr.v6};
+
+    e->recorder = recorder_open(&opts);
+}
+
 /* ---- the host */
 
 /* Where ICE must not go: the overlay, and in legacy routing what is routed into it. */
@@ -344,6 +357,7 @@ static enum rk_code bring_up(struct engine *e, struct rk_err *err)
     if (rc)
         return rc;
     peers_up(e->peers, e->env, e->addr.v6.ip.family != 0);
+    open_recorder(e);
     open_portmap(e);
     rc = engine_names_up(e, err);
     if (rc == RK_OK)
@@ -616,6 +630,8 @@ static void tear_down(void *arg)
     peers_clear(e->peers);
     peer_conn_env_free(e->env);
     e->env = NULL;
+    recorder_close(e->recorder);
+    e->recorder = NULL;
     engine_names_down(e); /* names first: the host must not ask us over a link that goes */
     host_down(e->host, e->another_follows);
     relay_client_close(e->rcl);

@@ -9,6 +9,7 @@
 #include "agent/engine/engine.h"
 #include "agent/engine/host.h"
 #include "agent/engine/peers.h"
+#include "agent/engine/recorder.h"
 #include "agent/ice/mux.h"
 #include "agent/ice/portmap.h"
 #include "agent/peer/conn.h"
@@ -80,6 +81,7 @@ struct engine {
     struct dns_service *names; /* NULL until the device is up */
     bool names_by_peer;        /* names of networks are asked of the peer that routes them */
     uint16_t names_port;       /* there; 0: the usual one */
+    struct recorder *recorder; /* traffic events; NULL until the addresses are there */
     struct rk_timer *timer;    /* reconcile, and the steps of starting and stopping */
 };
 

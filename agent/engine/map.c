@@ -87,6 +87,17 @@ static enum rk_code apply_relay(struct engine *e, const Management__RelayConfig 
                                    rk_str_z(rc->tokensignature), err);
 }
 
+/* What cannot be recorded concerns nothing else. */
+static void apply_traffic(struct engine *e, const Management__FlowConfig *fc)
+{
+    struct rk_err err = {0};
+
+    if (!recorder_config(e->recorder, fc, &err))
+        return;
+    rk_log(e->log, RK_WARN, "traffic is not recorded", KV_ERR(&err));
+    events_add(e->o.events, EVENT_WARNING, EVENT_NETWORK, "traffic is not recorded: %s", err.msg);
+}
+
 enum rk_code engine_apply_config(struct engine *e, const Management__NetbirdConfig *nc,
                                  struct rk_err *err)
 {
@@ -99,6 +110,7 @@ enum rk_code engine_apply_config(struct engine *e, const Management__NetbirdConf
             uris[n++] = rk_str_z(nc->stuns[i]->uri);
     if (n) /* an empty list keeps the old one */
         ice_mux_set_stun(e->mux, uris, n);
+    apply_traffic(e, nc->flow);
     return apply_relay(e, nc->relay, err);
 }
 
@@ -147,6 +159,7 @@ static void apply_map(struct engine *e, const Management__NetworkMap *map)
         peer_conn_env_set_lazy(e->env, e->lazy = wants_lazy(e, pc));
     log_step(e, "names", engine_names_apply(e, map, &err), &err);
     log_step(e, "host", host_apply(e->host, map, &err), &err);
+    recorder_map(e->recorder, map);
     rc = peers_apply(e->peers, map, &err);
     log_step(e, "peers", rc, &err);
     host_routes_update(e->host); /* needs the peers in the device */

@@ -43,6 +43,7 @@ void engine_status(struct engine *e, json_t *out)
     char buf[RK_ADDR_TEXT];
     const struct wg_device *dev = peers_device(e->peers);
     bool signal_up = e->scl && signal_client_is_ready(e->scl);
+    json_t *traffic;
 
     status_set(out, "peers", peers_json(e->peers));
     put_relays(e, out);
@@ -58,6 +59,8 @@ void engine_status(struct engine *e, json_t *out)
         status_set(out, "netbirdIpv6", status_text(rk_prefix_format(&e->addr.v6, buf)));
     status_set(out, "fqdn", json_string(e->addr.fqdn));
     status_set(out, "dnsServers", engine_names_json(e));
+    if (e->recorder && (traffic = recorder_json(e->recorder)) != NULL)
+        status_set(out, "trafficEvents", traffic);
     status_set(out, "usesKernelInterface", json_boolean(dev && wg_device_is_kernel(dev)));
     status_set(out, "wireguardPort", json_integer(e->mux ? ice_mux_port(e->mux) : 0));
     status_set(out, "lazyConnectionEnabled", json_boolean(e->lazy));
