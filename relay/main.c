@@ -52,6 +52,7 @@ static enum rk_code serve(const struct relay_options *o, struct rk_err *err)
                                  .own_tls = o->common.tls_cert.n > 0,
                                  .auth_secret = o->auth_secret,
                                  .quic = o->quic,
+                                 .quic_max_per_addr = (size_t)o->common.max_per_address,
                                  .max_peers = (size_t)o->max_peers,
                                  .health_misses = (unsigned)o->health_misses,
                                  .stun = stun};

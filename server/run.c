@@ -272,6 +272,7 @@ static enum rk_code make_relay(struct server *s, struct rk_err *err)
                                .auth_secret = s->w.relay_secret,
                                .quic = s->c.quic,
                                .quic_addr = s->w.quic,
+                               .quic_max_per_addr = MAX_PER_ADDRESS,
                                .health_misses = (unsigned)s->c.relay_health_misses,
                                .stun = s->w.stun,
                                .n_stun = s->w.n_stun,
