@@ -336,7 +336,8 @@ static void open_on_loop(void *arg)
     struct udp_opts udp = {
         .bind = o->addr,
         .want_dst = true,
-        .share_port = l->q->n_lanes > 1,
+        .served = l->lane->index == 0,
+        .share_port = l->lane->index != 0,
         .buffer_bytes = SOCKET_BYTES,
         .scratch = l->scratch,
     };
@@ -354,6 +355,8 @@ static void open_on_loop(void *arg)
     o->rc = quic_port_bind(&l->port, &udp, o->err);
     if (o->rc)
         return;
+    if (l->lane->index == 0)
+        udp_share_port(l->port.sock);
     ep.local = *udp_local(l->port.sock);
     hmac_sha256(rk_str_of(hub->auth_key.b, sizeof hub->auth_key.b), rk_str_z(label), secret);
     ep.secret = secret;
@@ -397,12 +400,16 @@ enum rk_code relay_quic_open(struct relay_hub *hub, const struct rk_addr *addr, 
     for (size_t i = 0; i < q->n_lanes && !o.rc; i++) {
         o.l = &q->lanes[i];
         rk_loop_call(hub->lanes[i].loop, open_on_loop, &o);
+        if (i && o.rc == RK_FORBIDDEN) { /* the first socket is the service manager's: it does */
+            o.rc = RK_OK;
+            break;
+        }
         if (!o.rc)
             o.addr.port = q->port = udp_local(o.l->port.sock)->port;
     }
     if (o.rc) {
         if (err)
-            (void)rk_wrap(err, "QUIC on UDP %s port %u",
+            (void)rk_wrap(err, "QUIC (x.quic, --quic) on UDP %s port %u",
                           addr->ip.family ? rk_ip_format(&addr->ip, text).p : "(all addresses)",
                           addr->port);
         for (size_t i = 0; i < q->n_lanes; i++)
@@ -421,7 +428,8 @@ uint16_t relay_quic_port(const struct relay_quic *q)
 
 void relay_quic_stop_lane(struct relay_quic *q, struct relay_lane *lane)
 {
-    quic_endpoint_stop(q->lanes[lane->index].port.ep);
+    if (q->lanes[lane->index].port.ep)
+        quic_endpoint_stop(q->lanes[lane->index].port.ep);
 }
 
 void relay_quic_close_lane(struct relay_quic *q, struct relay_lane *lane)
