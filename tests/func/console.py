@@ -141,6 +141,93 @@ def setup_keys(here):
     check("revoked on the server", [k["revoked"] for k in here.rest("GET", "/setup-keys") if k["name"] == "office"] == [True])
 
 
+def small_network(here):
+    """Web servers that reach a database and nothing else."""
+    for old in here.rest("GET", "/policies"):
+        here.rest("DELETE", "/policies/" + old["id"])
+    g = {n: here.rest("POST", "/groups", {"name": n})["id"] for n in ("web", "databases", "admins")}
+    for name, group in (("web-1", "web"), ("web-2", "web"), ("db-1", "databases"), ("admin-laptop", "admins")):
+        here.enrol(name, here.key([g[group]]))
+    here.rest("POST", "/policies", {"name": "admins everywhere", "enabled": True, "rules": [
+        {"name": "all", "enabled": True, "action": "accept", "protocol": "all", "bidirectional": False,
+         "sources": [g["admins"]], "destinations": [g["web"], g["databases"]]}]})
+    return g
+
+
+def policies(here):
+    """The effect is shown before saving, and taken back from the history."""
+    p = here.page
+    small_network(here)
+    p.go("#/policies")
+    p.shows("admins everywhere")
+    p.press_text("New policy")
+    p.fill("Name", "web to databases")
+    p.fill("From", "web")
+    p.press("dialog [role=option]:not([hidden])")
+    p.fill("To", "data")
+    p.press("dialog .rule .field:nth-of-type(2) [role=option]")
+    p.fill("Ports", "70000")
+    p.shows("is no port")
+    p.fill("Ports", "5432")
+    p.shows("2 ways gained", ".trial")
+    p.shows("web-1 → db-1", ".trial")
+    check("nothing was saved by asking", len(here.rest("GET", "/policies")) == 1)
+    here.picture("policy-edit")
+    p.press_text("Save")
+    p.shows("web to databases was saved")
+    p.shows("web to databases", ".list")
+    here.picture("policies")
+    made = [x for x in here.rest("GET", "/policies") if x["name"] == "web to databases"][0]
+    rule = made["rules"][0]
+    check("saved as it was typed", (rule["ports"], rule["protocol"], rule["bidirectional"]) == (["5432"], "tcp", False), rule)
+    # a change shows what is lost, and what the editor does not show stays
+    p.press_text("Actions for web to databases")
+    p.press_text("Edit", "[role=menuitem]")
+    p.fill("Ports", "80")
+    p.shows("2 ways changed", ".trial")
+    p.press_text("Save")
+    p.hides("What this does")
+    check("one rule, the same", [r["id"] for r in here.rest("GET", "/policies/" + made["id"])["rules"]] == [rule["id"]])
+    # and back
+    p.go("#/activity")
+    p.shows("web to databases", ".list")
+    here.picture("activity")
+    p.press_text("Undo web to databases")  # the older one: the newer stands on it
+    p.shows("This cannot be done")
+    p.press_text("Close", "dialog .dialog-foot button")
+    p.press(".list-body .list-row:first-child button")
+    p.shows("Take this back?")
+    p.shows("2 ways changed", "dialog")
+    here.picture("undo")
+    p.press_text("Take it back")
+    p.shows("It was taken back")
+    check("the port is the first again", here.rest("GET", "/policies/" + made["id"])["rules"][0]["ports"] == ["5432"])
+    p.press_text("Events")
+    p.shows("Policy", ".list")
+    here.picture("events")
+
+
+def network(here):
+    p = here.page
+    p.go("#/network")
+    p.shows("databases", ".picture")
+    here.picture("network")
+    p.enter(".way[aria-label='web may reach databases']")
+    p.shows("TCP 5432", ".network")
+    p.shows("2 of 2 pairs can", ".answer")
+    p.shows("web-1 reaches db-1", ".answer")
+    here.picture("network-why")
+    p.enter(".way[aria-label='web may reach databases']")
+    p.fill("From", "db-1")
+    p.press("[role=option]")
+    p.fill("To", "web-1")
+    p.press(".card form .field:nth-of-type(2) [role=option]")
+    p.press_text("Ask")
+    p.shows("db-1 does not reach web-1", ".answer")
+    p.enter(".bubble[aria-label^='admins']")
+    p.shows("admin-laptop", ".members")
+
+
 def session_ends(here):
     """Nothing typed is lost: the sheet stays, and saving goes on after signing in again."""
     p = here.page
@@ -188,7 +275,7 @@ def main():
     here = Here()
     try:
         here.sign_in()
-        for test in (peers, setup_keys, session_ends, sign_out):
+        for test in (peers, setup_keys, policies, network, session_ends, sign_out):
             test(here)
         check("no complaints of the browser", here.page.problems() == [], here.page.problems())
     finally:

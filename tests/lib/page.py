@@ -44,7 +44,7 @@ class Page(Browser):
         raise SystemExit("the page never came to: %s\nit shows:\n%s" % (what, self.text()))
 
     def text(self, css="body"):
-        return self.run("const e = document.querySelector(arguments[0]); return e ? e.innerText : ''", css)
+        return self.run("const e = document.querySelector(arguments[0]); return e ? e.innerText ?? e.textContent : ''", css)
 
     def shows(self, words, css="body"):
         self.until("“%s” in %s" % (words, css), lambda: words in self.text(css))
@@ -63,6 +63,10 @@ class Page(Browser):
             self.ask("POST", "/element/%s/click" % e, {})
             return True
         self.until("a click on " + css, click)
+
+    def enter(self, css):
+        """The same by keyboard."""
+        self.ask("POST", "/element/%s/value" % self.there(css), {"text": "\ue007"})
 
     def press_text(self, words, css="button, a, summary, [role=option]"):
         """The last one of these that reads so: what stands in front was drawn last."""
@@ -87,8 +91,8 @@ class Page(Browser):
 
     def fill(self, label, text):
         e = self.labelled(label)
-        self.ask("POST", "/element/%s/clear" % e, {})
-        self.ask("POST", "/element/%s/value" % e, {"text": text})
+        # over what stands there: WebDriver's own "clear" is no typing, and the page would not hear of it
+        self.ask("POST", "/element/%s/value" % e, {"text": "\ue009a\ue000" + (text or "\ue003")})
 
     def tick(self, label):
         self.ask("POST", "/element/%s/click" % self.labelled(label), {})

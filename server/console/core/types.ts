@@ -81,3 +81,93 @@ export interface User {
   issued?: string;
   permissions?: { is_restricted: boolean; modules: Record<string, Record<Verb, boolean>> };
 }
+
+export interface ResourceRef {
+  id: string;
+  type: "host" | "subnet" | "domain" | "peer";
+}
+
+export interface Rule {
+  id?: string;
+  name: string;
+  description?: string;
+  enabled: boolean;
+  action: "accept" | "drop";
+  bidirectional: boolean;
+  protocol: "all" | "tcp" | "udp" | "icmp" | "netbird-ssh";
+  ports?: string[] | null;
+  port_ranges?: { start: number; end: number }[] | null;
+  authorized_groups?: Record<string, string[]>;
+  sources?: GroupRef[] | null;
+  destinations?: GroupRef[] | null;
+  sourceResource?: ResourceRef;
+  destinationResource?: ResourceRef;
+}
+
+export interface Policy {
+  id: string;
+  name: string;
+  description?: string;
+  enabled: boolean;
+  source_posture_checks: string[] | null;
+  rules: Rule[];
+}
+
+export interface End {
+  id: string;
+  name: string;
+}
+
+/** What changes mean: of ?dry_run=true and of /api/x/diff. */
+export interface Review {
+  changes: { kind: string; id: string; name?: string; peer?: string; op: "create" | "update" | "delete" }[];
+  machines: number; // that get a new map
+  flows: {
+    gained: number;
+    lost: number;
+    changed: number;
+    complete: boolean;
+    list: { from: End; to: End; route?: End; before: string; after: string }[];
+  };
+}
+
+export interface HistoryEntry {
+  entry: number;
+  change: number;
+  time: string;
+  actor: End;
+  op: "create" | "update" | "delete";
+  kind: string;
+  id: string;
+  name: string;
+  peer?: string; // of a membership
+  fields: string[] | null;
+}
+
+export interface AuditEvent {
+  id: string;
+  timestamp: string;
+  activity: string;
+  activity_code: string;
+  initiator_id: string;
+  initiator_name: string;
+  initiator_email: string;
+  target_id: string;
+  meta: Record<string, string>;
+}
+
+/** A machine, group, resource, address or name in a question. */
+export interface ReachEnd extends End {
+  type: string;
+  ip?: string;
+}
+
+export interface Verdict {
+  from: ReachEnd;
+  to: ReachEnd;
+  reachable: boolean;
+  flows: string;
+  by: { policy?: End; rule?: End; open_route: boolean; reverse: boolean }[];
+  over: { type: string; id: string; name: string; network?: string; domain?: string; peer?: ReachEnd; reachable: boolean }[];
+  missing: { code: string; message: string; id?: string; name?: string; policy?: End }[];
+}

@@ -32,11 +32,12 @@ interface FrameProps {
   wide?: boolean;
   onClose: () => void; // Escape and the button; it may ask first
   onSubmit?: () => void;
+  below?: Child; // stays in sight below what scrolls
   foot?: Child;
   children?: Child;
 }
 
-export function Frame({ title, kind = "dialog", wide, onClose, onSubmit, foot, children }: FrameProps) {
+export function Frame({ title, kind = "dialog", wide, onClose, onSubmit, below, foot, children }: FrameProps) {
   const place = useRef<HTMLDialogElement | null>(null);
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
@@ -59,6 +60,7 @@ export function Frame({ title, kind = "dialog", wide, onClose, onSubmit, foot, c
           <Button kind="quiet" icon="close" label="Close" onClick={onClose} />
         </div>
         <div class="dialog-body">{children}</div>
+        {below && <div class="dialog-below">{below}</div>}
         {foot && <div class="dialog-foot">{foot}</div>}
       </form>
     </dialog>
@@ -71,21 +73,23 @@ export interface Question {
   action: string; // the verb on the button
   danger?: boolean;
   typed?: string; // what must be typed first: for what cannot be undone
+  wide?: boolean;
+  only?: boolean; // there is nothing to choose
 }
 
 function Confirm({ q, answer }: { q: Question; answer: (yes: boolean) => void }) {
   const [typed, setTyped] = useState("");
   const ready = !q.typed || typed.trim() === q.typed;
   const foot = (
-    <div class="row">
-      <Button onClick={() => answer(false)}>Cancel</Button>
+    <div class="page-actions">
+      {!q.only && <Button onClick={() => answer(false)}>Cancel</Button>}
       <Button type="submit" kind={q.danger ? "danger" : "main"} disabled={!ready}>
         {q.action}
       </Button>
     </div>
   );
   return (
-    <Frame title={q.title} onClose={() => answer(false)} onSubmit={() => ready && answer(true)} foot={foot}>
+    <Frame title={q.title} wide={q.wide} onClose={() => answer(false)} onSubmit={() => ready && answer(true)} foot={foot}>
       <div>{q.text}</div>
       {q.typed && (
         <div class="field">
@@ -121,7 +125,7 @@ interface Message {
   action?: { label: string; run: () => void };
 }
 
-const TOAST_MS = 6000;
+const TOAST_MS = 5000;
 const messages = store<Message[]>([]);
 
 function drop(id: number) {
@@ -130,7 +134,7 @@ function drop(id: number) {
 
 export function toast(text: string, action?: Message["action"]) {
   const id = nextId++;
-  messages.set([...messages.get().slice(-2), { id, text, action }]);
+  messages.set([...messages.get().slice(-1), { id, text, action }]);
   setTimeout(() => drop(id), TOAST_MS);
 }
 

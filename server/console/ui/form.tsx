@@ -47,6 +47,7 @@ interface SheetProps<V> {
   onSave: (values: V) => Promise<void>; // closes by itself when it is done
   onClose: () => void;
   extra?: Child; // beside the buttons
+  below?: Child; // stays in sight: what the change does
   children?: Child;
 }
 
@@ -77,7 +78,7 @@ export function FormSheet<V extends object>(p: SheetProps<V>) {
     </Button>,
   ];
   return (
-    <Frame kind="sheet" wide={p.wide} title={p.title} onClose={close} onSubmit={save} foot={foot}>
+    <Frame kind="sheet" wide={p.wide} title={p.title} onClose={close} onSubmit={save} below={p.below} foot={foot}>
       <Problem text={problem} />
       {p.children}
     </Frame>

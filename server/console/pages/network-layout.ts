@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Where groups and their machines stand in the picture, and which policies lead from one to another. */
+import type { Group, Peer, Policy, Rule } from "../core/types";
+
+export interface Bubble {
+  id: string;
+  name: string;
+  peers: Peer[];
+  x: number;
+  y: number;
+  r: number;
+}
+
+export interface Way {
+  from: Bubble;
+  to: Bubble;
+  both: boolean;
+  rules: { policy: Policy; rule: Rule }[];
+}
+
+export interface Picture {
+  bubbles: Bubble[];
+  ways: Way[];
+  width: number;
+  height: number;
+}
+
+const GAP = 46;
+const GOLDEN = Math.PI * (3 - Math.sqrt(5));
+
+/** Distance of machines in a bubble: dense where there are many. */
+export const step = (n: number): number => (n > 1500 ? 3.2 : n > 300 ? 5 : n > 60 ? 8 : n > 12 ? 12 : 17);
+
+function radius(n: number): number {
+  return Math.max(34, step(n) * Math.sqrt(n) + 14);
+}
+
+/** Machine i of n, from the middle outwards like the seeds of a sunflower. */
+export function seat(b: Bubble, i: number): [number, number] {
+  const d = b.peers.length > 1 ? step(b.peers.length) * Math.sqrt(i + 0.4) : 0, a = i * GOLDEN;
+  return [b.x + d * Math.cos(a), b.y + d * Math.sin(a)];
+}
+
+function allowed(policies: Policy[]): { policy: Policy; rule: Rule }[] {
+  return policies.filter((p) => p.enabled).flatMap((policy) =>
+    policy.rules.filter((r) => r.enabled && r.action === "accept").map((rule) => ({ policy, rule })));
+}
+
+/* The group of everybody is in the picture when a policy names it, or when nobody is in another. */
+function bubblesOf(groups: Group[], peers: Peer[], policies: Policy[]): Bubble[] {
+  const byId = new Map(peers.map((p) => [p.id, p]));
+  const named = new Set(allowed(policies).flatMap(({ rule }) => [...(rule.sources ?? []), ...(rule.destinations ?? [])].map((g) => g.id)));
+  const others = groups.some((g) => g.name !== "All" && g.peers_count > 0);
+  return groups
+    .filter((g) => (g.name === "All" ? named.has(g.id) || !others : g.peers_count > 0 || named.has(g.id)))
+    .map((g) => {
+      const members = (g.peers ?? []).map((p) => byId.get(p.id)).filter((p): p is Peer => !!p);
+      return { id: g.id, name: g.name, peers: members, x: 0, y: 0, r: radius(members.length) };
+    });
+}
+
+function waysOf(bubbles: Bubble[], policies: Policy[]): Way[] {
+  const byId = new Map(bubbles.map((b) => [b.id, b]));
+  const ways = new Map<string, Way>();
+  for (const one of allowed(policies))
+    for (const s of one.rule.sources ?? [])
+      for (const d of one.rule.destinations ?? []) {
+        const from = byId.get(s.id), to = byId.get(d.id);
+        if (!from || !to) continue;
+        const way = ways.get(d.id + ">" + s.id) ?? ways.get(s.id + ">" + d.id) ?? { from, to, both: false, rules: [] };
+        way.both ||= one.rule.bidirectional || way.from !== from;
+        way.rules.push(one);
+        ways.set(way.from.id + ">" + way.to.id, way);
+      }
+  return [...ways.values()];
+}
+
+const AROUND_ONE = 5; // with fewer others there is no middle
+
+/* A large group (mostly All) in the middle where there are many, the others around it. */
+function arrange(bubbles: Bubble[]): [number, number] {
+  const sorted = [...bubbles].sort((a, b) => b.r - a.r || a.name.localeCompare(b.name));
+  const middle = sorted.length > AROUND_ONE ? sorted.shift() : undefined;
+  sorted.sort((a, b) => a.name.localeCompare(b.name));
+  const around = sorted.reduce((sum, b) => sum + 2 * b.r + GAP, 0);
+  const largest = Math.max(0, ...sorted.map((b) => b.r));
+  const ring = sorted.length === 1 ? 0 : Math.max(around / (2 * Math.PI), (middle?.r ?? 0) + largest + 70, largest + 80);
+  const wide = 1.35; // screens are wider than high
+  let along = -Math.PI;
+  for (const b of sorted) {
+    const share = ((2 * b.r + GAP) / around) * 2 * Math.PI;
+    const a = along + share / 2;
+    along += share;
+    b.x = wide * ring * Math.cos(a);
+    b.y = ring * Math.sin(a);
+  }
+  const width = 2 * (wide * ring + Math.max(largest, middle?.r ?? 0)) + 80, height = 2 * (ring + Math.max(largest, middle?.r ?? 0)) + 100;
+  for (const b of bubbles) {
+    b.x += width / 2;
+    b.y += height / 2 - 8;
+  }
+  return [width, height];
+}
+
+export function pictureOf(groups: Group[], peers: Peer[], policies: Policy[]): Picture {
+  const bubbles = bubblesOf(groups, peers, policies);
+  const [width, height] = arrange(bubbles);
+  return { bubbles, ways: waysOf(bubbles, policies), width, height };
+}
+
+/** From edge to edge, a little bent, so that two ways between the same never lie upon each other. */
+export function curve(w: Way): string {
+  const { from: a, to: b } = w;
+  if (a === b) {
+    const x = a.x + a.r * 0.6, y = a.y - a.r * 0.8;
+    return `M${x} ${y} C${x + 42} ${y - 52}, ${x + 70} ${y + 30}, ${a.x + a.r} ${a.y - a.r * 0.1}`;
+  }
+  const dx = b.x - a.x, dy = b.y - a.y, d = Math.hypot(dx, dy);
+  const end = (c: Bubble, sign: number, gap: number) => [c.x + (sign * dx * (c.r + gap)) / d, c.y + (sign * dy * (c.r + gap)) / d];
+  const [x1, y1] = end(a, 1, w.both ? 7 : 2), [x2, y2] = end(b, -1, 7);
+  return `M${x1} ${y1} Q${(x1 + x2) / 2 - dy * 0.1} ${(y1 + y2) / 2 + dx * 0.1} ${x2} ${y2}`;
+}
