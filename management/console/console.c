@@ -161,6 +161,8 @@ static enum rk_code page(struct http_req *req, struct http_resp *resp, struct db
     http_resp_header(resp, "Content-Security-Policy", rk_str_z(POLICY));
     http_resp_header(resp, "Referrer-Policy", RK_STR("same-origin"));
     http_resp_header(resp, "X-Frame-Options", RK_STR("DENY"));
+    http_resp_header(resp, "Permissions-Policy",
+                     RK_STR("camera=(), microphone=(), geolocation=(), payment=(), usb=()"));
     answer(req, resp, c->etag, c->shell, c->shell_gzip);
     return RK_OK;
 }

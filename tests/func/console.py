@@ -27,6 +27,7 @@ def served(here):
     check("the page is HTML", a.status == 200 and a.headers["Content-Type"].startswith("text/html"))
     check("its policy takes nothing from elsewhere", "default-src 'none'" in policy and
           "unsafe" not in policy and "http" not in policy and "frame-ancestors 'none'" in policy, policy)
+    check("no camera, no place", "camera=()" in a.headers["Permissions-Policy"])
     check("it names its issuer", 'data-issuer="%s/oauth2"' % here.base in page, page)
     check("the page is asked for again", a.headers["Cache-Control"] == "no-cache")
     again, body = get(port, "/", If_None_Match=a.headers["ETag"])

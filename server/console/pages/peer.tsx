@@ -3,7 +3,7 @@
 import { useData } from "../core/live";
 import { can } from "../core/me";
 import { go, link } from "../core/router";
-import type { Peer } from "../core/types";
+import type { AuditEvent, Peer, ReachEnd } from "../core/types";
 import { Button, Names, PageHead, Pending, Time } from "../ui/basics";
 import { Child, h } from "../view/view";
 import { editPeer } from "./peer-edit";
@@ -14,6 +14,86 @@ function Facts({ rows }: { rows: [string, Child][] }) {
     <dl class="facts">
       {rows.map(([name, value]) => [<dt>{name}</dt>, <dd>{value}</dd>])}
     </dl>
+  );
+}
+
+interface Neighbours {
+  peers: { peer: ReachEnd; flows: string }[];
+  total: number;
+}
+
+/* Who may send to it, or whom it may send to. */
+function Reach({ title, query, none }: { title: string; query: string; none: string }) {
+  const { data, error } = useData<Neighbours>("/x/reach?page_size=200&" + query);
+  return (
+    <section class="card">
+      <div class="card-head">
+        <h2>{title}</h2>
+        {data && <span class="soft">{data.total.toLocaleString()}</span>}
+      </div>
+      {!data && <Pending error={error} />}
+      {data?.total === 0 && <p class="soft">{none}</p>}
+      <ul class="members">
+        {data?.peers.map(({ peer, flows }) => (
+          <li key={peer.id}>
+            <a class="clip" href={link("peers", peer.id)}>{peer.name}</a>
+            <code class="soft clip">{flows}</code>
+          </li>
+        ))}
+      </ul>
+      {data && data.total > data.peers.length && <p class="soft small">The first {data.peers.length}.</p>}
+    </section>
+  );
+}
+
+const EVENTS_SHOWN = 12;
+
+function Events({ id }: { id: string }) {
+  const { data, error } = useData<AuditEvent[]>("/events/audit?page_size=" + EVENTS_SHOWN + "&target_id=" + encodeURIComponent(id));
+  return (
+    <section class="card">
+      <h2>What happened</h2>
+      {!data && <Pending error={error} />}
+      {data?.length === 0 && <p class="soft">Nothing is on record.</p>}
+      <ul class="members">
+        {data?.slice(0, EVENTS_SHOWN).map((e) => (
+          <li key={e.id}>
+            <span class="clip">{e.activity}</span>
+            <span class="soft clip">{e.initiator_name || e.initiator_email}</span>
+            <span class="soft nowrap"><Time at={e.timestamp} /></span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+interface Served {
+  id: string;
+  network_id: string;
+  network?: string;
+  domains?: string[];
+  peer?: string;
+  peer_groups?: string[];
+}
+
+/* Networks that others reach through it. */
+function Routes({ p }: { p: Peer }) {
+  const groups = new Set((p.groups ?? []).map((g) => g.id));
+  const routes = (useData<Served[]>("/routes").data ?? []).filter((r) => r.peer === p.id || r.peer_groups?.some((g) => groups.has(g)));
+  if (!routes.length) return null;
+  return (
+    <section class="card">
+      <h2>Routes through it</h2>
+      <ul class="members">
+        {routes.map((r) => (
+          <li key={r.id}>
+            <span class="clip">{r.network_id}</span>
+            <code class="soft clip">{r.network || (r.domains ?? []).join(", ")}</code>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 
@@ -54,6 +134,10 @@ export function PeerPage({ id }: { id: string }) {
             ["Last login", <Time at={p.last_login} />],
           ]} />
         </section>
+        <Reach title="May reach" query={"from=peer:" + encodeURIComponent(p.id)} none="No policy lets it reach another machine." />
+        <Reach title="Reached by" query={"to=peer:" + encodeURIComponent(p.id)} none="No policy lets another machine reach it." />
+        {can("routes", "read") && <Routes p={p} />}
+        {can("events", "read") && <Events id={p.id} />}
       </div>
     </div>
   );
