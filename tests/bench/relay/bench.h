@@ -114,6 +114,15 @@ bool pair_send_stamped(struct pair *p);
 /** Wait until all that was sent has come. */
 void pair_settle(struct pair *p);
 
+/** Connect, upgrade, show a wrong token, and see the relay close. */
+void peer_stranger(const struct server *s);
+
+/* ---- a process beside the measurement: "greedy", a pair at full speed; "joins", strangers */
+
+bool beside_known(const char *name);
+pid_t beside_start(const char *name, const struct server *s); /* name NULL: none, 0 */
+void beside_stop(pid_t pid);
+
 /* ---- measurements */
 
 struct result {

@@ -7,7 +7,8 @@
  *   other    another relay program with the same flags, if one is named
  *
  *   relay [--other PATH] [--seconds S] [--pairs N] [--idle N] [--loops N] [--kinds LIST]
- *         [--rounds N] [--rate N] [PATH_OF_OUR_RELAY]
+ *         [--rounds N] [--rate N]
+ *         [--beside greedy|joins] [PATH_OF_OUR_RELAY]
  *
  * Throughput: each pair keeps a window of full WireGuard packets in flight, so nothing is lost and
  * the slowest part sets the pace. On few processors the load shares them with the relay, so the
@@ -33,6 +34,7 @@ enum { DIRECT, BARE, OURS, OTHER, SERVERS };
 struct options {
     int64_t seconds, pairs, idle, rounds, rate;
     bool kinds[KINDS];
+    const char *beside;
     struct server servers[SERVERS];
 };
 
@@ -54,6 +56,7 @@ static void measure(const struct options *o, struct server *s, struct result *be
 {
     struct result r = {0};
     size_t n = (size_t)o->pairs;
+    pid_t beside;
 
     server_start(s);
     if (s->path && o->idle) /* first: a relay that has worked keeps memory for it */
@@ -63,7 +66,9 @@ static void measure(const struct options *o, struct server *s, struct result *be
     for (size_t i = 0; i < n; i++)
         pair_settle(&pairs[i]);
     r.rate = 0.5e9 / r.cpu_ns < (double)o->rate ? 0.5e9 / r.cpu_ns : (double)o->rate;
+    beside = beside_start(o->beside, s);
     measure_latency(s, pairs, n, (double)o->seconds, &r);
+    beside_stop(beside);
     close_pairs(n);
     server_stop(s);
     if (best->packets_per_s <= 0 || r.cpu_ns < best->cpu_ns)
@@ -150,25 +155,24 @@ static bool read_kinds(struct options *o, struct rk_str list)
 
 static bool read_options(struct options *o, int argc, char **argv)
 {
-    static const struct option long_opts[] = {{"other", required_argument, NULL, 'o'},
-                                              {"seconds", required_argument, NULL, 's'},
-                                              {"pairs", required_argument, NULL, 'p'},
-                                              {"idle", required_argument, NULL, 'i'},
-                                              {"loops", required_argument, NULL, 'l'},
-                                              {"kinds", required_argument, NULL, 'k'},
-                                              {"rounds", required_argument, NULL, 'r'},
-                                              {"rate", required_argument, NULL, 'R'},
-                                              {NULL, 0, NULL, 0}};
+    static const struct option long_opts[] = {
+        {"other", required_argument, NULL, 'o'},  {"seconds", required_argument, NULL, 's'},
+        {"pairs", required_argument, NULL, 'p'},  {"idle", required_argument, NULL, 'i'},
+        {"loops", required_argument, NULL, 'l'},  {"kinds", required_argument, NULL, 'k'},
+        {"rounds", required_argument, NULL, 'r'}, {"beside", required_argument, NULL, 'b'},
+        {"rate", required_argument, NULL, 'R'},   {NULL, 0, NULL, 0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", long_opts, NULL)) != -1) {
         struct rk_str v = rk_str_z(optarg);
 
-        if (c == 'o')
+        if (c == 'b' && beside_known(optarg))
+            o->beside = optarg;
+        else if (c == 'o')
             o->servers[OTHER].path = optarg;
         else if (c == 'l')
             o->servers[OURS].loops = optarg;
-        else if (c == '?' || (c == 'k' && !read_kinds(o, v)) ||
+        else if (c == '?' || c == 'b' || (c == 'k' && !read_kinds(o, v)) ||
                  (c == 's' && rk_parse_i64(v, 1, 600, &o->seconds, NULL)) ||
                  (c == 'p' && rk_parse_i64(v, 1, MAX_PAIRS, &o->pairs, NULL)) ||
                  (c == 'r' && rk_parse_i64(v, 1, 100, &o->rounds, NULL)) ||

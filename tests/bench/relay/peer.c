@@ -26,10 +26,11 @@ static void read_until_head(struct stream *s)
     }
 }
 
-static void peer_auth(struct peer *p)
+/* Upgrade and send a token of this secret. */
+static void peer_ask(struct peer *p, const char *secret)
 {
     char accept[WS_ACCEPT_LEN + 1];
-    uint8_t msg[RLY_MAX_AUTH], head[2];
+    uint8_t msg[RLY_MAX_AUTH];
     struct rk_wr w = rk_wr_of(msg, sizeof msg);
     struct hmac_credential cred;
     struct hmac_relay_token token;
@@ -40,7 +41,7 @@ static void peer_auth(struct peer *p)
     ws_client_request(RK_STR("localhost"), RK_STR(RLY_WS_PATH), &out, accept);
     stream_send_all(&p->stream, out.p, out.n);
     read_until_head(&p->stream);
-    hmac_relay_key(rk_str_z(SECRET), &key);
+    hmac_relay_key(rk_str_z(secret), &key);
     hmac_relay_credential(&key, rk_unix_ms() / 1000 + 3600, &cred);
     if (hmac_relay_token_build(rk_str_z(cred.payload), rk_str_z(cred.signature), &token, NULL))
         die("token");
@@ -48,13 +49,38 @@ static void peer_auth(struct peer *p)
     rk_buf_clear(&out);
     ws_put(&out, WS_CLIENT, WS_OP_BINARY, rk_wr_done(&w));
     stream_send_all(&p->stream, out.p, out.n);
+    rk_buf_done(&out);
+}
+
+static void peer_auth(struct peer *p)
+{
+    uint8_t msg[RLY_MAX_AUTH], head[2];
+
+    peer_ask(p, SECRET);
     stream_recv_all(&p->stream, head, 2);
     if (head[0] != 0x82 || head[1] > 125)
         die("authentication");
     stream_recv_all(&p->stream, msg, head[1]);
     if (msg[1] != RLY_AUTH_RESPONSE)
         die("authentication");
-    rk_buf_done(&out);
+}
+
+void peer_stranger(const struct server *s)
+{
+    struct peer p = {0};
+    uint8_t sink[64];
+    ssize_t n;
+
+    if (!stream_open(&p.stream, s->port, s->kind))
+        die("connect");
+    rly_peer_id_of(RK_STR("stranger"), &p.id);
+    peer_ask(&p, "another secret");
+    do {
+        n = stream_recv(&p.stream, sink, sizeof sink);
+        if (n == 0)
+            (void)usleep(100);
+    } while (n >= 0);
+    stream_close(&p.stream);
 }
 
 void peer_open(struct peer *p, const struct server *s, const char *name, unsigned i)
