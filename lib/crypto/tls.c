@@ -20,6 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 enum {
     ALPN_MAX = 64,
@@ -298,6 +302,39 @@ static enum rk_code load_client(struct tls_ctx *ctx, SSL_CTX *ssl, struct rk_err
     return RK_OK;
 }
 
+/* AES with the processor's help is twice as fast as ChaCha20, and four times as slow without. */
+static bool has_aes(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    return __builtin_cpu_supports("aes") != 0;
+#elif defined(__aarch64__) && defined(__linux__)
+    return (getauxval(AT_HWCAP) & HWCAP_AES) != 0;
+#elif defined(__aarch64__)
+    return true;
+#else
+    return false;
+#endif
+}
+
+#define AES_SUITES    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"
+#define CHACHA_SUITE  "TLS_CHACHA20_POLY1305_SHA256"
+#define AES_CIPHERS   "ECDHE+AESGCM+AES128:ECDHE+AESGCM"
+#define CHACHA_CIPHER "ECDHE+CHACHA20"
+#define NO_CIPHERS    ":!aNULL:!PSK"
+
+/* Of TLS 1.2 only what has forward secrecy and authenticated encryption (RFC 9325). A client that
+ * puts ChaCha20 first gets it: it has no AES. */
+static bool choose_ciphers(SSL_CTX *ssl)
+{
+    bool aes = has_aes();
+
+    SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    return SSL_CTX_set_ciphersuites(ssl, aes ? AES_SUITES ":" CHACHA_SUITE
+                                             : CHACHA_SUITE ":" AES_SUITES) == 1 &&
+           SSL_CTX_set_cipher_list(ssl, aes ? AES_CIPHERS ":" CHACHA_CIPHER NO_CIPHERS
+                                            : CHACHA_CIPHER ":" AES_CIPHERS NO_CIPHERS) == 1;
+}
+
 enum rk_code tls_ctx_reload(struct tls_ctx *ctx, struct rk_err *err)
 {
     SSL_CTX *ssl = SSL_CTX_new(ctx->server ? TLS_server_method() : TLS_client_method());
@@ -308,13 +345,11 @@ enum rk_code tls_ctx_reload(struct tls_ctx *ctx, struct rk_err *err)
     if (!ssl)
         return rk_fail(err, RK_INTERNAL, "TLS: %s", reason());
     (void)SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
-    /* of TLS 1.2 only what has forward secrecy and authenticated encryption (RFC 9325) */
-    if (SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK") != 1) {
+    if (!choose_ciphers(ssl)) {
         SSL_CTX_free(ssl);
         return rk_fail(err, RK_INTERNAL, "TLS: %s", reason());
     }
-    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                 SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
