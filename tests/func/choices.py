@@ -23,6 +23,7 @@ except ImportError as e:
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import mmdb  # noqa: E402
+import ws_peer  # noqa: E402
 from proc import *  # noqa: E402,F403
 from mgmt_peer import *  # noqa: E402,F403
 
@@ -221,6 +222,17 @@ def greedy(srv, ch, key):
     check("other machines are not held up", 5 in enrol(srv, ch, key).first_map())
 
 
+def bandwidth(srv):
+    a, b = (ws_peer.join(srv.port, srv.secret, name) for name in ("a", "b"))
+    took = ws_peer.paced(a, b)
+    check("a machine's bandwidth through the relay: 800 kB at 1 MB/s", took > 0.6, took)
+    a.close()
+    b.close()
+    code, text = refused([ROOKERY, "run", "--config", srv.config],
+                         clean_env(ROOKERY_RELAY_MAX_BANDWIDTH="fast"))
+    check("a bandwidth without a number", code != 0 and "ROOKERY_RELAY_MAX_BANDWIDTH" in text, text)
+
+
 def sums(folder):
     return {f: hashlib.sha256(open(os.path.join(folder, f), "rb").read()).hexdigest()
             for f in sorted(os.listdir(folder))}
@@ -270,13 +282,14 @@ def main():
         db = os.path.join(folder, "places.mmdb")
         mmdb.write(db, PLACES)
         srv = Server(ROOKERY, folder, "  reverseProxy: {trustedHTTPProxies: [127.0.0.1]}\n"
-                     "  x: {geoDatabase: \"%s\"}\n" % db)
+                     "  x: {geoDatabase: \"%s\", relayMaxPeerBandwidth: 8mbit}\n" % db)
         ch = srv.channel()
         _, key = srv.setup_key("reusable")
         approval(srv, ch, key)
         extras(srv)
         greedy(srv, ch, key)
         places(srv, ch, key, db)
+        bandwidth(srv)
         foreign(folder + "/theirs")
         stated(folder + "/new", srv)
         ch.close()

@@ -56,6 +56,8 @@ def test_options():
             (base + ["--trusted-proxies", "proxy"], "--trusted-proxies"),
             (base + ["--log-level", "loud"], "none of"),
             (base + ["--max-peers", "0"], "between"),
+            (base + ["--max-bandwidth", "20"], "--max-bandwidth"),
+            (base + ["--max-peer-bandwidth", "10kbit"], "64kbit"),
             (base + ["extra"], "unexpected argument"),
             ([RELAY, "-l", ":1", "-e", "http://x", "-s", SECRET], "exposed address")]:
         code, err = refused(args)
@@ -234,6 +236,27 @@ def test_tls():
     shutil.rmtree(folder)
 
 
+def test_bandwidth():
+    folder = tempfile.mkdtemp(prefix="rookery-relay-")
+    cert, key = certificate(folder)
+    for flag, tls in (("--max-bandwidth", False), ("--max-peer-bandwidth", True)):
+        port, metrics = free_port(), free_port()
+        r = Program([RELAY, "-l", "127.0.0.1:%d" % port, "-e", "localhost:%d" % port, "-H", "",
+                     "--metrics-port", "%d" % metrics, flag, "8mbit"] +
+                    (["-c", cert, "-k", key] if tls else []), port, clean_env(NB_AUTH_SECRET=SECRET))
+        kw = {"tls": ssl.create_default_context(cafile=cert)} if tls else {}
+        a, b = join(port, SECRET, A, **kw), join(port, SECRET, B, **kw)
+        took = paced(a, b)
+        check("%s: 800 kB at 1 MB/s" % flag, took > 0.6, took)
+        check("%s: counted" % flag, metric(metrics, "relay_bandwidth_waits_total") > 0)
+        check("%s: nothing dropped" % flag,
+              metric(metrics, 'relay_dropped_messages_total{reason="bandwidth"}') == 0)
+        a.close()
+        b.close()
+        r.stop()
+    shutil.rmtree(folder)
+
+
 def main():
     port, health, metrics = free_port(), free_port(), free_port()
     stun = free_port(socket.SOCK_DGRAM)
@@ -276,6 +299,7 @@ def main():
     check("the log has no secret", SECRET not in log and token(SECRET)[1:33].hex() not in log)
     raw.close()
     test_tls()
+    test_bandwidth()
     finish()
 
 

@@ -9,6 +9,7 @@ import hmac
 import os
 import socket
 import ssl
+import threading
 import struct
 import time
 
@@ -149,6 +150,18 @@ def join(port, secret, key, **kw):
 
 def transport(pid, payload):
     return b"\x01\x03" + pid + payload
+
+
+def paced(a, b, n=100, size=8000):
+    """Seconds that n datagrams from a to b took; all must come, in their order."""
+    data = b"".join(a.frame(transport(b.id, b"%04d" % i + bytes(size - 4))) for i in range(n))
+    sent = threading.Thread(target=a.sock.sendall, args=(data,))
+    began = time.time()
+    sent.start()
+    got = [b.message()[38:42] for _ in range(n)]
+    sent.join()
+    assert got == [b"%04d" % i for i in range(n)], "lost or out of order"
+    return time.time() - began
 
 
 def stun_request(txid):
