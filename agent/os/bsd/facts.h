@@ -17,6 +17,8 @@
  * Masks errno     int     24     24              are cut behind their last byte that is not 0.
  *   (end)             92    152
  *
+ * tests/check-bsd.sh holds them against layouts that a compiler makes for these systems.
+ *
  * Numbers are in host order, which is little endian on all of them.
  */
 #ifndef RK_AGENT_OS_BSD_FACTS_H

@@ -9,7 +9,7 @@
 #include "agent/os/bsd/facts.h"
 
 /* What the kernel is told of a route that is to go: nothing that it added itself. */
-#define KEPT_FLAGS (BSD_RTF_UP | BSD_RTF_STATIC | BSD_RTF_GATEWAY | BSD_RTF_IFSCOPE)
+#define KEPT_FLAGS (BSD_RTF_UP | BSD_RTF_STATIC | BSD_RTF_GATEWAY | BSD_RTF_IFSCOPE | BSD_RTF_HOST)
 
 uint32_t scoped_proto_flag(const char *text)
 {
@@ -97,6 +97,14 @@ enum rk_code scoped_set_up(struct scoped *s, struct rk_err *err)
     return any ? RK_OK : last;
 }
 
+/* By our flag: a scoped default, or the route of a single address that legacy routing made. */
+static bool is_leftover(const struct scoped *s, const struct rtmsg *m)
+{
+    bool single = m->flags & BSD_RTF_HOST && m->has_dst;
+
+    return m->flags & s->proto_flag && (single || (is_default(m) && m->flags & BSD_RTF_IFSCOPE));
+}
+
 static enum rk_code remove_one(struct scoped *s, const struct rtmsg *old, struct rk_err *err)
 {
     struct rtmsg m = {.type = BSD_RTM_DELETE,
@@ -121,7 +129,7 @@ enum rk_code scoped_undo(struct scoped *s, struct rk_err *err)
     if (last)
         return last;
     while ((rc = rtmsg_next(s->sock->layout, &table, &m, err)) == RK_OK) {
-        if (!is_default(&m) || !(m.flags & BSD_RTF_IFSCOPE) || !(m.flags & s->proto_flag))
+        if (!is_leftover(s, &m))
             continue;
         rc = remove_one(s, &m, err);
         if (rc)

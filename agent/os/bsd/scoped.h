@@ -4,9 +4,9 @@
  * interface, scoped to it (RTF_IFSCOPE), which only sockets bound to that interface see. Ours carry
  * a protocol flag, by which what a killed daemon left is found.
  *
- *   set up:  forget bound interfaces -> flush our scoped defaults -> per family: the default's next
- *            hop -> scoped default through it (one that is there is used) -> bind to its interface
- *   undo:    forget bound interfaces -> flush
+ *   set up:  forget bound interfaces -> flush what carries our flag -> per family: the default's
+ * next hop -> scoped default through it (one that is there is used) -> bind to its interface undo:
+ * forget bound interfaces -> flush
  *
  * Blocks on the kernel; one thread at a time.
  */
@@ -40,8 +40,8 @@ enum rk_code scoped_next_hop(const struct rtmsg_layout *l, struct rk_str table, 
  *  looked for on it. */
 enum rk_code scoped_set_up(struct scoped *s, struct rk_err *err) RK_MUST;
 
-/** Remove our scoped defaults and forget the bound interfaces. Goes on after errors; the last one
- *  is returned. Also at the start of a daemon. */
+/** Remove our scoped defaults and routes of single addresses, and forget the bound interfaces. Goes
+ * on after errors; the last one is returned. Also at the start of a daemon. */
 enum rk_code scoped_undo(struct scoped *s, struct rk_err *err) RK_MUST;
 
 /** Exclusion routes of legacy routing (other BSDs): must an address get one? Not inside a network

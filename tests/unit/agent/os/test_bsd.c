@@ -388,6 +388,29 @@ START_TEST(scoped_defaults)
 }
 END_TEST
 
+/* What legacy routing left: routes of single addresses with our flag, nobody else's. */
+START_TEST(single_addresses_of_ours_go_too)
+{
+    struct rtmsg ours = route_of(BSD_RTM_GET, "203.0.113.7/32", "192.168.1.1",
+                                 BSD_RTF_UP | BSD_RTF_GATEWAY | BSD_RTF_HOST | BSD_RTF_PROTO1);
+    struct rtmsg theirs = ours, other = ours;
+    struct kernel k;
+
+    kernel_init(&k);
+    theirs.flags &= ~(uint32_t)BSD_RTF_PROTO1;
+    other.flags = (other.flags & ~(uint32_t)BSD_RTF_PROTO1) | BSD_RTF_PROTO2;
+    has_route(&k, &theirs);
+    has_route(&k, &other);
+    has_route(&k, &ours);
+    ck_assert_int_eq(scoped_undo(&k.scoped, NULL), RK_OK);
+    join(&k);
+    ck_assert_uint_eq(k.messages, 1);
+    ck_assert_uint_eq(k.last.type, BSD_RTM_DELETE);
+    ck_assert_uint_eq(k.last.dst.bits, 32);
+    ck_assert_uint_ne(k.last.flags & BSD_RTF_HOST, 0);
+}
+END_TEST
+
 START_TEST(a_scoped_default_that_is_there_is_used)
 {
     struct rtmsg def =
@@ -491,6 +514,7 @@ int main(void)
     tcase_add_test(t, what_the_kernel_refuses_is_not_tried_again);
     tcase_add_test(t, a_lost_answer_is_asked_for_again);
     tcase_add_test(t, scoped_defaults);
+    tcase_add_test(t, single_addresses_of_ours_go_too);
     tcase_add_test(t, a_scoped_default_that_is_there_is_used);
     tcase_add_test(t, an_interface_alone_is_no_next_hop);
     tcase_add_test(t, sockets_are_bound);
