@@ -24,8 +24,8 @@ struct matrix {
     enum rule_protocol protocol;
     int64_t page, page_size;
     struct side rows, columns;
-    struct bits *targets; /* of each peer that was swept: by index */
-    struct bits swept;
+    struct bits *sets[2]; /* by enum reach_way: of each peer that was swept, by index */
+    struct bits swept[2];
     struct flows *f;
 };
 
@@ -102,13 +102,13 @@ static void put_flows(struct matrix *m)
     rk_buf_done(&text);
 }
 
-static const struct bits *targets_of(struct matrix *m, uint32_t peer)
+static const struct bits *swept(struct matrix *m, uint32_t peer, enum reach_way way)
 {
-    if (!bits_has(&m->swept, peer)) {
-        reach_peers(m->s, peer, REACH_TARGETS, m->q->now_us, &m->targets[peer]);
-        bits_set(&m->swept, peer);
+    if (!bits_has(&m->swept[way], peer)) {
+        reach_peers(m->s, peer, way, m->q->now_us, &m->sets[way][peer]);
+        bits_set(&m->swept[way], peer);
     }
-    return &m->targets[peer];
+    return &m->sets[way][peer];
 }
 
 /* How many numbers are in both; the first of them. */
@@ -130,16 +130,17 @@ static void put_group_cell(struct matrix *m, const struct group *from, const str
 {
     const struct bits *a = snap_group_members(m->s, from->id),
                       *b = snap_group_members(m->s, to->id);
-    size_t pairs = 0, yes = 0, n_to = bits_count(b);
-    uint32_t source = SNAP_NO_PEER, target = SNAP_NO_PEER, first = 0;
+    size_t n_from = bits_count(a), n_to = bits_count(b), yes = 0;
+    uint32_t source = 0, target = 0, first = 0, both;
+    size_t pairs = n_from * n_to - common(a, b, &both);
+    bool back = n_to < n_from; /* from the smaller side */
 
-    for (BITS_EACH(i, a)) {
-        size_t n = common(targets_of(m, i), b, &first);
+    for (BITS_EACH(i, back ? b : a)) {
+        size_t n = common(swept(m, i, back ? REACH_SOURCES : REACH_TARGETS), back ? a : b, &first);
 
-        pairs += n_to - (bits_has(b, i) ? 1 : 0);
         if (n && !yes) {
-            source = i;
-            target = first;
+            source = back ? first : i;
+            target = back ? i : first;
         }
         yes += n;
     }
@@ -217,9 +218,11 @@ static enum rk_code check(struct matrix *m, bool peers, struct rk_err *err)
 
 static void done(struct matrix *m)
 {
-    for (BITS_EACH(i, &m->swept))
-        bits_done(&m->targets[i]);
-    bits_done(&m->swept);
+    for (unsigned way = 0; way < 2; way++) {
+        for (BITS_EACH(i, &m->swept[way]))
+            bits_done(&m->sets[way][i]);
+        bits_done(&m->swept[way]);
+    }
 }
 
 enum rk_code reach_matrix(const struct snapshot *s, const struct reach_matrix_question *mq,
@@ -243,9 +246,9 @@ enum rk_code reach_matrix(const struct snapshot *s, const struct reach_matrix_qu
                        : side_of_groups(&m, "to", q->to, &m.columns, err);
     if (rc)
         return rc;
-    if (!mq->peers) {
-        m.targets = rk_new_n(mem, struct bits, snap_peer_limit(s) + 1);
-        memset(m.targets, 0, (snap_peer_limit(s) + 1) * sizeof *m.targets);
+    for (unsigned way = 0; !mq->peers && way < 2; way++) {
+        m.sets[way] = rk_new_n(mem, struct bits, snap_peer_limit(s) + 1);
+        memset(m.sets[way], 0, (snap_peer_limit(s) + 1) * sizeof *m.sets[way]);
     }
     put_cells(&m);
     done(&m);

@@ -3,8 +3,8 @@
  * Who can reach whom, as a table in pages: groups × groups (between how many of their machines
  * something may flow) or peers × peers (what may flow). For /api/x/reach/matrix. Pure; any thread.
  *
- * A page of groups costs one sweep (reach_peers) for each machine of the groups in its rows, and
- * 1 ms at most for a cell of 10,000 × 10,000 machines; a cell of peers is one question.
+ * A cell of groups costs a sweep (reach_peers) for each machine of its smaller side, which is kept
+ * for the page; a cell of peers is one question.
  */
 #ifndef MGMT_REACH_MATRIX_H
 #define MGMT_REACH_MATRIX_H
