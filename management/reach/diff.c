@@ -66,7 +66,9 @@ static void take_grant(void *arg, const struct view *v, const struct route_grant
     reach_grant_flows(g->rule, &e->flows);
 }
 
-static void door_open(struct door *d, const struct snapshot *s, struct rk_str peer, int64_t now_us)
+/* fit: peers that may be let in at all, in this state. */
+static void door_open(struct door *d, const struct snapshot *s, const struct bits *fit,
+                      struct rk_str peer, int64_t now_us)
 {
     struct netmap_opts opts = {.now_us = now_us};
     const struct peer *p;
@@ -85,7 +87,7 @@ static void door_open(struct door *d, const struct snapshot *s, struct rk_str pe
     if (!(p->meta.flags & PEER_FLAG_NO_SERVER_ROUTES))
         routes_each_grant(&v, take_grant, d);
     bits_copy(&d->live, &v.connect);
-    reach_keep_fit(s, REACH_SOURCES, now_us, &d->live);
+    bits_and(&d->live, fit);
     view_done(&v);
 }
 
@@ -133,6 +135,7 @@ static void let_in(const struct door *d, struct rk_str route, uint32_t from, str
 
 struct both {
     struct door old, now;
+    struct bits old_fit, now_fit;
     reach_diff_fn *fn;
     void *arg;
     struct { /* verdicts for sources that the same entries apply to */
@@ -181,6 +184,15 @@ static bool compare(struct both *b, struct rk_str route, uint32_t old, uint32_t 
     return b->fn(b->arg, &d);
 }
 
+/* The place of a peer of s in the other state; mostly it is the same. */
+static uint32_t index_in(const struct snapshot *other, const struct snapshot *s, uint32_t i)
+{
+    const struct peer *p = snap_peer_at(s, i),
+                      *q = i < snap_peer_limit(other) ? snap_peer_at(other, i) : NULL;
+
+    return q && (q == p || rk_str_eq(q->id, p->id)) ? i : snap_index_of(other, p->id);
+}
+
 /* Who is let in by entries for the route. Replaces *out. */
 static void sources(const struct door *d, struct rk_str route, struct bits *out)
 {
@@ -201,10 +213,10 @@ static bool compare_route(struct both *b, const struct snapshot *old, const stru
     sources(&b->now, route, &now_set);
     sources(&b->old, route, &old_set);
     for (uint32_t i = bits_next(&now_set, 0); i != BITS_END && more; i = bits_next(&now_set, i + 1))
-        more = compare(b, route, snap_index_of(old, snap_peer_at(now, i)->id), i);
+        more = compare(b, route, index_in(old, now, i), i);
     for (uint32_t i = bits_next(&old_set, 0); i != BITS_END && more;
          i = bits_next(&old_set, i + 1)) {
-        uint32_t there = snap_index_of(now, snap_peer_at(old, i)->id);
+        uint32_t there = index_in(now, old, i);
 
         if (there == SNAP_NO_PEER || !bits_has(&now_set, there))
             more = compare(b, route, i, there);
@@ -235,8 +247,8 @@ static bool compare_peer(struct both *b, const struct snapshot *old, const struc
 {
     bool more;
 
-    door_open(&b->old, old, id, now_us);
-    door_open(&b->now, now, id, now_us);
+    door_open(&b->old, old, &b->old_fit, id, now_us);
+    door_open(&b->now, now, &b->now_fit, id, now_us);
     more = compare_route(b, old, now, (struct rk_str){0});
     for (size_t i = 0; i < b->now.n && more; i++)
         if (is_new_route(b, &b->now, i))
@@ -258,6 +270,10 @@ void reach_diff(const struct snapshot *old, const struct snapshot *now,
 
     b->fn = fn;
     b->arg = arg;
+    bits_copy(&b->old_fit, snap_peers(old));
+    bits_copy(&b->now_fit, snap_peers(now));
+    reach_keep_fit(old, REACH_SOURCES, opts->now_us, &b->old_fit);
+    reach_keep_fit(now, REACH_SOURCES, opts->now_us, &b->now_fit);
     for (uint32_t i = bits_next(peers, 0); i != BITS_END && more; i = bits_next(peers, i + 1)) {
         const struct peer *p = snap_peer_at(now, i);
 
@@ -271,5 +287,7 @@ void reach_diff(const struct snapshot *old, const struct snapshot *now,
         if (snap_index_of(now, p->id) == SNAP_NO_PEER)
             more = compare_peer(b, old, now, p->id, opts->now_us);
     }
+    bits_done(&b->old_fit);
+    bits_done(&b->now_fit);
     free(b);
 }

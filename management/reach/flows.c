@@ -8,6 +8,10 @@
 
 static void set_ports(uint64_t *w, uint32_t first, uint32_t last, bool on)
 {
+    if (first == 0 && last == FLOWS_PORTS - 1) {
+        memset(w, on ? 0xff : 0, WORDS * sizeof *w);
+        return;
+    }
     while (first <= last) {
         uint32_t bit = first % 64, n = 64 - bit;
         uint64_t mask;
