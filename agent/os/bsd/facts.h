@@ -5,17 +5,26 @@
  * headers, and a wrong number here would only be seen there. Sources: net/route.h, net/if_dl.h,
  * netinet/in.h, sys/socket.h of both systems.
  *
- *   rt_msghdr        macOS  FreeBSD          sockaddr      sa_len 1, sa_family 1, then:
- *   msglen    u16      0      0              sockaddr_in   port 2, address 4, zero 8         (16)
- *   version   u8       2      2              sockaddr_in6  port 2, flow 4, address 16, scope 4 (28)
- *   type      u8       3      3              sockaddr_dl   index 2 (host order), type 1, nlen 1,
- *   index     u16      4      4                            alen 1, slen 1, name, address
- *   flags     int      8      8
- *   addrs     int     12     12              Addresses stand behind the header in the order of
- * their pid       int     16     16              bits in addrs, each rounded up to 4 bytes (macOS)
- * or 8 seq       int     20     20              (FreeBSD); one of length 0 takes one such unit.
- * Masks errno     int     24     24              are cut behind their last byte that is not 0.
- *   (end)             92    152
+ *   rt_msghdr       macOS  FreeBSD
+ *   msglen   u16        0        0
+ *   version  u8         2        2
+ *   type     u8         3        3
+ *   index    u16        4        4
+ *   flags    int        8        8
+ *   addrs    int       12       12
+ *   pid      int       16       16
+ *   seq      int       20       20
+ *   errno    int       24       24
+ *   (end)              92      152
+ *
+ *   sockaddr: sa_len 1, sa_family 1, then
+ *   sockaddr_in   port 2, address 4, zero 8                    (16)
+ *   sockaddr_in6  port 2, flow 4, address 16, scope 4          (28)
+ *   sockaddr_dl   index 2 (host order), type 1, nlen 1, alen 1, slen 1, name, address
+ *
+ * Addresses stand behind the header in the order of their bits in addrs, each rounded up to 4
+ * bytes (macOS) or 8 (FreeBSD); one of length 0 takes one such unit. Masks are cut behind their
+ * last byte that is not 0.
  *
  * tests/check-bsd.sh holds them against layouts that a compiler makes for these systems.
  *

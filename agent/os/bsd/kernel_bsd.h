@@ -2,8 +2,8 @@
 /*
  * What only a BSD kernel can do for agent/os/bsd/: routing sockets, the routing table by sysctl,
  * whether a link is point-to-point, binding of sockets. Everything else there is above these.
- * Compiled into the agent on macOS and FreeBSD; on Linux it is
- * compiled for its syntax alone, and for those systems by tests/check-bsd.sh.
+ * Compiled into the agent on macOS and FreeBSD; on Linux it is compiled for its syntax alone, and
+ * for those systems by tests/check-bsd.sh.
  */
 #ifndef RK_AGENT_OS_BSD_KERNEL_H
 #define RK_AGENT_OS_BSD_KERNEL_H
