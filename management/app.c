@@ -20,6 +20,7 @@
 #endif
 #include "management/engine/keys.h"
 #include "management/engine/places.h"
+#include "management/health.h"
 #include "management/ops/peer_ephemeral.h"
 #include "management/ops/peer_expiry.h"
 #include "management/push/relay_pool.h"
@@ -62,6 +63,7 @@ struct mgmt_app {
     struct rpc *rpc;
     struct rest *rest;
     struct rest_jobs rest_jobs;
+    struct mgmt_health health;
     struct console *console; /* NULL: switched off, or built without */
     struct http_router *router;
     struct http_dispatch *dispatch;
@@ -431,6 +433,7 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
     struct rest_opts r = {.m = a->mgmt,
                           .auth = a->bearer ? bearer_auth(a->bearer) : NULL,
                           .jobs = &a->rest_jobs,
+                          .health = &a->health.rest,
                           .log = o->log,
                           .version = PACKAGE_VERSION,
                           .account_domain = a->account_domain,
@@ -449,6 +452,7 @@ static enum rk_code open_rest(struct mgmt_app *a, const struct mgmt_app_opts *o,
     enum rk_code rc = open_rest_pools(a, err);
 
     a->rest_jobs.can_reach = can_reach;
+    mgmt_health_init(&a->health, a, a->mem, o);
     if (rc == RK_OK)
         rc = rest_new(&r, &a->rest, err);
     if (rc)

@@ -78,9 +78,12 @@ struct mgmt_app_opts {            /* open; borrowed during mgmt_app_new; zero: t
     struct rpc_flow device, pkce; /* where agents get tokens */
     struct netmap_jwt ssh_jwt;    /* for SSH between peers */
 
-    bool embedded_idp;               /* local users exist */
-    bool local_auth_disabled;        /* ... but may not log in */
-    const char *setup_token;         /* the first owner must know it; NULL or "": setup is open */
+    bool embedded_idp;        /* local users exist */
+    bool local_auth_disabled; /* ... but may not log in */
+    const char *setup_token;  /* the first owner must know it; NULL or "": setup is open */
+    /** The body of /health with what only the program knows; NULL: ours alone. Any thread. */
+    void (*describe)(void *arg, bool ready, const char *why, struct rk_buf *out);
+    void *describe_arg;
     bool console;                    /* serve the web console at / */
     bool setup_pat;                  /* POST /api/setup may return a token */
     const char *account_domain;      /* of the one account [dns_domain] */

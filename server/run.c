@@ -207,6 +207,13 @@ static void describe(struct svc_user *u, bool is_ready, const char *why, struct 
     }
 }
 
+static void describe_for_rest(void *arg, bool is_ready, const char *why, struct rk_buf *out)
+{
+    struct server *s = arg;
+
+    describe(&s->user, is_ready, why, out);
+}
+
 static enum rk_code reload(struct svc_user *u, struct rk_err *err)
 {
     return mgmt_app_reload(rk_container_of(u, struct server, user)->mgmt, err);
@@ -343,6 +350,8 @@ static enum rk_code make_management(struct server *s, struct rk_err *err)
         .user_claim = rk_arena_dupz(s->mem, s->c.oidc_user_claim),
         .embedded_idp = true,
         .local_auth_disabled = s->c.local_auth_disabled,
+        .describe = describe_for_rest,
+        .describe_arg = s,
         .console = s->c.console,
         .setup_pat = s->c.setup_pat,
         .geo_path = s->c.geo_database.n ? rk_arena_dupz(s->mem, s->c.geo_database) : NULL,

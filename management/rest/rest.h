@@ -22,6 +22,11 @@ struct rest_jobs {
     bool (*can_reach)(struct rest_jobs *j, struct rk_str peer_id);
 };
 
+/** What is told of the process: members of the object that is open in out. Any thread. */
+struct rest_health {
+    void (*put)(struct rest_health *h, struct rk_buf *out);
+};
+
 struct rest_opts { /* open; copied, what it points to is borrowed until rest_free */
     struct mgmt *m;
     struct auth *auth;      /* of bearer tokens; NULL: only personal access tokens */
@@ -36,7 +41,8 @@ struct rest_opts { /* open; copied, what it points to is borrowed until rest_fre
     const char *geo_names_path; /* CSV of MaxMind city names, for pickers; NULL: the engine's
                                    location database, if it has one */
     struct pat_auth_opts pat_limits;
-    struct traffic *traffic; /* NULL: traffic events are not kept */
+    struct rest_health *health; /* NULL: the account's part alone */
+    struct traffic *traffic;    /* NULL: traffic events are not kept */
 };
 
 /** Owned: rest_stop before the engine is closed, rest_free after the HTTP server has stopped and

@@ -153,6 +153,7 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_GET,    "/api/users/invites/{token}",                              rest_invites_look,          OPEN,  NULL},
     {HTTP_POST,   "/api/users/invites/{token}/accept",                       rest_invites_accept,        OPEN | HTTP_HASHES, NULL},
 
+    {HTTP_GET,    "/api/x/health",                                           rest_health,                READ,  NULL},
     {HTTP_GET,    "/api/x/changes",                                          rest_changes,               WRITE, NULL},
     {HTTP_POST,   "/api/x/plan",                                             rest_plan,                  WRITE, NULL},
     {HTTP_POST,   "/api/x/apply",                                            rest_apply,                 WRITE, NULL},

@@ -205,6 +205,15 @@ OWN = [
     ("/api/x/diff", "What is different between two moments, as objects and as flows", [
         ("from", "string", "RFC 3339, yesterday, or how long ago (90m, 7d)"),
         ("to", "string", "the same; now when it is not given")], REVIEW),
+    ("/api/x/health", "How this server is, for who may read its settings", [],
+     {"type": "object", "properties": {
+         "version": {"type": "string"}, "uptime_s": {"type": "integer"},
+         "machines": {"type": "object", "properties": {
+             "all": {"type": "integer"}, "connected": {"type": "integer"}}},
+         "agents_are_told": {"type": "object", "properties": {
+             "signal": {"type": "string"}, "relays": {"type": "array", "items": {"type": "string"}},
+             "stuns": {"type": "array", "items": {"type": "string"}}}},
+         "health": {"description": "the body of /health", "type": "object"}}}),
     ("/api/x/export", "The network as a file that /api/x/plan reads, in YAML", [],
      {"type": "string"}),
 ]

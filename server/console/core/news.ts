@@ -12,6 +12,7 @@ const AGAIN_MS = 1000;
 const AGAIN_MAX_MS = 30000;
 
 let listening = false;
+let broke = false; // since the last time that it listened
 let place = ""; // Last-Event-ID: where to go on
 let stop: AbortController | null = null;
 let tell: (what: News) => void = () => {};
@@ -24,7 +25,11 @@ function heard(event: string) {
   const value = (name: string) => lines.find((l) => l[0] === name)?.[1] ?? "";
   if (value("id")) place = value("id");
   const what = value("event");
-  if (what === "ready") listening = true;
+  if (what === "ready") {
+    listening = true;
+    if (broke) tell("reset"); // who knows what the server is now
+    broke = false;
+  }
   if (what === "reset") place = "";
   if (what === "change" || what === "presence" || what === "reset") tell(what);
 }
@@ -57,6 +62,7 @@ async function run() {
       wait = Math.min(2 * wait, AGAIN_MAX_MS);
     }
     listening = false;
+    broke = true;
     await new Promise((go) => setTimeout(go, wait));
   }
   stop = null;

@@ -107,6 +107,7 @@ export async function finish() {
   const attempt = kept<Attempt>(ATTEMPT);
   sessionStorage.removeItem(ATTEMPT);
   history.replaceState(null, "", "/" + (attempt?.back ?? ""));
+  window.dispatchEvent(new HashChangeEvent("hashchange")); // replaceState tells nobody
   if (answer.get("error")) throw new Error(answer.get("error_description") ?? "the provider refused");
   if (!attempt || answer.get("state") !== attempt.state) throw new Error("this sign-in was begun elsewhere; please try again");
   keep(await redeem(answer.get("code") ?? "", attempt.verifier));

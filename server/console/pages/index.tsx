@@ -8,6 +8,7 @@ import { Place } from "../core/router";
 import { Empty } from "../ui/basics";
 import type { IconName } from "../ui/icons";
 import { h, VNode } from "../view/view";
+import { HealthPage } from "./health";
 import { History } from "./history";
 import { Network } from "./network";
 import { PeerPage } from "./peer";
@@ -41,7 +42,10 @@ export const NAV: { title: string; items: Item[] }[] = [
   },
   {
     title: "Server",
-    items: [{ path: "activity", title: "Activity", icon: "clock", module: "events", draw: ([tab]) => <History tab={tab ?? ""} /> }],
+    items: [
+      { path: "activity", title: "Activity", icon: "clock", module: "events", draw: ([tab]) => <History tab={tab ?? ""} /> },
+      { path: "server", title: "Server", icon: "pulse", module: "settings", draw: () => <HealthPage /> },
+    ],
   },
 ];
 
