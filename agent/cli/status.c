@@ -9,6 +9,8 @@
 #include <strings.h>
 #include <sys/utsname.h>
 
+#include "lib/base/num.h"
+
 static const json_t *at(const json_t *o, const char *name)
 {
     return json_object_get(o, name);
@@ -138,14 +140,61 @@ static bool needs_login(const char *status)
            strcmp(status, "SessionExpired") == 0;
 }
 
-static void print_nameservers(FILE *out, const json_t *groups)
+static void print_words(FILE *out, const json_t *list, const char *none)
+{
+    const json_t *one;
+    size_t i;
+
+    (void)fprintf(out, "[%s", json_array_size(list) ? "" : none);
+    json_array_foreach (list, i, one)
+        (void)fprintf(out, "%s%s", i ? ", " : "", json_string_value(one));
+    (void)fprintf(out, "]");
+}
+
+/* A group for no domain in particular is the one for all: ".". */
+static void print_nameservers(FILE *out, const json_t *groups, bool detail)
 {
     const json_t *g;
     size_t i, ok = 0;
 
     json_array_foreach (groups, i, g)
         ok += flag(g, "enabled") && !*text(g, "error");
-    (void)fprintf(out, "Nameservers: %zu/%zu Available\n", ok, json_array_size(groups));
+    if (!detail || !json_array_size(groups)) {
+        (void)fprintf(out, "Nameservers: %zu/%zu Available\n", ok, json_array_size(groups));
+        return;
+    }
+    (void)fprintf(out, "Nameservers:\n");
+    json_array_foreach (groups, i, g) {
+        (void)fprintf(out, "  ");
+        print_words(out, at(g, "servers"), "");
+        (void)fprintf(out, " for ");
+        print_words(out, at(g, "domains"), ".");
+        (void)fprintf(out, " is %s%s%s\n",
+                      flag(g, "enabled") && !*text(g, "error") ? "Available" : "Unavailable",
+                      *text(g, "error") ? ", reason: " : "", text(g, "error"));
+    }
+}
+
+static void print_session(FILE *out, const char *at_text)
+{
+    int64_t us, left_min;
+
+    if (!*at_text)
+        return;
+    (void)fprintf(out, "Session expires: %s", at_text);
+    if (rk_time_parse_us(rk_str_z(at_text), &us, NULL) == RK_OK) {
+        left_min = (us / 1000 - rk_unix_ms()) / 60000;
+        if (left_min < 0)
+            (void)fprintf(out, " (is over)");
+        else if (left_min < 60)
+            (void)fprintf(out, " (in %" PRId64 "m)", left_min);
+        else if (left_min < 24 * 60)
+            (void)fprintf(out, " (in %" PRId64 "h %" PRId64 "m)", left_min / 60, left_min % 60);
+        else
+            (void)fprintf(out, " (in %" PRId64 "d %" PRId64 "h)", left_min / 1440,
+                          left_min / 60 % 24);
+    }
+    (void)fprintf(out, "\n");
 }
 
 /* ---- filter */
@@ -251,7 +300,7 @@ void cli_status_print(FILE *out, const json_t *s, bool detail)
     if (detail && *text(s, "adminUrl"))
         (void)fprintf(out, "Dashboard: %s\n", text(s, "adminUrl"));
     print_relays(out, at(s, "relays"), detail);
-    print_nameservers(out, at(s, "dnsServers"));
+    print_nameservers(out, at(s, "dnsServers"), detail);
     (void)fprintf(out, "FQDN: %s\nNetBird IP: %s\n", text(s, "fqdn"),
                   *text(s, "netbirdIp") ? text(s, "netbirdIp") : "N/A");
     if (*text(s, "netbirdIpv6"))
@@ -265,8 +314,7 @@ void cli_status_print(FILE *out, const json_t *s, bool detail)
                   flag(s, "lazyConnectionEnabled") ? "true" : "false");
     print_list(out, "Networks", at(s, "networks"));
     print_traffic(out, at(s, "trafficEvents"));
-    if (*text(s, "sessionExpiresAt"))
-        (void)fprintf(out, "Session expires: %s\n", text(s, "sessionExpiresAt"));
+    print_session(out, text(s, "sessionExpiresAt"));
     (void)fprintf(out, "Peers count: %" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT " Connected\n",
                   number(peers, "connected"), number(peers, "total"));
 }
