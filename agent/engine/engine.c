@@ -287,6 +287,7 @@ static enum rk_code open_mux(struct engine *e, struct rk_err *err)
                                 .log = e->log,
                                 .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
                                 .disable_ipv6 = s->disable_ipv6,
+                                .tls = e->o.tls,
                                 .with_loopback = e->o.daemon->ice_loopback,
                                 .blacklist = s->iface_blacklist.items,
                                 .n_blacklist = s->iface_blacklist.n,

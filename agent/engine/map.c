@@ -98,6 +98,23 @@ static void apply_traffic(struct engine *e, const Management__FlowConfig *fc)
     events_add(e->o.events, EVENT_WARNING, EVENT_NETWORK, "traffic is not recorded: %s", err.msg);
 }
 
+/* An empty list keeps the old one. */
+static void apply_turn(struct engine *e, const Management__NetbirdConfig *nc)
+{
+    struct ice_mux_turn_server v[STUNS_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < nc->n_turns && n < STUNS_MAX; i++) {
+        const Management__ProtectedHostConfig *t = nc->turns[i];
+
+        if (t->hostconfig && t->hostconfig->uri[0])
+            v[n++] = (struct ice_mux_turn_server){rk_str_z(t->hostconfig->uri), rk_str_z(t->user),
+                                                  rk_str_z(t->password)};
+    }
+    if (n)
+        ice_mux_set_turn(e->mux, v, n);
+}
+
 enum rk_code engine_apply_config(struct engine *e, const Management__NetbirdConfig *nc,
                                  struct rk_err *err)
 {
@@ -111,6 +128,7 @@ enum rk_code engine_apply_config(struct engine *e, const Management__NetbirdConf
     if (n) /* an empty list keeps the old one */
         ice_mux_set_stun(e->mux, uris, n);
     apply_traffic(e, nc->flow);
+    apply_turn(e, nc);
     return apply_relay(e, nc->relay, err);
 }
 

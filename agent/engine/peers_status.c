@@ -31,6 +31,8 @@ static const char *path_name(const struct peer_conn_status *s)
 {
     if (s->state != PEER_CONN_CONNECTED)
         return "-";
+    if (rk_str_eqz(s->local_type, "relay") || rk_str_eqz(s->remote_type, "relay"))
+        return "Relayed"; /* by a TURN server */
     return s->path == PEER_CONN_PATH_DIRECT ? "P2P" : "Relayed";
 }
 

@@ -9,20 +9,21 @@
 
 #define RTT_SHARE 4 /* a quarter of a new round-trip time counts */
 
-static void send_message(struct ice_session *a, const struct rk_ip *src, const struct rk_addr *to,
-                         struct stun_writer *w)
+static void send_message(struct ice_session *a, struct ice_from to, struct stun_writer *w)
 {
     struct rk_str out = stun_end(w);
 
-    if (out.n)
-        a->user->ops->send(a->user, src, to, out);
+    if (out.n && to.to)
+        a->user->ops->send(a->user, to.to, to.addr, out);
+    else if (out.n && a->user->ops->send_relayed)
+        a->user->ops->send_relayed(a->user, to.addr, out);
 }
 
 /* FINGERPRINT, then the ids of both candidates as official agents put them. */
 static void finish(struct ice_session *a, struct stun_writer *w, const char *key,
-                   const struct ice_pair *p, const struct rk_addr *to)
+                   const struct ice_pair *p, struct ice_from to)
 {
-    const struct ice_cand *local = ice_local_for(a, to->ip.family);
+    const struct ice_cand *local = ice_local_for(a, to.addr->ip.family, !to.to);
 
     stun_put_integrity(w, rk_str_z(key));
     stun_put_fingerprint(w);
@@ -41,7 +42,9 @@ static void new_txid(const struct ice_session *a, struct stun_txid *out)
 
 void ice_check_send(struct ice_session *a, struct ice_pair *p, bool nominating, int64_t now_us)
 {
-    const struct ice_cand *local = ice_local_for(a, p->remote.addr.ip.family);
+    static const struct rk_ip any;
+    struct ice_from to = {&p->remote.addr, p->relayed ? NULL : &any};
+    const struct ice_cand *local = ice_local_for(a, p->remote.addr.ip.family, p->relayed);
     struct ice_request *r = &p->open[p->open_at];
     uint8_t buf[STUN_MAX_SIZE];
     char username[2 * ICE_MAX_CRED + 2];
@@ -63,12 +66,12 @@ void ice_check_send(struct ice_session *a, struct ice_pair *p, bool nominating, 
     else
         stun_put_controlled(&w, a->tie_breaker);
     stun_put_priority(&w, local->priority);
-    finish(a, &w, a->remote_pwd, p, &p->remote.addr);
-    send_message(a, &(struct rk_ip){0}, &p->remote.addr, &w);
+    finish(a, &w, a->remote_pwd, p, to);
+    send_message(a, to, &w);
 }
 
 static void answer_error(struct ice_session *a, const struct stun_msg *m, const struct ice_pair *p,
-                         const struct rk_addr *from, const struct rk_ip *to, unsigned code)
+                         struct ice_from from, unsigned code)
 {
     uint8_t buf[STUN_MAX_SIZE];
     struct stun_writer w;
@@ -80,20 +83,19 @@ static void answer_error(struct ice_session *a, const struct stun_msg *m, const 
     if (code == STUN_ERR_UNKNOWN_ATTRIBUTE)
         stun_put_unknown(&w, m->unknown, m->n_unknown);
     finish(a, &w, a->local_pwd, p, from);
-    send_message(a, to, from, &w);
+    send_message(a, from, &w);
 }
 
 static void answer_success(struct ice_session *a, const struct stun_msg *m,
-                           const struct ice_pair *p, const struct rk_addr *from,
-                           const struct rk_ip *to)
+                           const struct ice_pair *p, struct ice_from from)
 {
     uint8_t buf[STUN_MAX_SIZE];
     struct stun_writer w;
 
     stun_begin(&w, buf, sizeof buf, STUN_SUCCESS, STUN_METHOD_BINDING, &m->txid);
-    stun_put_xor_mapped(&w, from);
+    stun_put_xor_mapped(&w, from.addr);
     finish(a, &w, a->local_pwd, p, from);
-    send_message(a, to, from, &w);
+    send_message(a, from, &w);
 }
 
 static bool username_ok(const struct ice_session *a, struct rk_str username)
@@ -106,15 +108,15 @@ static bool username_ok(const struct ice_session *a, struct rk_str username)
 
 /* A request from an address that nobody signalled: a NAT made it. */
 static struct ice_pair *add_peer_reflexive(struct ice_session *a, const struct stun_msg *m,
-                                           const struct rk_addr *from, int64_t now_us)
+                                           struct ice_from from, int64_t now_us)
 {
-    struct ice_cand c = {.type = ICE_PRFLX, .addr = *from};
+    struct ice_cand c = {.type = ICE_PRFLX, .addr = *from.addr};
     struct rk_str sender, receiver;
 
     ice_cand_complete(&c);
     if (stun_nb_candidates_split(m, &sender, &receiver) && sender.n <= ICE_CAND_ID_MAX)
         (void)snprintf(c.id, sizeof c.id, "%.*s", RK_STR_ARG(sender));
-    return ice_pair_add(a, &c, now_us);
+    return ice_pair_add(a, &c, !from.to, now_us);
 }
 
 static void switch_role(struct ice_session *a)
@@ -126,7 +128,7 @@ static void switch_role(struct ice_session *a)
 
 /* RFC 8445 section 7.3.1.1; true: answered with an error, the request counts for nothing else. */
 static bool role_conflict(struct ice_session *a, const struct stun_msg *m, struct ice_pair *p,
-                          const struct rk_addr *from, const struct rk_ip *to)
+                          struct ice_from from)
 {
     bool same = a->controlling ? m->has_controlling : m->has_controlled;
     bool ours_greater = a->tie_breaker >= m->tie_breaker;
@@ -134,7 +136,7 @@ static bool role_conflict(struct ice_session *a, const struct stun_msg *m, struc
     if (!same)
         return false;
     if (a->controlling == ours_greater) {
-        answer_error(a, m, p, from, to, STUN_ERR_ROLE_CONFLICT);
+        answer_error(a, m, p, from, STUN_ERR_ROLE_CONFLICT);
         return true;
     }
     a->controlling = !a->controlling; /* the peer keeps its tie breaker, and so do we */
@@ -150,15 +152,15 @@ static void on_use_candidate(struct ice_session *a, struct ice_pair *p, int64_t 
         ice_pair_select(a, p, now_us);
 }
 
-static bool on_request(struct ice_session *a, const struct rk_addr *from, const struct rk_ip *to,
-                       const struct stun_msg *m, int64_t now_us)
+static bool on_request(struct ice_session *a, struct ice_from from, const struct stun_msg *m,
+                       int64_t now_us)
 {
-    struct ice_pair *p = ice_pair_find(a, from);
+    struct ice_pair *p = ice_pair_find(a, from.addr, !from.to);
 
     if (!username_ok(a, m->username) || !stun_integrity_ok(m, rk_str_z(a->local_pwd)))
         return false;
     if (m->n_unknown) {
-        answer_error(a, m, p, from, to, STUN_ERR_UNKNOWN_ATTRIBUTE);
+        answer_error(a, m, p, from, STUN_ERR_UNKNOWN_ATTRIBUTE);
         return true;
     }
     if (!p)
@@ -166,9 +168,9 @@ static bool on_request(struct ice_session *a, const struct rk_addr *from, const 
     if (!p)
         return true; /* too many addresses; those known go on */
     p->last_rx_us = now_us;
-    if (role_conflict(a, m, p, from, to))
+    if (role_conflict(a, m, p, from))
         return true;
-    answer_success(a, m, p, from, to);
+    answer_success(a, m, p, from);
     if (!p->valid) { /* triggered check: the peer can reach us, so we may reach it now */
         p->checks = 0;
         p->next_check_us = now_us;
@@ -181,8 +183,13 @@ static bool on_request(struct ice_session *a, const struct rk_addr *from, const 
 /* Which of our candidates is the address that the peer saw? None: a NAT on the way made it. */
 static void set_local(struct ice_session *a, struct ice_pair *p, const struct rk_addr *mapped)
 {
-    const struct ice_cand *base = ice_local_for(a, p->remote.addr.ip.family);
+    const struct ice_cand *base = ice_local_for(a, p->remote.addr.ip.family, p->relayed);
 
+    if (p->relayed) { /* whatever it saw is the server's */
+        if (base)
+            p->local = *base;
+        return;
+    }
     for (size_t i = 0; i < a->n_locals; i++)
         if (rk_addr_eq(&a->locals[i].addr, mapped)) {
             p->local = a->locals[i];
@@ -214,7 +221,13 @@ static struct ice_request *take_request(struct ice_session *a, const struct stun
     return NULL;
 }
 
-static bool on_success(struct ice_session *a, const struct rk_addr *from, const struct stun_msg *m,
+/* RFC 8445 section 7.2.5.2.1: the answer comes the way that the request went, or is none. */
+static bool same_way(const struct ice_pair *p, struct ice_from from)
+{
+    return p->relayed == !from.to && rk_addr_eq(&p->remote.addr, from.addr);
+}
+
+static bool on_success(struct ice_session *a, struct ice_from from, const struct stun_msg *m,
                        int64_t now_us)
 {
     struct ice_pair *p;
@@ -224,7 +237,7 @@ static bool on_success(struct ice_session *a, const struct rk_addr *from, const 
 
     if (!r || !stun_integrity_ok(m, rk_str_z(a->remote_pwd)))
         return false;
-    if (!rk_addr_eq(&p->remote.addr, from)) /* RFC 8445 section 7.2.5.2.1: not symmetric */
+    if (!same_way(p, from))
         return false;
     nominated = r->nominating && a->controlling;
     took_us = now_us - r->sent_us;
@@ -249,13 +262,13 @@ static bool on_success(struct ice_session *a, const struct rk_addr *from, const 
     return true;
 }
 
-static bool on_error(struct ice_session *a, const struct rk_addr *from, const struct stun_msg *m,
+static bool on_error(struct ice_session *a, struct ice_from from, const struct stun_msg *m,
                      int64_t now_us)
 {
     struct ice_pair *p;
     struct ice_request *r = take_request(a, m, &p);
 
-    if (!r || !rk_addr_eq(&p->remote.addr, from) || !stun_integrity_ok(m, rk_str_z(a->remote_pwd)))
+    if (!r || !same_way(p, from) || !stun_integrity_ok(m, rk_str_z(a->remote_pwd)))
         return false;
     if (m->error_code == STUN_ERR_ROLE_CONFLICT && r->as_controlling == a->controlling)
         switch_role(a);
@@ -266,8 +279,8 @@ static bool on_error(struct ice_session *a, const struct rk_addr *from, const st
     return true;
 }
 
-bool ice_check_input(struct ice_session *a, const struct rk_addr *from, const struct rk_ip *to,
-                     const struct stun_msg *msg, int64_t now_us)
+bool ice_check_input(struct ice_session *a, struct ice_from from, const struct stun_msg *msg,
+                     int64_t now_us)
 {
     bool ours = false;
 
@@ -275,7 +288,7 @@ bool ice_check_input(struct ice_session *a, const struct rk_addr *from, const st
         return false;
     switch (msg->cls) {
     case STUN_REQUEST:
-        ours = on_request(a, from, to, msg, now_us);
+        ours = on_request(a, from, msg, now_us);
         break;
     case STUN_SUCCESS:
         ours = on_success(a, from, msg, now_us);

@@ -129,6 +129,7 @@ static void serve(void *arg)
         tell_hosts(m, g);
         ice_mux_tell_router_port(m, g, NULL);
         ice_mux_servers_ask(m, g);
+        ice_mux_turn_tell(m, g);
     }
 }
 

@@ -124,6 +124,25 @@ static const struct wg_port_user_ops PORT_OPS = {.other = on_shared};
 
 static const struct udp_ops UDP_OPS = {.received = on_received};
 
+void ice_mux_relayed_input(struct ice_mux *m, const struct rk_addr *from, struct rk_str datagram)
+{
+    struct ice_mux_session *s;
+    struct ice_mux_wire *w;
+    struct stun_msg msg;
+
+    if (ice_mux_in_overlay(m, &from->ip))
+        return;
+    if (!stun_is(datagram)) {
+        w = wire_for(m, from);
+        if (w && w->ops->relayed)
+            w->ops->relayed(w, datagram);
+        return;
+    }
+    s = stun_decode(datagram, &msg, NULL) ? NULL : session_for(m, &msg);
+    if (s && s->ops->stun_relayed)
+        (void)s->ops->stun_relayed(s, from, &msg);
+}
+
 /* ---- opening */
 
 static size_t copy_names(char **out, const struct rk_str *names, size_t n)
@@ -145,6 +164,7 @@ enum rk_code ice_mux_open(const struct ice_mux_opts *opts, struct ice_mux **out,
     m->disable_ipv6 = opts->disable_ipv6;
     m->with_loopback = opts->with_loopback;
     m->fwmark = opts->fwmark;
+    m->tls = opts->tls;
     m->n_blacklist = copy_names(m->blacklist, opts->blacklist, opts->n_blacklist);
     m->n_own_ifaces = copy_names(m->own_ifaces, opts->own_ifaces, opts->n_own_ifaces);
     m->scratch = udp_scratch_new(RX_SLOTS, UDP_SCRATCH_GRO);
@@ -170,6 +190,7 @@ void ice_mux_close(struct ice_mux *m)
         return;
     ice_mux_socket_close(m);
     ice_mux_servers_clear(m);
+    ice_mux_turn_clear(m);
     ice_mux_gather_clear(m);
     for (size_t i = 0; i < m->n_blacklist; i++)
         free(m->blacklist[i]);

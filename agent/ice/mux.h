@@ -31,6 +31,7 @@
 
 struct ice_mux;
 struct stun_msg;
+struct tls_ctx;
 struct wg_port;
 struct udp_scratch;
 
@@ -42,6 +43,7 @@ struct ice_mux_opts { /* copied; the views are borrowed for the call */
                                then port does not count; NULL: a socket */
     uint32_t fwmark;        /* of the socket, and of look-ups of routes; 0: none */
     bool disable_ipv6;      /* no IPv6 candidates */
+    struct tls_ctx *tls;    /* for TURN servers; borrowed for life; NULL: none over TLS */
     bool with_loopback;     /* offer loopback addresses too (tests, one-host set-ups) */
     const struct rk_str *blacklist; /* prefixes of interface names that are not offered */
     size_t n_blacklist;
@@ -66,12 +68,25 @@ void ice_mux_set_overlay(struct ice_mux *m, const struct rk_prefix *prefixes, si
  *  names are resolved in the background. Others than stun: are ignored. At most 16. */
 void ice_mux_set_stun(struct ice_mux *m, const struct rk_str *uris, size_t n);
 
+struct ice_mux_turn_server { /* open */
+    struct rk_str uri, user, password;
+};
+/** TURN servers as management names them ("turn:host:port?transport=udp"); replaces the list, or
+ *  only the credentials where the list is the same. Nothing is asked before ice_mux_turn_hold. At
+ *  most 4 are used. */
+void ice_mux_set_turn(struct ice_mux *m, const struct ice_mux_turn_server *v, size_t n);
+bool ice_mux_has_turn(const struct ice_mux *m);
+
+/** For status: server i, our address there (family 0: none), what went wrong last. */
+bool ice_mux_turn_status(const struct ice_mux *m, size_t i, struct rk_str *uri,
+                         struct rk_addr *relayed, struct rk_err *last_err);
+
 /** The outside of a port that a router gave us for ours, offered as one more address (ip family 0:
  *  the address that STUN servers see). port 0: none. */
 void ice_mux_set_router_port(struct ice_mux *m, const struct rk_addr *outside);
 
 /** This host's addresses or routes are others now: what STUN servers said about us is forgotten and
- *  asked anew. */
+ *  asked anew, and so is the address at a TURN server. */
 void ice_mux_network_changed(struct ice_mux *m);
 
 /** For status: server i as given, and the address it last showed us (family 0: none yet). */
@@ -94,12 +109,21 @@ void ice_mux_send(struct ice_mux *m, const struct rk_ip *src, const struct rk_ad
                   struct rk_str datagram);
 void ice_mux_sendv(struct ice_mux *m, const struct udp_out *v, size_t n);
 
+/** Somebody needs an address at a TURN server: as long as one holds it, we have one, or try. */
+void ice_mux_turn_hold(struct ice_mux *m);
+void ice_mux_turn_release(struct ice_mux *m);
+/** Send from that address; lost when there is none. */
+void ice_mux_send_relayed(struct ice_mux *m, const struct rk_addr *to, struct rk_str datagram);
+
 struct ice_mux_session;
 struct ice_mux_session_ops {
     /** A STUN message that may be for this session, from `from` to our address `to`. true: it was
      *  (authenticated). */
     bool (*stun)(struct ice_mux_session *s, const struct rk_addr *from, const struct rk_ip *to,
                  const struct stun_msg *msg);
+    /** The same, sent to our relayed address. Optional. */
+    bool (*stun_relayed)(struct ice_mux_session *s, const struct rk_addr *from,
+                         const struct stun_msg *msg);
 };
 struct ice_mux_session { /* embed; one per ICE agent */
     const struct ice_mux_session_ops *ops;
@@ -116,6 +140,8 @@ struct ice_mux_wire;
 struct ice_mux_wire_ops {
     /** Datagrams other than STUN from claimed addresses, as they came from the socket. */
     void (*data)(struct ice_mux_wire *w, const struct udp_in *v, size_t n);
+    /** The same, one datagram that came to our relayed address. Optional. */
+    void (*relayed)(struct ice_mux_wire *w, struct rk_str datagram);
 };
 struct ice_mux_wire { /* embed; where WireGuard packets of one peer go */
     const struct ice_mux_wire_ops *ops;
@@ -134,6 +160,7 @@ struct ice_mux_gather_ops {
 };
 struct ice_mux_gather { /* embed */
     const struct ice_mux_gather_ops *ops;
+    bool relayed;        /* our address at a TURN server too, while that is held */
     struct rk_list link; /* private; zero at first */
 };
 /** Tell our host candidates, then server-reflexive ones as STUN servers answer or from the cache,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Inside of struct ice_mux, shared by mux.c (routing of what comes in) above gather.c above
- * stun_servers.c above socket.c. */
+ * stun_servers.c and turn_servers.c above socket.c. */
 #ifndef RK_AGENT_ICE_MUX_PRIV_H
 #define RK_AGENT_ICE_MUX_PRIV_H
 
 #include "agent/ice/mux.h"
+#include "agent/ice/turn.h"
 #include "agent/wg/port.h"
 #include "lib/base/map.h"
 #include "lib/net/stun.h"
@@ -14,6 +15,7 @@
 /* Overlay networks, and in legacy routing the networks behind peers. */
 #define ICE_MUX_MAX_OVERLAY 256
 #define ICE_MUX_MAX_SERVERS 16
+#define ICE_MUX_MAX_TURNS   4
 #define ICE_MUX_MAX_HOSTS   32 /* own addresses that are offered */
 #define ICE_MUX_FAMILIES    2  /* index 0: IPv4, 1: IPv6 */
 
@@ -35,6 +37,18 @@ struct ice_mux_server {
     bool resolving;
     int64_t resolved_ms; /* 0: never */
     struct rk_err err;
+};
+
+struct ice_mux_turn { /* a TURN server */
+    struct ice_mux *mux;
+    size_t index;                 /* in the list as it was told */
+    char *text, *name, *password; /* owned */
+    struct ice_turn_uri uri;
+    struct ice_turn_user user;
+    struct ice_turn *turn; /* NULL: not asked */
+    bool ended;            /* … and can be closed */
+    struct rk_err err;     /* the last, until it gives an address */
+    struct rk_log_gate gate;
 };
 
 struct ice_mux {
@@ -60,6 +74,14 @@ struct ice_mux {
     struct rk_list fresh, gathers; /* not served yet; served with host candidates */
     struct rk_timer *serve_timer, *stun_timer;
     struct rk_addr router_port; /* port 0: none */
+    /* TURN */
+    struct tls_ctx *tls;
+    struct ice_mux_turn *turns[ICE_MUX_MAX_TURNS];
+    size_t n_turns, n_turns_told;
+    struct ice_mux_turn *relayed; /* the one whose address we use; NULL: none */
+    size_t turn_holds;
+    struct rk_timer *turn_timer;
+    int64_t turn_next_ms, turn_retry_ms;
 };
 
 static inline size_t ice_mux_family_index(const struct rk_ip *ip)
@@ -86,6 +108,12 @@ void ice_mux_tell_router_port(struct ice_mux *m, struct ice_mux_gather *g,
 bool ice_mux_servers_input(struct ice_mux *m, const struct rk_addr *from,
                            const struct stun_msg *msg);
 void ice_mux_servers_clear(struct ice_mux *m);
+/** turn_servers.c: tell our relayed address, if we have one and g wants it. */
+void ice_mux_turn_tell(struct ice_mux *m, struct ice_mux_gather *g);
+void ice_mux_turn_network_changed(struct ice_mux *m);
+void ice_mux_turn_clear(struct ice_mux *m);
+/** mux.c: a datagram came to our relayed address. */
+void ice_mux_relayed_input(struct ice_mux *m, const struct rk_addr *from, struct rk_str datagram);
 void ice_mux_gather_clear(struct ice_mux *m);
 
 #endif

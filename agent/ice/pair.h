@@ -27,8 +27,9 @@ struct ice_request { /* a Binding request that may still be answered */
     bool as_controlling;
 };
 
-/* One remote candidate, checked from our one socket. */
+/* One remote candidate, checked from our one socket or from our relayed address. */
 struct ice_pair {
+    bool relayed;
     struct ice_cand remote;
     struct ice_cand local;    /* how the remote sees us; set once the pair is valid */
     bool valid;               /* a check succeeded */
@@ -54,7 +55,7 @@ struct ice_session {
     char remote_ufrag[ICE_MAX_CRED + 1], remote_pwd[ICE_MAX_CRED + 1];
     struct ice_cand *locals; /* owned array */
     size_t n_locals;
-    struct ice_pair *pairs[ICE_MAX_REMOTE]; /* each owned; never moved */
+    struct ice_pair *pairs[2 * ICE_MAX_REMOTE]; /* each owned; never moved; two per remote */
     size_t n_pairs;
     struct ice_pair *nominated; /* controlling: USE-CANDIDATE is being sent */
     unsigned nominate_tries;
@@ -67,13 +68,14 @@ struct ice_session {
 };
 
 /** Our candidate that stands for the socket towards this address family: the best one, NULL when
- *  we have none. */
-const struct ice_cand *ice_local_for(const struct ice_session *a, uint8_t family);
+ *  we have none. relayed: our newest address at a TURN server. */
+const struct ice_cand *ice_local_for(const struct ice_session *a, uint8_t family, bool relayed);
 
-struct ice_pair *ice_pair_find(struct ice_session *a, const struct rk_addr *remote);
+struct ice_pair *ice_pair_find(struct ice_session *a, const struct rk_addr *remote, bool relayed);
 
 /** New pair for a remote candidate; NULL when the table is full. */
-struct ice_pair *ice_pair_add(struct ice_session *a, const struct ice_cand *remote, int64_t now_us);
+struct ice_pair *ice_pair_add(struct ice_session *a, const struct ice_cand *remote, bool relayed,
+                              int64_t now_us);
 
 /** RFC 8445 section 6.1.2.3, with the factor 2^32-1 of the official agent. */
 uint64_t ice_pair_priority(const struct ice_session *a, const struct ice_pair *p);
@@ -83,8 +85,14 @@ void ice_pair_select(struct ice_session *a, struct ice_pair *p, int64_t now_us);
 
 /** Send a Binding request on the pair now. */
 void ice_check_send(struct ice_session *a, struct ice_pair *p, bool nominating, int64_t now_us);
+
+struct ice_from { /* where a message came from and how; answers go back the same way */
+    const struct rk_addr *addr;
+    const struct rk_ip *to; /* our address; NULL: our relayed one */
+};
+
 /** A STUN message for this session; true when it was taken, and then a tick is due. */
-bool ice_check_input(struct ice_session *a, const struct rk_addr *from, const struct rk_ip *to,
-                     const struct stun_msg *msg, int64_t now_us);
+bool ice_check_input(struct ice_session *a, struct ice_from from, const struct stun_msg *msg,
+                     int64_t now_us);
 
 #endif

@@ -92,12 +92,25 @@ static void fill(struct ice_cand *c)
         c->priority = priority;
 }
 
+/* Every remote address can be reached from our relayed one too. */
+static void add_relayed_pairs(struct ice_session *a, uint8_t family, int64_t now_us)
+{
+    for (size_t i = 0, n = a->n_pairs; i < n; i++) {
+        const struct ice_cand *remote = &a->pairs[i]->remote;
+
+        if (!a->pairs[i]->relayed && remote->addr.ip.family == family &&
+            !ice_pair_find(a, &remote->addr, true))
+            (void)ice_pair_add(a, remote, true, now_us);
+    }
+}
+
 enum rk_code ice_session_add_local(struct ice_session *a, struct ice_cand *c, int64_t now_us,
                                    struct rk_err *err)
 {
-    bool first = !ice_local_for(a, c->addr.ip.family);
+    bool relayed = c->type == ICE_RELAY;
+    bool first = !ice_local_for(a, c->addr.ip.family, relayed);
 
-    if (!can_send_to(&c->addr))
+    if (!can_send_to(&c->addr) || (relayed && !a->user->ops->send_relayed))
         return rk_fail(err, RK_INVALID, "local candidate without a usable address");
     for (size_t i = 0; i < a->n_locals; i++)
         if (rk_addr_eq(&a->locals[i].addr, &c->addr))
@@ -109,10 +122,12 @@ enum rk_code ice_session_add_local(struct ice_session *a, struct ice_cand *c, in
         ice_cand_make_id(c->id);
     a->locals = rk_realloc(a->locals, a->n_locals + 1, sizeof *a->locals);
     a->locals[a->n_locals++] = *c;
-    if (first) /* pairs of this family can be checked from now on */
-        for (size_t i = 0; i < a->n_pairs; i++)
-            if (a->pairs[i]->remote.addr.ip.family == c->addr.ip.family)
-                a->pairs[i]->next_check_us = now_us;
+    if (relayed)
+        add_relayed_pairs(a, c->addr.ip.family, now_us);
+    for (size_t i = 0; i < a->n_pairs; i++) /* those of this kind can be checked from now on */
+        if (first && a->pairs[i]->relayed == relayed &&
+            a->pairs[i]->remote.addr.ip.family == c->addr.ip.family)
+            a->pairs[i]->next_check_us = now_us;
     return RK_OK;
 }
 
@@ -125,7 +140,8 @@ enum rk_code ice_session_add_remote(struct ice_session *a, const struct ice_cand
                                     struct rk_err *err)
 {
     struct ice_cand known = *c;
-    struct ice_pair *p = ice_pair_find(a, &c->addr);
+    struct ice_pair *p = ice_pair_find(a, &c->addr, false);
+    struct ice_pair *twin = ice_pair_find(a, &c->addr, true);
 
     if (!can_send_to(&c->addr))
         return rk_fail(err, RK_INVALID, "remote candidate without a usable address");
@@ -134,8 +150,12 @@ enum rk_code ice_session_add_remote(struct ice_session *a, const struct ice_cand
         return rk_fail(err, RK_EXISTS, "remote candidate with a known address");
     if (p)
         p->remote = known; /* its check came before its signal message */
-    else if (!ice_pair_add(a, &known, now_us))
+    else if (!ice_pair_add(a, &known, false, now_us))
         return rk_fail(err, RK_LIMIT, "more than %d remote candidates", ICE_MAX_REMOTE);
+    if (twin)
+        twin->remote = known;
+    else if (ice_local_for(a, known.addr.ip.family, true))
+        (void)ice_pair_add(a, &known, true, now_us);
     return RK_OK;
 }
 
@@ -204,7 +224,7 @@ static void nominate_best(struct ice_session *a, int64_t now_us)
 
 static bool wants_checks(const struct ice_session *a, const struct ice_pair *p)
 {
-    return !p->valid && ice_local_for(a, p->remote.addr.ip.family);
+    return !p->valid && ice_local_for(a, p->remote.addr.ip.family, p->relayed);
 }
 
 static void tick_checking(struct ice_session *a, int64_t now_us)
@@ -320,7 +340,16 @@ void ice_session_tick(struct ice_session *a, int64_t now_us)
 bool ice_session_input(struct ice_session *a, const struct rk_addr *from, const struct rk_ip *to,
                        const struct stun_msg *msg, int64_t now_us)
 {
-    if (!ice_check_input(a, from, to, msg, now_us))
+    if (!ice_check_input(a, (struct ice_from){from, to}, msg, now_us))
+        return false;
+    ice_session_tick(a, now_us);
+    return true;
+}
+
+bool ice_session_input_relayed(struct ice_session *a, const struct rk_addr *from,
+                               const struct stun_msg *msg, int64_t now_us)
+{
+    if (!ice_check_input(a, (struct ice_from){from, NULL}, msg, now_us))
         return false;
     ice_session_tick(a, now_us);
     return true;

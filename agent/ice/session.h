@@ -42,6 +42,9 @@ struct ice_user_ops {
      *  request came in), family 0: any. */
     void (*send)(struct ice_user *u, const struct rk_ip *src, const struct rk_addr *to,
                  struct rk_str datagram);
+    /** The same from our relayed address (a local candidate of that type). Optional: without it
+     *  such candidates are refused. */
+    void (*send_relayed)(struct ice_user *u, const struct rk_addr *to, struct rk_str datagram);
     /** State or selected pair changed. ICE_FAILED covers "never connected" (12 s) and "lost";
      *  the agent does nothing any more then. The agent must not be freed from inside. */
     void (*changed)(struct ice_user *u);
@@ -88,6 +91,10 @@ const struct ice_cand *ice_session_local(const struct ice_session *a, size_t i);
 bool ice_session_input(struct ice_session *a, const struct rk_addr *from, const struct rk_ip *to,
                        const struct stun_msg *msg, int64_t now_us);
 
+/** The same, sent to our relayed address. */
+bool ice_session_input_relayed(struct ice_session *a, const struct rk_addr *from,
+                               const struct stun_msg *msg, int64_t now_us);
+
 /** Let time pass; call at the deadline (INT64_MAX: none) or later. */
 void ice_session_tick(struct ice_session *a, int64_t now_us);
 int64_t ice_session_deadline(const struct ice_session *a);
@@ -95,7 +102,7 @@ int64_t ice_session_deadline(const struct ice_session *a);
 enum ice_state ice_session_state(const struct ice_session *a);
 
 struct ice_pair_info {            /* lent until the next call */
-    const struct ice_cand *local; /* what the remote sees us as: host, srflx or prflx */
+    const struct ice_cand *local; /* what the remote sees us as; of type relay: from there */
     const struct ice_cand *remote;
     int64_t rtt_us; /* 0: not measured */
 };

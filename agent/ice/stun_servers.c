@@ -167,6 +167,7 @@ void ice_mux_network_changed(struct ice_mux *m)
 {
     int64_t now = rk_mono_ms();
 
+    ice_mux_turn_network_changed(m);
     for (size_t i = 0; i < m->n_servers; i++) {
         struct ice_mux_server *s = m->servers[i];
 

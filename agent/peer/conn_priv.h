@@ -87,7 +87,8 @@ struct peer_conn {
     struct ice_mux_session session;
     bool in_mux;
     struct ice_mux_gather gather;
-    struct rk_timer *ice_timer, *punch_timer, *probe_timer, *repeat_timer;
+    struct rk_timer *ice_timer, *punch_timer, *probe_timer, *repeat_timer, *turn_timer;
+    bool turn_held;   /* an address at a TURN server */
     unsigned repeats; /* of our candidates in this session */
     bool ice_up;
     struct rk_ip direct_src;           /* ours towards the remote, when the pair was selected */

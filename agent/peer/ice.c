@@ -8,6 +8,9 @@
  *   offer, agent, new session  -> the remote began anew: so do we
  *   failed or lost             -> no agent; new own session id, so the remote does too
  *
+ * A TURN server is asked for an address when neither a direct nor a relayed path is there after a
+ * second; official agents do so where one side has no relay.
+ *
  * After a loss both sides, if they are agents of ours, probe the lost path with a check every 5 s.
  * As soon as one gets through they offer again, instead of at the guard's next tick, which may be
  * an hour away while the relay works. Official agents do not answer.
@@ -24,6 +27,7 @@
 #define REPEAT_MS       300 /* then doubled: 0.3, 0.9, 2.1 s after the beginning */
 #define REPEATS         3
 #define PUNCH_MS        1000
+#define TURN_WAIT_MS    1000 /* for better ways, before we ask a TURN server for an address */
 #define DEFAULT_WG_PORT 51820
 #define ALIVE_BYTES     500 /* direct data that shows that a path without answers works */
 #define PROBE_MS        5000
@@ -145,6 +149,25 @@ static void on_send(struct ice_user *u, const struct rk_ip *src, const struct rk
     ice_mux_send(p->env->mux, src, to, datagram);
 }
 
+static void on_send_relayed(struct ice_user *u, const struct rk_addr *to, struct rk_str datagram)
+{
+    struct peer_conn *p = rk_container_of(u, struct peer_conn, ice_user);
+
+    ice_mux_send_relayed(p->env->mux, to, datagram);
+}
+
+static bool on_stun_relayed(struct ice_mux_session *s, const struct rk_addr *from,
+                            const struct stun_msg *msg)
+{
+    struct peer_conn *p = rk_container_of(s, struct peer_conn, session);
+
+    if (!p->agent || !ice_session_input_relayed(p->agent, from, msg, rk_mono_us()))
+        return false;
+    peer_proxy_claim(&p->proxy, from);
+    arm(p);
+    return true;
+}
+
 static bool on_stun(struct ice_mux_session *s, const struct rk_addr *from, const struct rk_ip *to,
                     const struct stun_msg *msg)
 {
@@ -189,7 +212,30 @@ static void on_repeat(void *arg)
         rk_timer_start(p->env->loop, &p->repeat_timer, REPEAT_MS << p->repeats, on_repeat, p);
 }
 
-static const struct ice_mux_session_ops SESSION_OPS = {.stun = on_stun};
+/* No way so far: perhaps from a TURN server. */
+static void on_turn_wait(void *arg)
+{
+    struct peer_conn *p = arg;
+
+    if (!p->agent || p->ice_up || p->relay_up || p->turn_held || !ice_mux_has_turn(p->env->mux))
+        return;
+    p->turn_held = true;
+    ice_mux_turn_hold(p->env->mux);
+    p->gather.relayed = true;
+    ice_mux_gather_start(p->env->mux, &p->gather);
+}
+
+static void turn_release(struct peer_conn *p)
+{
+    rk_timer_cancel(&p->turn_timer);
+    p->gather.relayed = false;
+    if (p->turn_held)
+        ice_mux_turn_release(p->env->mux);
+    p->turn_held = false;
+}
+
+static const struct ice_mux_session_ops SESSION_OPS = {.stun = on_stun,
+                                                       .stun_relayed = on_stun_relayed};
 static const struct ice_mux_gather_ops GATHER_OPS = {.candidate = on_candidate};
 
 /* Agents of before 0.17 expect a packet from our WireGuard port to theirs. */
@@ -199,7 +245,7 @@ static void on_punch(void *arg)
     struct ice_pair_info info;
     struct rk_addr to;
 
-    if (!p->agent || !ice_session_selected(p->agent, &info))
+    if (!p->agent || p->proxy.turned || !ice_session_selected(p->agent, &info))
         return;
     to = info.remote->addr;
     to.port = p->remote_wg_port ? p->remote_wg_port : DEFAULT_WG_PORT;
@@ -215,7 +261,7 @@ static void on_connected(struct peer_conn *p)
     p->direct_src = ice_mux_source(p->env->mux, &info.remote->addr);
     peer_proxy_claim(&p->proxy, &info.remote->addr);
     peer_conn_path_before(p);
-    peer_proxy_set_direct(&p->proxy, &info.remote->addr);
+    peer_proxy_set_direct(&p->proxy, &info.remote->addr, info.local->type == ICE_RELAY);
     if (p->ice_up) { /* another pair was selected */
         peer_conn_path_follow(p);
         peer_conn_changed(p);
@@ -244,7 +290,7 @@ static bool on_alive(struct ice_user *u, bool begin)
     struct peer_conn_wg_stats stats = {0};
     uint64_t all, relayed;
 
-    if (!p->env->shared || !p->user->ops->wg_stats(p->user, &stats))
+    if (!p->env->shared || p->proxy.turned || !p->user->ops->wg_stats(p->user, &stats))
         return false;
     all = stats.rx_bytes - p->alive_all;
     relayed = p->proxy.rx_bytes - p->alive_relayed;
@@ -263,7 +309,7 @@ static enum ice_traffic on_traffic(struct ice_user *u)
     struct peer_conn_wg_stats was = p->traffic;
     uint64_t rx = p->proxy.rx_bytes - p->traffic_rx, tx = p->proxy.tx_bytes - p->traffic_tx;
 
-    if (!p->env->shared || !p->user->ops->wg_stats(p->user, &p->traffic))
+    if (!p->env->shared || p->proxy.turned || !p->user->ops->wg_stats(p->user, &p->traffic))
         return ICE_TRAFFIC_NONE;
     p->traffic_rx += rx;
     p->traffic_tx += tx;
@@ -272,8 +318,11 @@ static enum ice_traffic on_traffic(struct ice_user *u)
     return p->traffic.tx_bytes - was.tx_bytes > 2 * tx ? ICE_TRAFFIC_UNHEARD : ICE_TRAFFIC_NONE;
 }
 
-static const struct ice_user_ops ICE_OPS = {
-    .send = on_send, .changed = on_changed, .alive = on_alive, .traffic = on_traffic};
+static const struct ice_user_ops ICE_OPS = {.send = on_send,
+                                            .send_relayed = on_send_relayed,
+                                            .changed = on_changed,
+                                            .alive = on_alive,
+                                            .traffic = on_traffic};
 
 /* ---- sessions */
 
@@ -284,6 +333,7 @@ static void agent_drop(struct peer_conn *p)
     rk_timer_cancel(&p->punch_timer);
     rk_timer_cancel(&p->repeat_timer);
     ice_mux_gather_stop(p->env->mux, &p->gather);
+    turn_release(p);
     ice_session_free(p->agent);
     p->agent = NULL;
     p->has_remote_session = false;
@@ -300,7 +350,7 @@ enum ending {
 /* The agent is no more; what follows if it had been connected. */
 static void agent_end(struct peer_conn *p, enum ending why)
 {
-    bool was_up = p->ice_up;
+    bool was_up = p->ice_up, turned = p->proxy.turned;
     struct ice_pair_info info;
     struct rk_addr lost = {0};
 
@@ -312,8 +362,8 @@ static void agent_end(struct peer_conn *p, enum ending why)
     if (!was_up)
         return;
     p->ice_up = false;
-    peer_proxy_set_direct(&p->proxy, NULL);
-    if (why == END_LOST)
+    peer_proxy_set_direct(&p->proxy, NULL, false);
+    if (why == END_LOST && !turned)
         start_probing(p, &lost);
     peer_conn_path_update(p, why == END_RESTARTED);
     peer_conn_guard_event(p);
@@ -337,6 +387,8 @@ void peer_conn_ice_moved(struct peer_conn *p, bool slept)
         ice_mux_gather_start(p->env->mux, &p->gather);
         return;
     }
+    if (!slept && p->proxy.turned)
+        return; /* it notices when the server does not know us any more */
     if (!slept) {
         src = ice_mux_source(p->env->mux, &info.remote->addr);
         if (!src.family || rk_ip_eq(&src, &p->direct_src))
@@ -413,6 +465,7 @@ static enum rk_code agent_start(struct peer_conn *p, const struct signal_msg *ms
     ice_mux_gather_start(p->env->mux, &p->gather);
     p->repeats = 0;
     rk_timer_start(p->env->loop, &p->repeat_timer, REPEAT_MS, on_repeat, p);
+    rk_timer_start(p->env->loop, &p->turn_timer, TURN_WAIT_MS, on_turn_wait, p);
     arm(p);
     return RK_OK;
 }
@@ -479,7 +532,7 @@ void peer_conn_ice_close(struct peer_conn *p)
         agent_drop(p);
     forget_early(p);
     p->ice_up = false;
-    peer_proxy_set_direct(&p->proxy, NULL);
+    peer_proxy_set_direct(&p->proxy, NULL, false);
     if (p->in_mux)
         ice_mux_session_remove(p->env->mux, &p->session);
     p->in_mux = false;

@@ -24,7 +24,8 @@ static void wg_set(struct peer_conn *p, const struct rk_addr *endpoint, uint16_t
 
 static const struct rk_addr *wg_endpoint(const struct peer_conn *p)
 {
-    return p->env->shared && p->ice_up ? &p->proxy.direct : peer_proxy_endpoint(&p->proxy);
+    return p->env->shared && p->ice_up && !p->proxy.turned ? &p->proxy.direct
+                                                           : peer_proxy_endpoint(&p->proxy);
 }
 
 static bool handshake_of(struct peer_conn *p, int64_t *unix_ms)
@@ -193,7 +194,7 @@ void peer_conn_path_close(struct peer_conn *p)
     rk_timer_cancel(&p->endpoint_timer);
     wg_watch_stop(&p->watch);
     rk_timer_cancel(&p->watch_timer);
-    peer_proxy_set_direct(&p->proxy, NULL);
+    peer_proxy_set_direct(&p->proxy, NULL, false);
     peer_proxy_set_relay(&p->proxy, NULL);
     p->path = PEER_CONN_PATH_NONE;
     p->path_was_lost = false;

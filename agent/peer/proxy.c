@@ -40,10 +40,21 @@ static void hold(struct peer_proxy *p, struct rk_str d)
     p->held_rx = p->rx_bytes;
 }
 
+static void send_turned(struct peer_proxy *p, const struct udp_in *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0, m = udp_in_count(&v[i]); k < m; k++)
+            ice_mux_send_relayed(p->mux, &p->direct, udp_in_at(&v[i], k));
+}
+
 static void send_direct(struct peer_proxy *p, const struct udp_in *v, size_t n)
 {
     struct udp_out out[BATCH];
 
+    if (p->turned) {
+        send_turned(p, v, n);
+        return;
+    }
     while (n) {
         size_t k = rk_min_size(n, BATCH);
 
@@ -138,8 +149,6 @@ static void on_wire(struct ice_mux_wire *w, const struct udp_in *v, size_t n)
         p->rx_data_ms = rk_mono_ms();
 }
 
-static const struct ice_mux_wire_ops WIRE_OPS = {.data = on_wire};
-
 void peer_proxy_from_relay(struct peer_proxy *p, struct rk_str datagram)
 {
     if (!wg_type(datagram))
@@ -149,10 +158,18 @@ void peer_proxy_from_relay(struct peer_proxy *p, struct rk_str datagram)
         p->rx_data_ms = rk_mono_ms();
     if (p->way.number)
         p->port->ops->way_input(p->port, &p->way, datagram);
-    else if (!p->port || !p->direct_on || !p->port->ops->inject ||
+    else if (!p->port || !p->direct_on || p->turned || !p->port->ops->inject ||
              !p->port->ops->inject(p->port, &p->direct, datagram)) /* late: it must not roam back */
         (void)udp_send(p->sock, NULL, NULL, datagram);
 }
+
+/* To the device it is no other than what a relay brings. */
+static void on_relayed(struct ice_mux_wire *w, struct rk_str datagram)
+{
+    peer_proxy_from_relay(rk_container_of(w, struct peer_proxy, wire), datagram);
+}
+
+static const struct ice_mux_wire_ops WIRE_OPS = {.data = on_wire, .relayed = on_relayed};
 
 /* ---- life */
 
@@ -196,9 +213,10 @@ void peer_proxy_claim(struct peer_proxy *p, const struct rk_addr *from)
     ice_mux_claim(p->mux, &p->wire, from);
 }
 
-void peer_proxy_set_direct(struct peer_proxy *p, const struct rk_addr *to)
+void peer_proxy_set_direct(struct peer_proxy *p, const struct rk_addr *to, bool turned)
 {
     p->direct_on = to != NULL;
+    p->turned = to && turned;
     if (to) {
         p->direct = *to;
         release_held(p);

@@ -43,6 +43,7 @@ struct peer_proxy { /* embed; use the functions */
     struct ice_mux *mux; /* NULL: no direct way */
     struct ice_mux_wire wire;
     bool direct_on;
+    bool turned; /* … from our address at a TURN server */
     struct rk_addr direct;
     struct relay_client_stream *relay; /* NULL: no relayed way; borrowed */
     uint64_t rx_bytes, tx_bytes;
@@ -72,8 +73,9 @@ const struct rk_addr *peer_proxy_endpoint(const struct peer_proxy *p);
 /** Where packets that belong to this peer may come from. */
 void peer_proxy_claim(struct peer_proxy *p, const struct rk_addr *from);
 
-void peer_proxy_set_direct(struct peer_proxy *p,
-                           const struct rk_addr *to); /* NULL: no way any more */
+/** NULL: no way any more. turned: from our address at a TURN server, so that packets pass here
+ *  even where WireGuard's port is shared. */
+void peer_proxy_set_direct(struct peer_proxy *p, const struct rk_addr *to, bool turned);
 void peer_proxy_set_relay(struct peer_proxy *p, struct relay_client_stream *stream); /* likewise */
 
 /** A datagram that came over the relay. */

@@ -75,6 +75,15 @@ void hash_sha1(struct rk_str in, uint8_t out[HASH_SHA1_SIZE])
     }
 }
 
+enum rk_code hash_md5(struct rk_str in, uint8_t out[HASH_MD5_SIZE], struct rk_err *err)
+{
+    unsigned n = 0;
+
+    if (!EVP_Digest(in.n ? in.p : "", in.n, out, &n, EVP_md5(), NULL) || n != HASH_MD5_SIZE)
+        return rk_fail(err, RK_UNAVAILABLE, "MD5 is refused on this system");
+    return RK_OK;
+}
+
 uint32_t hash_crc32(struct rk_str in)
 {
     static const uint32_t nibble[16] = {/* of the reflected polynomial 0xedb88320 */

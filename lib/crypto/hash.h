@@ -7,11 +7,13 @@
 #include <stdint.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/str.h"
 
 #define HASH_SHA256_SIZE     32
 #define HASH_SHA256_TEXT     44 /* characters of base64, without a NUL */
 #define HASH_BLAKE2B128_SIZE 16
+#define HASH_MD5_SIZE        16
 #define HASH_SHA1_SIZE       20
 
 void hash_sha256(struct rk_str in, uint8_t out[HASH_SHA256_SIZE]);
@@ -33,6 +35,10 @@ void hash_blake2b128(struct rk_str in, uint8_t out[HASH_BLAKE2B128_SIZE]);
 
 /** SHA-1, broken for signatures: only for the accept key of RFC 6455. */
 void hash_sha1(struct rk_str in, uint8_t out[HASH_SHA1_SIZE]);
+
+/** MD5, broken for everything: only for the keys that TURN's long-term credentials are made into
+ *  (RFC 8489 section 9.2.2). Errors: RK_UNAVAILABLE where OpenSSL refuses it (FIPS). */
+enum rk_code hash_md5(struct rk_str in, uint8_t out[HASH_MD5_SIZE], struct rk_err *err) RK_MUST;
 
 /** CRC-32 (IEEE 802.3), as in zip. Finds typing errors, not attackers. */
 uint32_t hash_crc32(struct rk_str in);

@@ -271,6 +271,41 @@ bool stun_fingerprint_ok(const struct stun_msg *m)
            get32((const uint8_t *)m->raw.p + m->fingerprint_at + ATTR_HEADER);
 }
 
+bool stun_attr_find(const struct stun_msg *m, unsigned type, struct rk_str *value)
+{
+    size_t end = m->integrity_at ? m->integrity_at : m->raw.n;
+    struct rk_rd rd = rk_rd_of(rk_str_sub(m->raw, STUN_HEADER_SIZE, end - STUN_HEADER_SIZE));
+
+    while (rd.left && !rd.bad) {
+        unsigned t = rk_rd_u16(&rd);
+        size_t n = rk_rd_u16(&rd);
+        struct rk_str v = rk_rd_str(&rd, padded(n));
+
+        if (rd.bad || t != type)
+            continue;
+        *value = rk_str_of(v.p, n);
+        return true;
+    }
+    return false;
+}
+
+bool stun_attr_xor_address(const struct stun_msg *m, unsigned type, struct rk_addr *out)
+{
+    struct rk_str v;
+
+    return stun_attr_find(m, type, &v) && read_address(v, true, &m->txid, out);
+}
+
+bool stun_attr_u32(const struct stun_msg *m, unsigned type, uint32_t *out)
+{
+    struct rk_str v;
+
+    if (!stun_attr_find(m, type, &v) || v.n != 4)
+        return false;
+    *out = get32((const uint8_t *)v.p);
+    return true;
+}
+
 bool stun_nb_candidates_split(const struct stun_msg *m, struct rk_str *sender,
                               struct rk_str *receiver)
 {
@@ -354,7 +389,7 @@ void stun_put_bytes(struct stun_writer *w, unsigned type, struct rk_str value)
         memcpy(p, value.p, value.n);
 }
 
-static void put_u32(struct stun_writer *w, unsigned type, uint32_t v)
+void stun_put_u32(struct stun_writer *w, unsigned type, uint32_t v)
 {
     uint8_t *p = attr(w, type, 4);
 
@@ -379,7 +414,7 @@ void stun_put_username(struct stun_writer *w, struct rk_str username)
 
 void stun_put_priority(struct stun_writer *w, uint32_t priority)
 {
-    put_u32(w, STUN_ATTR_PRIORITY, priority);
+    stun_put_u32(w, STUN_ATTR_PRIORITY, priority);
 }
 
 void stun_put_use_candidate(struct stun_writer *w)
@@ -397,7 +432,7 @@ void stun_put_controlled(struct stun_writer *w, uint64_t tie_breaker)
     put_u64(w, STUN_ATTR_ICE_CONTROLLED, tie_breaker);
 }
 
-void stun_put_xor_mapped(struct stun_writer *w, const struct rk_addr *a)
+void stun_put_xor_address(struct stun_writer *w, unsigned type, const struct rk_addr *a)
 {
     struct rk_ip ip = rk_ip_unmap(&a->ip);
     size_t n = rk_ip_size(&ip);
@@ -407,13 +442,18 @@ void stun_put_xor_mapped(struct stun_writer *w, const struct rk_addr *a)
         w->bad = true;
         return;
     }
-    p = attr(w, STUN_ATTR_XOR_MAPPED_ADDRESS, 4 + n);
+    p = attr(w, type, 4 + n);
     if (!p)
         return;
     p[1] = n == 4 ? FAMILY_IP4 : FAMILY_IP6;
     set16(p + 2, a->port ^ (STUN_COOKIE >> 16));
     for (size_t i = 0; i < n; i++)
         p[4 + i] = ip.b[i] ^ w->p[4 + i]; /* cookie and transaction id stand in a row */
+}
+
+void stun_put_xor_mapped(struct stun_writer *w, const struct rk_addr *a)
+{
+    stun_put_xor_address(w, STUN_ATTR_XOR_MAPPED_ADDRESS, a);
 }
 
 void stun_put_error(struct stun_writer *w, unsigned code, struct rk_str reason)

@@ -35,6 +35,13 @@
 
 #define STUN_METHOD_BINDING 1
 
+/* TURN, RFC 8656 */
+#define STUN_METHOD_ALLOCATE     3
+#define STUN_METHOD_REFRESH      4
+#define STUN_METHOD_SEND         6 /* indications */
+#define STUN_METHOD_DATA         7
+#define STUN_METHOD_CHANNEL_BIND 9
+
 enum stun_class { STUN_REQUEST = 0, STUN_INDICATION = 1, STUN_SUCCESS = 2, STUN_ERROR = 3 };
 
 enum stun_attr {
@@ -43,6 +50,14 @@ enum stun_attr {
     STUN_ATTR_MESSAGE_INTEGRITY = 0x0008,
     STUN_ATTR_ERROR_CODE = 0x0009,
     STUN_ATTR_UNKNOWN_ATTRIBUTES = 0x000A,
+    STUN_ATTR_CHANNEL_NUMBER = 0x000C,
+    STUN_ATTR_LIFETIME = 0x000D,
+    STUN_ATTR_XOR_PEER_ADDRESS = 0x0012,
+    STUN_ATTR_DATA = 0x0013,
+    STUN_ATTR_REALM = 0x0014,
+    STUN_ATTR_NONCE = 0x0015,
+    STUN_ATTR_XOR_RELAYED_ADDRESS = 0x0016,
+    STUN_ATTR_REQUESTED_TRANSPORT = 0x0019,
     STUN_ATTR_XOR_MAPPED_ADDRESS = 0x0020,
     STUN_ATTR_PRIORITY = 0x0024,
     STUN_ATTR_USE_CANDIDATE = 0x0025,
@@ -56,6 +71,7 @@ enum stun_attr {
 #define STUN_ERR_BAD_REQUEST       400
 #define STUN_ERR_UNAUTHENTICATED   401
 #define STUN_ERR_UNKNOWN_ATTRIBUTE 420
+#define STUN_ERR_STALE_NONCE       438
 #define STUN_ERR_ROLE_CONFLICT     487
 
 struct stun_txid { /* open */
@@ -106,6 +122,13 @@ bool stun_integrity_ok(const struct stun_msg *m, struct rk_str key);
  *  ICE messages, so its absence should not be an error. */
 bool stun_fingerprint_ok(const struct stun_msg *m);
 
+/** An attribute that struct stun_msg has no field for: its value, the first of several, as it came
+ *  (borrowed); false: absent. Those behind MESSAGE-INTEGRITY do not count. */
+bool stun_attr_find(const struct stun_msg *m, unsigned type, struct rk_str *value);
+/** The same as an address that is masked like XOR-MAPPED-ADDRESS, and as a number of 32 bits. */
+bool stun_attr_xor_address(const struct stun_msg *m, unsigned type, struct rk_addr *out);
+bool stun_attr_u32(const struct stun_msg *m, unsigned type, uint32_t *out);
+
 /** Split 0x8100 at its first colon; false when it has none. Borrowed views. */
 bool stun_nb_candidates_split(const struct stun_msg *m, struct rk_str *sender,
                               struct rk_str *receiver);
@@ -139,6 +162,9 @@ void stun_put_priority(struct stun_writer *w, uint32_t priority);
 void stun_put_use_candidate(struct stun_writer *w);
 void stun_put_controlling(struct stun_writer *w, uint64_t tie_breaker);
 void stun_put_controlled(struct stun_writer *w, uint64_t tie_breaker);
+void stun_put_u32(struct stun_writer *w, unsigned type, uint32_t v);
+/** An address masked like XOR-MAPPED-ADDRESS. */
+void stun_put_xor_address(struct stun_writer *w, unsigned type, const struct rk_addr *a);
 void stun_put_xor_mapped(struct stun_writer *w, const struct rk_addr *a);
 /** code 300..699, e.g. STUN_ERR_ROLE_CONFLICT. */
 void stun_put_error(struct stun_writer *w, unsigned code, struct rk_str reason);

@@ -31,6 +31,7 @@ struct node {
     struct ice_session *agent;
     struct sim *sim;
     struct rk_addr host;
+    struct rk_addr relayed; /* at a TURN server that lets everybody in; family 0: none */
     enum nat_kind nat;
     struct rk_ip outside; /* of the NAT */
     struct nat_map maps[MAX_MAPS];
@@ -113,7 +114,7 @@ static struct node *translate_in(struct sim *s, const struct packet *p)
     for (size_t i = 0; i < 2; i++) {
         struct node *n = &s->node[i];
 
-        if (n->nat == NAT_NONE && rk_addr_eq(&p->to, &n->host))
+        if ((n->nat == NAT_NONE && rk_addr_eq(&p->to, &n->host)) || rk_addr_eq(&p->to, &n->relayed))
             return n;
         for (size_t k = 0; k < n->n_pinholes; k++)
             if (rk_addr_eq(&n->pinholes[k].outer, &p->to) &&
@@ -123,13 +124,11 @@ static struct node *translate_in(struct sim *s, const struct packet *p)
     return NULL;
 }
 
-static void on_send(struct ice_user *u, const struct rk_ip *src, const struct rk_addr *to,
-                    struct rk_str datagram)
+static void transmit(struct node *n, const struct rk_addr *from, const struct rk_addr *to,
+                     struct rk_str datagram)
 {
-    struct node *n = rk_container_of(u, struct node, user);
     struct sim *s = n->sim;
 
-    (void)src;
     n->sent++;
     if (s->cut || roll(s) % 100 < s->loss_percent)
         return;
@@ -139,13 +138,28 @@ static void on_send(struct ice_user *u, const struct rk_ip *src, const struct rk
         if (p->due)
             continue;
         p->due = s->now + s->delay;
-        p->from = translate_out(n, to);
+        p->from = from ? *from : translate_out(n, to);
         p->to = *to;
         p->n = datagram.n;
         memcpy(p->bytes, datagram.p, datagram.n);
         return;
     }
     ck_abort_msg("too many packets in flight");
+}
+
+static void on_send(struct ice_user *u, const struct rk_ip *src, const struct rk_addr *to,
+                    struct rk_str datagram)
+{
+    (void)src;
+    transmit(rk_container_of(u, struct node, user), NULL, to, datagram);
+}
+
+static void on_send_relayed(struct ice_user *u, const struct rk_addr *to, struct rk_str datagram)
+{
+    struct node *n = rk_container_of(u, struct node, user);
+
+    ck_assert(n->relayed.ip.family);
+    transmit(n, &n->relayed, to, datagram);
 }
 
 static void on_changed(struct ice_user *u)
@@ -166,8 +180,11 @@ static enum ice_traffic on_traffic(struct ice_user *u)
     return rk_container_of(u, struct node, user)->traffic;
 }
 
-static const struct ice_user_ops OPS = {
-    .send = on_send, .changed = on_changed, .alive = on_alive, .traffic = on_traffic};
+static const struct ice_user_ops OPS = {.send_relayed = on_send_relayed,
+                                        .send = on_send,
+                                        .changed = on_changed,
+                                        .alive = on_alive,
+                                        .traffic = on_traffic};
 
 static void deliver(struct sim *s, struct packet *p)
 {
@@ -180,7 +197,10 @@ static void deliver(struct sim *s, struct packet *p)
     if (!n || !n->agent || s->cut)
         return;
     ck_assert_int_eq(stun_decode(rk_str_of(exact, p->n), &m, NULL), RK_OK);
-    (void)ice_session_input(n->agent, &from, &n->host.ip, &m, s->now);
+    if (rk_addr_eq(&p->to, &n->relayed))
+        (void)ice_session_input_relayed(n->agent, &from, &m, s->now);
+    else
+        (void)ice_session_input(n->agent, &from, &n->host.ip, &m, s->now);
 }
 
 static void sim_run(struct sim *s, int64_t until)
@@ -292,6 +312,80 @@ static struct ice_pair_info selected(struct sim *s, size_t i)
     ck_assert(ice_session_selected(s->node[i].agent, &info));
     return info;
 }
+
+/* As trickle, the address at the TURN server. */
+static void trickle_relayed(struct sim *s, size_t i)
+{
+    struct node *n = &s->node[i];
+    struct ice_cand c = {.type = ICE_RELAY};
+
+    n->relayed = c.addr = addr(i ? "198.51.100.9:4002" : "198.51.100.9:4001");
+    ck_assert_int_eq(ice_session_add_local(n->agent, &c, s->now, NULL), RK_OK);
+    ck_assert_int_eq(ice_session_add_remote(s->node[!i].agent, &c, s->now, NULL), RK_OK);
+}
+
+/* Who has the address (bits: nodes), and whether it comes after the remote's candidates. */
+static void meet_by_turn(unsigned who, bool late)
+{
+    struct sim *s = sim_new(NAT_SYMMETRIC, NAT_SYMMETRIC);
+    int64_t t0 = s->now;
+    bool used = false;
+
+    start(s, 0, true);
+    start(s, 1, false);
+    for (size_t i = 0; i < 2; i++)
+        if (!late && (who & (1U << i)))
+            trickle_relayed(s, i);
+    trickle(s, 0, true, true);
+    trickle(s, 1, true, true);
+    sim_run(s, t0 + S);
+    for (size_t i = 0; i < 2; i++)
+        if (late && (who & (1U << i)))
+            trickle_relayed(s, i);
+    sim_run(s, t0 + 4 * S);
+    for (size_t i = 0; i < 2; i++) {
+        struct ice_pair_info info = selected(s, i);
+
+        used = used || info.local->type == ICE_RELAY;
+        if (info.local->type == ICE_RELAY)
+            ck_assert(rk_addr_eq(&info.local->addr, &s->node[i].relayed));
+        else
+            ck_assert(rk_addr_eq(&info.remote->addr, &s->node[!i].relayed));
+    }
+    ck_assert(used);
+    sim_run(s, t0 + 60 * S); /* and stays */
+    (void)selected(s, 0);
+    (void)selected(s, 1);
+    sim_free(s);
+}
+
+START_TEST(two_symmetric_nats_meet_by_a_turn_server)
+{
+    for (unsigned who = 1; who <= 3; who++) {
+        meet_by_turn(who, false);
+        meet_by_turn(who, true);
+    }
+}
+END_TEST
+
+START_TEST(a_turn_server_is_the_last_choice)
+{
+    struct sim *s = sim_new(NAT_CONE, NAT_CONE);
+
+    start(s, 0, true);
+    start(s, 1, false);
+    trickle_relayed(s, 0);
+    trickle_relayed(s, 1);
+    trickle(s, 0, true, true);
+    trickle(s, 1, true, true);
+    sim_run(s, s->now + 4 * S);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_ne(selected(s, i).local->type, ICE_RELAY);
+        ck_assert_int_ne(selected(s, i).remote->type, ICE_RELAY);
+    }
+    sim_free(s);
+}
+END_TEST
 
 START_TEST(two_open_hosts_connect_at_once)
 {
@@ -678,6 +772,8 @@ int main(void)
     tcase_add_test(t, both_behind_cone_nats_meet_at_their_outer_addresses);
     tcase_add_test(t, a_symmetric_nat_is_learned_as_peer_reflexive);
     tcase_add_test(t, two_symmetric_nats_fail_after_12_seconds);
+    tcase_add_test(t, two_symmetric_nats_meet_by_a_turn_server);
+    tcase_add_test(t, a_turn_server_is_the_last_choice);
     tcase_add_test(t, loss_delays_but_does_not_prevent);
     tcase_add_test(t, a_peer_that_starts_five_seconds_later_is_still_met);
     tcase_add_test(t, keepalives_hold_the_pair_and_silence_ends_it_after_three_seconds);
