@@ -17,7 +17,11 @@ enum {
     SOCKET_BYTES = 4 << 20, /* of the kernel, each way: bursts of many peers */
     IDLE_MS = 30000,        /* official servers have their library's default, this */
     FOREIGN_MAX = 256,      /* packets on their way to another loop */
-    LENGTH_SIZE = 2,        /* before each message of a batch */
+    UNFIT_AFTER_MS = 5000,  /* the MTU has been found by then ... */
+    UNFIT_DROPS = 16,       /* ... and what is dropped is no stray packet */
+    UNFIT_MS = 600000,      /* as long as official clients avoid QUIC */
+    UNFIT_MAX = 256,
+    LENGTH_SIZE = 2, /* before each message of a batch */
 };
 
 struct quic_link { /* one client */
@@ -29,6 +33,7 @@ struct quic_link { /* one client */
     struct rk_bytes *batch; /* of messages with their lengths, not sent yet; NULL: none */
     size_t at, n;           /* in batch */
     struct rk_log_gate big_gate;
+    unsigned dropped_big;
     bool closing;
 };
 
@@ -54,7 +59,15 @@ struct quic_lane {
     struct rk_task foreign_task;
 };
 
+struct unfit { /* an address whose path is too narrow for QUIC */
+    struct rk_ip ip;
+    int64_t until_ms;
+};
+
 struct relay_quic {
+    pthread_mutex_t lock; /* guards the two below */
+    struct unfit unfit[UNFIT_MAX];
+    size_t next_unfit;
     struct relay_hub *hub;
     struct quic_lane *lanes;
     size_t n_lanes;
@@ -70,23 +83,50 @@ static size_t link_frame_head(uint8_t out[RELAY_FRAME_HEAD], size_t n)
     return LENGTH_SIZE;
 }
 
-/* What the path does not carry is dropped: WireGuard's own packets are small, and the client's
- * library has found out by the same probes what fits. */
+static void unfit_add(struct relay_quic *q, const struct rk_ip *ip)
+{
+    (void)pthread_mutex_lock(&q->lock);
+    q->unfit[q->next_unfit++ % UNFIT_MAX] =
+        (struct unfit){.ip = *ip, .until_ms = rk_mono_ms() + UNFIT_MS};
+    (void)pthread_mutex_unlock(&q->lock);
+}
+
+static bool is_unfit(struct relay_quic *q, const struct rk_ip *ip)
+{
+    int64_t now = rk_mono_ms();
+    bool found = false;
+
+    (void)pthread_mutex_lock(&q->lock);
+    for (size_t i = 0; i < UNFIT_MAX && !found; i++)
+        found = q->unfit[i].until_ms > now && rk_ip_eq(&q->unfit[i].ip, ip);
+    (void)pthread_mutex_unlock(&q->lock);
+    return found;
+}
+
+/* What the path does not carry is dropped. A client that sends as much learns of it from its own
+ * library and takes WebSocket; one that only receives would not: it is sent away, and its address
+ * has no QUIC for a while. */
 static void too_big(struct quic_link *l, size_t n)
 {
+    struct relay_lane *lane = l->lane->lane;
     char addr[RK_ADDR_TEXT];
 
-    l->lane->lane->dropped_too_big++;
+    lane->dropped_too_big++;
     rk_log_every(&l->big_gate, RELAY_LOG_EVERY_MS, l->lane->q->hub->log, RK_WARN,
                  "relay message does not fit into a datagram",
                  kv_str("addr", rk_addr_format(&l->session->peer, addr)),
                  kv_i64("bytes", (int64_t)n),
                  kv_i64("fit", (int64_t)quic_conn_max_datagram(l->conn)));
+    if (++l->dropped_big < UNFIT_DROPS ||
+        rk_loop_now_ms(lane->loop) - l->session->began_ms < UNFIT_AFTER_MS)
+        return;
+    unfit_add(l->lane->q, &l->session->peer.ip);
+    relay_session_end(l->session, "its path is too narrow for QUIC");
 }
 
 static void push(struct quic_link *l)
 {
-    while (l->at < l->n) {
+    while (l->at < l->n && !l->closing) {
         const uint8_t *p = (const uint8_t *)l->batch->p + l->at;
         size_t n = (size_t)p[0] << 8 | p[1];
 
@@ -213,6 +253,11 @@ static const struct quic_conn_ops CONN_OPS = {
 
 /* ---- the socket */
 
+static bool ep_admit(struct quic_endpoint_user *u, const struct rk_addr *from)
+{
+    return !is_unfit(rk_container_of(u, struct quic_lane, ep_user)->q, &from->ip);
+}
+
 static bool ep_accept(struct quic_endpoint_user *u, struct quic_conn *c)
 {
     struct quic_lane *ql = rk_container_of(u, struct quic_lane, ep_user);
@@ -269,6 +314,7 @@ static void ep_foreign(struct quic_endpoint_user *u, unsigned index, const struc
 
 static const struct quic_endpoint_ops EP_OPS = {
     .send = ep_send,
+    .admit = ep_admit,
     .accept = ep_accept,
     .foreign = ep_foreign,
 };
@@ -392,6 +438,7 @@ enum rk_code relay_quic_open(struct relay_hub *hub, const struct rk_addr *addr, 
         .addr = *addr, .tls = tls, .max_per_addr = max_per_addr, .metrics = metrics, .err = err};
     char text[RK_ADDR_TEXT];
 
+    (void)pthread_mutex_init(&q->lock, NULL);
     q->hub = hub;
     q->n_lanes = hub->n_lanes;
     q->lanes = rk_calloc(q->n_lanes, sizeof *q->lanes);
@@ -449,6 +496,7 @@ void relay_quic_free(struct relay_quic *q)
         (void)pthread_mutex_destroy(&q->lanes[i].lock);
         udp_scratch_free(q->lanes[i].scratch);
     }
+    (void)pthread_mutex_destroy(&q->lock);
     free(q->lanes);
     free(q);
 }

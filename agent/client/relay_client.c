@@ -31,6 +31,7 @@
 #define RETRY_MAX_MS    60000
 #define SWEEP_MS        60000
 #define FOREIGN_OLD_MS  5000
+#define WG_OVERHEAD     32 /* of a data packet */
 #define AVOID_MAX       16
 #define AVOID_MS        600000  /* without QUIC to a relay that it does not do for ... */
 #define AVOID_MAX_MS    3600000 /* ... twice as long each time */
@@ -147,6 +148,7 @@ static enum rk_code dial_open(struct relay_client *c, struct rk_str url, struct 
         .fwmark = c->fwmark,
         .mode = c->transport,
         .may_quic = may_quic(c, url),
+        .need_bytes = c->mtu_bytes ? (size_t)c->mtu_bytes + WG_OVERHEAD + RLY_TRANSPORT_HEADER : 0,
         .url = url,
         .ip = ip,
         .self = c->self,

@@ -223,8 +223,11 @@ static void way_too_big(struct relay_way_user *u)
 static enum rk_code start_racer(struct relay_link *l, size_t kind, struct rk_err *err)
 {
     struct relay_racer *r = &l->racers[kind];
-    struct relay_way_opts o = {
-        .loop = l->loop, .fwmark = l->fwmark, .url = l->url, .ip = l->ip_first};
+    struct relay_way_opts o = {.loop = l->loop,
+                               .fwmark = l->fwmark,
+                               .url = l->url,
+                               .need_bytes = l->need_bytes,
+                               .ip = l->ip_first};
     enum rk_code rc = rly_url_parse(rk_str_z(l->url), &o.parsed, err);
 
     r->wanted = false;
@@ -340,6 +343,7 @@ enum rk_code relay_link_open(const struct relay_link_opts *opts, struct relay_li
     l->may_quic =
         opts->mode == RELAY_TRANSPORT_QUIC || (opts->may_quic && opts->mode != RELAY_TRANSPORT_WS &&
                                                rk_str_starts(opts->url, RK_STR("rels://")));
+    l->need_bytes = opts->need_bytes;
     l->self = opts->self;
     l->ip_first = opts->ip;
     l->url = rk_str_dupz(opts->url);

@@ -44,7 +44,8 @@ struct relay_link_opts { /* copied; views borrowed for the call, handles for lif
     struct tls_ctx *tls;
     uint32_t fwmark;
     enum relay_transport_mode mode;
-    bool may_quic; /* in modes that have a choice */
+    bool may_quic;     /* in modes that have a choice */
+    size_t need_bytes; /* of the longest message; 0: not known */
     struct rk_str url;
     struct rk_ip ip; /* dial this instead of the host of the URL; family 0: do not */
     struct rly_peer_id self;

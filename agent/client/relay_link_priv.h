@@ -40,6 +40,7 @@ struct relay_link {
     struct relay_way *way; /* that has won; NULL before */
     enum relay_transport_mode mode;
     bool may_quic;
+    size_t need_bytes;
     enum relay_link_state state;
     bool closing; /* by us, or down() was called: no callbacks any more */
     bool failed;  /* closed() is on its way */

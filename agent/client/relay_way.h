@@ -47,7 +47,8 @@ struct relay_way_opts { /* borrowed for the call, handles for life */
     struct rk_loop *loop;
     struct tls_ctx *tls; /* NULL: clear text */
     uint32_t fwmark;
-    const char *url; /* for errors */
+    const char *url;   /* for errors */
+    size_t need_bytes; /* a way that cannot carry messages of so many says too_big; 0: not known */
     struct rly_url parsed;
     struct rk_ip ip; /* dial this and not the host of the URL; family 0: do not */
 };

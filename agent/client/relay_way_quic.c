@@ -43,7 +43,9 @@ struct quic_way {
     struct rk_list waiting;
     size_t waiting_bytes;
     int64_t ready_ms; /* 0: not yet */
-    bool closing;     /* by us: no callbacks any more */
+    size_t need_bytes;
+    struct rk_timer *mtu_timer; /* when the MTU has been found */
+    bool closing;               /* by us: no callbacks any more */
     bool told_big;
     struct rk_err why;
 };
@@ -81,12 +83,28 @@ static void drop_waiting(struct quic_way *w)
     w->waiting_bytes = 0;
 }
 
-static void too_big(struct quic_way *w)
+static void tell_too_big(struct quic_way *w)
 {
-    if (w->told_big || w->closing || w->why.code || rk_mono_ms() - w->ready_ms < MTU_GRACE_MS)
+    if (w->told_big || w->closing || w->why.code)
         return;
     w->told_big = true;
     w->way.user->ops->too_big(w->way.user);
+}
+
+static void too_big(struct quic_way *w)
+{
+    if (rk_mono_ms() - w->ready_ms >= MTU_GRACE_MS)
+        tell_too_big(w);
+}
+
+/* Who only receives would never learn that what is sent to it does not fit: the path is thought to
+ * be the same both ways. */
+static void on_mtu_known(void *arg)
+{
+    struct quic_way *w = arg;
+
+    if (w->conn && quic_conn_max_datagram(w->conn) < w->need_bytes)
+        tell_too_big(w);
 }
 
 /* The time of sending must have been told. */
@@ -141,6 +159,7 @@ static void conn_ready(struct quic_conn_user *u)
     struct quic_way *w = rk_container_of(u, struct quic_way, conn_user);
 
     w->ready_ms = rk_mono_ms();
+    rk_timer_start(w->loop, &w->mtu_timer, MTU_GRACE_MS, on_mtu_known, w);
     if (!w->closing)
         w->way.user->ops->opened(w->way.user);
 }
@@ -233,6 +252,7 @@ static bool try_address(struct quic_way *w, const struct rk_addr *to)
 
 static void way_free(struct quic_way *w)
 {
+    rk_timer_cancel(&w->mtu_timer);
     drop_waiting(w);
     udp_scratch_free(w->scratch);
     free(w->url);
@@ -369,6 +389,7 @@ enum rk_code relay_way_quic_open(const struct relay_way_opts *o, struct relay_wa
     w->loop = o->loop;
     w->tls = o->tls;
     w->fwmark = o->fwmark;
+    w->need_bytes = o->need_bytes;
     w->url = rk_str_dupz(rk_str_z(o->url));
     w->name = rk_str_dupz(o->parsed.host);
     w->ep_user.ops = &EP_OPS;

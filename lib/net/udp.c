@@ -134,7 +134,7 @@ static bool receive(struct udp_sock *s)
     got = recvmmsg(s->fd, x->msgs, (unsigned)x->slots, MSG_DONTWAIT, NULL);
     if (got < 0) /* an ICMP error of an earlier send is not the end */
         return errno == EINTR || errno == ECONNREFUSED || errno == EHOSTUNREACH ||
-               errno == ENETUNREACH;
+               errno == ENETUNREACH || errno == EMSGSIZE;
     for (size_t i = 0; i < (size_t)got; i++) {
         struct udp_in *in = &x->in[n];
 
@@ -154,9 +154,15 @@ static bool receive(struct udp_sock *s)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct udp_sock *s = poll->data;
+    int error;
+    socklen_t n = sizeof error;
 
-    (void)status;
     (void)events;
+    if (status) { /* libuv stops watching at an error; of ours it is the ICMP answer to a datagram
+                   */
+        (void)getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &n);
+        (void)uv_poll_start(poll, UV_READABLE, on_poll);
+    }
     for (unsigned round = 0; round < RX_ROUNDS && !s->closing; round++)
         if (!receive(s))
             return;
@@ -475,7 +481,10 @@ static enum verdict judge(int e, const struct run *run)
 {
     switch (e) {
     case EINTR:
-    case ECONNREFUSED: /* news about an earlier datagram */
+    case ECONNREFUSED: /* news about an earlier datagram, perhaps */
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EMSGSIZE:
         return AGAIN;
     case EAGAIN:
     case ENOBUFS:

@@ -403,15 +403,17 @@ void quic_conn_read(struct quic_conn *c, const struct udp_in *in, struct rk_str 
 
 static void put_packet(struct quic_conn *c, const ngtcp2_path *path, size_t n)
 {
-    struct rk_addr to, from;
+    bool probe = n > ngtcp2_conn_get_path_max_tx_udp_payload_size(c->nt);
+    struct rk_addr to = c->peer, from = {.ip = c->local};
 
-    if (memcmp(path->remote.addr, &c->peer_sa, path->remote.addrlen) == 0 &&
-        memcmp(path->local.addr, &c->local_sa, path->local.addrlen) == 0) {
-        quic_endpoint_put(c->ep, &c->peer, &c->local, n);
+    if ((memcmp(path->remote.addr, &c->peer_sa, path->remote.addrlen) != 0 ||
+         memcmp(path->local.addr, &c->local_sa, path->local.addrlen) != 0) &&
+        (rk_addr_from_sa((const struct sockaddr *)path->remote.addr, &to, NULL) ||
+         rk_addr_from_sa((const struct sockaddr *)path->local.addr, &from, NULL)))
         return;
-    }
-    if (rk_addr_from_sa((const struct sockaddr *)path->remote.addr, &to, NULL) == RK_OK &&
-        rk_addr_from_sa((const struct sockaddr *)path->local.addr, &from, NULL) == RK_OK)
+    if (probe)
+        quic_endpoint_alone(c->ep, &to, &from.ip, n);
+    else
         quic_endpoint_put(c->ep, &to, &from.ip, n);
 }
 

@@ -58,6 +58,14 @@ void quic_endpoint_put(struct quic_endpoint *e, const struct rk_addr *to, const 
     e->n_out++;
 }
 
+void quic_endpoint_alone(struct quic_endpoint *e, const struct rk_addr *to, const struct rk_ip *src,
+                         size_t n)
+{
+    struct udp_out one = {.to = *to, .src = *src, .bytes = rk_str_of(e->bytes[e->n_out], n)};
+
+    e->user->ops->send(e->user, &one, 1);
+}
+
 /* ---- table of connections */
 
 void quic_endpoint_dirty(struct quic_endpoint *e, struct quic_conn *c)
@@ -326,7 +334,7 @@ static void welcome(struct quic_endpoint *e, const struct udp_in *in, struct rk_
         return;
     if (quic_creds_stale(e->creds))
         quic_endpoint_renew(e);
-    if (!make_room(e)) {
+    if ((e->user->ops->admit && !e->user->ops->admit(e->user, &in->from)) || !make_room(e)) {
         refuse(e, in, &hd, CONNECTION_REFUSED);
         return;
     }

@@ -86,6 +86,9 @@ struct quic_endpoint_user { /* embed in your own struct */
 struct quic_endpoint_ops {
     /** Packets to send at once; borrowed for the call. */
     void (*send)(struct quic_endpoint_user *u, const struct udp_out *v, size_t n);
+    /** Server: may this address begin a handshake? NULL: yes. What is refused here cannot win a
+     * race of transports. */
+    bool (*admit)(struct quic_endpoint_user *u, const struct rk_addr *from);
     /** Server: a client has finished its handshake. Take it with quic_conn_set_user, or refuse it
      *  with false. NULL for clients. */
     bool (*accept)(struct quic_endpoint_user *u, struct quic_conn *c);

@@ -109,6 +109,11 @@ uint8_t *quic_endpoint_room(struct quic_endpoint *e);
 void quic_endpoint_put(struct quic_endpoint *e, const struct rk_addr *to, const struct rk_ip *src,
                        size_t n);
 
+/** As put, but it leaves now and in no message with others, which would be lost with it where it is
+ *  longer than the path carries. */
+void quic_endpoint_alone(struct quic_endpoint *e, const struct rk_addr *to, const struct rk_ip *src,
+                         size_t n);
+
 void quic_endpoint_dirty(struct quic_endpoint *e, struct quic_conn *c);
 
 bool quic_endpoint_cid_add(struct quic_endpoint *e, struct quic_conn *c, const uint8_t *cid,

@@ -213,6 +213,39 @@ START_TEST(nobody_listening_does_not_hurt)
 }
 END_TEST
 
+static struct {
+    struct end a, b;
+    struct rk_addr place; /* where nobody is at first */
+    struct rk_timer *timer;
+} late;
+
+static void on_late(void *arg)
+{
+    struct udp_opts o = {.scratch = scratch, .bind = late.place};
+
+    (void)arg;
+    late.b = (struct end){.user = {&OPS}, .loop = loop};
+    ck_assert_int_eq(udp_open(loop, &o, &late.b.user, &late.b.sock, NULL), RK_OK);
+    ck_assert(udp_send(late.b.sock, NULL, udp_local(late.a.sock), RK_STR("x")));
+}
+
+START_TEST(a_refusal_does_not_deafen)
+{
+    struct udp_opts o = {.scratch = scratch};
+
+    open_end(&late.b, "127.0.0.1:0", false);
+    late.place = *udp_local(late.b.sock);
+    udp_close(late.b.sock);
+    o.peer = late.place;
+    o.bind.ip.family = 4;
+    late.a = (struct end){.user = {&OPS}, .loop = loop};
+    ck_assert_int_eq(udp_open(loop, &o, &late.a.user, &late.a.sock, NULL), RK_OK);
+    (void)udp_send(late.a.sock, NULL, NULL, RK_STR("anybody?"));
+    rk_timer_start(loop, &late.timer, 100, on_late, NULL);
+    run(&late.a, &late.b, 1);
+}
+END_TEST
+
 START_TEST(a_taken_port_is_an_error)
 {
     struct end a;
@@ -238,6 +271,7 @@ int main(void)
     tcase_add_test(t, batches_keep_sizes_and_order);
     tcase_add_test(t, more_than_one_message_can_hold);
     tcase_add_test(t, nobody_listening_does_not_hurt);
+    tcase_add_test(t, a_refusal_does_not_deafen);
     tcase_add_test(t, a_taken_port_is_an_error);
     return vec_run(t, "lib/net/udp");
 }

@@ -119,9 +119,20 @@ static void put(const struct rk_addr *from, const struct rk_addr *to, struct rk_
         net.tail++;
 }
 
+/* As the kernel does with a batch whose longest datagram the interface does not carry. */
+static bool batch_lost(const struct udp_out *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (v[i].bytes.n > net.mtu)
+            return true;
+    return false;
+}
+
 static void server_send(struct quic_endpoint_user *u, const struct udp_out *v, size_t n)
 {
     (void)u;
+    if (batch_lost(v, n))
+        return;
     for (size_t i = 0; i < n; i++) {
         net.n_sent++;
         net.bytes_sent += v[i].bytes.n;
@@ -133,6 +144,8 @@ static void client_send(struct quic_endpoint_user *u, const struct udp_out *v, s
 {
     const struct side *s = rk_container_of(u, struct side, ep_user);
 
+    if (batch_lost(v, n))
+        return;
     for (size_t i = 0; i < n; i++)
         put(&s->addr, &v[i].to, v[i].bytes);
 }

@@ -82,6 +82,26 @@ START_TEST(what_does_not_fit_is_told)
 }
 END_TEST
 
+/* A probe for the MTU that the interface refuses takes nothing else with it. */
+START_TEST(probes_travel_alone)
+{
+    struct side *s;
+
+    net.mtu = 1300;
+    server_start((struct quic_limits){0});
+    s = client_start();
+    while (!s->ready)
+        settle();
+    for (int i = 0; i < 20; i++) { /* beside the probes of the first second */
+        ck_assert_int_eq(say(s, s->ep, 'p', 50), QUIC_SENT);
+        ck_assert_int_eq(say(&net.peers[0], net.server, 'p', 50), QUIC_SENT);
+        pass(100);
+    }
+    ck_assert_uint_eq(net.peers[0].n_got, 20);
+    ck_assert_uint_eq(s->n_got, 20);
+}
+END_TEST
+
 START_TEST(congestion_holds_back_and_lets_go)
 {
     enum quic_sent r = QUIC_SENT;
@@ -444,6 +464,7 @@ int main(void)
     tcase_add_test(t, an_answer_from_inside_waits_for_its_turn);
     tcase_add_test(t, the_mtu_is_found);
     tcase_add_test(t, what_does_not_fit_is_told);
+    tcase_add_test(t, probes_travel_alone);
     tcase_add_test(t, congestion_holds_back_and_lets_go);
     tcase_add_test(t, a_goodbye_is_no_error);
     tcase_add_test(t, a_dead_server_is_noticed);
