@@ -5,6 +5,12 @@
 #include "agent/engine/engine_priv.h"
 #include "agent/engine/status_text.h"
 
+static void put_server(json_t *details, struct rk_str uri, bool ok, const struct rk_err *err)
+{
+    (void)json_array_append_new(details, json_pack("{s:o,s:b,s:s}", "uri", status_text(uri),
+                                                   "available", ok, "error", ok ? "" : err->msg));
+}
+
 static void put_relays(struct engine *e, json_t *out)
 {
     json_t *details = json_array();
@@ -29,9 +35,17 @@ static void put_relays(struct engine *e, json_t *out)
         bool ok = mapped.ip.family != 0;
 
         up += ok;
-        (void)json_array_append_new(details,
-                                    json_pack("{s:o,s:b,s:s}", "uri", status_text(uri), "available",
-                                              ok, "error", ok ? "" : err.msg));
+        put_server(details, uri, ok, &err);
+    }
+    /* asked only when they are needed; else there is nothing to tell */
+    for (size_t i = 0; e->mux && ice_mux_turn_status(e->mux, i, &uri, &mapped, &err); i++) {
+        bool ok = mapped.ip.family != 0;
+
+        if (!ok && !err.code)
+            continue;
+        n++;
+        up += ok;
+        put_server(details, uri, ok, &err);
     }
     status_set(
         out, "relays",

@@ -15,42 +15,7 @@ TURNSERVER=$(command -v turnserver) || skip "no coturn"
 need_program TURNSERVER
 
 secret=secret-of-both
-
-turn_start() { # LONG-TERM CREDENTIAL OPTIONS…
-    mkdir -p "$NODES_DIR/turn"
-    (exec ip netns exec "$TOPO-mid" "$TURNSERVER" -n --log-file stdout --simple-log -v --no-cli --no-tls --no-dtls \
-        --listening-ip "$TOPO_SERVER" --relay-ip "$TOPO_SERVER" --listening-port 3478 --min-port 40000 \
-        --max-port 40999 --realm example.com --pidfile "$NODES_DIR/turn/pid.own" \
-        --userdb "$NODES_DIR/turn/db" "$@") >"$NODES_DIR/turn/log" 2>&1 &
-    echo $! >"$NODES_DIR/turn/pid"
-    nodes_wait 20 sh -c "ip netns exec $TOPO-mid ss -Hlnt 'sport = :3478' | grep -q ." || fail "coturn does not start"
-}
-turn_stop() {
-    kill "$(cat "$NODES_DIR/turn/pid")" && wait "$(cat "$NODES_DIR/turn/pid")" 2>/dev/null
-}
-turn_relayed() { has -F "$1" "$NODES_DIR/turn/log"; }
-
-servers_start() { # OPTIONS OF MANAGEMENT…
-    local d=$NODES_DIR/server
-    mkdir -p "$d" "$NODES_DIR/signal"
-    NODES_URL=http://$TOPO_SERVER:8080
-    (exec ip netns exec "$TOPO-mid" "$SIGNAL" --listen-address "$TOPO_SERVER:10000" --legacy-port 0 \
-        --metrics-port 0 --health-listen-address '') >"$NODES_DIR/signal/log" 2>&1 &
-    echo $! >"$NODES_DIR/signal/pid"
-    management_start "$@"
-    [ -n "${NODES_TOKEN-}" ] || nodes_own_owner "$d" || fail "owner"
-}
-management_start() {
-    local d=$NODES_DIR/server
-    (exec ip netns exec "$TOPO-mid" "$MGMT" --listen-address "$TOPO_SERVER:8080" --datadir "$d/data" --setup-pat \
-        --metrics-port 0 --health-listen-address '' "$@") >>"$d/log" 2>&1 &
-    NODES_SERVER_PID=$!
-    nodes_wait 20 topo_in mid curl -sf "$NODES_URL/api/instance" || fail "management does not start"
-}
-management_again() { # OPTIONS…: agents come back by themselves
-    kill "$NODES_SERVER_PID" && wait "$NODES_SERVER_PID" 2>/dev/null
-    management_start "$@"
-}
+. "$SRC_DIR/tests/lib/turn.sh"
 
 both() { nodes_path_is "$1" rook la a && nodes_path_is "$1" rook lb b; }
 types_of() { # NS NODE: local and remote candidate of the pair
@@ -59,8 +24,7 @@ types_of() { # NS NODE: local and remote candidate of the pair
 by_turn() { [[ "$(types_of la a) $(types_of lb b)" == *relay* ]]; }
 
 topo_up
-# coturn ends a session when the kernel tells that an address of it cannot be reached
-ip -n "$TOPO-mid" route add default via 198.18.0.254
+turn_up
 turn_start --lt-cred-mech --user rook:right-password
 servers_start --signal "http://$TOPO_SERVER:10000" --stun "stun:$TOPO_SERVER:3478" \
     --turn "turn:$TOPO_SERVER:3479,turn:$TOPO_SERVER:3478?transport=udp" \
