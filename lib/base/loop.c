@@ -13,8 +13,8 @@
 struct rk_loop {
     uv_loop_t uv;
     uv_async_t bell;
-    uv_idle_t idle; /* active while deferred is not empty: the loop then does not wait */
-    struct rk_list deferred;
+    uv_idle_t idle; /* active while one of these is not empty: the loop then does not wait */
+    struct rk_list deferred, later;
     uv_thread_t thread;
     pthread_mutex_t lock; /* guards tasks, stopping, ended */
     struct rk_list tasks;
@@ -67,6 +67,20 @@ static void on_bell(uv_async_t *bell)
         uv_unref((uv_handle_t *)bell); /* the loop now ends when the owners' handles are gone */
 }
 
+static void run_later(struct rk_loop *l)
+{
+    uint64_t until = uv_hrtime() + RK_LOOP_LATER_US * (uint64_t)1000;
+    struct rk_list *node;
+
+    while ((node = rk_list_pop_front(&l->later))) {
+        struct rk_task *t = rk_container_of(node, struct rk_task, link);
+
+        t->run(t);
+        if (uv_hrtime() >= until)
+            return;
+    }
+}
+
 /* One batch per turn: what these tasks defer runs in the next turn. */
 static void on_idle(uv_idle_t *idle)
 {
@@ -80,7 +94,8 @@ static void on_idle(uv_idle_t *idle)
 
         t->run(t);
     }
-    if (rk_list_empty(&l->deferred))
+    run_later(l);
+    if (rk_list_empty(&l->deferred) && rk_list_empty(&l->later))
         (void)uv_idle_stop(idle);
 }
 
@@ -104,6 +119,7 @@ enum rk_code rk_loop_new(struct rk_loop **out, struct rk_err *err)
     (void)uv_idle_init(&l->uv, &l->idle); /* cannot fail */
     l->idle.data = l;
     rk_list_init(&l->deferred);
+    rk_list_init(&l->later);
     (void)pthread_mutex_init(&l->lock, NULL);
     rk_list_init(&l->tasks);
     *out = l;
@@ -209,6 +225,14 @@ void rk_loop_defer(struct rk_loop *l, struct rk_task *t)
     if (rk_list_linked(&t->link))
         return;
     rk_list_push_back(&l->deferred, &t->link);
+    (void)uv_idle_start(&l->idle, on_idle);
+}
+
+void rk_loop_later(struct rk_loop *l, struct rk_task *t)
+{
+    if (rk_list_linked(&t->link))
+        return;
+    rk_list_push_back(&l->later, &t->link);
     (void)uv_idle_start(&l->idle, on_idle);
 }
 

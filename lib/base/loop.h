@@ -49,6 +49,12 @@ void rk_loop_post(struct rk_loop *l, struct rk_task *t);
  * where it is. Take it back with rk_list_remove(&t->link). */
 void rk_loop_defer(struct rk_loop *l, struct rk_task *t);
 
+/** Run a task when others have had their turn: all that is given here shares RK_LOOP_LATER_US of
+ * each turn of the loop, and at least one runs. For dear work that strangers ask for. Else as
+ * rk_loop_defer. */
+#define RK_LOOP_LATER_US 500
+void rk_loop_later(struct rk_loop *l, struct rk_task *t);
+
 /** Run fn(arg) as loop code and wait for its end: on the loop's thread when it runs elsewhere, else
  *  (this is that thread, or the loop does not run yet) right here. For set-up and shutdown from the
  *  main thread; never from one running loop towards another. */

@@ -60,6 +60,7 @@ void net_conn_end(struct net_conn *c, const struct rk_err *why)
     }
     rk_timer_cancel(&c->timer);
     rk_list_remove(&c->turn.link);
+    rk_list_remove(&c->shake.link);
     if (c->resolving)
         tcp_resolve_cancel(&c->dial->resolve);
     if (c->watch_open)
@@ -84,7 +85,8 @@ void net_conn_update_watch(struct net_conn *c)
 {
     if (c->watch_open && c->state != ST_CLOSING)
         tcp_watch_set(&c->watch,
-                      c->draining || (!c->paused && !c->finishing && c->state != ST_CONNECT),
+                      c->draining || (!c->paused && !c->finishing && c->state != ST_CONNECT &&
+                                      !rk_list_linked(&c->shake.link)),
                       c->blocked || c->state == ST_CONNECT);
 }
 
@@ -162,6 +164,7 @@ struct net_conn *net_conn_new(struct rk_loop *loop, struct net_conn_user *user)
     c->read_max = NET_READ_BYTES;
     c->last_rx_ms = rk_loop_now_ms(loop);
     c->turn.run = net_conn_turn;
+    c->shake.run = net_conn_shake;
     c->tls_user.output = net_conn_tls_output;
     rk_list_init(&c->queue);
     rk_buf_init(&c->cipher, NET_CIPHER_MAX);

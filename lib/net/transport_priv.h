@@ -70,8 +70,10 @@ struct net_conn {
     struct tls_ctx *tls_ctx; /* for connecting; lent */
     struct rk_buf cipher;    /* for the socket */
     size_t cipher_off;
-    struct rk_buf stash; /* received while paused */
-    struct rk_task turn; /* deferred: flush, and continue after resume */
+    struct rk_buf stash;  /* received while paused */
+    struct rk_task turn;  /* deferred: flush, and continue after resume */
+    struct rk_task shake; /* queued: a handshake of a server waits for its turn */
+    bool shaking;         /* which it has */
     bool resumed;
     struct rk_timer *timer;
     int64_t last_rx_ms;
@@ -99,6 +101,7 @@ void net_conn_connected(struct net_conn *c);
 /* transport_recv.c */
 void net_conn_readable(struct net_conn *c);
 bool net_conn_handshake(struct net_conn *c); /* false: closing */
+void net_conn_shake(struct rk_task *t);
 
 /* transport_send.c */
 bool net_conn_flush(struct net_conn *c); /* write what the socket takes; false: closing */

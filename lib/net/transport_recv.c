@@ -136,6 +136,10 @@ void net_conn_readable(struct net_conn *c)
     }
     if (!may_read(c))
         return;
+    if (c->state == ST_HANDSHAKE && !c->tls_ctx && !c->shaking) {
+        rk_loop_later(c->loop, &c->shake);
+        return;
+    }
     do
         n = recv(c->watch.fd, buf, c->read_max, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
@@ -152,4 +156,15 @@ void net_conn_readable(struct net_conn *c)
     } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
         net_conn_fail_errno(c, RK_UNAVAILABLE, errno, "receive");
     }
+}
+
+/* A signature takes longer than a thousand packets: newcomers do not hold up who is here. */
+void net_conn_shake(struct rk_task *t)
+{
+    struct net_conn *c = rk_container_of(t, struct net_conn, shake);
+
+    c->shaking = true;
+    net_conn_readable(c);
+    c->shaking = false;
+    net_conn_update_watch(c);
 }

@@ -6,6 +6,7 @@
 #include "lib/net/transport.h"
 
 #include <check.h>
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -403,6 +404,80 @@ static void teardown(void)
     test_cert_free(&cert);
 }
 
+/* The first bytes of a client, to be sent as often as wanted. */
+static size_t client_hello(char *out, size_t size)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(ctx);
+    BIO *b = BIO_new(BIO_s_mem());
+    int n;
+
+    SSL_set_bio(ssl, b, b);
+    SSL_set_connect_state(ssl);
+    (void)SSL_do_handshake(ssl);
+    n = BIO_read(b, out, (int)size);
+    ck_assert_int_gt(n, 0);
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    return (size_t)n;
+}
+
+static int adopt_end(struct end *e, struct tls_ctx *tls, const void *p, size_t n)
+{
+    struct rk_addr peer = {.ip = rk_ip4(127, 0, 0, 1)};
+    int fds[2];
+
+    *e = (struct end){.user = {&end_ops}};
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    ck_assert_int_eq(write(fds[0], p, n), (ssize_t)n);
+    ck_assert_int_eq(net_conn_adopt(loop, fds[1], &peer, tls, &e->user, &e->conn, NULL), RK_OK);
+    return fds[0];
+}
+
+/* Handshakes that all wait at once do not go before what is there already. */
+START_TEST(newcomers_wait_for_their_turn)
+{
+    enum { NEW = 40 };
+    struct tls_server_opts o = {.cert_file = cert.cert, .key_file = cert.key};
+    static struct end new[NEW], old;
+    char hello[2000], first = pattern(0), c;
+    size_t n = client_hello(hello, sizeof hello), answered = 0;
+    int64_t end = rk_mono_ms() + 60000;
+    struct tls_ctx *tls;
+    int fds[NEW], fd;
+
+    ck_assert_int_eq(rk_loop_new(&loop, NULL), RK_OK);
+    ck_assert_int_eq(tls_server_new(&o, &tls, NULL), RK_OK);
+    for (int i = 0; i < NEW; i++)
+        fds[i] = adopt_end(&new[i], tls, hello, n);
+    fd = adopt_end(&old, NULL, &first, 1);
+    while (!old.got && rk_mono_ms() < end)
+        (void)uv_run(rk_loop_uv(loop), UV_RUN_ONCE);
+    ck_assert_uint_eq(old.got, 1);
+    for (int i = 0; i < NEW; i++)
+        ck_assert_int_eq(recv(fds[i], &c, 1, MSG_PEEK), -1);
+    net_conn_close(new[NEW - 1].conn); /* one leaves while it waits */
+    while (answered < NEW - 1 && rk_mono_ms() < end) {
+        (void)uv_run(rk_loop_uv(loop), UV_RUN_ONCE);
+        answered = 0;
+        for (int i = 0; i < NEW - 1; i++)
+            answered += recv(fds[i], &c, 1, MSG_PEEK) == 1;
+    }
+    ck_assert_uint_eq(answered, NEW - 1);
+    for (int i = 0; i < NEW; i++) {
+        if (new[i].conn)
+            net_conn_close(new[i].conn);
+        (void)close(fds[i]);
+    }
+    net_conn_close(old.conn);
+    (void)close(fd);
+    rk_loop_stop(loop);
+    rk_loop_run(loop);
+    rk_loop_free(loop);
+    tls_ctx_free(tls);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("transport");
@@ -419,6 +494,7 @@ int main(void)
     tcase_add_loop_test(t, names_are_resolved_and_unknown_ones_told, 0, 2);
     tcase_add_loop_test(t, close_at_every_stage, 0, 20);
     tcase_add_test(t, finish_delivers_before_closing);
+    tcase_add_test(t, newcomers_wait_for_their_turn);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
