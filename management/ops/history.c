@@ -22,11 +22,11 @@ static const char SQL_LIST[] =
 static const char SQL_LAST[] =
     "SELECT seq FROM journal WHERE account_id = $1 AND at <= $2 ORDER BY seq DESC LIMIT 1";
 /* The first of some entries of each entity has in `before` what it was until then. Memberships
- * share the group's id and are all read. kind || '': not by the index of entities, which would read
- * the whole journal. */
+ * share the group's id and are all read, with what they are after it. kind || '': not by the index
+ * of entities, which would read the whole journal. */
 static const char SQL_FIRST[] =
-    "SELECT j.seq, j.version, j.at, j.actor, j.op, j.kind, j.entity_id, j.before, j.after, "
-    "j.serial FROM "
+    "SELECT j.seq, j.version, j.at, j.actor, j.op, j.kind, j.entity_id, j.before, '', j.serial "
+    "FROM "
     "journal j JOIN (SELECT min(seq) AS seq FROM journal WHERE account_id = $1 AND seq > $2 AND "
     "seq <= $3 AND kind <> 'group_peer' GROUP BY kind || '', entity_id || '') f ON f.seq = j.seq "
     "WHERE j.account_id = $1 UNION ALL SELECT seq, version, at, actor, op, kind, entity_id, "
@@ -52,6 +52,7 @@ static const char SQL_SPAN[] =
 struct entries {
     struct history_entry *v;
     size_t n, cap;
+    size_t bytes, max_bytes; /* of the states; max_bytes 0: as many as there are */
 };
 
 static enum rk_code read_all(struct rk_arena *mem, struct db_rows *rows, struct entries *out,
@@ -69,6 +70,12 @@ static enum rk_code read_all(struct rk_arena *mem, struct db_rows *rows, struct 
                                                   .before = db_col_text(rows, 7, mem),
                                                   .after = db_col_text(rows, 8, mem),
                                                   .serial = db_col_i64(rows, 9)};
+        out->bytes += out->v[out->n - 1].before.n + out->v[out->n - 1].after.n;
+        if (out->max_bytes && out->bytes > out->max_bytes)
+            return rk_fail(err, RK_INVALID,
+                           "what was changed since then is more than %zu MiB: ask about a later "
+                           "moment",
+                           out->max_bytes >> 20);
     }
     return db_end(rows, err);
 }
@@ -278,6 +285,7 @@ static enum rk_code first_entries(struct op *op, int64_t from_us, int64_t to_us,
     int64_t from, to = INT64_MAX;
     enum rk_code rc = last_entry(op, from_us, &from, err);
 
+    out->max_bytes = HISTORY_BYTES;
     if (rc == RK_OK && to_us != INT64_MAX)
         rc = last_entry(op, to_us, &to, err);
     if (rc == RK_OK)

@@ -14,7 +14,8 @@
 
 #define HISTORY_PAGE     100
 #define HISTORY_PAGE_MAX 1000
-#define HISTORY_ENTITIES 100000 /* entities that a moment may be away: bounds memory */
+#define HISTORY_ENTITIES 100000             /* entities that a moment may be away: bounds memory */
+#define HISTORY_BYTES    ((size_t)64 << 20) /* of their states, as the journal has them */
 
 struct history_entry { /* one changed entity; texts in the arena */
     int64_t seq;       /* place in the journal */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a file of the network, the past and a table cost on a large account: a plan and an apply of
- * 50 changed policies with their report, an export, a diff of two moments 1,000 changes apart, and
+ * 50 changed policies with their report, an export, a diff of two moments CHANGES apart, and
  * the cells of a page of /api/x/reach/matrix. No network; the operations as REST calls them.
  *
- *     plan [PEERS [GROUPS [URL]]]       URL: sqlite:PATH (made anew) or a PostgreSQL URL
+ *     plan [PEERS [GROUPS [CHANGES [URL]]]]     URL: sqlite:PATH (made anew) or a PostgreSQL URL
  *
  * Prints one JSON line. Every group has PEERS / GROUPS machines and a policy of its own.
  */
@@ -24,7 +24,9 @@
 #include "management/rest/plan.h"
 #include "management/review/review.h"
 
-enum { CHANGED = 50, APART = 1000, OUT_MAX = 256 << 20 };
+enum { CHANGED = 50, OUT_MAX = 256 << 20 };
+
+static size_t apart = 1000; /* changes between the two moments */
 
 static struct mgmt *m;
 
@@ -179,7 +181,7 @@ static double export_ms(struct db *db, struct rk_arena *keep, struct rk_str *fil
 /* Groups lose and get back their first machine, one change after the other. */
 static void change_much(struct db *db, size_t groups)
 {
-    for (size_t i = 0; i < APART; i++) {
+    for (size_t i = 0; i < apart; i++) {
         RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
         struct rk_err err = {0};
         struct group_input in = {0};
@@ -259,7 +261,7 @@ int main(int argc, char **argv)
 {
     size_t peers = argc > 1 ? strtoul(argv[1], NULL, 10) : 10000, groups, n = 0;
     const char *path = "/tmp/rookery-bench-plan.db";
-    struct mgmt_opts mo = {.store_url = argc > 3 ? argv[3] : "sqlite:/tmp/rookery-bench-plan.db"};
+    struct mgmt_opts mo = {.store_url = argc > 4 ? argv[4] : "sqlite:/tmp/rookery-bench-plan.db"};
     struct rk_arena *mem = rk_arena_new(0);
     struct rest *rest = NULL;
     struct rk_str file, file50;
@@ -270,6 +272,8 @@ int main(int argc, char **argv)
     int64_t then_us;
     long rss_kb;
 
+    if (argc > 3)
+        apart = strtoul(argv[3], NULL, 10);
     groups = argc > 2 ? strtoul(argv[2], NULL, 10) : 500;
     (void)unlink(path);
     check(mgmt_open(&m, &mo, &err), "store", &err);
@@ -291,10 +295,11 @@ int main(int argc, char **argv)
                  peers, groups, file.n / 1024, out_ms, none_ms, plan_ms, apply_ms);
     (void)printf("\"diff_ms\":%.1f,", diff_ms(db, then_us, &n));
     (void)getrusage(RUSAGE_SELF, &u);
-    (void)printf("\"diff_objects\":%zu,\"diff_more_rss_kb\":%ld,\"cell_of_groups_ms\":%.3f,"
-                 "\"cell_of_all_ms\":%.3f,\"cell_of_peers_ms\":%.3f}\n",
-                 n, u.ru_maxrss - rss_kb, matrix_ms(db, false, "team 0001"),
-                 matrix_ms(db, false, "All"), matrix_ms(db, true, ""));
+    (void)printf(
+        "\"changes\":%zu,\"diff_objects\":%zu,\"diff_more_rss_kb\":%ld,\"cell_of_groups_ms\":%.3f,"
+        "\"cell_of_all_ms\":%.3f,\"cell_of_peers_ms\":%.3f}\n",
+        apart, n, u.ru_maxrss - rss_kb, matrix_ms(db, false, "team 0001"),
+        matrix_ms(db, false, "All"), matrix_ms(db, true, ""));
     rest_stop(rest);
     db_close(db);
     mgmt_close(m);

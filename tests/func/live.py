@@ -58,6 +58,8 @@ class Live:
             kind, flags, sid, payload = frame
             if sid == 0 and kind == h2_raw.SETTINGS and not flags & h2_raw.ACK:
                 self.c.s.sendall(h2_raw.frame(h2_raw.SETTINGS, h2_raw.ACK, 0))
+            if kind == h2_raw.PING and not flags & h2_raw.ACK:
+                self.c.s.sendall(h2_raw.frame(h2_raw.PING, h2_raw.ACK, 0, payload))
             if sid != self.sid:
                 continue
             if kind == h2_raw.HEADERS:
