@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/dns/idn.h"
+#include "agent/os/external_ip.h"
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/base/num.h"
@@ -80,9 +81,29 @@ static enum rk_code set_names(struct profile *p, struct rk_str flag, struct rk_s
     return rc;
 }
 
+static enum rk_code check_external(struct rk_str value, struct rk_err *err)
+{
+    struct rk_str one, rest = value;
+    struct external_ip e;
+    enum rk_code rc = RK_OK;
+
+    while (rc == RK_OK && rest.n) {
+        (void)rk_str_cut(rest, ',', &one, &rest);
+        rc = external_ip_parse(rk_str_trim(one), &e, err);
+    }
+    return rc;
+}
+
 enum rk_code setting_set(struct profile *p, struct rk_str flag, struct rk_str value,
                          struct rk_err *err)
 {
-    return rk_str_eqz(flag, "extra-dns-labels") ? set_names(p, flag, value, err)
-                                                : profile_set(p, flag, value, err);
+    if (rk_str_eqz(flag, "extra-dns-labels"))
+        return set_names(p, flag, value, err);
+    if (rk_str_eqz(flag, "external-ip-map")) {
+        enum rk_code rc = check_external(value, err);
+
+        if (rc)
+            return rc;
+    }
+    return profile_set(p, flag, value, err);
 }

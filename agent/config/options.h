@@ -26,7 +26,7 @@ struct settings { /* open; texts in the arena of whoever loads them */
     bool network_monitor;
     bool disable_client_routes, disable_server_routes, disable_dns, disable_firewall, disable_ipv6;
     bool block_lan_access, block_inbound;
-    struct rk_strs iface_blacklist, dns_labels;
+    struct rk_strs iface_blacklist, dns_labels, external_ips;
 };
 
 struct daemon_opts { /* open */

@@ -36,6 +36,7 @@ static const struct field {
     {"NetworkMonitor", "network-monitor", AS_TYPE},
     {"IFaceBlackList", "extra-iface-blacklist", AS_TYPE},
     {"DNSLabels", "extra-dns-labels", AS_TYPE},
+    {"NATExternalIPs", "external-ip-map", AS_TYPE},
     {"DNSRouteInterval", "dns-router-interval", AS_NANOSECONDS},
     {"CustomDNSAddress", "dns-resolver-address", AS_TYPE},
     {"DisableAutoConnect", "disable-auto-connect", AS_TYPE},

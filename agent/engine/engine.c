@@ -279,10 +279,22 @@ static const struct host_ops HOST_OPS = {.peer = host_peer,
 
 /* ---- the device */
 
+/* Official agents leave all of it out when one cannot be understood; ours are checked as settings.
+ */
+static size_t external_ips(const struct settings *s, struct external_ip out[EXTERNAL_IPS_MAX])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->external_ips.n && n < EXTERNAL_IPS_MAX; i++)
+        n += external_ip_parse(rk_str_trim(s->external_ips.items[i]), &out[n], NULL) == RK_OK;
+    return n;
+}
+
 static enum rk_code open_mux(struct engine *e, struct rk_err *err)
 {
     const struct settings *s = &e->o.profile->settings;
     struct rk_str own = s->interface_name;
+    struct external_ip outside[EXTERNAL_IPS_MAX];
     struct ice_mux_opts opts = {.loop = e->o.loop,
                                 .log = e->log,
                                 .fwmark = e->o.marks ? ROUTE_MARK_CONTROL : 0,
@@ -292,7 +304,9 @@ static enum rk_code open_mux(struct engine *e, struct rk_err *err)
                                 .blacklist = s->iface_blacklist.items,
                                 .n_blacklist = s->iface_blacklist.n,
                                 .own_ifaces = &own,
-                                .n_own_ifaces = 1};
+                                .n_own_ifaces = 1,
+                                .external = outside,
+                                .n_external = external_ips(s, outside)};
     enum rk_code rc;
 
     if (wg_device_share(peers_device(e->peers), s->disable_ipv6, &e->port, err))

@@ -79,10 +79,29 @@ size_t ice_mux_host_addrs(const struct ice_mux *m, struct rk_ip *out, size_t max
     return n;
 }
 
+/* As official agents do: what is said to be the address outside stands in the place of the one
+ * inside, which peers then do not hear of. */
+static size_t as_outside(const struct ice_mux *m, struct rk_ip *hosts, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct rk_ip ip = hosts[i];
+        size_t known = 0;
+
+        (void)external_ip_of(m->external, m->n_external, &hosts[i], &ip);
+        while (known < kept && !rk_ip_eq(&hosts[known], &ip))
+            known++;
+        if (known == kept)
+            hosts[kept++] = ip;
+    }
+    return kept;
+}
+
 static void tell_hosts(struct ice_mux *m, struct ice_mux_gather *g)
 {
     struct rk_ip hosts[ICE_MUX_MAX_HOSTS];
-    size_t n = ice_mux_host_addrs(m, hosts, ICE_MUX_MAX_HOSTS);
+    size_t n = as_outside(m, hosts, ice_mux_host_addrs(m, hosts, ICE_MUX_MAX_HOSTS));
 
     for (size_t i = 0; i < n; i++) {
         struct ice_cand c = {.type = ICE_HOST, .addr = {hosts[i], ice_mux_port(m)}};

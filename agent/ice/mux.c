@@ -167,6 +167,9 @@ enum rk_code ice_mux_open(const struct ice_mux_opts *opts, struct ice_mux **out,
     m->tls = opts->tls;
     m->n_blacklist = copy_names(m->blacklist, opts->blacklist, opts->n_blacklist);
     m->n_own_ifaces = copy_names(m->own_ifaces, opts->own_ifaces, opts->n_own_ifaces);
+    m->n_external = rk_min_size(opts->n_external, EXTERNAL_IPS_MAX);
+    for (size_t i = 0; i < m->n_external; i++)
+        m->external[i] = opts->external[i];
     m->scratch = udp_scratch_new(RX_SLOTS, UDP_SCRATCH_GRO);
     m->next_tag = rk_secret_random_below(UINT32_MAX);
     rk_map_init(&m->by_ufrag, true);

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "agent/ice/candidate.h"
+#include "agent/os/external_ip.h"
 #include "lib/base/err.h"
 #include "lib/base/list.h"
 #include "lib/base/log.h"
@@ -49,6 +50,8 @@ struct ice_mux_opts { /* copied; the views are borrowed for the call */
     size_t n_blacklist;
     const struct rk_str *own_ifaces; /* exact names: our WireGuard interface */
     size_t n_own_ifaces;
+    const struct external_ip *external; /* what a person says our addresses are outside */
+    size_t n_external;
 };
 
 /** Bind the socket (dual stack; IPv4 only where there is no IPv6). Owned: ice_mux_close. */

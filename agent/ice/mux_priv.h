@@ -63,6 +63,8 @@ struct ice_mux {
     uint32_t fwmark;
     char *blacklist[ICE_MUX_MAX_NAMES], *own_ifaces[ICE_MUX_MAX_NAMES];
     size_t n_blacklist, n_own_ifaces;
+    struct external_ip external[EXTERNAL_IPS_MAX];
+    size_t n_external;
     struct rk_prefix overlay[ICE_MUX_MAX_OVERLAY];
     size_t n_overlay;
     struct rk_map by_ufrag, by_tag, by_addr;

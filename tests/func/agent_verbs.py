@@ -37,7 +37,7 @@ SETTINGS = {
     "disable-server-routes": (None, WORKS), "disable-dns": (None, WORKS),
     "disable-firewall": (None, WORKS), "block-lan-access": (None, WORKS),
     "block-inbound": (None, WORKS), "disable-ipv6": (None, WORKS),
-    "enable-lazy-connection": (None, IDLE), "external-ip-map": ("1.2.3.4", REFUSED),
+    "enable-lazy-connection": (None, IDLE), "external-ip-map": ("1.2.3.4", WORKS),
     "enable-rosenpass": (None, REFUSED), "rosenpass-permissive": (None, REFUSED),
     "allow-server-ssh": (None, REFUSED), "enable-ssh-root": (None, REFUSED),
     "enable-ssh-sftp": (None, REFUSED), "enable-ssh-local-port-forwarding": (None, REFUSED),

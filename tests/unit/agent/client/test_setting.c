@@ -73,6 +73,31 @@ START_TEST(names_for_this_peer)
 }
 END_TEST
 
+START_TEST(addresses_outside)
+{
+    static const char *const good[] = {"1.2.3.4", "1.2.3.4/10.0.0.1,5.6.7.8/eth0", "2001:db8::1",
+                                       "2001:db8::1/fd00::1", ""};
+    static const char *const bad[] = {"x",
+                                      "1.2.3.4/",
+                                      "1.2.3.4/a/b",
+                                      "1.2.3.4/fd00::1",
+                                      "0.0.0.0",
+                                      "1.2.3.4/an-interface-of-a-long-name",
+                                      "1.2.3.4,,5.6.7.8",
+                                      "/10.0.0.1"};
+    struct rk_err err = {0};
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(good); i++)
+        ck_assert_msg(setting_set(p, RK_STR("external-ip-map"), rk_str_z(good[i]), &err) == RK_OK,
+                      "%s: %s", good[i], err.msg);
+    for (size_t i = 0; i < RK_ARRAY_LEN(bad); i++)
+        ck_assert_msg(setting_set(p, RK_STR("external-ip-map"), rk_str_z(bad[i]), &err) ==
+                          RK_INVALID,
+                      "%s", bad[i]);
+    ck_assert_uint_eq(p->settings.external_ips.n, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("setting");
@@ -80,6 +105,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, names_for_this_peer);
+    tcase_add_test(t, addresses_outside);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
