@@ -112,6 +112,16 @@ static int on_handshake(ngtcp2_conn *nt, void *user)
     return 0;
 }
 
+static int on_crypto(ngtcp2_conn *nt, ngtcp2_crypto_level level, uint64_t offset, const uint8_t *p,
+                     size_t n, void *user)
+{
+    const struct quic_conn *c = user;
+
+    /* after the handshake a client has nothing to say that counts (RFC 9001 4.4 forbids the rest)
+     */
+    return c->tls ? ngtcp2_crypto_recv_crypto_data_cb(nt, level, offset, p, n, user) : 0;
+}
+
 static int on_datagram(ngtcp2_conn *nt, uint32_t flags, const uint8_t *p, size_t n, void *user)
 {
     struct quic_conn *c = user;
@@ -166,7 +176,7 @@ static void on_rand(uint8_t *p, size_t n, const ngtcp2_rand_ctx *ctx)
 static ngtcp2_callbacks callbacks(bool server)
 {
     ngtcp2_callbacks cb = {
-        .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
+        .recv_crypto_data = on_crypto,
         .handshake_completed = on_handshake,
         .encrypt = ngtcp2_crypto_encrypt_cb,
         .decrypt = ngtcp2_crypto_decrypt_cb,
@@ -526,6 +536,11 @@ void quic_conn_tick(struct quic_conn *c, int64_t now_ns)
             failed(c, rv);
             return;
         }
+    }
+    if (c->tls && c->ready && c->ep->server) { /* the keys are ngtcp2's: 10 kB are free */
+        ngtcp2_conn_set_tls_native_handle(c->nt, NULL);
+        quic_tls_session_free(c->tls);
+        c->tls = NULL;
     }
     if (c->blocked && c->user) {
         c->blocked = false;

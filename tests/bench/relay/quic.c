@@ -5,6 +5,8 @@
  * counted and not waited for.
  *
  *   quic [--seconds S] [--pairs N] [--loops N] [--rounds N] [PATH_OF_RELAY]
+ *
+ * Then the private memory of the relay for each of as many connections that say nothing.
  */
 #include "config.h"
 
@@ -25,6 +27,7 @@ enum {
     WARM_MS = 500,
     STALL_MS = 100,
     SCRATCH_SLOTS = 16,
+    QUIET_MS = 1500,  /* until what the handshakes took is given back */
     QUIC_WINDOW = 32, /* packets in flight: those of all pairs fit into the relay's socket */
 };
 
@@ -53,7 +56,8 @@ static struct {
     struct server server;
     struct qpair pairs[MAX_PAIRS];
     size_t n_pairs, n_ready;
-    bool counting;
+    bool idle; /* measure memory */
+    double private_before;
     int64_t began_ns, cpu_ns, seconds;
     uint64_t received_before, at_last_look;
     struct rk_timer *timer, *stall;
@@ -153,9 +157,20 @@ static void all_ready(void)
     on_stall(NULL);
 }
 
+static void on_quiet(void *arg)
+{
+    printf("quic   ours   %6.0f bytes/idle peer\n",
+           (process_private_bytes(bench.server.pid) - bench.private_before) /
+               (double)(2 * bench.n_pairs));
+    on_over(arg);
+}
+
 static void on_look(void *arg)
 {
-    (void)arg;
+    if (bench.idle) {
+        rk_timer_start(bench.loop, &bench.timer, QUIET_MS, on_quiet, arg);
+        return;
+    }
     all_ready();
     if (!bench.stall)
         rk_timer_start(bench.loop, &bench.timer, 100, on_look, NULL);
@@ -281,6 +296,7 @@ static void run(void)
         die("loop");
     bench.scratch = udp_scratch_new(SCRATCH_SLOTS, UDP_SCRATCH_GRO);
     bench.n_ready = 0;
+    bench.private_before = process_private_bytes(bench.server.pid);
     memset(bench.pairs, 0, sizeof bench.pairs);
     for (size_t i = 0; i < bench.n_pairs; i++) {
         struct qpair *p = &bench.pairs[i];
@@ -328,7 +344,8 @@ int main(int argc, char **argv)
     bench.n_pairs = (size_t)pairs;
     printf("%zu pairs over QUIC, messages of 1300 bytes, %d rounds of %d s\n", bench.n_pairs,
            (int)rounds, (int)bench.seconds);
-    for (int64_t i = 0; i < rounds; i++) {
+    for (int64_t i = 0; i <= rounds; i++) {
+        bench.idle = i == rounds;
         server_start(&bench.server);
         run();
         server_stop(&bench.server);

@@ -382,6 +382,58 @@ START_TEST(broken_packets_do_no_harm)
 }
 END_TEST
 
+static struct {
+    unsigned index;
+    size_t n, bytes;
+} handed;
+
+static void other_foreign(struct quic_endpoint_user *u, unsigned index, const struct udp_in *in)
+{
+    (void)u;
+    handed.index = index;
+    handed.bytes = in->bytes.n;
+    handed.n++;
+}
+
+static const struct quic_endpoint_ops OTHER_OPS = {
+    .send = server_send, .accept = server_accept, .foreign = other_foreign};
+
+/* A client that moved reaches the socket of another loop. */
+START_TEST(another_endpoints_packet_is_handed_over)
+{
+    struct quic_endpoint_user user = {&OTHER_OPS};
+    struct quic_endpoint_opts o = {.tls = net.server_tls,
+                                   .alpn = "test",
+                                   .index = 1,
+                                   .n_endpoints = 2,
+                                   .local = net.server_addr,
+                                   .idle_ms = 30000};
+    struct quic_endpoint *other;
+    struct udp_in in = {.from = stranger()};
+    struct wire *w;
+    struct side *s;
+
+    server_start((struct quic_limits){0}); /* index 0 */
+    ck_assert_int_eq(quic_server_new(&o, &user, &other, NULL), RK_OK);
+    s = connected();
+    net.lose = record;
+    ck_assert_int_eq(say(s, s->ep, 'f', 100), QUIC_SENT);
+    ck_assert_uint_ge(n_recorded, 1);
+    w = &recorded[n_recorded - 1];
+    in.bytes = rk_str_of(w->b, w->n);
+    quic_endpoint_receive(other, &in, 1, net.now_ns);
+    quic_endpoint_flush(other, net.now_ns);
+    ck_assert_uint_eq(handed.n, 1);
+    ck_assert_uint_eq(handed.index, 0);
+    ck_assert_uint_eq(handed.bytes, w->n);
+    w->b[1] = 7; /* no such endpoint */
+    quic_endpoint_receive(other, &in, 1, net.now_ns);
+    quic_endpoint_flush(other, net.now_ns);
+    ck_assert_uint_eq(handed.n, 1);
+    quic_endpoint_free(other);
+}
+END_TEST
+
 START_TEST(no_amplification)
 {
     size_t before, in = 0;
@@ -478,6 +530,7 @@ int main(void)
     tcase_add_test(t, a_full_server_says_so);
     tcase_add_test(t, a_restarted_server_is_noticed_at_once);
     tcase_add_test(t, broken_packets_do_no_harm);
+    tcase_add_test(t, another_endpoints_packet_is_handed_over);
     tcase_add_test(t, no_amplification);
     tcase_add_test(t, an_unknown_version_is_told_ours);
     tcase_add_test(t, handshakes_survive_loss);
