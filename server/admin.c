@@ -164,7 +164,7 @@ static const struct admin_command {
     {"pat list", "tokens list", WHO, NULL, "API tokens", NULL},
     {"pat create", "tokens create", WHO "name expires-in ", NULL, "an API token (of the owner)",
      NULL},
-    {"pat revoke", "tokens revoke", "", "id", "end an API token", NULL},
+    {"pat revoke", "tokens revoke", "", "id", "end an API token (ID or name)", NULL},
     {"peer list", "peers list", "", NULL, "all machines", NULL},
     {"peer approve", "peers approve", "", "id", "let a waiting machine in (ID, name or address)",
      NULL},
@@ -209,6 +209,48 @@ static const char *word_of(const struct admin_command *k)
                                           : "LEVEL";
 }
 
+static void help_row(FILE *out, const struct admin_command *k)
+{
+    char left[64];
+
+    (void)snprintf(left, sizeof left, "%s%s%s", k->name, k->word ? " " : "", word_of(k));
+    (void)fprintf(out, "  %-22s %s\n", left, k->help);
+    for (const char *f = k->flags; *f;) {
+        size_t n = strcspn(f, " ");
+
+        (void)fprintf(out, "%s--%.*s", f == k->flags ? "                         " : " ", (int)n,
+                      f);
+        f += n + (f[n] == ' ');
+    }
+    if (*k->flags)
+        (void)putc('\n', out);
+}
+
+/* Does the command begin with this word, as it is or in its other spelling? */
+static bool of_noun(const struct admin_command *k, const char *noun)
+{
+    size_t n = strlen(noun);
+
+    return (strncmp(k->name, noun, n) == 0 && k->name[n] == ' ') ||
+           (k->alias && strncmp(k->alias, noun, n) == 0 && k->alias[n] == ' ');
+}
+
+/* "user" alone: what there is of it. False: there is no such word. */
+static bool help_noun(const char *noun)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++) {
+        if (!of_noun(&COMMANDS[i], noun))
+            continue;
+        if (!any)
+            (void)fprintf(stderr, "rookery admin %s: what of it?\n", noun);
+        help_row(stderr, &COMMANDS[i]);
+        any = true;
+    }
+    return any;
+}
+
 static void help(void)
 {
     struct rk_buf text;
@@ -218,21 +260,8 @@ static void help(void)
         "Works on the accounts and the stored data: through a socket in the data folder that\n"
         "only root and the server's user may use, or on the store when the server is stopped.\n\n"
         "Commands:");
-    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++) {
-        const struct admin_command *k = &COMMANDS[i];
-        char left[64];
-
-        (void)snprintf(left, sizeof left, "%s%s%s", k->name, k->word ? " " : "", word_of(k));
-        printf("  %-22s %s\n", left, k->help);
-        for (const char *f = k->flags; *f;) {
-            size_t n = strcspn(f, " ");
-
-            printf("%s--%.*s", f == k->flags ? "                         " : " ", (int)n, f);
-            f += n + (f[n] == ' ');
-        }
-        if (*k->flags)
-            (void)putchar('\n');
-    }
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
+        help_row(stdout, &COMMANDS[i]);
     rk_buf_init(&text, 1 << 16);
     rk_opts_help(OPTS, RK_ARRAY_LEN(OPTS), &text);
     printf("\nOptions:\n%.*s", (int)text.n, text.p ? text.p : "");
@@ -278,6 +307,33 @@ static const struct admin_command *command_of(int n, char **argv)
             return k;
     }
     return NULL;
+}
+
+/* Upstream's tokens of its reverse proxy: a product that is not here. */
+static bool is_proxy_token(int n, char **argv)
+{
+    return n > 0 && (strcmp(argv[0], "token") == 0 || strcmp(argv[0], "proxy") == 0);
+}
+
+static enum rk_code no_command(int n, char **argv, struct rk_err *err)
+{
+    char said[80];
+    struct rk_nearest near = {0};
+
+    if (is_proxy_token(n, argv))
+        return rk_fail(err, RK_INVALID,
+                       "the reverse proxy and its tokens belong to a product that is not here; API "
+                       "tokens: rookery admin pat create");
+    (void)snprintf(said, sizeof said, "%s%s%s", n > 0 ? argv[0] : "", n > 1 ? " " : "",
+                   n > 1 ? argv[1] : "");
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++) {
+        rk_nearest_offer(&near, rk_str_z(said), COMMANDS[i].name);
+        if (COMMANDS[i].alias)
+            rk_nearest_offer(&near, rk_str_z(said), COMMANDS[i].alias);
+    }
+    if (near.best)
+        return rk_fail(err, RK_INVALID, "no command \"%s\"; did you mean %s?", said, near.best);
+    return rk_fail(err, RK_INVALID, "no command \"%s\"; see rookery admin --help", said);
 }
 
 static enum rk_code check_usage(const struct admin_command *k, const struct rk_opts *opts, int n,
@@ -494,12 +550,6 @@ enum rk_code admin_load(struct admin *a, struct rk_err *err)
     return rc ? rc : wiring_store_url(a->mem, &a->c, &a->store_url, err);
 }
 
-/* Upstream's tokens of its reverse proxy: a product that is not here. */
-static bool is_proxy_token(int n, char **argv)
-{
-    return n > 0 && (strcmp(argv[0], "token") == 0 || strcmp(argv[0], "proxy") == 0);
-}
-
 int server_admin_main(int argc, char **argv)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
@@ -522,14 +572,10 @@ int server_admin_main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     k = command_of(n, argv);
+    if (rc == RK_OK && !k && n == 1 && help_noun(argv[0]))
+        return 2;
     if (rc == RK_OK && !k)
-        rc = is_proxy_token(n, argv)
-                 ? rk_fail(
-                       &err, RK_INVALID,
-                       "the reverse proxy and its tokens belong to a product that is not here; API "
-                       "tokens: rookery admin pat create")
-                 : rk_fail(&err, RK_INVALID, "no command \"%s%s%s\"; see rookery admin --help",
-                           n > 0 ? argv[0] : "", n > 1 ? " " : "", n > 1 ? argv[1] : "");
+        rc = no_command(n, argv, &err);
     if (rc == RK_OK)
         rc = check_usage(k, &opts, n, argv, &a, &err);
     if (rc) {

@@ -16,6 +16,25 @@
 
 enum { BEGIN_MAX = 64 };
 
+/* The folder of a file that is to be made. */
+static enum rk_code folder_check(struct rk_arena *mem, const char *path, struct rk_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    struct rk_str dir = slash == path ? RK_STR("/")
+                        : slash       ? rk_str_of(path, (size_t)(slash - path))
+                                      : RK_STR(".");
+    struct stat st;
+
+    if (slash && !slash[1])
+        return rk_fail(err, RK_PRECONDITION, "there is no folder %s: make it first", path);
+    if (stat(rk_arena_dupz(mem, dir), &st))
+        return rk_fail_errno(err, RK_PRECONDITION, errno, "%s: the folder %.*s", path,
+                             RK_STR_ARG(dir));
+    if (!S_ISDIR(st.st_mode))
+        return rk_fail(err, RK_PRECONDITION, "%s: %.*s is no folder", path, RK_STR_ARG(dir));
+    return RK_OK;
+}
+
 enum rk_code admin_out_check(const struct admin *a, const char *path, const char *begins,
                              bool *file, struct rk_err *err)
 {
@@ -34,7 +53,8 @@ enum rk_code admin_out_check(const struct admin *a, const char *path, const char
     if (what)
         return rk_fail(err, RK_PRECONDITION, "%s is %s: choose another name", path, what);
     if (stat(path, &st))
-        return errno == ENOENT ? RK_OK : rk_fail_errno(err, RK_UNAVAILABLE, errno, "%s", path);
+        return errno == ENOENT ? folder_check(a->mem, path, err)
+                               : rk_fail_errno(err, RK_UNAVAILABLE, errno, "%s", path);
     *file = S_ISREG(st.st_mode);
     if (!*file || st.st_size == 0)
         return RK_OK;

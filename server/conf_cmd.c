@@ -39,9 +39,16 @@ static const struct rk_opt OPTS[] = {
      .help = "proxy: its key"},
 };
 
+static const struct server_command PROXY = {
+    .name = "config proxy",
+    .args = "nginx|caddy|haproxy|traefik",
+    .what = "what a reverse proxy of that kind needs in front of this server",
+};
+
 static const struct server_command CMD = {
     .name = "config",
     .args = "check|show|keys|proxy KIND",
+    .below = &PROXY,
     .what =
         "check: status 1 and a message with file and line when something is wrong.\n"
         "show: the effective values, where each is from, and its environment variable.\n"

@@ -94,8 +94,15 @@ int main(int argc, char **argv)
         return server_admin_main(argc - 1, argv + 1);
     if (name[0] == '-') /* as the official image calls its server: options and no command */
         return server_run_main(argc - 1, argv + 1);
-    if (argc > 1)
-        (void)fprintf(stderr, "rookery: unknown command \"%s\"\n\n", name);
+    if (argc > 1) {
+        struct rk_nearest near = {0};
+
+        for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
+            rk_nearest_offer(&near, rk_str_z(name), COMMANDS[i].name);
+        (void)fprintf(stderr, "rookery: unknown command \"%s\"%s%s%s\n\n", name,
+                      near.best ? "; did you mean " : "", near.best ? near.best : "",
+                      near.best ? "?" : "");
+    }
     usage(stderr);
     return 2;
 }

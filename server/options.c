@@ -16,6 +16,10 @@ static void print_manual(const struct server_command *cmd)
     rk_buf_init(&out, 1 << 16);
     rk_manual_command(&out, cmd->name, cmd->args, cmd->what);
     rk_manual_options(&out, cmd->table, cmd->n, NULL);
+    if (cmd->below) {
+        rk_manual_command(&out, cmd->below->name, cmd->below->args, cmd->below->what);
+        rk_manual_options(&out, cmd->table, cmd->n, NULL);
+    }
     rk_manual_print(&out);
 }
 

@@ -14,6 +14,7 @@ struct server_command { /* open, static */
     const char *what;   /* a sentence or two for --help */
     const struct rk_opt *table;
     size_t n;
+    const struct server_command *below; /* words behind one of args, for manual and completion */
 };
 
 /** Load options into values; arguments that are no options are left at the front of argv and

@@ -373,6 +373,18 @@ static void command_first(int argc, char **argv)
     memcpy(argv + argc - at + 1, option, (size_t)(at - 1) * sizeof *option);
 }
 
+static int unknown_command(const char *word)
+{
+    struct rk_nearest near = {0};
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++)
+        rk_nearest_offer(&near, rk_str_z(word), COMMANDS[i].name);
+    (void)fprintf(stderr, "Error: unknown command %s%s%s%s\n", word,
+                  near.best ? "; did you mean " : "", near.best ? near.best : "",
+                  near.best ? "?" : "");
+    return usage(stderr);
+}
+
 int cli_main(int argc, char **argv)
 {
     const struct cli_command *best = NULL;
@@ -413,6 +425,5 @@ int cli_main(int argc, char **argv)
             (void)fprintf(stderr, "Error: unknown command %s %s\n", argv[1], argv[2]);
         return usage_of(asked ? stdout : stderr, verb);
     }
-    (void)fprintf(stderr, "Error: unknown command %s\n", argv[1]);
-    return usage(stderr);
+    return unknown_command(argv[1]);
 }

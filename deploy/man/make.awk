@@ -38,10 +38,12 @@ function add_command(name, args, help,    i, n, part, path, words) {
     }
     here = path
     add_path(here)
-    if (args ~ /^[a-z][a-z0-9-]*([|][a-z][a-z0-9-]*)*$/) {
+    if (args ~ /^[a-z][a-z0-9-]*( [A-Z]+)?([|][a-z][a-z0-9-]*( [A-Z]+)?)*$/) {
         n = split(args, words, "|")
-        for (i = 1; i <= n; i++)
+        for (i = 1; i <= n; i++) {
+            sub(/ .*/, "", words[i])
             add_word(path, words[i], "")
+        }
     }
 }
 

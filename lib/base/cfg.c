@@ -190,21 +190,15 @@ static const struct rk_opt *find(const struct rk_opt *table, size_t n, struct rk
 static enum rk_code unknown(const struct rk_opts *o, const char *dashes, struct rk_str name,
                             enum rk_code code, struct rk_err *err)
 {
-    const char *best = NULL;
-    size_t least = 4; /* farther names are no help */
+    struct rk_nearest near = {0};
 
-    for (size_t i = 0; i < o->n; i++) {
-        size_t d = rk_str_distance(name, rk_str_z(o->table[i].flag));
-
-        if (o->table[i].help && d < least) {
-            least = d;
-            best = o->table[i].flag;
-        }
-    }
+    for (size_t i = 0; i < o->n; i++)
+        if (o->table[i].help)
+            rk_nearest_offer(&near, name, o->table[i].flag);
     name = rk_str_sub(name, 0, NAME_MAX_LEN);
-    if (best)
+    if (near.best)
         return rk_fail(err, code, "unknown option %s%.*s, did you mean %s%s?", dashes,
-                       RK_STR_ARG(name), dashes, best);
+                       RK_STR_ARG(name), dashes, near.best);
     return rk_fail(err, code, "unknown option %s%.*s (see --help)", dashes, RK_STR_ARG(name));
 }
 

@@ -268,3 +268,14 @@ size_t rk_str_distance(struct rk_str a, struct rk_str b)
     }
     return row[b.n];
 }
+
+void rk_nearest_offer(struct rk_nearest *n, struct rk_str wrong, const char *known)
+{
+    enum { FAR = 4 }; /* names that far away are no help */
+    size_t d = rk_str_distance(wrong, rk_str_z(known));
+
+    if (d >= (n->best ? n->distance : FAR) || d >= wrong.n)
+        return;
+    n->best = known;
+    n->distance = d;
+}

@@ -68,6 +68,13 @@ struct rk_str rk_str_trim(struct rk_str s);
 #define RK_STR_DISTANCE_MAX 95
 size_t rk_str_distance(struct rk_str a, struct rk_str b);
 
+/** "Did you mean": offer each known name; best is the nearest one, NULL when none is near. */
+struct rk_nearest { /* open; all zero to begin with */
+    const char *best;
+    size_t distance;
+};
+void rk_nearest_offer(struct rk_nearest *n, struct rk_str wrong, const char *known);
+
 /** Well-formed UTF-8 (no surrogates, no overlong forms). */
 bool rk_str_utf8_ok(struct rk_str s);
 /** Bytes of the well-formed UTF-8 sequence (table of RFC 3629) at p, which has left > 0 bytes; 0

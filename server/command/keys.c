@@ -151,17 +151,39 @@ static enum rk_code pat_create(struct call *c, struct rk_err *err)
     return RK_OK;
 }
 
-static enum rk_code pat_revoke(struct call *c, struct rk_err *err)
+/* By id, or by a name that one token alone has. */
+static enum rk_code pat_named(struct call *c, const struct pat **out, struct rk_err *err)
 {
+    struct snap_iter it = snap_iter(c->op.snap, ENT_PAT);
     const struct pat *p;
     struct rk_str id;
+    size_t n = 0;
     enum rk_code rc = arg_need(c, "id", &id, err);
 
     if (rc)
         return rc;
-    p = snap_find(c->op.snap, ENT_PAT, id);
-    if (!p)
-        return rk_fail(err, RK_NOT_FOUND, "no token \"%.*s\"", RK_STR_ARG(id));
+    *out = snap_find(c->op.snap, ENT_PAT, id);
+    if (*out)
+        return RK_OK;
+    while ((p = snap_next(&it)) != NULL)
+        if (rk_str_eq(p->name, id)) {
+            *out = p;
+            n++;
+        }
+    if (n > 1)
+        return rk_fail(err, RK_INVALID,
+                       "%zu tokens are called \"%.*s\": say which by its ID (pat list)", n,
+                       RK_STR_ARG(id));
+    return n ? RK_OK : rk_fail(err, RK_NOT_FOUND, "no token \"%.*s\"", RK_STR_ARG(id));
+}
+
+static enum rk_code pat_revoke(struct call *c, struct rk_err *err)
+{
+    const struct pat *p;
+    enum rk_code rc = pat_named(c, &p, err);
+
+    if (rc)
+        return rc;
     return token_delete(&c->op, rk_arena_dup(c->mem, p->user_id), rk_arena_dup(c->mem, p->id), err);
 }
 

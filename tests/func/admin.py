@@ -84,6 +84,23 @@ def running(s):
     old, s.token = s.token, token["token"]
     check("an API token works", s.api("GET", "/api/users")[0] == 200)
     admin(s, "pat", "revoke", token["id"])
+    named = admin(s, "pat", "create", "--name", "by name", "--expires-in", "2d")
+    admin(s, "pat", "revoke", "by name")
+    check("a token is revoked by its name", named["id"] not in [
+        t["id"] for t in admin(s, "pat", "list")])
+    twins = [admin(s, "pat", "create", "--name", "twin") for _ in range(2)]
+    text = admin(s, "pat", "revoke", "twin", ok=False)
+    check("of two with one name none is", "2 tokens" in text and "ID" in text, text)
+    for t in twins:
+        admin(s, "pat", "revoke", t["id"])
+    text = admin(s, "usr", "list", ok=False)
+    check("a command that nearly is one", "did you mean user list" in text, text)
+    text = admin(s, "user", ok=False)
+    check("a noun alone says what there is of it", "user create" in text and
+          "pat create" not in text, text)
+    text = admin(s, "backup", os.path.join(WORK, "nowhere", "x"), ok=False)
+    check("a backup into no folder names the folder", "nowhere: No such" in text and
+          ".new" not in text, text)
     check("and no longer when it is revoked", s.api("GET", "/api/users")[0] == 401)
     s.token = old
     check("no machines yet", admin(s, "peers", "list") == [])

@@ -53,7 +53,9 @@ def one(version):
     with open(config, "w") as f:
         f.write("server:\n  listenAddress: \":80\"\n  store:\n    engine: sqlite\n"
                 "    encryptionKey: \"%s\"\n" % was["encryptionKey"])
-    s = Server(start=False)
+    # combined servers before 0.66.4 took the public host where the account had no domain
+    more = {"ROOKERY_DNS_DOMAIN": was["dns_domain"]} if "dns_domain" in was else {}
+    s = Server(start=False, **more)
     r = s.command("admin", "import", "netbird", "--data", old, "--config", config)
     check("%s: import" % version, r.returncode == 0, r.stdout + r.stderr)
     s.start()

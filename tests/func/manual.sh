@@ -57,6 +57,9 @@ check "behind an option" equal "$(in_bash rookery admin --json pe)" peer
 check "a choice" equal "$(in_bash rookery admin setup-key create --type '')" "reusable one-off"
 check "an option" equal "$(in_bash rook up --management-)" "--management-url"
 check "an option without verbs" equal "$(in_bash rook status --det)" "--detail"
+check "a word behind a word" equal "$(in_bash rookery config proxy tr)" traefik
+check "with its options" equal "$(in_bash rookery config proxy --ce)" "--cert"
+check "a word beside one with more behind" equal "$(in_bash rookery config sh)" show
 check "a word of a verb" equal "$(in_bash rook service unin)" uninstall
 
 if command -v fish >/dev/null; then
