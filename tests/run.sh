@@ -32,7 +32,7 @@ Only when named:
   container    image and compose files in a container engine of its own, packages in a fresh Debian
   tsan         unit and func under the thread sanitizer
   long         soaks
-  vm           agents on the kernel's WireGuard, in a Debian kernel under qemu (ten minutes)
+  vm           agents on the kernel's WireGuard, in a Debian kernel under qemu (a quarter of an hour)
 Logs are under $build. ROOKERY_TEST_JOBS=N: so many tests at once (processors and one).
 EOF
 }
@@ -332,7 +332,7 @@ suite_tsan() { need tsan && run_automake tsan tsan/ tests/unit/ tests/func/; }
 suite_vm() {
     # shellcheck disable=SC2086
     [ $install = 0 ] || packages_install $PACKAGES_VM
-    need plain && TEST_TIMEOUT=1800 run_scripts vm
+    need plain && TEST_TIMEOUT=3600 run_scripts vm
 }
 
 suite_long() {

@@ -5,9 +5,10 @@
 
 #include "agent/config/profile.h"
 
-/** profile_set, after checking what only the DNS knows: names for this peer are one or more words
- *  of letters, digits, '-' and '_', "*." in front perhaps; other letters become punycode. Errors:
- * as profile_set, RK_INVALID, RK_UNAVAILABLE (libidn2 is needed and not there). */
+/** profile_set, after checking what the profile does not know. Names for this peer are one or more
+ *  words of letters, digits, '-' and '_', "*." in front perhaps; other letters become punycode.
+ *  Addresses outside are those of external_ip.h. Errors: as profile_set, RK_INVALID, RK_UNAVAILABLE
+ *  (libidn2 is needed and not there). */
 enum rk_code setting_set(struct profile *p, struct rk_str flag, struct rk_str value,
                          struct rk_err *err) RK_MUST;
 

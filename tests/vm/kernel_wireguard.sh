@@ -3,7 +3,8 @@
 # The two-agents scenarios with kernel WireGuard, in a Debian kernel under qemu: direct, relayed,
 # back, policy changes, an exit node with everything around it taken away, kill -9, clean-up; and an
 # agent with our own device against one with the kernel's, whose rook sleeps while data goes by. The
-# server runs inside too.
+# server runs inside too. Then two agents on the same kernel without its nftables, and two that sleep
+# with their machine.
 set -uo pipefail
 SRC_DIR=${SRC_DIR:-$(cd "$(dirname "$0")/../.." && pwd)}
 . "$SRC_DIR/tests/vm/lib_image.sh"
@@ -29,8 +30,11 @@ tr -d '\r' <"$VM_DIR/console"
 for t in two_agents two_devices host_changes agent_recovery; do
     tr -d '\r' <"$VM_DIR/console" | grep -q "^VM-PASSED $t" || { echo "FAILED: $t"; exit 1; }
 done
-vm_run "${VM_TIMEOUT:-1700}" "$VM_DIR/console.no_nftables" \
-    "module_blacklist=nf_tables guest=/src/tests/vm/lib_guest_no_nftables.sh"
-tr -d '\r' <"$VM_DIR/console.no_nftables"
-tr -d '\r' <"$VM_DIR/console.no_nftables" | grep -q "^VM-PASSED no_nftables" || { echo "FAILED: no nftables"; exit 1; }
+another() { # NAME KERNEL_ARGUMENTS: a boot of its own, with lib_guest_NAME.sh
+    vm_run "${VM_TIMEOUT:-1700}" "$VM_DIR/console.$1" "$2 guest=/src/tests/vm/lib_guest_$1.sh"
+    tr -d '\r' <"$VM_DIR/console.$1"
+    tr -d '\r' <"$VM_DIR/console.$1" | grep -q "^VM-PASSED $1" || { echo "FAILED: $1"; exit 1; }
+}
+another no_nftables module_blacklist=nf_tables
+another suspend no_console_suspend
 echo "kernel WireGuard: all held"
