@@ -75,7 +75,10 @@ struct server_config {             /* open, all text arena; defaults filled in *
     int64_t relay_health_misses; /* windows without an answer until a peer is dropped */
     struct rk_str relay_bandwidth, relay_peer_bandwidth; /* rk_parse_bit_rate; empty: no limit */
     struct rk_strs stun_ports;                           /* numbers, each once; empty: no STUN */
-    struct rk_strs stuns;                                /* external STUN/TURN URIs */
+    struct rk_strs stuns;                                /* external STUN URIs */
+    struct rk_strs turns;                                /* TURN URIs, all with these credentials */
+    struct rk_str turn_user, turn_password, turn_secret; /* secret: for those of limited life */
+    int64_t turn_ttl_ms;
     struct rk_str relay_address; /* of our own relay, as peers are told; empty: exposed_address */
     struct rk_strs relays;       /* external relay URLs */
     struct rk_strs trusted_proxies;                            /* prefixes or addresses */

@@ -94,10 +94,10 @@ static const char **texts_of(struct rk_arena *mem, const struct rk_strs *list)
 static void check_servers(struct verify *v)
 {
     const struct rk_strs *lists[2] = {&v->w.stun_urls, &v->w.relay_urls};
-    static const char *const keys[3] = {"server.stuns", "server.relays.addresses",
-                                        "server.signalUri"};
+    static const char *const keys[4] = {"server.stuns", "server.relays.addresses",
+                                        "server.signalUri", "server.x.turns"};
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         struct servers_opts o = {.signal_uri = "http://localhost:1", .relay_secret = RK_STR("x")};
         struct rk_err err = {0};
 
@@ -107,8 +107,11 @@ static void check_servers(struct verify *v)
         } else if (i == 1) {
             o.relays = texts_of(v->mem, lists[1]);
             o.n_relays = lists[1]->n;
-        } else {
+        } else if (i == 2) {
             o.signal_uri = rk_arena_dupz(v->mem, v->w.signal_url);
+        } else {
+            o.turns = v->w.turns;
+            o.n_turns = v->w.n_turns;
         }
         if (mgmt_app_servers_check(&o, &err))
             problem(v, keys[i], &err);

@@ -7,6 +7,7 @@
 #include "lib/base/num.h"
 #include "lib/crypto/keyfile.h"
 #include "lib/serve/svc.h"
+#include "management/app.h"
 #include "management/engine/keys.h"
 #include "management/store/db_origin.h"
 
@@ -65,6 +66,11 @@ static void derive_urls(struct rk_arena *mem, const struct server_config *c, str
                                                    RK_STR_ARG(host_port)))
                         : c->relays;
     w->signal_url = w->own_signal ? c->exposed_address : c->signal_uri;
+    w->turns = rk_new_n(mem, struct servers_turn, c->turns.n + 1);
+    for (; w->n_turns < c->turns.n; w->n_turns++)
+        w->turns[w->n_turns] = (struct servers_turn){rk_arena_dupz(mem, c->turns.items[w->n_turns]),
+                                                     rk_arena_dupz(mem, c->turn_user),
+                                                     rk_arena_dupz(mem, c->turn_password)};
     w->stun_urls = c->stuns;
     if (c->stuns.n)
         return;

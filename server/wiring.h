@@ -8,6 +8,8 @@
 #include "lib/net/addr.h"
 #include "server/conf.h"
 
+struct servers_turn; /* management/app.h */
+
 struct wiring { /* open, arena */
     struct rk_addr listen;
     struct rk_addr quic;  /* UDP address of our relay */
@@ -19,6 +21,8 @@ struct wiring { /* open, arena */
     size_t n_trusted;
     struct rk_strs relay_urls; /* what peers are told */
     struct rk_strs stun_urls;
+    struct servers_turn *turns;
+    size_t n_turns;
     struct rk_str signal_url; /* "https://host:port" */
     struct rk_str relay_secret;
     bool own_relay, own_signal;

@@ -9,11 +9,11 @@ turn_up() { # once the network is there
 turn_start() { # LONG-TERM CREDENTIAL OPTIONS…
     mkdir -p "$NODES_DIR/turn"
     (exec ip netns exec "$TOPO-mid" "$TURNSERVER" -n --log-file stdout --simple-log -v --no-cli --no-tls --no-dtls \
-        --listening-ip "$TOPO_SERVER" --relay-ip "$TOPO_SERVER" --listening-port 3478 --min-port 40000 \
+        --listening-ip "$TOPO_SERVER" --relay-ip "$TOPO_SERVER" --listening-port "${TURN_PORT:-3478}" --min-port 40000 \
         --max-port 40999 --realm example.com --pidfile "$NODES_DIR/turn/pid.own" \
         --userdb "$NODES_DIR/turn/db" "$@") >"$NODES_DIR/turn/log" 2>&1 &
     echo $! >"$NODES_DIR/turn/pid"
-    nodes_wait 20 sh -c "ip netns exec $TOPO-mid ss -Hlnt 'sport = :3478' | grep -q ." || fail "coturn does not start"
+    nodes_wait 20 sh -c "ip netns exec $TOPO-mid ss -Hlnt 'sport = :${TURN_PORT:-3478}' | grep -q ." || fail "coturn does not start"
 }
 turn_stop() {
     kill "$(cat "$NODES_DIR/turn/pid")" && wait "$(cat "$NODES_DIR/turn/pid")" 2>/dev/null

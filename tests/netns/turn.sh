@@ -87,4 +87,23 @@ nodes_wait 30 by_turn || fail "not by TURN: $(types_of la a) $(types_of lb b)"
 nodes_log "time-limited credentials of a management.json, TCP: $(types_of la a), $(types_of lb b)"
 [ "$(count turn)" -gt 20 ] && [ "$(count bare)" = 0 ] || fail "$(count bare) of $(count turn) packets without a mark"
 nodes_log "all packets to the server carry the mark"
+
+# The server in one process, and a relay that everybody is told and nobody reaches.
+turn_down
+for n in a b; do kill "$(cat "$NODES_DIR/$n/pid")" && wait "$(cat "$NODES_DIR/$n/pid")" 2>/dev/null; done
+topo_down
+topo_up
+turn_up
+rm -rf "${NODES_DIR:?}"/*
+TURN_PORT=3480 turn_start --use-auth-secret --static-auth-secret "$secret"
+NODES_CONFIG_MORE="  relays: {addresses: [\"rel://$TOPO_SERVER:9\"], secret: shared}
+  x: {turns: [\"turn:$TOPO_SERVER:3480?transport=udp\"], turnSecret: \"$secret\", turnCredentialsTTL: 1m}"
+nodes_own_server || fail "server"
+key=$(nodes_setup_key)
+topo_udp_block
+nodes_agent_start rook la a "$key" || fail "agent a: $(cat "$NODES_DIR/a/up.log")"
+nodes_agent_start rook lb b "$key" || fail "agent b: $(cat "$NODES_DIR/b/up.log")"
+nodes_wait 60 nodes_ping la "$(nodes_ip rook lb b)" || fail "no ping over TURN beside a dead relay"
+by_turn || fail "not by TURN: $(types_of la a) $(types_of lb b)"
+nodes_log "rookery run, and a relay that is not there: $(types_of la a), $(types_of lb b)"
 echo "TURN: all held"

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/crypto/keyfile.h"
+#include "management/app.h"
 #include "server/wiring.h"
 #include "tests/unit/run.h"
 
@@ -68,17 +69,23 @@ START_TEST(external_services_replace_ours)
     struct wiring w;
     struct rk_err err = {0};
 
-    ck_assert_msg(
-        load(mem,
-             "  exposedAddress: 'http://[fd00::1]:80'\n  signalUri: https://s:1\n"
-             "  relays: {addresses: ['rels://r1:443', 'rels://r2:443'], secret: x}\n"
-             "  stuns: [{uri: 'stun:s:3478'}]\n  store: {engine: postgres, dsn: 'postgres://db'}\n",
-             &w, &err) == RK_OK,
-        "%s", err.msg);
+    ck_assert_msg(load(mem,
+                       "  exposedAddress: 'http://[fd00::1]:80'\n  signalUri: https://s:1\n"
+                       "  relays: {addresses: ['rels://r1:443', 'rels://r2:443'], secret: x}\n"
+                       "  stuns: [{uri: 'stun:s:3478'}]\n"
+                       "  x: {turns: ['turn:t:3478', 'turns:t:443?transport=tcp'], turnUser: u, "
+                       "turnPassword: p}\n"
+                       "  store: {engine: postgres, dsn: 'postgres://db'}\n",
+                       &w, &err) == RK_OK,
+                  "%s", err.msg);
     ck_assert(!w.own_relay && !w.own_signal);
     ck_assert_uint_eq(w.relay_urls.n, 2);
     ck_assert_uint_eq(w.n_stun, 0);
     ck_assert(rk_str_eqz(w.stun_urls.items[0], "stun:s:3478"));
+    ck_assert_uint_eq(w.n_turns, 2);
+    ck_assert_str_eq(w.turns[1].uri, "turns:t:443?transport=tcp");
+    ck_assert_str_eq(w.turns[1].user, "u");
+    ck_assert_str_eq(w.turns[1].password, "p");
     ck_assert(rk_str_eqz(w.relay_secret, "x"));
     ck_assert_str_eq(w.store_url, "postgres:postgres://db");
     ck_assert_int_eq(load(mem, "  relays: {addresses: ['rels://r1:443']}\n", &w, &err), RK_INVALID);
