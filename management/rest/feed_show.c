@@ -2,6 +2,8 @@
 /* What a listener may know, and how it is told; see feed_impl.h. */
 #include "config.h"
 
+#include <stdio.h>
+
 #include "lib/base/num.h"
 #include "lib/json/json.h"
 #include "management/domain/permission.h"
