@@ -56,6 +56,7 @@ struct mgmt_app {
     struct netmap_opts netmap;
     struct hub *hub;
     struct traffic *traffic; /* NULL: traffic events are not kept */
+    struct exports *exports; /* NULL: nobody outside takes events */
     struct idp *idp;         /* NULL: no embedded provider */
     struct jwks_remote *remotes[BEARER_ISSUERS_MAX];
     size_t n_remotes;
@@ -372,6 +373,17 @@ static enum rk_code open_traffic(struct mgmt_app *a, const struct mgmt_app_opts 
     return rc ? rc : traffic_attach(a->traffic, o->edge, err);
 }
 
+static enum rk_code open_exports(struct mgmt_app *a, const struct mgmt_app_opts *o,
+                                 struct rk_err *err)
+{
+    struct export_opts x = o->exports;
+
+    x.mgmt = a->mgmt;
+    x.traffic = a->traffic;
+    x.metrics = o->metrics;
+    return exports_start(&x, &a->exports, err);
+}
+
 static enum rk_code open_rpc(struct mgmt_app *a, const struct mgmt_app_opts *o, struct rk_err *err)
 {
     struct rpc_opts r = {.mgmt = a->mgmt,
@@ -508,6 +520,8 @@ enum rk_code mgmt_app_new(const struct mgmt_app_opts *o, struct mgmt_app **out, 
     if (rc == RK_OK)
         rc = open_traffic(a, o, err);
     if (rc == RK_OK)
+        rc = open_exports(a, o, err);
+    if (rc == RK_OK)
         rc = open_rest(a, o, err);
     if (rc) {
         mgmt_app_free(a);
@@ -567,6 +581,8 @@ static void *stop_main(void *arg)
     rk_pool_stop(a->store);
     relay_pool_stop(a->relay_pool);
     a->relay_pool = NULL;
+    exports_stop(a->exports);
+    a->exports = NULL;
     if (a->traffic)
         traffic_stop(a->traffic);
     mgmt_drain(a->mgmt); /* logins that wait for their commit answer on loops that still turn */
@@ -591,6 +607,7 @@ void mgmt_app_free(struct mgmt_app *a)
         return;
     if (a->stop_called)
         (void)pthread_join(a->stopper, NULL);
+    exports_stop(a->exports);
     relay_pool_stop(a->relay_pool);
     http_h1_free(a->h1);
     http_dispatch_free(a->dispatch);

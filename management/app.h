@@ -35,6 +35,7 @@
 #include "lib/http/edge.h"
 #include "management/auth/bearer.h"
 #include "management/auth/pat.h"
+#include "management/export/export.h"
 #include "management/idp/provider.h"
 #include "management/push/servers.h"
 #include "management/rest/rest.h"
@@ -67,7 +68,9 @@ struct mgmt_app_opts {            /* open; borrowed during mgmt_app_new; zero: t
     /* Traffic events are taken and kept, when servers.flow_url says where agents bring them. */
     int64_t traffic_keep_days, traffic_keep_rows; /* as in struct traffic_opts [for ever, all] */
     bool traffic_addresses_only;                  /* likewise */
-    struct servers_opts servers;                  /* signal, STUN, TURN, relay as agents are told */
+    /* Receivers of events outside; mgmt, traffic and metrics are filled in by us. */
+    struct export_opts exports;
+    struct servers_opts servers; /* signal, STUN, TURN, relay as agents are told */
 
     /* Identity. With an issuer in `idp` the embedded provider runs and agents are sent to it; then
      * the flows and ssh_jwt are filled in by us. */

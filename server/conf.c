@@ -383,6 +383,11 @@ static enum rk_code check_own_files(struct load *l)
                        RK_STR_ARG(db), what);
     if (sqlite)
         o.sqlite = db;
+    if (c->export_file.n && (what = own_file_named(l->mem, &o, c->export_file)) != NULL)
+        return rk_fail(l->err, RK_INVALID,
+                       "server.x.exportFile: %.*s is %s, which events would destroy: choose "
+                       "another file",
+                       RK_STR_ARG(c->export_file), what);
     if (!rk_str_eqz(c->log_file, "console"))
         what = own_file_named(l->mem, &o, c->log_file);
     if (what)

@@ -46,10 +46,12 @@ struct server_config {             /* open, all text arena; defaults filled in *
     struct rk_str setup_token; /* one-time token for the first owner; created when empty */
     int64_t metrics_port;      /* 0: none */
     int64_t relay_ttl_ms;
-    int64_t journal_retention_days;              /* 0: for ever */
-    int64_t event_retention_days;                /* 0: for ever */
-    int64_t journal_max_rows, event_max_rows;    /* of an account; 0: however many */
-    bool flow;                                   /* traffic events are taken and kept */
+    int64_t journal_retention_days;           /* 0: for ever */
+    int64_t event_retention_days;             /* 0: for ever */
+    int64_t journal_max_rows, event_max_rows; /* of an account; 0: however many */
+    bool flow;                                /* traffic events are taken and kept */
+    struct rk_str export_syslog, export_file, export_webhook, export_webhook_secret;
+    struct rk_strs export_events;                /* audit, traffic */
     bool flow_addresses_only;                    /* ... without users and ports */
     int64_t flow_interval_ms;                    /* agents sum up for so long */
     int64_t flow_retention_days, flow_max_rows;  /* 0: for ever; however many */

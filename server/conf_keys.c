@@ -82,6 +82,13 @@ static enum rk_code rate_check(struct rk_str v, struct rk_err *err)
     return rk_parse_bit_rate(v, &bits, err);
 }
 
+static enum rk_code event_kind_check(struct rk_str v, struct rk_err *err)
+{
+    return rk_str_eqz(v, "audit") || rk_str_eqz(v, "traffic")
+               ? RK_OK
+               : rk_fail(err, RK_INVALID, "\"%.*s\" is neither audit nor traffic", RK_STR_ARG(v));
+}
+
 /* A prefix or a lone address. */
 static enum rk_code prefix_check(struct rk_str v, struct rk_err *err)
 {
@@ -184,6 +191,11 @@ const struct rk_opt SERVER_KEYS[] = {
     INT("x.flowRetentionDays", "FLOW_RETENTION_DAYS", flow_retention_days, "30", 0, 36500),
     INT("x.flowMaxRows", "FLOW_MAX_ROWS", flow_max_rows, "20000000", 0, INT64_C(1) << 40),
     BOOL("x.flowAddressesOnly", "FLOW_ADDRESSES_ONLY", flow_addresses_only, "false"),
+    TEXT("x.exportSyslog", "EXPORT_SYSLOG", export_syslog, ""),
+    TEXT("x.exportFile", "EXPORT_FILE", export_file, ""),
+    TEXT("x.exportWebhook", "EXPORT_WEBHOOK", export_webhook, ""),
+    SECRET("x.exportWebhookSecret", "EXPORT_WEBHOOK_SECRET", export_webhook_secret),
+    LIST("x.exportEvents[]", "EXPORT_EVENTS", export_events, "audit,traffic", event_kind_check),
     TEXT("x.oidcIssuer", "OIDC_ISSUER", oidc_issuer, ""),
     LIST("x.oidcAudiences[]", "OIDC_AUDIENCES", oidc_audiences, NULL, NULL),
     TEXT("x.oidcKeysURL", "OIDC_KEYS_URL", oidc_keys_url, ""),

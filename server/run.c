@@ -341,6 +341,7 @@ static enum rk_code make_management(struct server *s, struct rk_err *err)
         .traffic_keep_days = s->c.flow_retention_days,
         .traffic_keep_rows = s->c.flow_max_rows,
         .traffic_addresses_only = s->c.flow_addresses_only,
+        .exports = wiring_exports(s->mem, &s->c),
         .setup_token = s->c.setup_open ? NULL : rk_arena_dupz(s->mem, s->w.setup_token),
         .idp = {.issuer = rk_arena_dupz(s->mem, s->c.auth_issuer),
                 .dashboard_redirects = list_of(s->mem, &s->c.dashboard_redirects),

@@ -118,6 +118,15 @@ static void check_servers(struct verify *v)
     }
 }
 
+static void check_exports(struct verify *v)
+{
+    struct export_opts o = wiring_exports(v->mem, v->c);
+    struct rk_err err = {0};
+
+    if (exports_check(&o, &err))
+        problem(v, "", &err);
+}
+
 static void check_relay(struct verify *v)
 {
     struct rk_str url;
@@ -221,6 +230,7 @@ struct rk_strs server_verify(struct rk_arena *mem, const struct server_config *c
     check_keys(&v);
     check_tls(&v);
     check_places(&v);
+    check_exports(&v);
     check_redirects(&v, "server.auth.dashboardRedirectURIs", &c->dashboard_redirects);
     check_redirects(&v, "server.auth.cliRedirectURIs", &c->cli_redirects);
     check_redirects(&v, "server.auth.dashboardPostLogoutRedirectURIs", &c->logout_redirects);

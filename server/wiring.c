@@ -121,6 +121,20 @@ enum rk_code wiring_vault(struct rk_arena *mem, const struct server_config *c, s
     return rc ? rk_wrap(err, "the key of the store") : RK_OK;
 }
 
+struct export_opts wiring_exports(struct rk_arena *mem, const struct server_config *c)
+{
+    struct export_opts x = {.syslog = rk_arena_dupz(mem, c->export_syslog),
+                            .file = rk_arena_dupz(mem, c->export_file),
+                            .webhook = rk_arena_dupz(mem, c->export_webhook),
+                            .webhook_secret = c->export_webhook_secret};
+
+    for (size_t i = 0; i < c->export_events.n; i++) {
+        x.audit |= rk_str_eqz(c->export_events.items[i], "audit");
+        x.with_traffic |= rk_str_eqz(c->export_events.items[i], "traffic");
+    }
+    return x;
+}
+
 const char *wiring_admin_socket(struct rk_arena *mem, const struct server_config *c)
 {
     return rk_arena_printf(mem, "%.*s/admin.sock", RK_STR_ARG(c->data_dir)).p;

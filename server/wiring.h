@@ -6,6 +6,7 @@
 #include "lib/base/arena.h"
 #include "lib/crypto/vault.h"
 #include "lib/net/addr.h"
+#include "management/app.h"
 #include "server/conf.h"
 
 struct servers_turn; /* management/app.h */
@@ -47,6 +48,9 @@ enum rk_code wiring_make(struct rk_arena *mem, const struct server_config *c, st
  *  RK_FORBIDDEN, RK_INVALID. */
 enum rk_code wiring_vault(struct rk_arena *mem, const struct server_config *c, struct vault **out,
                           struct rk_err *err) RK_MUST;
+
+/** Receivers of events outside, as they are configured. arena */
+struct export_opts wiring_exports(struct rk_arena *mem, const struct server_config *c);
 
 /** Path of the admin socket, in the data folder. arena */
 const char *wiring_admin_socket(struct rk_arena *mem, const struct server_config *c);

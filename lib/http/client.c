@@ -99,6 +99,11 @@ static void prepare(CURL *c, const struct http_fetch *f, struct answer *a,
         (void)curl.easy_setopt(c, CURLOPT_CUSTOMREQUEST, "PUT");
         *headers = curl.slist_append(*headers, "Content-Type: application/octet-stream");
     }
+    if (f->json.p) {
+        (void)curl.easy_setopt(c, CURLOPT_POSTFIELDS, f->json.p);
+        (void)curl.easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->json.n);
+        *headers = curl.slist_append(*headers, "Content-Type: application/json");
+    }
     if (f->insecure) {
         (void)curl.easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
         (void)curl.easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);

@@ -22,6 +22,7 @@ struct http_fetch {              /* open; borrowed for the call */
     size_t max_bytes;            /* of the answer; 0: 1 MiB */
     const char *ca_file;         /* trusted besides the system's roots; NULL: none */
     struct rk_str put;           /* p not NULL: PUT these bytes (not with form) */
+    struct rk_str json;          /* p not NULL: POST this (not with form or put) */
     const char *header;          /* one more, "Name: value"; NULL: none */
     bool insecure;               /* any certificate will do */
 };

@@ -60,4 +60,10 @@ struct invite {
     struct rk_str created_by;
 };
 
+/** Name that activity metas show. */
+static inline struct rk_str user_shown_name(const struct user *u)
+{
+    return u->is_service ? u->service_name : u->name;
+}
+
 #endif

@@ -53,10 +53,4 @@ enum rk_code user_move_peers(struct tx *tx, struct rk_arena *mem, struct rk_str 
 enum rk_code user_groups_check(struct tx *tx, struct rk_str who, const struct str_list *groups,
                                struct rk_err *err) RK_MUST;
 
-/** Name that activity metas show. */
-static inline struct rk_str user_shown_name(const struct user *u)
-{
-    return u->is_service ? u->service_name : u->name;
-}
-
 #endif

@@ -215,3 +215,50 @@ enum rk_code traffic_list(struct traffic *t, struct rk_str account_id,
     *n = p.n;
     return rc;
 }
+
+/* ---- all of them, for who takes them elsewhere */
+
+static const char SQL_AFTER[] = "SELECT " COLUMNS ", account_id FROM traffic_event WHERE seq > $1 "
+                                "AND received_at < $2 ORDER BY seq LIMIT $3";
+static const char SQL_LAST[] = "SELECT COALESCE(MAX(seq), 0) FROM traffic_event";
+#define COL_ACCOUNT 28
+
+static enum rk_code after(struct db *db, const struct db_val args[3], struct rk_arena *mem,
+                          struct traffic_told **out, size_t *n, struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    enum rk_code rc = db_query(db, &rows, err, SQL_AFTER, args, 3);
+    size_t cap = 0;
+
+    *out = NULL;
+    *n = 0;
+    while (!rc && db_next(rows)) {
+        *out = rk_arena_grow(mem, *out, *n, &cap, sizeof **out);
+        (*out)[(*n)++] =
+            (struct traffic_told){db_col_text(rows, COL_ACCOUNT, mem), row_of(rows, mem)};
+    }
+    return rc ? rc : db_end(rows, err);
+}
+
+enum rk_code traffic_after(struct traffic *t, int64_t seq, int64_t before_us, int64_t most,
+                           struct rk_arena *mem, struct traffic_told **out, size_t *n,
+                           struct rk_err *err)
+{
+    enum rk_code rc;
+
+    (void)pthread_mutex_lock(&t->lock);
+    rc = after(t->reader, (const struct db_val[]){db_i64(seq), db_i64(before_us), db_i64(most)},
+               mem, out, n, err);
+    (void)pthread_mutex_unlock(&t->lock);
+    return rc;
+}
+
+enum rk_code traffic_last(struct traffic *t, int64_t *seq, struct rk_err *err)
+{
+    enum rk_code rc;
+
+    (void)pthread_mutex_lock(&t->lock);
+    rc = db_get_i64(t->reader, seq, err, SQL_LAST, DB_NOARGS);
+    (void)pthread_mutex_unlock(&t->lock);
+    return rc;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The thread of each receiver; see export.h. */
+#include "config.h"
+
+#include "management/export/export.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "lib/base/num.h"
+#include "management/engine/lease.h"
+#include "management/export/lines.h"
+#include "management/export/receiver.h"
+
+#define LOOK_MS      1000
+#define RETRY_MAX_MS 60000
+#define BATCH        500
+#define LOG_EVERY_MS 60000
+#define SETTLE_US    5000000 /* other processes may still be storing what is older in the order */
+#define RECEIVERS    3
+
+static const char SQL_GET[] = "SELECT place FROM export_place WHERE receiver = $1 AND source = $2";
+static const char SQL_SET[] =
+    "INSERT INTO export_place (receiver, source, place) VALUES ($1, $2, $3) ON CONFLICT (receiver, "
+    "source) DO UPDATE SET place = excluded.place";
+static const char SQL_LAST[] = "SELECT COALESCE(MAX(id), 0) FROM event";
+
+enum source { AUDIT, TRAFFIC, SOURCES };
+static const char *const SOURCE_NAMES[SOURCES] = {"audit", "traffic"};
+
+struct exporter { /* one receiver; its thread's but for what the lock guards */
+    struct exports *x;
+    const char *name;  /* "syslog", …: static */
+    const char *lease; /* static */
+    struct receiver *to;
+    struct db *db;
+    pthread_t thread;
+    struct lease held;
+    int64_t place[SOURCES];
+    bool known[SOURCES]; /* place was read */
+    struct rk_metric *brought, *failed;
+    struct rk_log_gate gate;
+};
+
+struct exports {
+    struct mgmt *m;
+    struct traffic *traffic;
+    bool wanted[SOURCES];
+    pthread_mutex_t lock; /* guards stop */
+    pthread_cond_t wake;  /* monotonic clock */
+    bool stop;
+    struct exporter v[RECEIVERS];
+    size_t n;
+};
+
+/* ---- the place */
+
+/* A receiver that is new begins with what comes from now on. */
+static enum rk_code place_first(struct exporter *e, enum source s, int64_t *out, struct rk_err *err)
+{
+    return s == AUDIT ? db_get_i64(e->db, out, err, SQL_LAST, DB_NOARGS)
+                      : traffic_last(e->x->traffic, out, err);
+}
+
+static enum rk_code place_set(struct exporter *e, enum source s, int64_t place, struct rk_err *err)
+{
+    enum rk_code rc = db_exec(e->db, err, NULL, SQL_SET,
+                              DB_ARGS(db_textz(e->name), db_textz(SOURCE_NAMES[s]), db_i64(place)));
+
+    if (rc == RK_OK)
+        e->place[s] = place;
+    return rc;
+}
+
+static enum rk_code place_get(struct exporter *e, enum source s, struct rk_err *err)
+{
+    int64_t place = 0;
+    enum rk_code rc = db_get_i64(e->db, &place, err, SQL_GET,
+                                 DB_ARGS(db_textz(e->name), db_textz(SOURCE_NAMES[s])));
+
+    if (rc == RK_NOT_FOUND) {
+        rc = place_first(e, s, &place, err);
+        if (rc == RK_OK)
+            rc = place_set(e, s, place, err);
+    }
+    e->place[s] = place;
+    e->known[s] = rc == RK_OK;
+    return rc;
+}
+
+/* ---- one batch */
+
+static enum rk_code batch_bring(struct exporter *e, enum source s, struct rk_arena *mem, bool *more,
+                                struct rk_err *err)
+{
+    struct exports *x = e->x;
+    int64_t place = e->place[s];
+    int64_t before = rk_unix_us() - (mgmt_is_shared(x->m) ? SETTLE_US : -SETTLE_US);
+    struct export_line *v;
+    size_t n;
+    enum rk_code rc =
+        s == AUDIT ? lines_audit(x->m, e->db, before, BATCH, mem, &v, &n, &place, err)
+                   : lines_traffic(x->m, x->traffic, before, BATCH, mem, &v, &n, &place, err);
+
+    if (rc || n == 0)
+        return rc;
+    rc = e->to->bring(e->to, mem, v, n, err);
+    if (rc)
+        return rc;
+    rk_metric_add(e->brought, (int64_t)n);
+    *more |= n == BATCH;
+    return place_set(e, s, place, err);
+}
+
+static enum rk_code look(struct exporter *e, bool *more, struct rk_err *err)
+{
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    bool held = false;
+    enum rk_code rc = lease_take(e->x->m, e->db, e->lease, &e->held, &held, err);
+
+    *more = false;
+    for (int s = 0; s < SOURCES && rc == RK_OK; s++) {
+        if (!held) { /* another process does it, and moves the place */
+            e->known[s] = false;
+            continue;
+        }
+        if (!e->x->wanted[s])
+            continue;
+        if (!e->known[s])
+            rc = place_get(e, (enum source)s, err);
+        if (rc == RK_OK)
+            rc = batch_bring(e, (enum source)s, mem, more, err);
+    }
+    return rc;
+}
+
+/* ---- the thread */
+
+static bool rest(struct exports *x, int64_t ms)
+{
+    struct timespec end;
+    bool stop;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += ms / 1000;
+    end.tv_nsec += ms % 1000 * 1000000;
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_sec++;
+        end.tv_nsec -= 1000000000;
+    }
+    (void)pthread_mutex_lock(&x->lock);
+    while (!x->stop && pthread_cond_timedwait(&x->wake, &x->lock, &end) == 0)
+        ;
+    stop = x->stop;
+    (void)pthread_mutex_unlock(&x->lock);
+    return stop;
+}
+
+static void *exporter_main(void *arg)
+{
+    struct exporter *e = arg;
+    int64_t wait_ms = LOOK_MS;
+    bool more = false;
+
+    while (!rest(e->x, more ? 0 : wait_ms)) {
+        struct rk_err err = {0};
+
+        if (look(e, &more, &err) == RK_OK) {
+            if (wait_ms > LOOK_MS)
+                rk_log(mgmt_log(e->x->m), RK_INFO, "events are taken again", kv_z("by", e->name));
+            wait_ms = LOOK_MS;
+            continue;
+        }
+        more = false;
+        rk_metric_add(e->failed, 1);
+        rk_log_every(&e->gate, LOG_EVERY_MS, mgmt_log(e->x->m), RK_WARN,
+                     "events cannot be brought, they wait in the store", kv_z("to", e->name),
+                     KV_ERR(&err));
+        wait_ms = rk_min_i64(wait_ms * 2, RETRY_MAX_MS);
+    }
+    return NULL;
+}
+
+/* ---- life */
+
+static bool is_set(const char *z)
+{
+    return z && *z;
+}
+
+static enum rk_code make(const struct export_opts *o, size_t i, struct receiver **out,
+                         struct rk_err *err)
+{
+    *out = NULL;
+    switch (i) {
+    case 0:
+        return is_set(o->syslog) ? receiver_syslog(o->syslog, out, err) : RK_OK;
+    case 1:
+        return is_set(o->file) ? receiver_file(o->file, out, err) : RK_OK;
+    default:
+        return is_set(o->webhook) ? receiver_webhook(o->webhook, o->webhook_secret, out, err)
+                                  : RK_OK;
+    }
+}
+
+static const struct {
+    const char *name, *lease, *key, *labels;
+} KINDS[RECEIVERS] = {
+    {"syslog", "export syslog", "server.x.exportSyslog", "to=\"syslog\""},
+    {"file", "export file", "server.x.exportFile", "to=\"file\""},
+    {"webhook", "export webhook", "server.x.exportWebhook", "to=\"webhook\""},
+};
+
+enum rk_code exports_check(const struct export_opts *o, struct rk_err *err)
+{
+    for (size_t i = 0; i < RECEIVERS; i++) {
+        struct receiver *r;
+
+        if (make(o, i, &r, err))
+            return rk_wrap(err, "%s", KINDS[i].key);
+        if (r)
+            r->free(r);
+    }
+    return RK_OK;
+}
+
+static enum rk_code add(struct exports *x, const struct export_opts *o, size_t i,
+                        struct rk_err *err)
+{
+    struct exporter *e = &x->v[x->n];
+    enum rk_code rc = make(o, i, &e->to, err);
+
+    if (rc || !e->to)
+        return rc ? rk_wrap(err, "%s", KINDS[i].key) : RK_OK;
+    e->x = x;
+    e->name = KINDS[i].name;
+    e->lease = KINDS[i].lease;
+    e->brought = rk_metric_counter(o->metrics, "rookery_exported_events_total", KINDS[i].labels,
+                                   "Events that a receiver outside took.");
+    e->failed = rk_metric_counter(o->metrics, "rookery_export_failures_total", KINDS[i].labels,
+                                  "Attempts to bring events that failed.");
+    rc = mgmt_db_open(x->m, &e->db, err);
+    if (rc == RK_OK && pthread_create(&e->thread, NULL, exporter_main, e))
+        rc = rk_fail(err, RK_UNAVAILABLE, "cannot start a thread");
+    if (rc) {
+        db_close(e->db);
+        e->to->free(e->to);
+        return rc;
+    }
+    x->n++;
+    return RK_OK;
+}
+
+enum rk_code exports_start(const struct export_opts *o, struct exports **out, struct rk_err *err)
+{
+    struct exports *x = rk_calloc(1, sizeof *x);
+    pthread_condattr_t attr;
+    enum rk_code rc = RK_OK;
+
+    x->m = o->mgmt;
+    x->traffic = o->traffic;
+    x->wanted[AUDIT] = o->audit;
+    x->wanted[TRAFFIC] = o->with_traffic && o->traffic;
+    (void)pthread_mutex_init(&x->lock, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&x->wake, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    for (size_t i = 0; i < RECEIVERS && rc == RK_OK; i++)
+        rc = add(x, o, i, err);
+    if (rc || x->n == 0) {
+        exports_stop(x);
+        x = NULL;
+    }
+    *out = x;
+    return rc;
+}
+
+void exports_stop(struct exports *x)
+{
+    if (!x)
+        return;
+    (void)pthread_mutex_lock(&x->lock);
+    x->stop = true;
+    (void)pthread_cond_broadcast(&x->wake);
+    (void)pthread_mutex_unlock(&x->lock);
+    for (size_t i = 0; i < x->n; i++) {
+        (void)pthread_join(x->v[i].thread, NULL);
+        db_close(x->v[i].db);
+        x->v[i].to->free(x->v[i].to);
+    }
+    (void)pthread_cond_destroy(&x->wake);
+    (void)pthread_mutex_destroy(&x->lock);
+    free(x);
+}
