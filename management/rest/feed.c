@@ -37,7 +37,7 @@ struct feed {
     struct presence_observer presence;
     _Atomic size_t n_subs;
 
-    pthread_mutex_t lock; /* guards the next ten */
+    pthread_mutex_t lock; /* guards the next nine */
     pthread_cond_t wake;
     struct rk_list coming; /* struct feed_sub */
     struct rk_map by_user; /* user id → how many listen, as a pointer */
