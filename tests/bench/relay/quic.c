@@ -107,10 +107,11 @@ static void print_result(void)
             lost += bench.pairs[i].sent - bench.pairs[i].to.received - QUIC_WINDOW;
     if (!got)
         die("nothing came through");
-    printf("quic   ours   %8.0f packets/s %6.2f Gbit/s %6.0f ns CPU/packet = %4.0f k/s and core, "
+    printf("quic   %-6s %8.0f packets/s %6.2f Gbit/s %6.0f ns CPU/packet = %4.0f k/s and core, "
            "%.2f %% lost\n",
-           (double)got / wall, (double)got * 1300 * 8 / 1e9 / wall, cpu / (double)got,
-           1e6 / (cpu / (double)got), 100.0 * (double)lost / (double)(got + lost));
+           bench.server.name, (double)got / wall, (double)got * 1300 * 8 / 1e9 / wall,
+           cpu / (double)got, 1e6 / (cpu / (double)got),
+           100.0 * (double)lost / (double)(got + lost));
     (void)fflush(stdout);
 }
 
@@ -159,7 +160,7 @@ static void all_ready(void)
 
 static void on_quiet(void *arg)
 {
-    printf("quic   ours   %6.0f bytes/idle peer\n",
+    printf("quic   %-6s %6.0f bytes/idle peer\n", bench.server.name,
            (process_private_bytes(bench.server.pid) - bench.private_before) /
                (double)(2 * bench.n_pairs));
     on_over(arg);
@@ -337,6 +338,8 @@ int main(int argc, char **argv)
             return 2;
     if (optind < argc)
         bench.server.path = argv[optind];
+    if (!rk_str_ends(rk_str_z(bench.server.path), RK_STR("rookery-relay")))
+        bench.server.name = "other";
     test_cert_new(&cert);
     server_files(cert.cert, cert.key);
     if (tls_client_new(&tls, &bench.tls, NULL))
