@@ -302,6 +302,7 @@ enum rk_code relay_way_ws_open(const struct relay_way_opts *o, struct relay_way_
     rk_buf_init(&w->tx, TX_MAX);
     rk_buf_init(&w->head, WS_HEAD_MAX);
     ws_rx_init(&w->rx, WS_CLIENT, RLY_MAX_AUTH_RESPONSE);
+    ws_rx_set_in_place(&w->rx); /* the copy for the device is the only one */
     *out = &w->way;
     return RK_OK;
 }
