@@ -5,13 +5,12 @@
 #include "lib/crypto/hmac.h"
 
 #include <inttypes.h>
-#include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <sodium.h>
 
 #include "lib/base/enc.h"
@@ -20,29 +19,68 @@
 #include "lib/base/wr.h"
 #include "lib/crypto/hash.h"
 
+#define SHA1_BLOCK 64
+
 /* Libraries want a pointer even for nothing. */
 static const uint8_t *bytes_of(struct rk_str s)
 {
     return (const uint8_t *)(s.n ? s.p : "");
 }
 
+/* ---- SHA-1
+ * By digests of an algorithm that is looked up once: HMAC() looks its parts up by name in every
+ * call, which costs more than the sums and, on a small machine, keeps a megabyte of OpenSSL in
+ * memory only because ICE checks its paths. */
+
+static EVP_MD *sha1_kind;
+static pthread_once_t sha1_once = PTHREAD_ONCE_INIT;
+
+static void sha1_must(int ok)
+{
+    if (ok > 0)
+        return;
+    fputs("hmac_sha1: OpenSSL refuses SHA-1 on this system\n", stderr);
+    abort();
+}
+
+static void sha1_find(void)
+{
+    sha1_kind = EVP_MD_fetch(NULL, "SHA1", NULL); /* for life */
+    sha1_must(sha1_kind != NULL);
+}
+
+static void sha1(EVP_MD_CTX *c, struct rk_str a, struct rk_str b, uint8_t out[HMAC_SHA1_SIZE])
+{
+    sha1_must(EVP_DigestInit_ex(c, sha1_kind, NULL));
+    sha1_must(EVP_DigestUpdate(c, bytes_of(a), a.n));
+    sha1_must(EVP_DigestUpdate(c, bytes_of(b), b.n));
+    sha1_must(EVP_DigestFinal_ex(c, out, NULL));
+}
+
+/* RFC 2104. */
 void hmac_sha1(struct rk_str key, struct rk_str msg, uint8_t out[HMAC_SHA1_SIZE])
 {
-    uint8_t folded[HMAC_SHA1_SIZE];
-    unsigned n = 0;
+    uint8_t pad[SHA1_BLOCK] = {0}, inner[HMAC_SHA1_SIZE];
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
 
-    /* Keys come from the configuration or are ICE passwords; OpenSSL counts them as int. */
-    if (key.n > INT_MAX) {
-        fputs("hmac_sha1: key too long\n", stderr);
-        abort();
-    }
-    if (!HMAC(EVP_sha1(), bytes_of(key), (int)key.n, bytes_of(msg), msg.n, folded, &n) ||
-        n != sizeof folded) {
-        fputs("hmac_sha1: OpenSSL refuses SHA-1 on this system\n", stderr);
-        abort();
-    }
-    memcpy(out, folded, sizeof folded);
+    sha1_must(c != NULL);
+    (void)pthread_once(&sha1_once, sha1_find);
+    if (key.n > sizeof pad)
+        sha1(c, key, (struct rk_str){0}, pad);
+    else
+        memcpy(pad, bytes_of(key), key.n);
+    for (size_t i = 0; i < sizeof pad; i++)
+        pad[i] ^= 0x36;
+    sha1(c, rk_str_of(pad, sizeof pad), msg, inner);
+    for (size_t i = 0; i < sizeof pad; i++)
+        pad[i] ^= 0x36 ^ 0x5c;
+    sha1(c, rk_str_of(pad, sizeof pad), rk_str_of(inner, sizeof inner), out);
+    EVP_MD_CTX_free(c); /* wipes */
+    rk_secret_wipe(pad, sizeof pad);
+    rk_secret_wipe(inner, sizeof inner);
 }
+
+/* ---- SHA-256 */
 
 void hmac_sha256(struct rk_str key, struct rk_str msg, uint8_t out[HMAC_SHA256_SIZE])
 {
