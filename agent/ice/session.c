@@ -15,8 +15,8 @@
 #define DISCONNECTED_MS  6000
 #define LOST_MS          3000  /* of silence; official agents take 6 s */
 #define LOST_BUSY_MS     800   /* of silence, when data is sent */
-#define RETRY_MS         200   /* after a check that nobody has answered yet */
-#define LOOK_MS          300   /* between two looks for traffic */
+#define RETRY_MS         150   /* after a check that nobody has answered yet */
+#define LOOK_MS          200   /* between two looks for traffic */
 #define BUSY_MS          10000 /* of no traffic, and we look with each keepalive only */
 #define LOST_CHECKS      4     /* so many must have gone unanswered: not while we slept */
 #define LOST_CHECKS_BUSY 3     /* the same, when data is not answered either */
