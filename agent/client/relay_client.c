@@ -207,7 +207,7 @@ static void retry_in(struct relay_client *c, int64_t ms)
     rk_timer_start(c->loop, &c->retry, ms, on_retry, c);
 }
 
-/* Nothing of this round is left: wait 2, 4, 8 … 60 s, each +-50 %. */
+/* Nothing of this round is left: wait 0.5 s, then 1.5 times as long, up to 60 s; each +-50 %. */
 static void round_failed(struct relay_client *c)
 {
     retry_in(c, backoff_next_ms(&c->wait));
