@@ -27,7 +27,7 @@ const fields = (e: HistoryEntry) => (e.op === "update" ? list((e.fields ?? []).m
 
 async function undo(e: HistoryEntry) {
   const path = "/x/history/" + e.entry + "/undo";
-  const q = { title: "Take this back?", text: `${kind(e.kind)} ${what(e)} was ${OPS[e.op].word} by ${e.actor.name || "the server"} at ${fullTime(e.time)}.`, action: "Take it back" };
+  const q = { title: "Take this back?", text: `The ${kind(e.kind)} ${what(e)} was ${OPS[e.op].word} by ${e.actor.name || "the server"} at ${fullTime(e.time)}.`, action: "Take it back" };
   if (!(await confirmChange("POST", path, {}, q))) return;
   await api.post(path).then(() => toast("It was taken back."), (err) => toast(messageOf(err)));
   refresh();

@@ -112,8 +112,9 @@ export function pictureOf(groups: Group[], peers: Peer[], policies: Policy[]): P
 export function curve(w: Way): string {
   const { from: a, to: b } = w;
   if (a === b) {
-    const x = a.x + a.r * 0.6, y = a.y - a.r * 0.8;
-    return `M${x} ${y} C${x + 42} ${y - 52}, ${x + 70} ${y + 30}, ${a.x + a.r} ${a.y - a.r * 0.1}`;
+    const at = (angle: number, d: number) => `${a.x + (a.r + d) * Math.cos(angle)} ${a.y + (a.r + d) * Math.sin(angle)}`;
+    const half = Math.min(0.45, 26 / a.r); // a loop of one size, whatever the group's
+    return `M${at(-0.8 - half, 4)} C${at(-0.8 - half, 44)}, ${at(-0.8 + half, 44)}, ${at(-0.8 + half, 6)}`;
   }
   const dx = b.x - a.x, dy = b.y - a.y, d = Math.hypot(dx, dy);
   const end = (c: Bubble, sign: number, gap: number) => [c.x + (sign * dx * (c.r + gap)) / d, c.y + (sign * dy * (c.r + gap)) / d];

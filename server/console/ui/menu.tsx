@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* A button that opens a short list of actions (menu button pattern of WAI-ARIA). */
-import { h, useEffect, useRef, useState } from "../view/view";
+import { h, useEffect, useRef } from "../view/view";
 import { Button } from "./basics";
+import { open } from "./dialogs";
 import { Icon, IconName } from "./icons";
 
 export interface Action {
@@ -17,7 +18,7 @@ function placeOf(button: Element, n: number) {
   const at = button.getBoundingClientRect();
   const height = 36 * n + 12;
   const top = at.bottom + height > window.innerHeight ? at.top - height - 4 : at.bottom + 4;
-  return { position: "fixed", top: top + "px", left: Math.max(8, at.right - WIDTH) + "px", width: WIDTH + "px", right: "auto" };
+  return { top: top + "px", left: Math.max(8, at.right - WIDTH) + "px", width: WIDTH + "px" };
 }
 
 function Items({ actions, button, close }: { actions: Action[]; button: Element; close: () => void }) {
@@ -57,16 +58,24 @@ function Items({ actions, button, close }: { actions: Action[]; button: Element;
 
 export function Menu({ label, actions }: { label: string; actions: Action[] }) {
   const place = useRef<HTMLElement | null>(null);
-  const [shown, setShown] = useState(false);
-  const close = () => {
-    setShown(false);
-    place.current?.querySelector("button")?.focus();
+  const show = () => {
+    const button = place.current?.querySelector("button");
+    if (!button) return;
+    open((close) => (
+      <Items
+        actions={actions}
+        button={button}
+        close={() => {
+          close();
+          button.focus();
+        }}
+      />
+    ));
   };
   if (!actions.length) return null;
   return (
-    <div class="menu-place" ref={place}>
-      <Button kind="quiet" icon="more" label={label} onClick={() => setShown(!shown)} />
-      {shown && <Items actions={actions} button={place.current as Element} close={close} />}
-    </div>
+    <span ref={place}>
+      <Button kind="quiet" icon="more" label={label} onClick={show} />
+    </span>
   );
 }

@@ -149,7 +149,7 @@ export function Table<T>(p: TableProps<T>) {
           <div class="list-body" role="rowgroup" style={{ height: rows.length * ROW + "px" }}>
             {rows.slice(first, last).map((row, i) => (
               <div
-                key={p.rowKey(row)} class={"list-row" + (leads ? " link" : "")} role="row" aria-rowindex={first + i + 2}
+                key={(first + i) % (last - first)} data-key={p.rowKey(row)} class={"list-row" + (leads ? " link" : "")} role="row" aria-rowindex={first + i + 2}
                 style={{ "grid-template-columns": tracks, top: (first + i) * ROW + "px" }}
                 onClick={leads ? (e: MouseEvent) => open(row, e) : undefined}
               >
@@ -159,7 +159,7 @@ export function Table<T>(p: TableProps<T>) {
                   </div>
                 ))}
                 {p.actions && (
-                  <div class="cell" role="cell" style={{ overflow: "visible" }}>
+                  <div class="cell" role="cell">
                     {p.actions(row)}
                   </div>
                 )}
