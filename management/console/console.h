@@ -4,6 +4,7 @@
  * any other: it signs in at the embedded provider and speaks to the public REST API.
  *
  *   /            the page (also /console and what is below it that is no file)
+ *                (which page is shown stands behind the # and stays in the browser)
  *   /console/…   its files, whose names change with their content: kept by browsers for ever
  */
 #ifndef MGMT_CONSOLE_H

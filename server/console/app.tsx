@@ -6,6 +6,7 @@ import { loadMe, me } from "./core/me";
 import { finish, phase, signIn } from "./core/session";
 import { usePlace } from "./core/router";
 import { FirstRun } from "./pages/first-run";
+import { Accept } from "./pages/invite";
 import { NotLetIn, SessionEnded, SignIn } from "./pages/sign-in";
 import { Shell } from "./shell";
 import { Loading } from "./ui/basics";
@@ -36,7 +37,7 @@ function App({ problem }: { problem: string }) {
   const now = useStore(phase);
   const place = usePlace();
   const [start, setStart] = useState<Start>(now === "in" ? "ready" : "asking");
-  const asked = place.path[0] === "sign-in" || place.path[0] === "setup";
+  const asked = place.path[0] === "sign-in" || place.path[0] === "setup" || place.path[0] === "invite";
   useEffect(() => {
     if (start !== "asking") return;
     openCall<{ setup_required: boolean }>("GET", "/instance")
@@ -60,7 +61,7 @@ function App({ problem }: { problem: string }) {
   }[start]();
   return (
     <div>
-      {shown}
+      {place.path[0] === "invite" ? <Accept token={place.path[1] ?? ""} /> : shown}
       {now === "ended" && <SessionEnded />}
       <Dialogs />
     </div>

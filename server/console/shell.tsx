@@ -5,9 +5,10 @@ import { config } from "./core/config";
 import { can, me } from "./core/me";
 import { link, usePlace } from "./core/router";
 import { signOut } from "./core/session";
-import { NAV, pageOf } from "./pages";
+import { ITEMS, NAV, pageOf } from "./pages";
 import { Button } from "./ui/basics";
 import { Icon } from "./ui/icons";
+import { usePalette } from "./ui/palette";
 import { useStore } from "./view/store";
 import { h, useEffect, useState } from "./view/view";
 
@@ -60,6 +61,7 @@ export function Shell() {
   const [open, setOpen] = useState(false);
   const connected = useStore(online);
   const page = pageOf(place);
+  usePalette(ITEMS);
   useEffect(() => {
     setOpen(false);
     document.title = page.title + " · " + config.name;

@@ -84,7 +84,7 @@ def first_run():
         p.there(".nav")
         p.go("#/peers")
         p.shows("first-laptop", ".list")
-        check("no complaints of the browser", p.problems() == [], p.problems())
+        here.no_complaints()
     finally:
         here.close()
 
@@ -278,7 +278,7 @@ def main():
         here.sign_in()
         for test in (peers, setup_keys, policies, network, session_ends, sign_out):
             test(here)
-        check("no complaints of the browser", here.page.problems() == [], here.page.problems())
+        here.no_complaints()
     finally:
         here.close()
     switched_off()

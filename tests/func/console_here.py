@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from proc import check  # noqa: E402
 from rookery import Server  # noqa: E402
 
 try:
@@ -66,6 +67,10 @@ class Here:
     def key(self, groups=()):
         return self.rest("POST", "/setup-keys", {"name": "test", "type": "reusable", "expires_in": 86400,
                                                  "auto_groups": list(groups), "usage_limit": 0})["key"]
+
+    def no_complaints(self):
+        found = self.page.problems()  # reading empties the list
+        check("no complaints of the browser", found == [], found)
 
     def sign_in(self, email=EMAIL, password=PASSWORD):
         """Through the provider's pages, as anybody would."""

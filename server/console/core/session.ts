@@ -65,8 +65,8 @@ function random(): string {
   return base64url(crypto.getRandomValues(new Uint8Array(32)));
 }
 
-function begin(prompt?: string): { url: string; attempt: Attempt } {
-  const attempt = { state: random(), verifier: random(), back: location.hash };
+function begin(prompt?: string, back = location.hash): { url: string; attempt: Attempt } {
+  const attempt = { state: random(), verifier: random(), back };
   const ask = new URLSearchParams({
     client_id: config.client, redirect_uri: BACK, response_type: "code",
     scope: "openid profile email groups offline_access", state: attempt.state,
@@ -77,8 +77,8 @@ function begin(prompt?: string): { url: string; attempt: Attempt } {
 }
 
 /** Leave this page for the provider's. */
-export function signIn(prompt?: string) {
-  const { url, attempt } = begin(prompt);
+export function signIn(prompt?: string, back?: string) {
+  const { url, attempt } = begin(prompt, back);
   sessionStorage.setItem(ATTEMPT, JSON.stringify(attempt));
   location.assign(url);
 }

@@ -72,6 +72,7 @@ export interface User {
   name: string;
   role: string;
   status: "active" | "invited" | "blocked";
+  password?: string; // once, when it was made
   last_login?: string;
   auto_groups: string[];
   is_current?: boolean;

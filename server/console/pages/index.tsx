@@ -8,13 +8,21 @@ import { Place } from "../core/router";
 import { Empty } from "../ui/basics";
 import type { IconName } from "../ui/icons";
 import { h, VNode } from "../view/view";
+import { Dns } from "./dns";
 import { HealthPage } from "./health";
+import { Groups } from "./groups";
 import { History } from "./history";
 import { Network } from "./network";
+import { Networks } from "./networks";
 import { PeerPage } from "./peer";
 import { Peers } from "./peers";
 import { Policies } from "./policies";
+import { Postures } from "./posture";
+import { Providers } from "./providers";
+import { Routes } from "./routes";
+import { SettingsPage } from "./settings";
 import { SetupKeys } from "./setup-keys";
+import { Users } from "./users";
 
 interface Item {
   path: string; // first segment of the address
@@ -38,18 +46,38 @@ export const NAV: { title: string; items: Item[] }[] = [
   },
   {
     title: "Access",
-    items: [{ path: "policies", title: "Policies", icon: "shield", module: "policies", draw: () => <Policies /> }],
+    items: [
+      { path: "policies", title: "Policies", icon: "shield", module: "policies", draw: () => <Policies /> },
+      { path: "groups", title: "Groups", icon: "group", module: "groups", draw: () => <Groups /> },
+      { path: "posture-checks", title: "Posture checks", icon: "check", module: "policies", draw: () => <Postures /> },
+    ],
+  },
+  {
+    title: "Networks",
+    items: [
+      { path: "networks", title: "Networks", icon: "cloud", module: "networks", draw: ([id]) => <Networks key={id} id={id} /> },
+      { path: "routes", title: "Routes", icon: "route", module: "routes", draw: () => <Routes /> },
+      { path: "dns", title: "DNS", icon: "dns", module: "nameservers", draw: (rest) => <Dns rest={rest} /> },
+    ],
+  },
+  {
+    title: "People",
+    items: [
+      { path: "users", title: "Users", icon: "person", module: "users", draw: ([tab]) => <Users tab={tab ?? ""} /> },
+      { path: "identity-providers", title: "Identity providers", icon: "door", module: "identity_providers", draw: () => <Providers /> },
+    ],
   },
   {
     title: "Server",
     items: [
       { path: "activity", title: "Activity", icon: "clock", module: "events", draw: ([tab]) => <History tab={tab ?? ""} /> },
+      { path: "settings", title: "Settings", icon: "gear", module: "settings", draw: () => <SettingsPage /> },
       { path: "server", title: "Server", icon: "pulse", module: "settings", draw: () => <HealthPage /> },
     ],
   },
 ];
 
-const ITEMS = NAV.flatMap((s) => s.items);
+export const ITEMS = NAV.flatMap((s) => s.items);
 
 function NotFound() {
   return (

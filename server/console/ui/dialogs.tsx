@@ -41,7 +41,8 @@ export function Frame({ title, kind = "dialog", wide, onClose, onSubmit, below, 
   const place = useRef<HTMLDialogElement | null>(null);
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
-    place.current?.showModal();
+    place.current?.showModal(); // puts the focus on the first button, which closes
+    place.current?.querySelector<HTMLElement>("#palette, .dialog-body input:not([role=combobox]), .dialog-body textarea")?.focus();
     return () => before?.focus?.();
   }, []);
   const cancel = (e: Event) => {

@@ -56,7 +56,7 @@ function Items({ actions, button, close }: { actions: Action[]; button: Element;
   );
 }
 
-export function Menu({ label, actions }: { label: string; actions: Action[] }) {
+export function Menu({ label, actions, icon = "more" }: { label: string; actions: Action[]; icon?: IconName }) {
   const place = useRef<HTMLElement | null>(null);
   const show = () => {
     const button = place.current?.querySelector("button");
@@ -75,7 +75,7 @@ export function Menu({ label, actions }: { label: string; actions: Action[] }) {
   if (!actions.length) return null;
   return (
     <span ref={place}>
-      <Button kind="quiet" icon="more" label={label} onClick={show} />
+      <Button kind="quiet" icon={icon} label={label} onClick={show} />
     </span>
   );
 }

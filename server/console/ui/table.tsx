@@ -9,6 +9,8 @@ import { useNarrow } from "../view/store";
 import { count } from "../core/format";
 import { Icon } from "./icons";
 import { Pending } from "./basics";
+import { download, toCsv } from "./export";
+import { Menu } from "./menu";
 
 export interface Column<T> {
   title: string;
@@ -136,6 +138,10 @@ export function Table<T>(p: TableProps<T>) {
           <input class="input" type="search" placeholder="Search" aria-label={"Search " + p.name} value={text} onInput={(e: any) => setQuery("q", e.target.value)} />
         </div>
         {p.tools}
+        <Menu label={"Export " + p.name} icon="down" actions={[
+          { title: "Export as CSV", run: () => download(p.name + ".csv", "text/csv", toCsv(rows, p.columns)) },
+          { title: "Export as JSON", run: () => download(p.name + ".json", "application/json", JSON.stringify(rows, null, 2)) },
+        ]} />
         <span class="count" role="status">
           {text ? rows.length.toLocaleString() + " of " : ""}
           {count(p.rows.length, p.one, p.name)}

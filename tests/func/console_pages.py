@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Each page of the console with its main action: console_pages.py ./rookery"""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from console_here import Here  # noqa: E402
+from proc import check, finish  # noqa: E402
+
+
+def pick(p, label, text):
+    p.fill(label, text)
+    p.until("an option for " + label, lambda: p.run(
+        "const o = [...document.querySelectorAll('[role=option]')].filter(e => e.checkVisibility());"
+        "if (o.length !== 1) return false; o[0].dispatchEvent(new MouseEvent('mousedown', {bubbles: true})); return true"))
+
+
+def make(here, page, button, fill, shown, picture, action="Create"):
+    """Open a page, make one, see it in the list."""
+    p = here.page
+    p.go("#/" + page)
+    p.press_text(button)
+    p.there("dialog .dialog-body")
+    fill(p)
+    p.press_text(action)
+    p.until("the sheet closes", lambda: not p.find("dialog.sheet"))
+    p.shows(shown, ".list")
+    here.picture(picture)
+
+
+def fill(*pairs):
+    return lambda p: [pick(p, k, v[1:]) if v.startswith("?") else p.fill(k, v) for k, v in pairs]
+
+
+def access(here):
+    make(here, "groups", "New group", fill(("Name", "servers"), ("Machines", "?srv")), "1 machine", "groups")
+    g = [x for x in here.rest("GET", "/groups") if x["name"] == "servers"][0]
+    check("the machine is in it", [x["name"] for x in g["peers"]] == ["srv-1"], g)
+    make(here, "posture-checks", "New posture check", fill(("Name", "recent"), ("Agent, at least", "0.70.0"), ("Networks", "10.0.0.0/8")),
+         "recent", "posture")
+    c = here.rest("GET", "/posture-checks")[0]["checks"]
+    check("its checks", c["nb_version_check"]["min_version"] == "0.70.0" and
+          c["peer_network_range_check"] == {"ranges": ["10.0.0.0/8"], "action": "allow"}, c)
+
+
+def networks(here):
+    p = here.page
+    make(here, "networks", "New network", fill(("Name", "office")), "office", "networks")
+    p.press_text("office")
+    p.press_text("New resource")
+    fill(("Name", "printer"), ("Address", "10.1.2.3"), ("Groups", "?servers"))(p)
+    p.press_text("Create")
+    p.shows("10.1.2.3", ".list")
+    p.press_text("New router")
+    pick(p, "Machine", "srv")
+    p.press_text("Create")
+    p.until("the sheet closes", lambda: not p.find("dialog.sheet"))
+    p.until("a router", lambda: here.rest("GET", "/networks")[0]["routing_peers_count"] == 1)
+    here.picture("network-office")
+
+    def exit_node(p):
+        p.fill("Name", "exit")
+        p.press_text("To the Internet: an exit node")
+        pick(p, "Through the machine", "srv")
+        pick(p, "For the machines of", "All")
+    make(here, "routes", "New route", exit_node, "exit node", "routes")
+    make(here, "dns", "New name server", fill(("Name", "quad9"), ("Servers", "9.9.9.9, 10.0.0.1:5353"), ("Machines of", "?All")),
+         "10.0.0.1:5353", "dns")
+    make(here, "dns/zones", "New zone", fill(("Name", "corp"), ("Domain", "corp.example.com"), ("Machines of", "?All")),
+         "corp.example.com", "zones")
+    p.press_text("corp")
+    p.press_text("New record")
+    fill(("Name", "wiki.corp.example.com"), ("Content", "10.1.2.4"))(p)
+    p.press_text("Create")
+    p.shows("wiki.corp.example.com", ".list")
+    check("the record", here.rest("GET", "/dns/zones")[0]["records"][0]["content"] == "10.1.2.4")
+
+
+def people(here):
+    p = here.page
+    p.go("#/users")
+    p.press_text("New user")
+    fill(("Name", "Ben"), ("E-mail", "ben@example.com"))(p)
+    p.press_text("Create")
+    p.shows("never again", "dialog")
+    p.press_text("Done")
+    p.shows("ben@example.com", ".list")
+    here.picture("users")
+    make(here, "users/service", "New service user", fill(("Name", "terraform")), "terraform", "service-users")
+    p.press_text("Actions for terraform")
+    p.press_text("Tokens", "[role=menuitem]")
+    p.fill("Name", "ci")
+    p.press_text("Make a token")
+    p.shows("nbp_", "dialog")
+    here.picture("tokens")
+    p.press_text("Close", "dialog .dialog-head button")
+    p.go("#/users/invites")
+    p.press_text("New invitation")
+    fill(("E-mail", "ida@example.com"), ("Name", "Ida"))(p)
+    p.press_text("Create")
+    p.shows("/#/invite/", "dialog")
+    link = p.text("dialog code").strip()
+    p.press_text("Done")
+    p.shows("ida@example.com", ".list")
+    p.open(link)
+    p.shows("invites Ida")
+    here.picture("invite")
+    p.fill("Password", "Correct-Horse8!")
+    p.press_text("Join")
+    p.there("[name=password]")
+    check("the invited is a user", any(u["email"] == "ida@example.com" for u in here.rest("GET", "/users")))
+    p.open(here.base + "/")  # the owner's session of this tab goes on
+    p.there(".nav")
+
+
+def providers(here):
+    def google(p):
+        p.run("const s = document.querySelector('dialog select'); s.value = 'google';"
+              "s.dispatchEvent(new Event('change', {bubbles: true}))")
+        fill(("Name", "Google"), ("Client id", "x"), ("Client secret", "y"))(p)
+    make(here, "identity-providers", "New provider", google, "Google", "providers")
+
+
+def settings(here):
+    p = here.page
+    p.go("#/settings")
+    p.tick("New machines wait for approval")
+    p.shows("What this does")
+    here.picture("settings")
+    p.press_text("Save")
+    p.shows("The settings were saved")
+    check("kept by the server", here.rest("GET", "/accounts")[0]["settings"]["extra"]["peer_approval_enabled"])
+    p.go("#/server")
+    p.shows("answers", ".page")
+    p.shows("SQLite")
+    here.picture("server")
+
+
+def palette(here):
+    p = here.page
+    p.go("#/peers")
+    p.there(".list")
+    p.run("window.dispatchEvent(new KeyboardEvent('keydown', {key: 'k', ctrlKey: true}))")
+    p.there("#palette")
+    p.keys("srv")
+    p.shows("machine 100.", ".palette")
+    here.picture("palette")
+    p.keys("\ue007")
+    p.shows("Host name")
+    p.go("#/peers")
+    p.there(".list")
+    saved = p.run("""
+        let text = null; const real = URL.createObjectURL;
+        URL.createObjectURL = (b) => { window.kept = b; return real(b); }; return text""")
+    check("nothing is saved unasked", saved is None)
+    p.press_text("Export peers")
+    p.press_text("Export as CSV", "[role=menuitem]")
+    text = p.ask("POST", "/execute/async", {"script": "window.kept.text().then(arguments[0])", "args": []})
+    check("a list as CSV", text.startswith("Name,Address,Groups") and "srv-1" in text, text)
+    p.scheme("dark")
+    here.picture("peers-dark")
+    p.go("#/network")
+    p.there(".picture")
+    here.picture("network-dark")
+    p.scheme("light")
+
+
+def main():
+    here = Here()
+    try:
+        here.enrol("srv-1", here.key())
+        here.sign_in()
+        for test in (access, networks, people, providers, settings, palette):
+            test(here)
+        here.no_complaints()
+    finally:
+        here.close()
+    finish()
+
+
+if __name__ == "__main__":
+    main()
