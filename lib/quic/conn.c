@@ -537,7 +537,7 @@ void quic_conn_tick(struct quic_conn *c, int64_t now_ns)
             return;
         }
     }
-    if (c->tls && c->ready && c->ep->server) { /* the keys are ngtcp2's: 10 kB are free */
+    if (c->tls && c->ready && c->ep->server) { /* the keys are ngtcp2's now */
         ngtcp2_conn_set_tls_native_handle(c->nt, NULL);
         quic_tls_session_free(c->tls);
         c->tls = NULL;

@@ -231,7 +231,7 @@ PROBES = [  # what balancers send
     ("HTTP/1.1", b"GET /oauth2/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200),
     ("OPTIONS / of HTTP/1.0", b"OPTIONS / HTTP/1.0\r\n\r\n", 200),
     ("OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200),
-    ("HEAD /", b"HEAD / HTTP/1.0\r\n\r\n", 404),
+    ("HEAD of nothing", b"HEAD /oauth2/none HTTP/1.0\r\n\r\n", 404),
 ]
 PATHS = [  # target, status, Location
     ("http://x/api/groups", 401, None), ("/api/%67roups", 401, None), ("/api%2Fgroups", 401, None),
