@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The files of the console, as server/console/embed.sh puts them into the program. Constants in
- * both forms, so that nothing is compressed or kept at run time; pages that nobody asks for are
+ * both forms, so that nothing is compressed or held at run time; pages that nobody asks for are
  * never read from the disk. */
 #ifndef MGMT_CONSOLE_ASSETS_H
 #define MGMT_CONSOLE_ASSETS_H
