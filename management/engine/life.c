@@ -55,6 +55,26 @@ static void lane_stop(struct lane *l)
     rk_arena_free(l->mem);
 }
 
+/* Whoever asks waits for no lane: its lock is held for moments only. */
+static void waiting_metric(void *arg, struct rk_buf *out)
+{
+    struct mgmt *m = arg;
+
+    rk_buf_printf(out,
+                  "# HELP rookery_store_changes_waiting Changes that wait for their turn to be "
+                  "stored, those of the transaction that runs not counted.\n"
+                  "# TYPE rookery_store_changes_waiting gauge\n");
+    for (size_t i = 0; i < m->n_lanes; i++) {
+        struct lane *l = &m->lanes[i];
+        size_t n;
+
+        (void)pthread_mutex_lock(&l->lock);
+        n = l->n_queued;
+        (void)pthread_mutex_unlock(&l->lock);
+        rk_buf_printf(out, "rookery_store_changes_waiting{lane=\"%zu\"} %zu\n", i, n);
+    }
+}
+
 static enum rk_code store_prepare(struct mgmt *m, struct rk_err *err)
 {
     RK_CLEANUP(db_closep) struct db *db = NULL;
@@ -102,6 +122,8 @@ enum rk_code mgmt_open(struct mgmt **out, const struct mgmt_opts *opts, struct r
         mgmt_close(m);
         return rc;
     }
+    if (m->opts.metrics)
+        rk_metrics_collect(m->opts.metrics, waiting_metric, m);
     *out = m;
     return RK_OK;
 }
@@ -114,6 +136,8 @@ void mgmt_close(struct mgmt *m)
 
     if (!m)
         return;
+    if (m->opts.metrics)
+        rk_metrics_uncollect(m->opts.metrics, waiting_metric, m);
     news_stop(m->news);
     keeper_stop(m->keeper); /* flushes presence, and needs the lanes */
     cluster_stop(m);

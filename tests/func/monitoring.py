@@ -5,9 +5,11 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -52,6 +54,40 @@ with grpc.insecure_channel("localhost:%d" % s.port) as ch:
 check("the official server's names are there", all(metric(s.metrics, "management_grpc_" + n) >= v
       for n, v in (("key_request_counter_total", 2), ("login_request_counter_total", 2),
                    ("sync_request_counter_total", 1), ("connected_streams_ratio", 0))))
+
+
+def lane():
+    return metric(s.metrics, 'rookery_store_changes_waiting{lane="0"}')
+
+
+def until(what, seconds=60):
+    end = time.time() + seconds
+    while time.time() < end:
+        v = what()
+        if v:
+            return v
+        time.sleep(0.05)
+    return None
+
+
+def group(n, statuses):
+    statuses.append(s.api("POST", "/api/groups", {"name": "g%d" % n})[0])
+
+
+# Somebody holds the store: the first change waits inside its transaction, the others in the queue.
+check("no change waits", until(lambda: lane() == 0))
+statuses = []
+other = sqlite3.connect(s.db, isolation_level=None, timeout=60)
+other.execute("BEGIN IMMEDIATE")
+threads = [threading.Thread(target=group, args=(n, statuses)) for n in range(40)]
+for t in threads:
+    t.start()
+deepest = until(lane) or 0
+other.execute("ROLLBACK")
+for t in threads:
+    t.join()
+check("changes that wait for the store are counted", 0 < deepest <= 40, deepest)
+check("and none when it is free again", until(lambda: lane() == 0), statuses)
 port = free_port()
 with open(work + "/prometheus.yml", "w") as f:
     f.write("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [%s]\n"
@@ -71,16 +107,6 @@ def query(expr):
             return []
         raise
     return json.loads(text)["data"]["result"]
-
-
-def until(what, seconds=60):
-    end = time.time() + seconds
-    while time.time() < end:
-        v = what()
-        if v:
-            return v
-        time.sleep(0.2)
-    return None
 
 
 check("Prometheus scrapes it", until(lambda: [x for x in query('up{job="rookery"}')
