@@ -274,18 +274,23 @@ static void put_other_settings(struct body *b)
     json_put_obj_end(b->out);
 }
 
-static void put_extra(struct body *b, const struct want_node *extra)
+static enum rk_code put_extra(struct body *b, const struct want_node *extra)
 {
+    bool given = snap_settings(b->plan->snap)->traffic_groups_given;
+
     json_put_key_obj(b->out, "extra");
     WANT_EACH (it, extra) {
-        json_put_key_any(b->out, it->key);
-        want_json(it, b->out);
-    }
-    if (snap_settings(b->plan->snap)->traffic_groups_given) {
-        json_put_key_arr(b->out, "network_traffic_logs_groups");
-        json_put_arr_end(b->out);
+        enum rk_code rc;
+
+        /* the API tells groups that were never given (null) from none */
+        if (rk_str_eqz(it->key, "network_traffic_logs_groups") && !it->n && !given)
+            continue;
+        rc = put_member(b, it);
+        if (rc)
+            return rc;
     }
     json_put_obj_end(b->out);
+    return RK_OK;
 }
 
 static enum rk_code settings_body(struct body *b)
@@ -297,7 +302,7 @@ static enum rk_code settings_body(struct body *b)
         enum rk_code rc = RK_OK;
 
         if (rk_str_eqz(it->key, "extra"))
-            put_extra(b, it);
+            rc = put_extra(b, it);
         else
             rc = put_member(b, it);
         if (rc)

@@ -121,6 +121,7 @@ bool want_key_names(struct rk_str key, enum want_kind *kind)
                 {"disabled_management_groups", WANT_GROUP},
                 {"peer_expose_groups", WANT_GROUP},
                 {"ipv6_enabled_groups", WANT_GROUP},
+                {"network_traffic_logs_groups", WANT_GROUP},
                 {"sources", WANT_GROUP},
                 {"destinations", WANT_GROUP},
                 {"posture_checks", WANT_POSTURE},

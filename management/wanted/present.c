@@ -429,6 +429,9 @@ static void put_settings(struct building *b)
     extra = want_add(mem, n, RK_STR("extra"), WANT_MAP);
     want_add_bool(mem, extra, "peer_approval_enabled", s->peer_approval_enabled);
     want_add_bool(mem, extra, "user_approval_required", s->user_approval_required);
+    want_add_bool(mem, extra, "network_traffic_logs_enabled", s->traffic_logs);
+    put_groups(b, extra, "network_traffic_logs_groups", &s->traffic_groups);
+    want_add_bool(mem, extra, "network_traffic_packet_counter_enabled", s->traffic_counters);
     want_add_text(mem, n, "auto_update_version", s->auto_update_version);
     want_add_bool(mem, n, "auto_update_always", s->auto_update_always);
     want_add_bool(mem, n, "metrics_push_enabled", s->metrics_push);

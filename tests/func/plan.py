@@ -29,8 +29,8 @@ MACHINES = ("web1", "web2", "db1", "office", "guest1")
 class Network:
     """A server with an owner and machines."""
 
-    def __init__(self, machines=MACHINES):
-        self.s = Server()
+    def __init__(self, machines=MACHINES, **env):
+        self.s = Server(**env)
         self.s.setup()
         key = self.rest("POST", "/api/setup-keys", {
             "name": "k", "type": "reusable", "expires_in": 86400, "auto_groups": [],
@@ -409,7 +409,38 @@ def fill(n):
     n.rest("PUT", "/api/accounts/" + account["id"], {"settings": settings})
 
 
+def traffic_settings():
+    """Who is recorded is part of the network: it stays, is exported and can be changed."""
+    t = Network((), ROOKERY_FLOW="true")
+    account = t.rest("GET", "/api/accounts")[0]
+
+    def extra():
+        return {k: v for k, v in t.rest("GET", "/api/accounts")[0]["settings"]["extra"].items() if "traffic" in k}
+
+    t.rest("PUT", "/api/accounts/" + account["id"], {"settings": dict(account["settings"], extra=dict(
+        account["settings"]["extra"], network_traffic_logs_enabled=True,
+        network_traffic_packet_counter_enabled=True))})
+    was = extra()
+    t.apply("settings: {peer_login_expiration: 7200, extra: {peer_approval_enabled: true}}\n")
+    check("traffic settings stay", extra() == was and was["network_traffic_logs_enabled"] and
+          was["network_traffic_logs_groups"] is None, (was, extra()))
+    t.apply("groups: [{name: watched}]\nsettings:\n  extra:\n    network_traffic_logs_groups: [watched]\n"
+            "    network_traffic_packet_counter_enabled: false\n")
+    group = [g["id"] for g in t.rest("GET", "/api/groups") if g["name"] == "watched"]
+    check("and are set, by name", extra() == {
+        "network_traffic_logs_enabled": True, "network_traffic_logs_groups": group,
+        "network_traffic_packet_counter_enabled": False}, extra())
+    out = t.export()
+    check("and exported", "network_traffic_logs_enabled: true" in out and
+          "network_traffic_logs_groups: [watched]" in out, out)
+    check("nothing to do for them", t.plan(out)["steps"] == [])
+    t.apply("settings: {extra: {network_traffic_logs_groups: []}}\n")
+    check("and no group any more", extra()["network_traffic_logs_groups"] == [], extra())
+
+
+traffic_settings()
 empty = Network()
+empty.refused("settings: {extra: {network_traffic_logs_enabled: true}}\n", "server.x.flow is off")
 blank = empty.export()
 full = Network()
 for round_ in range(3):
