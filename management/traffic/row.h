@@ -48,12 +48,15 @@ struct traffic_row {         /* open; texts live where the row does */
     struct traffic_counts n;
 };
 
+/** First in each transaction that writes: no other process writes until it is over. */
+enum rk_code traffic_rows_alone(struct db *db, struct rk_err *err) RK_MUST;
+
 /** Insert, unless the event is there already. */
 enum rk_code traffic_row_put(struct db *db, struct rk_str account_id, const struct traffic_row *r,
                              struct rk_err *err) RK_MUST;
 
 /** Remove up to `most` rows of days before `day` (since 1970), and of the oldest beyond keep_rows
- *  (0: however many); *more: there may be others. */
+ *  (0: however many); *more: there may be others. Flows of which something stays stay listed. */
 enum rk_code traffic_rows_drop(struct db *db, int64_t day, int64_t keep_rows, int64_t most,
                                bool *more, struct rk_err *err) RK_MUST;
 

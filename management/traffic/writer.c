@@ -40,7 +40,7 @@ static int64_t mono_s(void)
 static enum rk_code write_all(struct db *db, void *arg, struct rk_err *err)
 {
     const struct rk_list *batches = arg;
-    enum rk_code rc = RK_OK;
+    enum rk_code rc = traffic_rows_alone(db, err);
 
     for (struct rk_list *l = batches->next; l != batches && !rc; l = l->next) {
         const struct traffic_batch *b = rk_container_of(l, struct traffic_batch, link);
@@ -105,9 +105,11 @@ static enum rk_code drop_some(struct db *db, void *arg, struct rk_err *err)
 {
     struct drop *d = arg;
     int64_t today = rk_unix_ms() / 1000 / S_PER_DAY;
+    enum rk_code rc = traffic_rows_alone(db, err);
 
-    return traffic_rows_drop(db, d->w->keep_days ? today - d->w->keep_days : 0, d->w->keep_rows,
-                             DROP_ROWS, &d->more, err);
+    return rc ? rc
+              : traffic_rows_drop(db, d->w->keep_days ? today - d->w->keep_days : 0,
+                                  d->w->keep_rows, DROP_ROWS, &d->more, err);
 }
 
 /* One slice a turn, so that what comes in does not wait for all of it. */
