@@ -25,7 +25,7 @@ static int64_t time_of(const Google__Protobuf__Timestamp *t, int64_t otherwise, 
 {
     int64_t us;
 
-    if (!t || t->seconds <= 0 || t->seconds > INT64_MAX / US_PER_S - 1)
+    if (!t || t->seconds <= 0 || t->seconds > INT64_MAX / US_PER_S - 3)
         return otherwise;
     us = t->seconds * US_PER_S + t->nanos / 1000;
     return us > now_us + CLOCK_OFF_US ? now_us : us;

@@ -100,6 +100,12 @@ static void happened(struct traffic_flow *f, enum traffic_type type, int64_t n, 
         f->happened[f->n_happened++] = (struct traffic_happened){type, at_us};
 }
 
+/* Agents may say what they like. */
+static int64_t plus(int64_t a, int64_t b)
+{
+    return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
 static void add(struct traffic_flow *f, struct db_rows *rows, struct rk_arena *mem)
 {
     struct traffic_counts n = counts_of(rows, 4), *sum = &f->r.n;
@@ -109,13 +115,13 @@ static void add(struct traffic_flow *f, struct db_rows *rows, struct rk_arena *m
     f->r.window_end_us = rk_max_i64(f->r.window_end_us, db_col_i64(rows, 2));
     if (!f->r.policy_id.n)
         f->r.policy_id = db_col_text(rows, 3, mem);
-    *sum = (struct traffic_counts){sum->rx_packets + n.rx_packets,
-                                   sum->tx_packets + n.tx_packets,
-                                   sum->rx_bytes + n.rx_bytes,
-                                   sum->tx_bytes + n.tx_bytes,
-                                   sum->starts + n.starts,
-                                   sum->ends + n.ends,
-                                   sum->drops + n.drops};
+    *sum = (struct traffic_counts){plus(sum->rx_packets, n.rx_packets),
+                                   plus(sum->tx_packets, n.tx_packets),
+                                   plus(sum->rx_bytes, n.rx_bytes),
+                                   plus(sum->tx_bytes, n.tx_bytes),
+                                   plus(sum->starts, n.starts),
+                                   plus(sum->ends, n.ends),
+                                   plus(sum->drops, n.drops)};
     happened(f, TRAFFIC_START, n.starts, at);
     happened(f, TRAFFIC_ENDED, n.ends, at);
     happened(f, TRAFFIC_DROP, n.drops, at);
