@@ -75,7 +75,7 @@ static enum rk_code place_set(struct exporter *e, enum source s, int64_t place, 
 
 static enum rk_code place_get(struct exporter *e, enum source s, struct rk_err *err)
 {
-    int64_t place = 0;
+    int64_t place = 0, last = 0;
     enum rk_code rc = db_get_i64(e->db, &place, err, SQL_GET,
                                  DB_ARGS(db_textz(e->name), db_textz(SOURCE_NAMES[s])));
 
@@ -83,6 +83,10 @@ static enum rk_code place_get(struct exporter *e, enum source s, struct rk_err *
         rc = place_first(e, s, &place, err);
         if (rc == RK_OK)
             rc = place_set(e, s, place, err);
+    } else if (rc == RK_OK && s == TRAFFIC) {
+        rc = traffic_last(e->x->traffic, &last, err);
+        if (last < place) /* another file (this one was deleted), whose numbers begin anew; or */
+            place = 0;    /* everything was dropped: the next number is higher */
     }
     e->place[s] = place;
     e->known[s] = rc == RK_OK;
@@ -96,12 +100,11 @@ static enum rk_code batch_bring(struct exporter *e, enum source s, struct rk_are
 {
     struct exports *x = e->x;
     int64_t place = e->place[s];
-    int64_t before = rk_unix_us() - (mgmt_is_shared(x->m) ? SETTLE_US : -SETTLE_US);
+    int64_t before = mgmt_is_shared(x->m) ? rk_unix_us() - SETTLE_US : INT64_MAX;
     struct export_line *v;
     size_t n;
-    enum rk_code rc =
-        s == AUDIT ? lines_audit(x->m, e->db, before, BATCH, mem, &v, &n, &place, err)
-                   : lines_traffic(x->m, x->traffic, before, BATCH, mem, &v, &n, &place, err);
+    enum rk_code rc = s == AUDIT ? lines_audit(x->m, e->db, before, BATCH, mem, &v, &n, &place, err)
+                                 : lines_traffic(x->m, x->traffic, BATCH, mem, &v, &n, &place, err);
 
     if (rc || n == 0)
         return rc;

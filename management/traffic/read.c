@@ -225,15 +225,15 @@ enum rk_code traffic_list(struct traffic *t, struct rk_str account_id,
 /* ---- all of them, for who takes them elsewhere */
 
 static const char SQL_AFTER[] = "SELECT " COLUMNS ", account_id FROM traffic_event WHERE seq > $1 "
-                                "AND received_at < $2 ORDER BY seq LIMIT $3";
+                                "ORDER BY seq LIMIT $2";
 static const char SQL_LAST[] = "SELECT COALESCE(MAX(seq), 0) FROM traffic_event";
 #define COL_ACCOUNT 28
 
-static enum rk_code after(struct db *db, const struct db_val args[3], struct rk_arena *mem,
+static enum rk_code after(struct db *db, int64_t seq, int64_t most, struct rk_arena *mem,
                           struct traffic_told **out, size_t *n, struct rk_err *err)
 {
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
-    enum rk_code rc = db_query(db, &rows, err, SQL_AFTER, args, 3);
+    enum rk_code rc = db_query(db, &rows, err, SQL_AFTER, DB_ARGS(db_i64(seq), db_i64(most)));
     size_t cap = 0;
 
     *out = NULL;
@@ -246,15 +246,13 @@ static enum rk_code after(struct db *db, const struct db_val args[3], struct rk_
     return rc ? rc : db_end(rows, err);
 }
 
-enum rk_code traffic_after(struct traffic *t, int64_t seq, int64_t before_us, int64_t most,
-                           struct rk_arena *mem, struct traffic_told **out, size_t *n,
-                           struct rk_err *err)
+enum rk_code traffic_after(struct traffic *t, int64_t seq, int64_t most, struct rk_arena *mem,
+                           struct traffic_told **out, size_t *n, struct rk_err *err)
 {
     enum rk_code rc;
 
     (void)pthread_mutex_lock(&t->lock);
-    rc = after(t->reader, (const struct db_val[]){db_i64(seq), db_i64(before_us), db_i64(most)},
-               mem, out, n, err);
+    rc = after(t->reader, seq, most, mem, out, n, err);
     (void)pthread_mutex_unlock(&t->lock);
     return rc;
 }

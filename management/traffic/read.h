@@ -47,11 +47,10 @@ struct traffic_told { /* open; a message as it came */
     struct traffic_row r;
 };
 
-/** Messages of all accounts behind a place in the store, oldest first, that came before a time.
- *  arena. Errors: RK_UNAVAILABLE. */
-enum rk_code traffic_after(struct traffic *t, int64_t seq, int64_t before_us, int64_t most,
-                           struct rk_arena *mem, struct traffic_told **out, size_t *n,
-                           struct rk_err *err) RK_MUST;
+/** Messages of all accounts behind a place in the store, in its order: none that stands before one
+ *  of them comes later (traffic_rows_alone). arena. Errors: RK_UNAVAILABLE. */
+enum rk_code traffic_after(struct traffic *t, int64_t seq, int64_t most, struct rk_arena *mem,
+                           struct traffic_told **out, size_t *n, struct rk_err *err) RK_MUST;
 /** The last place there is; 0: none. */
 enum rk_code traffic_last(struct traffic *t, int64_t *seq, struct rk_err *err) RK_MUST;
 

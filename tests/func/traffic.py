@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Traffic events (flow.FlowService): who is asked to record, what is stored, how it is read."""
+import atexit
 import json
 import os
 import queue
+import shutil
 import socket
 import struct
 import sys
+import tempfile
 import time
 import uuid
 
@@ -145,12 +148,47 @@ def switched_off():
     s.p.stop()
 
 
+def until(condition):
+    end = time.time() + PATIENCE
+    while not condition() and time.time() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+def store_begun_anew(s, a, b, path):
+    """With the server stopped the file of events can be deleted: receivers get what comes then."""
+    st = Stream(grpc.insecure_channel("127.0.0.1:%d" % s.port), a.config["signature"],
+                a.config["payload"])
+    told = lambda: [json.loads(l)["flow_id"] for l in open(path)] if os.path.exists(path) else []
+
+    def more():  # what was before it knew its place is not told
+        st.send(event(a.key, a.ip, b.ip))
+        st.acks(1)
+        return told()
+
+    check("a receiver gets events", until(more))
+    s.p.stop()
+    for f in (s.db + ".traffic", s.db + ".traffic-wal", s.db + ".traffic-shm"):
+        if os.path.exists(f):
+            os.remove(f)
+    s.start()
+    st = Stream(grpc.insecure_channel("127.0.0.1:%d" % s.port), a.config["signature"],
+                a.config["payload"])
+    flow = uuid.uuid4().bytes
+    st.send(event(a.key, a.ip, b.ip, flow=flow))
+    st.acks(1)
+    check("... of a store that was begun anew, too", until(lambda: flow.hex() in told()), told()[-1:])
+
+
 def main():
     switched_off()
     pg = {}
     if sys.argv[2:] == ["pg"]:
         pg = {"ROOKERY_STORE_ENGINE": "postgres", "ROOKERY_STORE_DSN": os.environ["RK_TEST_PG"]}
-    s = Server(ROOKERY_FLOW="true", ROOKERY_FLOW_INTERVAL="2s", **pg)
+    folder = tempfile.mkdtemp(prefix="rookery-traffic-")
+    atexit.register(shutil.rmtree, folder, True)
+    s = Server(ROOKERY_FLOW="true", ROOKERY_FLOW_INTERVAL="2s", ROOKERY_EXPORT_EVENTS="traffic",
+               ROOKERY_EXPORT_FILE=folder + "/events.jsonl", **pg)
     s.setup()
     key = json.loads(s.api("POST", "/api/setup-keys", {
         "name": "k", "type": "reusable", "expires_in": 86400, "auto_groups": [],
@@ -249,12 +287,20 @@ def main():
         code, body = s.api("GET", "/api/events/network-traffic?" + q)
         check("%s is refused" % q, code == 422 and q.split("=")[0] in body, body)
 
+    flow = uuid.uuid4().bytes
+    st.send(*[event(a.key, a.ip, b.ip, flow=flow, size=(2**64 - 1, 1, 2**63 - 1, 1), at=9223372036853,
+                    proto=132) for _ in range(2)])
+    st.acks(2)
+    d = listed(s, "?protocol=132")["data"][0]
+    check("counts beyond measure stop at the largest", (d["rx_packets"], d["rx_bytes"],
+          d["tx_packets"]) == (2**63 - 1, 2**63 - 1, 2), d)
+
     # What is no event is not kept, and does not come again.
     bad = [event(b.key, a.ip, b.ip), event(a.key, a.ip, b.ip, flow=b"short"),
            event(a.key, a.ip, b.ip, proto=300)]
     st.send(*bad)
     check("foreign keys and odd identifiers are acknowledged, not kept",
-          len(st.acks(3)) == 3 and listed(s)["total_records"] == 5)
+          len(st.acks(3)) == 3 and listed(s)["total_records"] == 6)
     st.send(event(a.key, a.ip, b.ip, id=b"\0"))
     st.send(one)
     got = st.acks(2)
@@ -268,7 +314,7 @@ def main():
     check("agents are told to stop", a.told(0))
     st.send(event(a.key, a.ip, b.ip))
     check("what was on its way is acknowledged, not kept",
-          len(st.acks(1)) == 1 and listed(s)["total_records"] == 5)
+          len(st.acks(1)) == 1 and listed(s)["total_records"] == 6)
 
     # Many, and the server gone in between: everything acknowledged is there.
     settings(s, network_traffic_logs_enabled=True, network_traffic_logs_groups=[])
@@ -280,13 +326,15 @@ def main():
     s.p.p.wait()
     s.start()
     l = listed(s, "?page_size=1")
-    check("kill -9: what was acknowledged is there", l["total_records"] >= 5 + acked, l)
+    check("kill -9: what was acknowledged is there", l["total_records"] >= 6 + acked, l)
     channel = grpc.insecure_channel("127.0.0.1:%d" % s.port)
     code, body = s.api("PUT", "/api/accounts/" + account, {})
     check("... and the server goes on", code == 422)
     r = s.command("admin", "backup", s.dir + "/b")
     check("a backup leaves them out", r.returncode == 0 and
           b"traffic_event" not in open(s.dir + "/b", "rb").read(), r.stderr)
+    if not pg:
+        store_begun_anew(s, a, b, folder + "/events.jsonl")
     s.p.stop()
     finish()
 
