@@ -39,16 +39,26 @@ static const char *signature(const struct webhook *w, struct rk_arena *mem, stru
         .p;
 }
 
+/* Errors without the URL: its path or query may be what the receiver knows us by. */
 static enum rk_code post(const struct webhook *w, struct rk_arena *mem, struct rk_str body,
                          struct rk_err *err)
 {
     struct http_fetch f = {.url = w->url, .json = body, .header = signature(w, mem, body)};
     struct http_fetched got;
-    enum rk_code rc = http_fetch(&f, mem, &got, err);
+    struct rk_err why = {0};
+    enum rk_code rc = http_fetch(&f, mem, &got, &why);
+    struct rk_str text = rk_str_z(why.msg), url = rk_str_z(w->url);
 
-    if (!rc && (got.status < 200 || got.status > 299))
-        rc = rk_fail(err, RK_UNAVAILABLE, "%s answers %u", w->url, got.status);
-    return rc;
+    if (rc) {
+        if (rk_str_starts(text, url))
+            text = rk_str_sub(text, url.n, text.n);
+        else if (rk_str_starts(url, text)) /* cut off */
+            text = RK_STR("");
+        return rk_fail(err, rc, "the webhook%.*s", RK_STR_ARG(text));
+    }
+    return got.status < 200 || got.status > 299
+               ? rk_fail(err, RK_UNAVAILABLE, "the webhook answers %u", got.status)
+               : RK_OK;
 }
 
 static enum rk_code webhook_bring(struct receiver *r, struct rk_arena *mem,

@@ -12,10 +12,12 @@ import tempfile
 import threading
 import time
 
+import overheard
 from proc import check, finish, free_port
 from rookery import Server
 
 SECRET = "webhook-secret-of-this-test"
+KEY = "key-in-the-address-of-the-webhook"
 PATIENCE = 120
 MANY = 600  # more than a batch
 
@@ -121,9 +123,11 @@ def main():
     folder = tempfile.mkdtemp(prefix="rookery-export-")
     path = folder + "/events.jsonl"
     hook_port, syslog_port = free_port(), free_port()
+    overheard.remember(SECRET, "secret of the webhook")
+    overheard.remember(KEY, "address of the webhook")
     hook, syslog = Webhook(hook_port), Syslog(syslog_port)
     s = Server(ROOKERY_EXPORT_FILE=path, ROOKERY_EXPORT_WEBHOOK_SECRET=SECRET,
-               ROOKERY_EXPORT_WEBHOOK="http://127.0.0.1:%d/in" % hook_port,
+               ROOKERY_EXPORT_WEBHOOK="http://127.0.0.1:%d/in?k=%s" % (hook_port, KEY),
                ROOKERY_EXPORT_SYSLOG="tcp://127.0.0.1:%d" % syslog_port)
     s.setup()
     in_file = lambda: [json.loads(l) for l in open(path)] if os.path.exists(path) else []
