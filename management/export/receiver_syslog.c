@@ -19,12 +19,13 @@
 #include "lib/net/addr.h"
 #include "management/export/receiver.h"
 
-#define WAIT_S    10
-#define BATCH_MAX ((size_t)16 << 20)
-#define INFO      6
-#define AUDIT     (13 << 3 | INFO)
-#define LOCAL0    (16 << 3 | INFO)
-#define HOST_MAX  256
+#define WAIT_S      10
+#define BATCH_MAX   ((size_t)16 << 20)
+#define INFO        6
+#define AUDIT       (13 << 3 | INFO)
+#define LOCAL0      (16 << 3 | INFO)
+#define HOST_MAX    256
+#define DGRAM_LEAST 2048 /* what any receiver should take (RFC 5426) */
 
 struct syslog {
     struct receiver r;
@@ -95,6 +96,10 @@ static enum rk_code send_all(struct syslog *s, struct rk_str all, struct rk_err 
 
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno == EMSGSIZE && all.n > DGRAM_LEAST) { /* rather cut off than for ever */
+            all.n /= 2;
+            continue;
+        }
         if (n <= 0) {
             (void)rk_fail_errno(err, RK_UNAVAILABLE, errno, "syslog");
             (void)close(s->fd);
