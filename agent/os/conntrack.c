@@ -18,6 +18,7 @@
 #include "agent/os/nl.h"
 #include "lib/net/tcp.h"
 
+#define ROUNDS       64        /* of reading, then others have their turn */
 #define RCVBUF_BYTES (4 << 20) /* some ten thousand connections at once */
 
 struct conntrack {
@@ -161,7 +162,7 @@ static void on_ready(struct tcp_watch *w, bool readable RK_UNUSED, bool writable
 {
     struct conntrack *c = rk_container_of(w, struct conntrack, watch);
 
-    while (c->user) {
+    for (int i = 0; c->user && i < ROUNDS; i++) {
         ssize_t n = recv(c->watch.fd, c->in, sizeof c->in, MSG_DONTWAIT);
         struct conntrack_event e;
         int left = (int)n;

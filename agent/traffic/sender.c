@@ -223,14 +223,20 @@ static void on_done(struct grpc_client_user *u, int status, struct rk_str text)
 static const struct grpc_client_ops CALL_OPS = {
     .headers = on_headers, .message = on_message, .drained = on_drained, .done = on_done};
 
+static void forget_token(struct traffic_sender *s)
+{
+    if (s->authorization)
+        rk_secret_wipe(s->authorization, strlen(s->authorization));
+    free(s->authorization);
+    s->authorization = NULL;
+}
+
 static void release(struct traffic_sender *s)
 {
     while (!rk_list_empty(&s->kept))
         forget(s, rk_container_of(s->kept.next, struct kept, link));
     rk_map_done(&s->by_id);
-    if (s->authorization)
-        rk_secret_wipe(s->authorization, strlen(s->authorization));
-    free(s->authorization);
+    forget_token(s);
     free(s->host);
     free(s);
 }
@@ -305,7 +311,7 @@ void traffic_sender_target(struct traffic_sender *s, const struct traffic_target
 {
     bool same = s->host && strcmp(s->host, t->host) == 0 && s->port == t->port && s->tls == t->tls;
 
-    free(s->authorization);
+    forget_token(s);
     s->authorization = rk_str_dupz(t->authorization);
     s->retry.max_ms = rk_max_i64(t->interval_ms / 2, RETRY_FIRST_MS);
     if (same)
