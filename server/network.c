@@ -187,7 +187,7 @@ static void print_step(const json_t *s)
            *text_of(s, "in") ? ": " : "", text_of(s, "name"), *text_of(s, "was") ? ", was " : "",
            text_of(s, "was"));
     json_array_foreach (fields, i, f)
-        printf("%s%s", i ? ", " : "; ", json_string_value(f));
+        printf("%s%s", i ? ", " : *text_of(s, "name") ? "; " : "", json_string_value(f));
     if (json_object_get(s, "line"))
         printf("  (line %lld)", number_of(s, "line"));
     (void)putchar('\n');

@@ -483,6 +483,8 @@ check("nothing to do", "the network is as the file says" in out, out)
 out = command(0, "plan", wide, "--out", kept)
 check("steps, effect and tests as text", "update  policy" in out and "db access; rules" in out and
       "tcp 5432-5433, was tcp 5432" in out and "4 changed" in out and "ok   web can" in out, out)
+out = command(0, "plan", write("settings.yaml", "settings: {peer_login_expiration: 7300}\n"))
+check("what has no name", "settings         peer_login_expiration" in out, out)
 check("a failing test", "FAIL web can reach db1:5432" in command(1, "plan", wrong))
 check("refuses apply", "would not hold" in command(2, "apply", wrong))
 n.rest("POST", "/api/groups", {"name": "meanwhile", "peers": []})
