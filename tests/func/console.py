@@ -75,6 +75,7 @@ def first_run():
         p.shows("rook up --management-url " + here.base)
         lines = [e for e in p.text("main").split("\n") if "--setup-key" in e]
         check("two lines to paste", len(lines) == 2 and "netbird up" in lines[1], lines)
+        p.shows("It works until")
         p.shows("Waiting for the machine")
         here.picture("first-run-machine")
         here.s.token = p.stored("rookery.session")["access"]
@@ -128,10 +129,12 @@ def setup_keys(here):
     p.press_text("Create")
     p.shows("A name is needed")
     p.fill("Name", "office")
+    p.fill("Days until it expires", "0")
     p.fill("Groups", "off")
     p.press("[role=option]")
     p.press_text("Create")
     p.shows("--setup-key")
+    p.shows("It does not expire")
     p.press_text("Done")
     p.shows("office", ".list")
     here.picture("setup-keys")
@@ -193,6 +196,10 @@ def policies(here):
     p.go("#/activity")
     p.shows("web to databases", ".list")
     here.picture("activity")
+    undo = p.run("return [...document.querySelectorAll('.list-body [aria-label^=Undo]')].map(b => b.ariaLabel)")
+    rows = p.text(".list-body")
+    check("keys and tokens are never taken back, and not offered", "setup key" in rows and
+          "Undo web to databases" in undo and not {"Undo office", "Undo test"} & set(undo), (undo, rows))
     p.press_text("Undo web to databases")  # the older one: the newer stands on it
     p.shows("This cannot be done")
     p.press_text("Close", "dialog .dialog-foot button")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The lines that bring a machine in, and the wait until it is there. */
 import { base } from "../core/config";
+import { fullTime, isTime } from "../core/format";
 import { link } from "../core/router";
 import { useData } from "../core/live";
 import { api } from "../core/api";
@@ -24,18 +25,20 @@ function line(program: string, key: string): string {
   return `sudo ${program} up --management-url ${base} --setup-key ${key}`;
 }
 
-export function JoinLines({ secret }: { secret: string }) {
+export function JoinLines({ k }: { k: SetupKey }) {
   return (
     <div class="stack">
       <div class="field">
         <span class="legend">With Rookery's agent</span>
-        <Copy text={line("rook", secret)} what="the line for rook" />
+        <Copy text={line("rook", k.key)} what="the line for rook" />
       </div>
       <div class="field">
         <span class="legend">With the official NetBird client</span>
-        <Copy text={line("netbird", secret)} what="the line for netbird" />
+        <Copy text={line("netbird", k.key)} what="the line for netbird" />
       </div>
-      <p class="soft small">The key is shown now and never again. It works for 7 days unless its settings say otherwise.</p>
+      <p class="soft small">
+        The key is shown now and never again. It {isTime(k.expires) ? "works until " + fullTime(k.expires) : "does not expire"}.
+      </p>
     </div>
   );
 }
@@ -80,7 +83,7 @@ function AddMachine({ close }: { close: () => void }) {
     <Frame title="Add a machine" wide onClose={close} foot={<Button onClick={close}>Done</Button>}>
       <p>Install the agent on the machine, then paste one of these lines there.</p>
       <Problem text={problem} />
-      {key && <JoinLines secret={key.key} />}
+      {key && <JoinLines k={key} />}
       {key && <WaitForMachine />}
     </Frame>
   );

@@ -59,7 +59,7 @@ function OwnerForm({ token, onDone }: { token: string; onDone: () => void }) {
       <TextField label="Your name" autocomplete="name" {...form.at("name")} />
       <TextField label="E-mail" type="email" autocomplete="username" {...form.at("email")} />
       <TextField label="Password" type="password" autocomplete="new-password" {...form.at("password")}
-        hint="At least 8 characters, with a capital, a small letter, a digit and a sign." />
+        hint="At least 8 characters, with a capital, a digit and a special character." />
       <Button type="submit" kind="main" disabled={busy}>
         {busy ? "Setting up…" : "Create the owner"}
       </Button>
@@ -78,7 +78,7 @@ function FirstMachine({ onEnd }: { onEnd: () => void }) {
     <div class="stack">
       <p>Your network is ready. Paste one of these lines on a machine; the agent must be installed there.</p>
       <Problem text={problem} />
-      {key && <JoinLines secret={key.key} />}
+      {key && <JoinLines k={key} />}
       {key && <WaitForMachine onHere={() => setHere(true)} />}
       <Button kind={here ? "main" : undefined} onClick={onEnd}>
         {here ? "Go to the network" : "Skip this"}

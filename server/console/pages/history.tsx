@@ -21,7 +21,10 @@ const OPS: Record<HistoryEntry["op"], { word: string; tone: Tone }> = {
 
 const KINDS: Record<string, string> = { group_peer: "member", setup_key: "setup key", posture: "posture check", ns_group: "nameservers", dns_settings: "DNS settings", pat: "token" };
 const kind = (k: string) => KINDS[k] ?? k.replace(/_/g, " ");
-const what = (e: HistoryEntry) => (e.kind === "group_peer" ? e.peer + " in " + e.name : e.name || e.id);
+const ONLY: Record<string, string> = { account: "Account", settings: "Settings", dns_settings: "DNS settings" }; // one of an account, named by its id
+const what = (e: HistoryEntry) => ONLY[e.kind] ?? (e.kind === "group_peer" ? e.peer + " in " + e.name : e.name || e.id);
+/* The server takes back what is network, and nothing that was changed together with something else. */
+const FOR_GOOD = ["account", "user", "pat", "setup_key", "job"];
 /* The journal names fields as their columns are called. */
 const fields = (e: HistoryEntry) => (e.op === "update" ? list((e.fields ?? []).map((f) => f.replace(/_/g, " ")), 4) : "");
 
@@ -38,21 +41,25 @@ const COLUMNS: Column<HistoryEntry>[] = [
   { title: "What", text: (e) => kind(e.kind) + " " + what(e), width: "minmax(0, 1.5fr)", cell: (e) => (
     <div class="two">
       <strong>{what(e)}</strong>
-      <span>{kind(e.kind)}</span>
+      <span>
+        {kind(e.kind)}
+        <span class="on-phones">, {OPS[e.op].word}</span>
+      </span>
     </div>
   ) },
-  { title: "How", text: (e) => OPS[e.op].word, width: "96px", cell: (e) => <Badge tone={OPS[e.op].tone}>{OPS[e.op].word}</Badge> },
+  { title: "How", text: (e) => OPS[e.op].word, width: "96px", wideOnly: true, cell: (e) => <Badge tone={OPS[e.op].tone}>{OPS[e.op].word}</Badge> },
   { title: "Fields", text: fields, wideOnly: true },
   { title: "By", text: (e) => e.actor.name || e.actor.id || "the server", wideOnly: true, width: "minmax(0, 0.8fr)" },
 ];
 
 function Changes({ edits }: { edits: boolean }) {
   const { data, error } = useData<HistoryEntry[]>("/x/history?page_size=500");
+  const forGood = new Set(data?.filter((e) => FOR_GOOD.includes(e.kind)).map((e) => e.change));
   return (
     <Table
       name="changes" one="change" rows={data} error={error} columns={COLUMNS} rowKey={(e) => String(e.entry)}
-      actions={edits ? (e) => <Button kind="quiet" icon="undo" label={"Undo " + what(e)} onClick={() => void undo(e)} /> : undefined}
-      empty={<Empty icon="clock" title="Nothing was changed yet">Every change to the network is kept here and can be taken back.</Empty>}
+      actions={edits ? (e) => !forGood.has(e.change) && <Button kind="quiet" icon="undo" label={"Undo " + what(e)} onClick={() => void undo(e)} /> : undefined}
+      empty={<Empty icon="clock" title="Nothing was changed yet">Every change is kept here; those of the network can be taken back.</Empty>}
     />
   );
 }
@@ -112,7 +119,7 @@ export function History({ tab }: { tab: string }) {
   const events = tab === "events";
   return (
     <div class="page">
-      <PageHead title="Activity" about={events ? "What happened: sign-ins, machines, changes." : "Each change of the network; any can be taken back."}>
+      <PageHead title="Activity" about={events ? "What happened: sign-ins, machines, changes." : "Who changed what. Changes of the network can be taken back, with all that was changed together with them."}>
         <div class="segmented">
           <button type="button" aria-pressed={!events} onClick={() => (location.hash = link("activity"))}>Changes</button>
           <button type="button" aria-pressed={events} onClick={() => (location.hash = link("activity", "events"))}>Events</button>

@@ -40,7 +40,7 @@ export function Accept({ token }: { token: string }) {
         {!who && !problem && <Loading />}
         {who?.valid && <p>{who.invited_by} invites {who.name} ({who.email}). Choose a password.</p>}
         {who?.valid && <input type="email" autocomplete="username" value={who.email} hidden readonly />}
-        {who?.valid && <TextField label="Password" type="password" autocomplete="new-password" value={password} onChange={setPassword} hint="At least 8 characters, with a capital, a small letter, a digit and a sign." />}
+        {who?.valid && <TextField label="Password" type="password" autocomplete="new-password" value={password} onChange={setPassword} hint="At least 8 characters, with a capital, a digit and a special character." />}
         {who?.valid && <Button kind="main" type="submit">Join</Button>}
       </form>
     </main>

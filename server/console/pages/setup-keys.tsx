@@ -37,7 +37,7 @@ function columns(nameOf: (id: string) => string): Column<SetupKey>[] {
 function Created({ k, close }: { k: SetupKey; close: () => void }) {
   return (
     <Frame title={k.name} wide onClose={close} foot={<Button kind="main" onClick={close}>Done</Button>}>
-      <JoinLines secret={k.key} />
+      <JoinLines k={k} />
     </Frame>
   );
 }
