@@ -24,7 +24,7 @@ function Brand() {
 function Nav() {
   const at = usePlace().path[0] ?? "";
   return (
-    <nav class="nav" aria-label="Pages">
+    <div class="nav">
       {NAV.map((section) => {
         const items = section.items.filter((i) => !i.module || can(i.module, "read"));
         return (
@@ -39,7 +39,7 @@ function Nav() {
           </div>
         );
       })}
-    </nav>
+    </div>
   );
 }
 
@@ -69,7 +69,7 @@ export function Shell() {
   }, [place.path.join("/")]);
   return (
     <div>
-      <a class="skip" href={location.hash} onClick={(e: Event) => { e.preventDefault(); document.getElementById("main")?.focus(); }}>
+      <a class="skip" href="#main" onClick={(e: Event) => { e.preventDefault(); document.getElementById("main")?.focus(); }}>
         Skip to the page
       </a>
       {!connected && (
@@ -82,12 +82,12 @@ export function Shell() {
         <Brand />
       </header>
       <div class="shell">
-        <div class={"sidebar" + (open ? " open" : "")}>
+        <nav class={"sidebar" + (open ? " open" : "")} aria-label="Pages">
           {open && <Button kind="quiet" icon="close" label="Close the menu" onClick={() => setOpen(false)} />}
           <Brand />
           <Nav />
           <WhoAmI />
-        </div>
+        </nav>
         <main id="main" tabindex="-1" key={place.path.join("/")}>
           {page.draw()}
         </main>

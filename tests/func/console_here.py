@@ -16,6 +16,7 @@ try:
 
     if not shutil.which("chromedriver"):
         raise ImportError("chromedriver (chromium-driver) is not installed")
+    import axe  # noqa: E402
     from page import Page  # noqa: E402
     import grpc  # noqa: E402,F401
     from mgmt_peer import Agent, field  # noqa: E402
@@ -25,6 +26,7 @@ except ImportError as e:
 
 EMAIL, PASSWORD = "owner@example.com", "Correct-Horse7!"
 SHOTS = os.environ.get("CONSOLE_SHOTS")
+AXE = axe.source()
 
 
 class Here:
@@ -83,11 +85,22 @@ class Here:
         p.there(".nav")
 
     def picture(self, name):
-        """At 1280 and 390 pixels, when somebody wants to look."""
+        """The page is right for everybody, in both schemes; and is kept when somebody wants to look."""
+        if AXE:
+            self.accessible(name)
         if not SHOTS:
             return
         for width in (1280, 390):
             self.page.size(width, 860 if width > 400 else 844)
             self.page.until("settled", lambda: self.page.run("return document.readyState === 'complete'"))
             self.page.png("%s/%s-%d.png" % (SHOTS, name, width))
+        self.page.size(1280, 860)
+
+    def accessible(self, name):
+        """At the width of a desk, light and dark, and of a phone."""
+        for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light")):
+            self.page.size(width, 860)
+            self.page.scheme(scheme)
+            found = axe.findings(self.page, AXE)
+            check("accessible: %s, %s, %d" % (name, scheme, width), found == [], found)
         self.page.size(1280, 860)

@@ -31,15 +31,16 @@ function onKeys(run: () => void) {
 function BubbleShape({ b, on, dim, choose }: { b: Bubble; on: boolean; dim: boolean; choose: () => void }) {
   const here = b.peers.filter((p) => p.connected).length;
   const size = String(Math.min(11, step(b.peers.length) * 0.62));
-  const names = b.peers.length > 0 && b.peers.length <= 6;
+  const few = b.peers.length > 0 && b.peers.length <= 6;
+  const about = few ? b.peers.map((p) => p.name).slice(0, 3).join(", ") + (b.peers.length > 3 ? "…" : "") : count(b.peers.length, "machine");
   return (
     <g class={"bubble" + (on ? " on" : "") + (dim ? " dim" : "")} role="button" tabindex="0" onClick={choose} onKeydown={onKeys(choose)}
-      aria-label={`${b.name}: ${count(b.peers.length, "machine")}, ${here} connected`}>
+      aria-label={`${b.name} ${about}, ${here} of ${b.peers.length} connected`}>
       <circle cx={b.x} cy={b.y} r={b.r} />
       <path class="away" d={dots(b, false)} stroke-width={size} />
       <path class="here" d={dots(b, true)} stroke-width={size} />
-      <text x={b.x} y={b.y + b.r + 17}>{b.name}</text>
-      <text class="about" x={b.x} y={b.y + b.r + 32}>{names ? b.peers.map((p) => p.name).slice(0, 3).join(", ") + (b.peers.length > 3 ? "…" : "") : count(b.peers.length, "machine")}</text>
+      <text x={b.x} y={b.y + b.r + 17}>{b.name}</text>{" "}
+      <text class="about" x={b.x} y={b.y + b.r + 32}>{about}</text>
     </g>
   );
 }

@@ -37,7 +37,7 @@ const COLUMNS: Column<Policy>[] = [
     </div>
   ) },
   { title: "From", text: (p) => side(p, false).join(" "), cell: (p) => <Names names={side(p, false)} /> },
-  { title: "", text: (p) => (p.rules.some((r) => r.bidirectional) ? "both ways" : "one way"), width: "24px", wideOnly: true, cell: (p) => (
+  { title: "Direction", thin: true, text: (p) => (p.rules.some((r) => r.bidirectional) ? "both ways" : "one way"), width: "24px", wideOnly: true, cell: (p) => (
     <span aria-label={p.rules.some((r) => r.bidirectional) ? "both ways" : "to"}>{p.rules.some((r) => r.bidirectional) ? "↔" : "→"}</span>
   ) },
   { title: "To", text: (p) => side(p, true).join(" "), wideOnly: true, cell: (p) => <Names names={side(p, true)} /> },

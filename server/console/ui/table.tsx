@@ -19,6 +19,7 @@ export interface Column<T> {
   order?: (row: T) => string | number; // else text
   width?: string; // of a CSS grid track
   wideOnly?: boolean; // not on phones
+  thin?: boolean; // too thin for its title, which is read and exported only
 }
 
 interface TableProps<T> {
@@ -98,7 +99,7 @@ function Head<T>({ columns, sort, setSort, tracks, actions }: { columns: Column<
       {columns.map((c, i) => (
         <div class="cell" role="columnheader" aria-sort={sort.column !== i ? "none" : sort.down ? "descending" : "ascending"}>
           <button type="button" onClick={() => setSort({ column: i, down: sort.column === i && !sort.down })}>
-            {c.title}
+            {c.thin ? <span class="hidden-text">{c.title}</span> : c.title}
             {sort.column === i && <Icon name={sort.down ? "down" : "up"} />}
           </button>
         </div>
