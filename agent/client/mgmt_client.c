@@ -569,6 +569,23 @@ void mgmt_client_stream_send(struct mgmt_client_stream *s, const ProtobufCMessag
         req_send(r, plain);
 }
 
+static void streams_hurry(struct mgmt_client *m, bool anew)
+{
+    RK_LIST_FOR_EACH (it, &m->streams) {
+        struct mgmt_client_stream *s = rk_container_of(it, struct mgmt_client_stream, link);
+
+        if (anew)
+            backoff_reset(&s->wait);
+        if (!s->cur)
+            rk_timer_start(m->loop, &s->timer, 0, stream_try, s);
+    }
+}
+
+void mgmt_client_hurry(struct mgmt_client *m)
+{
+    streams_hurry(m, false);
+}
+
 void mgmt_client_network(struct mgmt_client *m, const struct rk_ip *own, size_t n)
 {
     struct rk_addr peer, local;
@@ -576,11 +593,5 @@ void mgmt_client_network(struct mgmt_client *m, const struct rk_ip *own, size_t 
     if (m->ch && grpc_channel_addrs(m->ch, &peer, &local, NULL) == RK_OK &&
         !rk_ip_among(&local.ip, own, n))
         grpc_channel_close(m->ch);
-    RK_LIST_FOR_EACH (it, &m->streams) {
-        struct mgmt_client_stream *s = rk_container_of(it, struct mgmt_client_stream, link);
-
-        backoff_reset(&s->wait);
-        if (!s->cur)
-            rk_timer_start(m->loop, &s->timer, 0, stream_try, s);
-    }
+    streams_hurry(m, true);
 }

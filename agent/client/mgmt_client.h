@@ -48,6 +48,11 @@ struct mgmt_client *mgmt_client_open(const struct mgmt_client_opts *opts);
  *  on later loop turns. Accepts NULL. */
 void mgmt_client_close(struct mgmt_client *m);
 
+/** Another server of the same operator has come back: what waits for its next attempt makes it now.
+ *  The waits go on growing from where they are, so it is one attempt more for each connection made.
+ */
+void mgmt_client_hurry(struct mgmt_client *m);
+
 /** The host has other addresses now, these. A connection from an address that is gone is ended, and
  *  what waits for its next attempt makes it now. n 0: no connection survived (a suspended host). */
 void mgmt_client_network(struct mgmt_client *m, const struct rk_ip *own, size_t n);

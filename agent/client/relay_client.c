@@ -3,8 +3,8 @@
  * Home relay, foreign relays, and when to dial again; see relay_client.h. One connection is
  * relay_link.c.
  *
- *   home lost -> 1.5 s -> same URL, after another second all others too -> wait 2, 4 … 60 s ->
- *   all URLs …
+ *   home lost -> 1.5 s -> same URL, after another second all others too -> wait 0.5, 0.75 … 2 s in
+ *   the first minute, then up to 60 s -> all URLs …
  */
 #include "config.h"
 
@@ -28,6 +28,7 @@
 #define SETTLE_MS       1500
 #define ALONE_MS        1000 /* for the relay that was lost, before the others are dialled too */
 #define RETRY_MIN_MS    500  /* an outage of seconds, such as a restart, costs about as long */
+#define RETRY_EARLY_MS  2000 /* 1 to 3 s, in the first minute; what bounds the load: backoff.h */
 #define RETRY_MAX_MS    60000
 #define SWEEP_MS        60000
 #define FOREIGN_OLD_MS  5000
@@ -207,7 +208,8 @@ static void retry_in(struct relay_client *c, int64_t ms)
     rk_timer_start(c->loop, &c->retry, ms, on_retry, c);
 }
 
-/* Nothing of this round is left: wait 0.5 s, then 1.5 times as long, up to 60 s; each +-50 %. */
+/* Nothing of this round is left: wait 0.5 s, then 1.5 times as long, each +-50 %; up to 2 s in the
+ * first minute and 60 s after it. */
 static void round_failed(struct relay_client *c)
 {
     retry_in(c, backoff_next_ms(&c->wait));
@@ -543,6 +545,7 @@ enum rk_code relay_client_open(const struct relay_client_opts *opts, struct rela
     rk_buf_init(&c->token, 0);
     c->wait = (struct backoff){.first_ms = RETRY_MIN_MS,
                                .max_ms = RETRY_MAX_MS,
+                               .early_max_ms = RETRY_EARLY_MS,
                                .factor_permille = 1500,
                                .spread_permille = 500};
     *out = c;
@@ -567,6 +570,12 @@ void relay_client_close(struct relay_client *c)
     free(c->lost_url);
     rk_buf_done(&c->token);
     free(c);
+}
+
+void relay_client_hurry(struct relay_client *c)
+{
+    if (!c->home && c->retry && rk_list_empty(&c->dials))
+        retry_in(c, 0);
 }
 
 void relay_client_network(struct relay_client *c, const struct rk_ip *own, size_t n)

@@ -119,6 +119,9 @@ void relay_client_stream_send(struct relay_client_stream *s, const struct udp_in
 /** Instance URL of the relay the stream uses. Lent. */
 struct rk_str relay_client_stream_url(const struct relay_client_stream *s);
 
+/** As mgmt_client_hurry. */
+void relay_client_hurry(struct relay_client *c);
+
 /** As mgmt_client_network. */
 void relay_client_network(struct relay_client *c, const struct rk_ip *own, size_t n);
 

@@ -26,6 +26,7 @@
 #define PATH_SEND   "/signalexchange.SignalExchange/Send"
 
 #define RETRY_FIRST_MS 800
+#define RETRY_EARLY_MS 1500 /* 0 to 3 s, in the first minute; what bounds the load: backoff.h */
 #define RETRY_MAX_MS   10000
 #define HEADER_MS      30000 /* for connection and registration */
 #define WATCH_MS       10000
@@ -426,6 +427,7 @@ enum rk_code signal_client_open(const struct signal_client_opts *opts,
     c->stream_user.ops = &STREAM_OPS;
     c->retry = (struct backoff){.first_ms = RETRY_FIRST_MS,
                                 .max_ms = RETRY_MAX_MS,
+                                .early_max_ms = RETRY_EARLY_MS,
                                 .factor_permille = 1700,
                                 .spread_permille = 1000};
     rk_list_init(&c->sends);
@@ -458,6 +460,12 @@ bool signal_client_is_ready(const struct signal_client *c)
 const struct rk_err *signal_client_last_err(const struct signal_client *c)
 {
     return &c->err;
+}
+
+void signal_client_hurry(struct signal_client *c)
+{
+    if (!c->closing && c->retry_timer)
+        rk_timer_start(c->loop, &c->retry_timer, 0, connect_now, c);
 }
 
 void signal_client_network(struct signal_client *c, const struct rk_ip *own, size_t n)

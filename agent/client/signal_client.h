@@ -65,6 +65,9 @@ const struct rk_err *signal_client_last_err(const struct signal_client *c);
 enum rk_code signal_client_send(struct signal_client *c, const struct rk_key *to,
                                 const struct signal_msg *msg, struct rk_err *err);
 
+/** As mgmt_client_hurry. */
+void signal_client_hurry(struct signal_client *c);
+
 /** As mgmt_client_network. */
 void signal_client_network(struct signal_client *c, const struct rk_ip *own, size_t n);
 

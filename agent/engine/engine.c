@@ -44,11 +44,23 @@ static void maybe_running(struct engine *e)
     e->user->ops->started(e->user, NULL);
 }
 
+/* One of management, signal and relay is back. They are restarted together more often than not, so
+ * the others are tried at once. Agents come here at the random times of their own waits. */
+static void hurry_all(struct engine *e)
+{
+    if (e->phase != ENGINE_RUNNING)
+        return;
+    mgmt_client_hurry(e->o.mgc);
+    signal_client_hurry(e->scl);
+    relay_client_hurry(e->rcl);
+}
+
 static void on_signal_ready(struct signal_client_user *u)
 {
     struct engine *e = rk_container_of(u, struct engine, signal_client_user);
 
     rk_log(e->log, RK_INFO, "signal connected", kv_z("server", e->signal_url));
+    hurry_all(e);
     if (e->env)
         peer_conn_env_signal_ready(e->env);
     maybe_running(e);
@@ -106,6 +118,7 @@ static void on_home_up(struct relay_client_user *u)
 
     (void)relay_client_home(e->rcl, &url, &ip);
     rk_log(e->log, RK_INFO, "relay connected", kv_str("relay", url));
+    hurry_all(e);
     if (e->env)
         peer_conn_env_relay_ready(e->env);
     engine_changed(e);
@@ -485,6 +498,7 @@ static void sync_up(struct mgmt_client_stream_user *u)
     e->mgmt_up = true;
     e->mgmt_err = (struct rk_err){0};
     rk_log(e->log, RK_INFO, "management connected");
+    hurry_all(e);
     engine_changed(e);
 }
 

@@ -106,6 +106,7 @@ struct peer_conn {
     struct relay_client_stream_user stream_user;
     struct relay_client_stream *stream;
     char *stream_url; /* as opened; owned */
+    char *resume_url; /* of the stream that our home relay took with it; owned, may be NULL */
     bool uses_relay, relay_up;
     bool told_relay; /* our newest offer or answer named our relay */
 };
@@ -158,6 +159,9 @@ static inline bool peer_conn_ice_in_progress(const struct peer_conn *p)
 
 /* relay.c */
 void peer_conn_relay_on_offer(struct peer_conn *p, const struct signal_msg *msg);
+/** The home relay is back: reopen the stream that was lost with it, without waiting for an offer.
+ */
+void peer_conn_relay_resume(struct peer_conn *p);
 void peer_conn_relay_close(struct peer_conn *p);
 void peer_conn_relay_fail(struct peer_conn *p);
 

@@ -48,6 +48,8 @@ void peer_conn_env_signal_ready(struct peer_conn_env *e)
 
 void peer_conn_env_relay_ready(struct peer_conn_env *e)
 {
+    RK_LIST_FOR_EACH (it, &e->peers)
+        peer_conn_relay_resume(rk_container_of(it, struct peer_conn, link));
     reconnected(e);
     RK_LIST_FOR_EACH (it, &e->peers) {
         struct peer_conn *p = rk_container_of(it, struct peer_conn, link);

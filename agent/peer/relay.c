@@ -36,6 +36,11 @@ static void on_closed(struct relay_client_stream_user *u, const struct rk_err *w
     bool was_up = p->relay_up;
 
     rk_log(p->env->log, RK_INFO, "relayed path closed", kv_z("peer", p->key_text), KV_ERR(why));
+    if (!relay_client_home(p->env->relay, NULL, NULL)) {
+        free(p->resume_url);
+        p->resume_url = p->stream_url;
+        p->stream_url = NULL;
+    }
     stream_gone(p);
     p->told_relay = false; /* our next home may be another one */
     if (!was_up)
@@ -52,6 +57,8 @@ static const struct relay_client_stream_ops STREAM_OPS = {
 
 void peer_conn_relay_close(struct peer_conn *p)
 {
+    free(p->resume_url);
+    p->resume_url = NULL;
     if (!p->stream)
         return;
     relay_client_stream_close(p->stream);
@@ -65,12 +72,40 @@ void peer_conn_relay_fail(struct peer_conn *p)
     peer_conn_guard_event(p);
 }
 
+static void open_stream(struct peer_conn *p, struct rk_str url, struct rk_ip ip)
+{
+    struct rk_err err = {0};
+
+    p->stream_user.ops = &STREAM_OPS;
+    if (relay_client_stream_open(p->env->relay, url, ip, rk_str_of(p->key_text, RK_KEY_TEXT),
+                                 &p->stream_user, &p->stream, &err)) {
+        rk_log(p->env->log, RK_WARN, "relayed path", kv_z("peer", p->key_text), KV_ERR(&err));
+        p->stream = NULL;
+        return;
+    }
+    p->stream_url = rk_str_dupz(url);
+}
+
+/* Both sides last agreed on this relay, and it says itself when the peer is there again. Official
+ * peers wait for an offer; they have lost the stream too, so their guards send one, and what comes
+ * from us before is early data to them. A controller that has moved says so in its next offer. */
+void peer_conn_relay_resume(struct peer_conn *p)
+{
+    struct rk_str home;
+    char *url = p->resume_url;
+
+    p->resume_url = NULL;
+    if (url && p->open && p->uses_relay && !p->stream &&
+        relay_client_home(p->env->relay, &home, NULL) && rk_str_eqz(home, url))
+        open_stream(p, home, (struct rk_ip){0});
+    free(url);
+}
+
 void peer_conn_relay_on_offer(struct peer_conn *p, const struct signal_msg *msg)
 {
     struct relay_client *relay = p->env->relay;
     struct rk_str home, url;
     struct rk_ip ip = {0};
-    struct rk_err err = {0};
 
     p->uses_relay = relay_client_has_urls(relay) && msg->relay_url.n;
     if (!p->uses_relay || !relay_client_home(relay, &home, NULL))
@@ -84,12 +119,5 @@ void peer_conn_relay_on_offer(struct peer_conn *p, const struct signal_msg *msg)
     }
     if (!p->controller && !rk_str_eq(url, home))
         ip = msg->relay_ip;
-    p->stream_user.ops = &STREAM_OPS;
-    if (relay_client_stream_open(relay, url, ip, rk_str_of(p->key_text, RK_KEY_TEXT),
-                                 &p->stream_user, &p->stream, &err)) {
-        rk_log(p->env->log, RK_WARN, "relayed path", kv_z("peer", p->key_text), KV_ERR(&err));
-        p->stream = NULL;
-        return;
-    }
-    p->stream_url = rk_str_dupz(url);
+    open_stream(p, url, ip);
 }

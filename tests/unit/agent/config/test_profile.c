@@ -296,6 +296,26 @@ START_TEST(backoff_grows_and_stays_within_bounds)
 }
 END_TEST
 
+START_TEST(backoff_is_short_at_the_beginning_of_an_outage)
+{
+    struct backoff b = {.first_ms = 500,
+                        .max_ms = 60000,
+                        .early_max_ms = 2000,
+                        .factor_permille = 1500,
+                        .spread_permille = 500};
+
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_le(backoff_next_ms(&b), 3000);
+    b.since_ms -= BACKOFF_EARLY_MS; /* a minute later */
+    for (int i = 0; i < 20; i++)
+        (void)backoff_next_ms(&b);
+    ck_assert_int_eq(b.current_ms, 60000);
+    backoff_reset(&b);
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_le(backoff_next_ms(&b), 3000);
+}
+END_TEST
+
 START_TEST(facts_about_the_machine)
 {
     struct rk_arena *mem = rk_arena_new(0);
@@ -349,6 +369,7 @@ int main(void)
     tcase_add_test(t, urls);
     tcase_add_test(t, state_file_remembers);
     tcase_add_test(t, backoff_grows_and_stays_within_bounds);
+    tcase_add_test(t, backoff_is_short_at_the_beginning_of_an_outage);
     tcase_add_test(t, facts_about_the_machine);
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -38,6 +38,7 @@ struct side {
 
 static struct rk_loop *mine;
 static struct servers servers, servers2; /* servers2: another relay, where a test wants one */
+static bool relay_apart;                 /* servers2 is the relay of both */
 static struct udp_scratch *scratch;
 static struct side side[2];
 static bool with_relay, force_relay, two_relays;
@@ -187,7 +188,8 @@ static void open_side(struct side *s)
         .loop = mine, .host = RK_STR("127.0.0.1"), .port = servers.port};
     struct relay_client_opts rcl = {.loop = mine};
     struct peer_conn_env_opts env = {.loop = mine, .version = RK_STR("0.77.1"), .mtu = 1280};
-    struct rk_str url = rk_str_z(two_relays && s == &side[1] ? servers2.url : servers.url);
+    bool second = relay_apart || (two_relays && s == &side[1]);
+    struct rk_str url = rk_str_z(second ? servers2.url : servers.url);
     char key[RK_KEY_TEXT + 1];
 
     rk_key_generate(&s->private_key);
@@ -234,7 +236,7 @@ static void start(bool relay, bool force)
     force_relay = force;
     memset(&servers2, 0, sizeof servers2);
     servers_start(&servers);
-    if (two_relays)
+    if (two_relays || relay_apart)
         servers_start(&servers2);
     ck_assert_int_eq(rk_loop_new(&mine, NULL), RK_OK);
     scratch = udp_scratch_new(8, UDP_SCRATCH_GRO);
@@ -267,7 +269,7 @@ static void finish(void)
     udp_scratch_free(scratch);
     servers_stop(&servers);
     servers_stop(&servers2);
-    two_relays = false;
+    two_relays = relay_apart = false;
 }
 
 /* ---- waiting */
@@ -466,6 +468,28 @@ START_TEST(a_lost_relay_comes_back_with_a_new_session)
 }
 END_TEST
 
+/* Signal is still away when the relay is back. */
+START_TEST(a_relay_that_is_back_carries_without_signal)
+{
+    relay_apart = true;
+    start(true, true);
+    for (size_t i = 0; i < 2; i++)
+        add_peer(&side[i]);
+    wait_path(PEER_CONN_PATH_RELAY, WAIT_MS);
+    wait_handshake();
+    servers_stop(&servers);
+    servers_stop(&servers2);
+    wait_path(PEER_CONN_PATH_NONE, WAIT_MS);
+    servers_start(&servers2);
+    wait_path(PEER_CONN_PATH_RELAY, WAIT_MS);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert(!signal_client_is_ready(side[i].scl));
+    wait_handshake();
+    exchange(20);
+    finish();
+}
+END_TEST
+
 /* One side restarts: a new object with new credentials, no memory. The other must follow. */
 START_TEST(a_restarted_peer_is_followed)
 {
@@ -589,6 +613,7 @@ int main(void)
     tcase_add_test(t, a_host_that_has_slept_begins_anew_and_one_that_stays_does_not);
     tcase_add_test(t, a_lost_direct_path_is_replaced_and_comes_back);
     tcase_add_test(t, a_lost_relay_comes_back_with_a_new_session);
+    tcase_add_test(t, a_relay_that_is_back_carries_without_signal);
     tcase_add_test(t, a_restarted_peer_is_followed);
     tcase_add_test(t, lazy_peers_sleep_and_wake);
     tcase_add_test(t, old_agents_and_exceptions_are_never_lazy);
