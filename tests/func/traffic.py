@@ -172,6 +172,7 @@ def store_begun_anew(s, a, b, path):
         if os.path.exists(f):
             os.remove(f)
     s.start()
+    check("... the list is empty then", listed(s)["total_records"] == 0)  # loads the account, too
     st = Stream(grpc.insecure_channel("127.0.0.1:%d" % s.port), a.config["signature"],
                 a.config["payload"])
     flow = uuid.uuid4().bytes
