@@ -13,7 +13,7 @@ enum http_route_flags {
     HTTP_CORS = 1 << 1,      /* answer preflights and send Access-Control-Allow-Origin: * */
     HTTP_INLINE = 1 << 2,    /* never blocks and takes no db: may run on the server's own thread */
     HTTP_HASHES = 1 << 3,    /* hashes passwords: a processor for a tenth of a second */
-    HTTP_CALLS_OUT = 1 << 4, /* waits for another server's answer, for seconds */
+    HTTP_CALLS_OUT = 1 << 4, /* waits for another server, or a large search, for seconds */
 };
 
 struct http_route { /* open, static const tables */

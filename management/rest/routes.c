@@ -138,7 +138,7 @@ const struct http_route REST_ROUTES[] = {
 
     {HTTP_GET,    "/api/events",                                             rest_events_audit,          WRITE, NULL},
     {HTTP_GET,    "/api/events/audit",                                       rest_events_audit,          WRITE, NULL},
-    {HTTP_GET,    "/api/events/network-traffic",                             rest_events_traffic,        WRITE, NULL},
+    {HTTP_GET,    "/api/events/network-traffic",                             rest_events_traffic,        WRITE | HTTP_CALLS_OUT, NULL},
 
     {HTTP_GET,    "/api/identity-providers",                                 rest_connectors_list,       WRITE, NULL},
     {HTTP_POST,   "/api/identity-providers",                                 rest_tried,                 WRITE | HTTP_CALLS_OUT, TRY(rest_connectors_create)},
