@@ -327,10 +327,19 @@ static enum auth_fault login(struct auth *a, struct db *db, struct rk_arena *mem
     return f;
 }
 
+static enum rk_code forget_tx(struct db *db, void *arg, struct rk_err *err)
+{
+    const int64_t *now_s = arg;
+
+    return db_exec(db, err, NULL, SQL_FORGET, DB_ARGS(db_i64(*now_s)));
+}
+
 static enum rk_code forget(struct mgmt_chore *c, struct mgmt *m, struct db *db, struct rk_err *err)
 {
+    int64_t now_s = mgmt_now_us(m) / 1000000;
+
     (void)c;
-    return db_exec(db, err, NULL, SQL_FORGET, DB_ARGS(db_i64(mgmt_now_us(m) / 1000000)));
+    return mgmt_chore_tx(m, db, forget_tx, &now_s, err);
 }
 
 struct bearer *bearer_new(const struct bearer_opts *o)

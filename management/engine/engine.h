@@ -335,7 +335,7 @@ struct mgmt_chore {
     int64_t first_ms; /* after this much time, and then */
     int64_t every_ms; /* as often; a second is the finest */
     /* One process does it for all that share the store. What it changes by mgmt_mutate with
-     * MUT_CHORE is refused (RK_CANCELLED) once another one has taken over. */
+     * MUT_CHORE or by mgmt_chore_tx is refused (RK_CANCELLED) once another one has taken over. */
     bool once;
     int64_t due_ms;      /* private */
     struct rk_list link; /* private */
@@ -343,6 +343,10 @@ struct mgmt_chore {
 
 /** Any thread. Stays until mgmt_close. */
 void mgmt_chore_add(struct mgmt *m, struct mgmt_chore *c);
+
+/** For SQL of a chore with `once`, in its run() only: db_tx, while the chores are ours. */
+enum rk_code mgmt_chore_tx(struct mgmt *m, struct db *db, db_tx_fn *fn, void *arg,
+                           struct rk_err *err) RK_MUST;
 
 /* ---- accounts */
 

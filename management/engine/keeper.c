@@ -44,27 +44,78 @@ static const char SQL_MANY_EVENTS[] =
     "DELETE FROM event WHERE account_id = $1 AND at <= (SELECT at FROM event WHERE account_id = $1 "
     "ORDER BY at DESC LIMIT 1 OFFSET $2)";
 
+struct fenced {
+    struct mgmt *m;
+    db_tx_fn *fn;
+    void *arg;
+};
+
+static enum rk_code fenced_tx(struct db *db, void *arg, struct rk_err *err)
+{
+    struct fenced *f = arg;
+    enum rk_code rc = lease_fence(f->m, db, &f->m->chore_lease, err);
+
+    return rc ? rc : f->fn(db, f->arg, err);
+}
+
+enum rk_code mgmt_chore_tx(struct mgmt *m, struct db *db, db_tx_fn *fn, void *arg,
+                           struct rk_err *err)
+{
+    struct fenced f = {.m = m, .fn = fn, .arg = arg};
+
+    if (!m->chore_lease.token)
+        return rk_fail(err, RK_CANCELLED, "another process does the chores");
+    return db_tx(db, fenced_tx, &f, err);
+}
+
+struct old_events {
+    const struct mgmt_opts *o;
+    struct rk_str account_id;
+    int64_t now_us;
+};
+
+static enum rk_code events_tx(struct db *db, void *arg, struct rk_err *err)
+{
+    const struct old_events *e = arg;
+    enum rk_code rc = RK_OK;
+
+    if (e->o->event_keep_us > 0)
+        rc = db_exec(db, err, NULL, SQL_OLD_EVENTS,
+                     DB_ARGS(db_text(e->account_id), db_i64(e->now_us - e->o->event_keep_us)));
+    if (rc == RK_OK && e->o->event_keep_rows > 0)
+        rc = db_exec(db, err, NULL, SQL_MANY_EVENTS,
+                     DB_ARGS(db_text(e->account_id), db_i64(e->o->event_keep_rows)));
+    return rc;
+}
+
+static enum rk_code account_prune(struct keeper *k, struct rk_str account_id, struct rk_err *err)
+{
+    const struct mgmt_opts *o = &k->m->opts;
+    struct old_events e = {.o = o, .account_id = account_id, .now_us = mgmt_now_us(k->m)};
+    struct journal_prune p = {.account_id = account_id,
+                              .before_us =
+                                  o->journal_keep_us > 0 ? e.now_us - o->journal_keep_us : 0,
+                              .keep_rows = o->journal_keep_rows};
+    enum rk_code rc = RK_OK;
+
+    if (o->journal_keep_us > 0 || o->journal_keep_rows > 0)
+        do
+            rc = mgmt_chore_tx(k->m, k->db, journal_prune_step, &p, err);
+        while (rc == RK_OK && p.dropped > 0);
+    if (rc == RK_OK && (o->event_keep_us > 0 || o->event_keep_rows > 0))
+        rc = mgmt_chore_tx(k->m, k->db, events_tx, &e, err);
+    return rc;
+}
+
 /* Drop what is older than its kind is kept, account by account. */
 static enum rk_code history_prune(struct keeper *k, struct rk_err *err)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
-    const struct mgmt_opts *o = &k->m->opts;
-    int64_t now = mgmt_now_us(k->m), dropped;
     struct str_list ids = {0};
     enum rk_code rc = mgmt_account_ids(k->m, k->db, mem, &ids, err);
 
-    for (size_t i = 0; rc == RK_OK && i < ids.n; i++) {
-        if (o->journal_keep_us > 0 || o->journal_keep_rows > 0)
-            rc = journal_prune(k->db, ids.v[i],
-                               o->journal_keep_us > 0 ? now - o->journal_keep_us : 0,
-                               o->journal_keep_rows, &dropped, err);
-        if (rc == RK_OK && o->event_keep_us > 0)
-            rc = db_exec(k->db, err, &dropped, SQL_OLD_EVENTS,
-                         DB_ARGS(db_text(ids.v[i]), db_i64(now - o->event_keep_us)));
-        if (rc == RK_OK && o->event_keep_rows > 0)
-            rc = db_exec(k->db, err, &dropped, SQL_MANY_EVENTS,
-                         DB_ARGS(db_text(ids.v[i]), db_i64(o->event_keep_rows)));
-    }
+    for (size_t i = 0; rc == RK_OK && i < ids.n; i++)
+        rc = account_prune(k, ids.v[i], err);
     return rc;
 }
 

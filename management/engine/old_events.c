@@ -65,7 +65,7 @@ enum rk_code old_events_seal(struct mgmt *m, struct db *db, int64_t *after, bool
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new_wiping(0);
     struct step s = {.m = m, .mem = mem, .after = *after};
-    enum rk_code rc = mgmt_vault(m) ? db_tx(db, step_tx, &s, err) : RK_OK;
+    enum rk_code rc = mgmt_vault(m) ? mgmt_chore_tx(m, db, step_tx, &s, err) : RK_OK;
 
     if (rc)
         return rc;

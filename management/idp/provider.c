@@ -165,20 +165,27 @@ static const char SQL_OLD_CODES[] = "DELETE FROM idp_code WHERE expires_at < $1"
 static const char SQL_OLD_REFRESH[] = "DELETE FROM idp_refresh WHERE expires_at < $1";
 static const char SQL_OLD_DEVICES[] = "DELETE FROM idp_device WHERE expires_at < $1";
 
-static enum rk_code forget(struct mgmt_chore *c, struct mgmt *m, struct db *db, struct rk_err *err)
+static enum rk_code forget_tx(struct db *db, void *arg, struct rk_err *err)
 {
-    int64_t now = mgmt_now_us(m) / 1000000;
+    int64_t now = *(const int64_t *)arg;
     /* used and expired ones stay for an hour: a second use and "expired" can be told */
     int64_t old = now - 3600;
     enum rk_code rc = db_exec(db, err, NULL, SQL_OLD_SESSIONS,
                               DB_ARGS(db_i64(now), db_i64(now - IDP_SESSION_IDLE_S)));
 
-    (void)c;
     if (rc == RK_OK)
         rc = db_exec(db, err, NULL, SQL_OLD_CODES, DB_ARGS(db_i64(old)));
     if (rc == RK_OK)
         rc = db_exec(db, err, NULL, SQL_OLD_REFRESH, DB_ARGS(db_i64(old)));
     return rc ? rc : db_exec(db, err, NULL, SQL_OLD_DEVICES, DB_ARGS(db_i64(old)));
+}
+
+static enum rk_code forget(struct mgmt_chore *c, struct mgmt *m, struct db *db, struct rk_err *err)
+{
+    int64_t now_s = mgmt_now_us(m) / 1000000;
+
+    (void)c;
+    return mgmt_chore_tx(m, db, forget_tx, &now_s, err);
 }
 
 /* ---- life */

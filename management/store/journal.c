@@ -215,16 +215,10 @@ enum rk_code journal_verify_all(struct db *db, struct rk_arena *mem, struct rk_s
 
 /* ---- pruning */
 
-struct prune {
-    struct rk_str account_id;
-    int64_t before_us, keep_rows;
-    int64_t dropped;
-};
-
-static enum rk_code prune_tx(struct db *db, void *arg, struct rk_err *err)
+enum rk_code journal_prune_step(struct db *db, void *arg, struct rk_err *err)
 {
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
-    struct prune *p = arg;
+    struct journal_prune *p = arg;
     struct journal_report report = {0};
     struct journal_head end = {0}, base = {0};
     uint8_t hash[HASH_SHA256_SIZE];
@@ -249,19 +243,5 @@ static enum rk_code prune_tx(struct db *db, void *arg, struct rk_err *err)
         rc = db_exec(
             db, err, NULL, SQL_REBASE,
             DB_ARGS(db_text(p->account_id), db_i64(seq), db_blob(rk_str_of(hash, sizeof hash))));
-    return rc;
-}
-
-enum rk_code journal_prune(struct db *db, struct rk_str account_id, int64_t before_us,
-                           int64_t keep_rows, int64_t *dropped, struct rk_err *err)
-{
-    struct prune p = {.account_id = account_id, .before_us = before_us, .keep_rows = keep_rows};
-    enum rk_code rc;
-
-    *dropped = 0;
-    do {
-        rc = db_tx(db, prune_tx, &p, err);
-        *dropped += p.dropped;
-    } while (rc == RK_OK && p.dropped > 0);
     return rc;
 }

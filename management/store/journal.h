@@ -69,9 +69,16 @@ enum rk_code journal_verify(struct db *db, struct rk_str account_id, struct jour
 enum rk_code journal_verify_all(struct db *db, struct rk_arena *mem, struct rk_str *account_id,
                                 struct journal_report *out, struct rk_err *err) RK_MUST;
 
-/** Drop rows older than a time, and the oldest when there are more than keep_rows (0: however
- * many); the chain then starts behind them. Own transactions. */
-enum rk_code journal_prune(struct db *db, struct rk_str account_id, int64_t before_us,
-                           int64_t keep_rows, int64_t *dropped, struct rk_err *err) RK_MUST;
+struct journal_prune { /* open */
+    struct rk_str account_id;
+    int64_t before_us; /* drop what is older, */
+    int64_t keep_rows; /* and the oldest when there are more (0: however many) */
+    int64_t dropped;   /* out: by the last step */
+};
+
+/** A db_tx_fn, arg is a struct journal_prune: drop some rows; the chain then starts behind them.
+ *  Until nothing was dropped: each step is a transaction, so that the lock is short. RK_NOT_FOUND:
+ *  no such account. */
+enum rk_code journal_prune_step(struct db *db, void *arg, struct rk_err *err) RK_MUST;
 
 #endif

@@ -369,6 +369,54 @@ START_TEST(one_process_does_the_chores)
 }
 END_TEST
 
+struct slow {
+    struct mgmt_chore chore;
+    enum rk_code rc;
+    _Atomic bool over;
+};
+
+static enum rk_code chore_write(struct db *db, void *arg, struct rk_err *err)
+{
+    (void)arg;
+    return db_exec(db, err, NULL,
+                   "UPDATE cluster_count SET value = value + 1 WHERE name = 'keyring'", DB_NOARGS);
+}
+
+/* It is paused in its turn, taken for dead and followed. */
+static enum rk_code slow_run(struct mgmt_chore *c, struct mgmt *m, struct db *db,
+                             struct rk_err *err)
+{
+    struct slow *s = rk_container_of(c, struct slow, chore);
+    enum rk_code rc;
+
+    if (s->over)
+        return RK_OK;
+    rc = mgmt_chore_tx(m, db, chore_write, NULL, err); /* still ours */
+    if (rc == RK_OK && e.pg) {
+        script("UPDATE lease SET token = token + 1 WHERE name = 'chores'");
+        rc = mgmt_chore_tx(m, db, chore_write, NULL, err);
+    }
+    s->rc = rc;
+    s->over = true;
+    return RK_OK;
+}
+
+START_TEST(sql_of_a_chore_is_refused_when_another_has_followed)
+{
+    struct slow slow = {
+        .chore = {.what = "slow", .run = slow_run, .every_ms = 3600000, .once = true}};
+
+    setup(_i);
+    mgmt_chore_add(a, &slow.chore);
+    for (int i = 0; i < WAIT_TURNS && !slow.over; i++)
+        (void)usleep(10000);
+    ck_assert(slow.over);
+    ck_assert_int_eq(slow.rc, e.pg ? RK_CANCELLED : RK_OK);
+    ck_assert_int_eq(sql("SELECT value FROM cluster_count WHERE name = 'keyring'"), 1);
+    teardown();
+}
+END_TEST
+
 /* ---- sessions */
 
 START_TEST(a_late_farewell_does_not_end_a_newer_session)
@@ -473,6 +521,7 @@ int main(void)
     tcase_add_loop_test(tc, the_release_before_goes_on_beside_us, 0, engines);
     tcase_add_loop_test(tc, a_lease_has_one_holder_and_fences_the_one_before, 0, engines);
     tcase_add_loop_test(tc, one_process_does_the_chores, 0, engines);
+    tcase_add_loop_test(tc, sql_of_a_chore_is_refused_when_another_has_followed, 0, engines);
     tcase_add_loop_test(tc, a_late_farewell_does_not_end_a_newer_session, 0, engines);
     tcase_add_loop_test(tc, presence_is_the_same_on_both, 0, engines);
     tcase_add_loop_test(tc, a_lost_row_is_written_again, 0, engines);

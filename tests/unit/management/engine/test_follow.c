@@ -374,7 +374,7 @@ static void spoil(const char *sql)
 {
     RK_CLEANUP(db_closep) struct db *db = env_db(&e);
     struct mgmt_follow f;
-    int64_t dropped = 0;
+    struct journal_prune p = {.account_id = RK_STR("acc-1"), .before_us = INT64_MAX};
 
     hold(b);
     rename_group(a, "one");
@@ -383,7 +383,7 @@ static void spoil(const char *sql)
     if (sql)
         ck_ok(db_script(db, sql, err));
     else
-        ck_ok(journal_prune(db, RK_STR("acc-1"), INT64_MAX, 0, &dropped, err));
+        ck_ok(db_tx(db, journal_prune_step, &p, err));
     release(b);
     compare(RK_STR("acc-1"));
     mgmt_follow_stats(b, &f);
