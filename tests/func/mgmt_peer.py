@@ -13,6 +13,7 @@ import urllib.request
 import grpc
 import nacl.public
 
+import overheard
 from proc import Program, check, clean_env, free_port
 
 MGMT = "/management.ManagementService/"
@@ -63,6 +64,20 @@ def fields(data):
     return out
 
 
+def overhear(plain):
+    """The secrets of a message that has servers (Login, Sync): TURN passwords, tokens of relays and of traffic."""
+    try:
+        for servers in fields(plain).get(1, []):
+            servers = fields(servers)
+            for turn in servers.get(2, []):
+                overheard.sent("TURN password", fields(turn).get(3, []))
+            for number, name in ((4, "relay token"), (5, "traffic token")):
+                for token in servers.get(number, []):
+                    overheard.sent(name, fields(token).get(3, []))
+    except (AssertionError, IndexError, TypeError):  # a message of another form
+        pass
+
+
 META = field(1, "bad-input") + field(2, "linux") + field(6, "Debian") + field(7, "0.77.1")
 
 
@@ -81,7 +96,9 @@ class Agent:
         return field(1, self.pub) + field(2, bytes(self.box.encrypt(plain)))
 
     def unseal(self, answer):
-        return self.box.decrypt(fields(answer)[2][0])
+        plain = self.box.decrypt(fields(answer)[2][0])
+        overhear(plain)
+        return plain
 
     def open(self, answer):
         return fields(self.unseal(answer))
@@ -96,6 +113,8 @@ class Agent:
         return self.unseal(self.call(method, plain))
 
     def login(self, key=None, meta=META, jwt=None):
+        overheard.sent("setup key", [key])
+        overheard.sent("JWT", [jwt])
         return self.open(self.call("Login", (field(1, key) if key else b"") +
                                    (field(2, meta) if meta is not None else b"") +
                                    (field(3, jwt) if jwt else b"")))
@@ -135,6 +154,7 @@ class Server:
         self.port, self.stun = free_port(), free_port(socket.SOCK_DGRAM)
         self.config = os.path.join(folder, "config.yaml")
         self.secret = "bad-input-secret"
+        overheard.remember(self.secret, "secret of the relay tokens")
         with open(self.config, "w") as f:
             f.write("server:\n  listenAddress: \"127.0.0.1:%d\"\n  exposedAddress: "
                     "\"http://127.0.0.1:%d\"\n  stunPorts: [%d]\n  dataDir: \"%s/data\"\n"

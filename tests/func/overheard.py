@@ -11,7 +11,7 @@ import urllib.parse
 
 NAMES = {"password", "old_password", "new_password", "owner_password", "plain_token", "api_token", "personal_access_token",
          "access_token", "refresh_token", "id_token", "device_code", "code_verifier", "client_secret", "setup_key",
-         "setup_token", "secret", "token", "code", "totp_secret"}
+         "setup_token", "secret", "token", "code", "totp_secret", "private_key", "preshared_key"}
 SETUP_KEY = re.compile(r"^[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$")
 FILES = ("*.key", "*.secret", "setup-token")
 VARIABLES = re.compile(r"(PASSWORD|SECRET|TOKEN|ENCRYPTION_KEY|DSN)$")
@@ -79,6 +79,12 @@ def folder(path):
         for name in glob.glob(os.path.join(path, pattern)):
             with open(name, "rb") as f:
                 remember(f.read().strip(), os.path.basename(name))
+
+
+def sent(name, values):
+    """What was sent to an agent under that name; not the times that tokens begin with."""
+    for value in values:
+        remember(value, name)
 
 
 def found(log):
