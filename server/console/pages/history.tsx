@@ -3,10 +3,11 @@
 import { api, messageOf } from "../core/api";
 import { count, fullTime, list } from "../core/format";
 import { refresh, useData } from "../core/live";
+import { Pages, usePages } from "../core/pages";
 import { can } from "../core/me";
 import { link } from "../core/router";
 import type { AuditEvent, HistoryEntry, Review } from "../core/types";
-import { Badge, Button, Empty, PageHead, Pending, Time, Tone } from "../ui/basics";
+import { Badge, Button, Empty, PageHead, Pending, Problem, Time, Tone } from "../ui/basics";
 import { Frame, open, toast } from "../ui/dialogs";
 import { confirmChange, Effect } from "../ui/effect";
 import { TextField } from "../ui/form";
@@ -52,12 +53,22 @@ const COLUMNS: Column<HistoryEntry>[] = [
   { title: "By", text: (e) => e.actor.name || e.actor.id || "the server", wideOnly: true, width: "minmax(0, 0.8fr)" },
 ];
 
+function Older({ of }: { of: Pages<any> }) {
+  if (!of.rows) return null;
+  return (
+    <div class="stack">
+      <Problem text={of.error} />
+      {of.older && <p><Button onClick={of.older} disabled={of.busy}>Show older ones</Button> <span class="soft small">Search and export take what is shown.</span></p>}
+    </div>
+  );
+}
+
 function Changes({ edits }: { edits: boolean }) {
-  const { data, error } = useData<HistoryEntry[]>("/x/history?page_size=500");
-  const forGood = new Set(data?.filter((e) => FOR_GOOD.includes(e.kind)).map((e) => e.change));
+  const all = usePages<HistoryEntry>("/x/history", (e) => String(e.entry));
+  const forGood = new Set(all.rows?.filter((e) => FOR_GOOD.includes(e.kind)).map((e) => e.change));
   return (
     <Table
-      name="changes" one="change" rows={data} error={error} columns={COLUMNS} rowKey={(e) => String(e.entry)}
+      name="changes" one="change" rows={all.rows} error={all.error} below={<Older of={all} />} columns={COLUMNS} rowKey={(e) => String(e.entry)}
       actions={edits ? (e) => !forGood.has(e.change) && <Button kind="quiet" icon="undo" label={"Undo " + what(e)} onClick={() => void undo(e)} /> : undefined}
       empty={<Empty icon="clock" title="Nothing was changed yet">Every change is kept here; those of the network can be taken back.</Empty>}
     />
@@ -76,10 +87,10 @@ const EVENTS: Column<AuditEvent>[] = [
 ];
 
 function Events() {
-  const { data, error } = useData<AuditEvent[]>("/events/audit");
+  const all = usePages<AuditEvent>("/events/audit", (e) => e.id);
   return (
     <Table
-      name="events" one="event" rows={data} error={error} columns={EVENTS} rowKey={(e) => e.id}
+      name="events" one="event" rows={all.rows} error={all.error} below={<Older of={all} />} columns={EVENTS} rowKey={(e) => e.id}
       empty={<Empty icon="clock" title="Nothing happened yet">Sign-ins, machines and changes appear here.</Empty>}
     />
   );

@@ -34,6 +34,7 @@ interface TableProps<T> {
   actions?: (row: T) => Child; // at the end of each row
   tools?: Child; // beside the search field
   empty: Child; // without any rows
+  below?: Child; // behind the last row
 }
 
 const ROW = 56;
@@ -176,6 +177,7 @@ export function Table<T>(p: TableProps<T>) {
         </div>
       </div>
       {!rows.length && <p class="soft">Nothing matches “{text}”.</p>}
+      {p.below}
     </div>
   );
 }
