@@ -88,6 +88,15 @@ export interface ResourceRef {
   type: "host" | "subnet" | "domain" | "peer";
 }
 
+/** Of /api/networks/resources. */
+export interface NetworkResource extends ResourceRef {
+  name: string;
+  description?: string;
+  address: string;
+  enabled: boolean;
+  groups: GroupRef[] | null;
+}
+
 export interface Rule {
   id?: string;
   name: string;

@@ -4,7 +4,7 @@ import { api, messageOf } from "../core/api";
 import { list } from "../core/format";
 import { refresh, useData } from "../core/live";
 import { can } from "../core/me";
-import type { Policy, Rule } from "../core/types";
+import type { GroupRef, NetworkResource, Peer, Policy, ResourceRef, Rule } from "../core/types";
 import { Badge, Button, Empty, Names, PageHead } from "../ui/basics";
 import { toast } from "../ui/dialogs";
 import { confirmChange } from "../ui/effect";
@@ -21,26 +21,36 @@ export function traffic(r: Rule): string {
   return protocol + (ports.length ? " " + list(ports, 4) : "");
 }
 
-export function ends(groups: { name: string }[] | null | undefined, resource?: { id: string; type: string }): string[] {
-  return resource?.id ? [resource.type + " " + resource.id] : (groups ?? []).map((g) => g.name);
+type NameOf = (r: ResourceRef) => string;
+
+/* Machines and resources by their names. */
+function useEndNames(): NameOf {
+  const peers = useData<Peer[]>("/peers").data ?? [];
+  const resources = useData<NetworkResource[]>(can("networks", "read") ? "/networks/resources" : "").data ?? [];
+  const names = new Map([...peers, ...resources].map((x) => [x.id, x.name]));
+  return (r) => names.get(r.id) ?? r.type + " " + r.id;
 }
 
-const side = (p: Policy, to: boolean) => [
-  ...new Set(p.rules.flatMap((r) => (to ? ends(r.destinations, r.destinationResource) : ends(r.sources, r.sourceResource)))),
+function ends(nameOf: NameOf, groups: GroupRef[] | null | undefined, resource?: ResourceRef): string[] {
+  return resource?.id ? [nameOf(resource)] : (groups ?? []).map((g) => g.name);
+}
+
+const side = (nameOf: NameOf, p: Policy, to: boolean) => [
+  ...new Set(p.rules.flatMap((r) => (to ? ends(nameOf, r.destinations, r.destinationResource) : ends(nameOf, r.sources, r.sourceResource)))),
 ];
 
-const COLUMNS: Column<Policy>[] = [
+const columnsOf = (nameOf: NameOf): Column<Policy>[] => [
   { title: "Name", text: (p) => p.name + " " + (p.description ?? ""), order: (p) => p.name, width: "minmax(0, 1.3fr)", cell: (p) => (
     <div class="two">
       <strong>{p.name}</strong>
       <span>{p.description}</span>
     </div>
   ) },
-  { title: "From", text: (p) => side(p, false).join(" "), cell: (p) => <Names names={side(p, false)} /> },
+  { title: "From", text: (p) => side(nameOf, p, false).join(" "), cell: (p) => <Names names={side(nameOf, p, false)} /> },
   { title: "Direction", thin: true, text: (p) => (p.rules.some((r) => r.bidirectional) ? "both ways" : "one way"), width: "24px", wideOnly: true, cell: (p) => (
     <span aria-label={p.rules.some((r) => r.bidirectional) ? "both ways" : "to"}>{p.rules.some((r) => r.bidirectional) ? "↔" : "→"}</span>
   ) },
-  { title: "To", text: (p) => side(p, true).join(" "), wideOnly: true, cell: (p) => <Names names={side(p, true)} /> },
+  { title: "To", text: (p) => side(nameOf, p, true).join(" "), wideOnly: true, cell: (p) => <Names names={side(nameOf, p, true)} /> },
   { title: "Traffic", text: (p) => p.rules.map(traffic).join(", "), width: "minmax(0, 0.8fr)", wideOnly: true },
   { title: "State", text: (p) => (p.enabled ? "on" : "off"), width: "64px", cell: (p) => <Badge tone={p.enabled ? "good" : ""}>{p.enabled ? "on" : "off"}</Badge> },
 ];
@@ -79,7 +89,7 @@ export function Policies() {
         {button}
       </PageHead>
       <Table
-        name="policies" one="policy" rows={policies.data} error={policies.error} columns={COLUMNS} rowKey={(p) => p.id}
+        name="policies" one="policy" rows={policies.data} error={policies.error} columns={columnsOf(useEndNames())} rowKey={(p) => p.id}
         onOpen={edits ? editPolicy : undefined} actions={edits ? (p) => <Menu label={"Actions for " + p.name} actions={actions(p)} /> : undefined}
         empty={<Empty icon="shield" title="No policy" action={button}>Without one no machine reaches another. Say which group may reach which.</Empty>}
       />

@@ -2,12 +2,13 @@
 /* The editor of policies. What the change would do is shown while it is typed, before it is saved. */
 import { api } from "../core/api";
 import { refresh, useData } from "../core/live";
-import type { End, Policy, ResourceRef } from "../core/types";
+import { can } from "../core/me";
+import type { End, Group, NetworkResource, Peer, Policy, ResourceRef } from "../core/types";
 import { Button } from "../ui/basics";
 import { open, toast } from "../ui/dialogs";
 import { TrialPanel, useTrial } from "../ui/effect";
 import { CheckField, FormSheet, SelectField, TextField, useForm } from "../ui/form";
-import { GroupPicker, Picker } from "../ui/picker";
+import { Picker } from "../ui/picker";
 import { h } from "../view/view";
 import { bodyOfDraft, draftOf, missing, newRule, PolicyDraft, portsProblem, RuleDraft, takesPorts } from "./policy-body";
 
@@ -19,21 +20,34 @@ interface SideProps {
   label: string;
   groups: string[];
   resource?: ResourceRef;
-  onChange: (groups: string[]) => void;
+  onChange: (groups: string[], resource?: ResourceRef) => void;
 }
 
-/* Groups, or the one machine or resource that the policy names already. */
+const idOf = (r: ResourceRef) => r.type + ":" + r.id;
+
+/* Groups, or one machine or resource alone: what was chosen last decides. */
 function Side({ label, groups, resource, onChange }: SideProps) {
-  const one = resource?.id && !groups.length;
-  return <GroupPicker withAll label={label} value={groups} onChange={onChange} hint={one ? "Now the " + resource.type + " " + resource.id + "; groups take its place." : undefined} />;
+  const all = useData<Group[]>("/groups").data ?? [], peers = useData<Peer[]>("/peers").data ?? [];
+  const resources = useData<NetworkResource[]>(can("networks", "read") ? "/networks/resources" : "").data ?? [];
+  const options = [
+    ...all.map((g) => ({ id: g.id, name: g.name, about: "group" })),
+    ...peers.map((p) => ({ id: "peer:" + p.id, name: p.name, about: p.ip })),
+    ...resources.map((r) => ({ id: idOf(r), name: r.name, about: r.address })),
+  ];
+  const choose = (ids: string[]) => {
+    const [type, id] = (ids[ids.length - 1] ?? "").split(":");
+    id ? onChange([], { type: type as ResourceRef["type"], id }) : onChange(ids.filter((x) => !x.includes(":")));
+  };
+  const value = resource?.id && !groups.length ? [idOf(resource)] : groups;
+  return <Picker label={label} options={options} value={value} onChange={choose} placeholder="Groups, or one machine or resource" />;
 }
 
 function RuleFields({ r, onChange, onRemove }: { r: RuleDraft; onChange: (part: Partial<RuleDraft>) => void; onRemove?: () => void }) {
   return (
     <fieldset class="card rule">
       <legend class="hidden-text">Rule</legend>
-      <Side label="From" groups={r.sources} resource={r.sourceResource} onChange={(sources) => onChange({ sources })} />
-      <Side label="To" groups={r.destinations} resource={r.destinationResource} onChange={(destinations) => onChange({ destinations })} />
+      <Side label="From" groups={r.sources} resource={r.sourceResource} onChange={(sources, sourceResource) => onChange({ sources, sourceResource })} />
+      <Side label="To" groups={r.destinations} resource={r.destinationResource} onChange={(destinations, destinationResource) => onChange({ destinations, destinationResource })} />
       <div class="row">
         <SelectField label="Traffic" value={r.protocol} onChange={(v) => onChange({ protocol: v as RuleDraft["protocol"] })} options={PROTOCOLS} />
         {takesPorts(r) && <TextField label="Ports" placeholder="all" value={r.ports} onChange={(ports) => onChange({ ports })} hint={portsProblem(r) || "80, 443, 8000-8100"} />}
