@@ -76,6 +76,67 @@ def networks(here):
     check("the record", here.rest("GET", "/dns/zones")[0]["records"][0]["content"] == "10.1.2.4")
 
 
+def unmanaged(here):
+    """Groups whose machines keep their own DNS."""
+    p = here.page
+    p.go("#/dns")
+    p.press_text("Not managed")
+    pick(p, "Machines of", "servers")
+    p.shows("What this does")
+    here.picture("dns-unmanaged")
+    p.press_text("Save")
+    p.shows("Saved.")
+    g = [x["id"] for x in here.rest("GET", "/groups") if x["name"] == "servers"]
+    check("DNS of that group is not managed", here.rest("GET", "/dns/settings")["disabled_management_groups"] == g)
+
+
+def single_ends(here):
+    """From one machine to one resource; a group chosen after it takes its place."""
+    p = here.page
+    p.go("#/policies")
+    p.press_text("New policy")
+    p.fill("Name", "one to one")
+    pick(p, "From", "srv-1")
+    pick(p, "To", "printer")
+    p.there(".trial")
+    here.picture("policy-ends")
+    p.press_text("Save")
+    p.until("the sheet closes", lambda: not p.find("dialog.sheet"))
+    p.shows("printer", ".list")
+    p.shows("srv-1", ".list")
+
+    def rule():
+        return [x for x in here.rest("GET", "/policies") if x["name"] == "one to one"][0]["rules"][0]
+    peer, resource = here.rest("GET", "/peers")[0], here.rest("GET", "/networks/resources")[0]
+    check("the ends are what was chosen", (rule()["sourceResource"], rule()["destinationResource"]) == (
+        {"id": peer["id"], "type": "peer"}, {"id": resource["id"], "type": "host"}), rule())
+    p.press_text("Actions for one to one")
+    p.press_text("Edit", "[role=menuitem]")
+    pick(p, "From", "servers")
+    p.press_text("Save")
+    p.until("the sheet closes", lambda: not p.find("dialog.sheet"))
+    check("a group instead", [g["name"] for g in rule()["sources"]] == ["servers"] and
+          not rule().get("sourceResource", {}).get("id") and rule()["destinationResource"]["id"] == resource["id"], rule())
+
+
+def long_history(here):
+    """More changes than one answer holds."""
+    p = here.page
+    for i in range(501):
+        here.rest("POST", "/groups", {"name": "group-%d" % i})
+    for page in ("activity", "activity/events"):
+        p.go("#/" + page)
+        p.there(".list")
+        p.until("a full first page", lambda: p.find(".list-scroll[aria-rowcount='501']"))
+        p.press_text("Show older ones")
+        p.until("all of it", lambda: not p.run(
+            "return [...document.querySelectorAll('button')].some(b => b.innerText === 'Show older ones')"))
+        n = int(p.run("return document.querySelector('.list-scroll').getAttribute('aria-rowcount')")) - 1
+        path = "/events/audit" if "events" in page else "/x/history?page_size=1000"
+        check("%s: all of them, each once" % page, n == len(here.rest("GET", path)), n)
+    here.picture("events-long")
+
+
 def people(here):
     p = here.page
     p.go("#/users")
@@ -170,7 +231,7 @@ def main():
     try:
         here.enrol("srv-1", here.key())
         here.sign_in()
-        for test in (access, networks, people, providers, settings, palette):
+        for test in (access, networks, single_ends, unmanaged, people, providers, settings, palette, long_history):
             test(here)
         here.no_complaints()
     finally:

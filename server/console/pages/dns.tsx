@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* DNS: name servers that machines are told, and zones of one's own. */
 import { count } from "../core/format";
-import { useData } from "../core/live";
+import { api, messageOf } from "../core/api";
+import { refresh, useData } from "../core/live";
+import { can } from "../core/me";
 import { link } from "../core/router";
-import { Badge, Names, PageHead, Pending } from "../ui/basics";
+import { Badge, Button, Names, PageHead, Pending, Problem } from "../ui/basics";
 import { Collection, Kind, List, NewButton } from "../ui/collection";
-import { CheckField, NumberField, SelectField, TextField } from "../ui/form";
+import { toast } from "../ui/dialogs";
+import { Effect, useTrial } from "../ui/effect";
+import { CheckField, NumberField, SelectField, TextField, useForm } from "../ui/form";
 import { GroupPicker } from "../ui/picker";
-import { h } from "../view/view";
+import { Child, h, useState } from "../view/view";
 import { useGroupNames } from "./groups";
 
 interface Servers {
@@ -164,15 +168,66 @@ function ZonePage({ id }: { id: string }) {
   );
 }
 
-export function Dns({ rest: [tab, id] }: { rest: string[] }) {
-  if (tab === "zones" && id) return <ZonePage id={id} />;
-  const zones = tab === "zones";
-  const tabs = (
-    <div class="segmented">
-      <button type="button" aria-pressed={!zones} onClick={() => (location.hash = link("dns"))}>Name servers</button>
-      <button type="button" aria-pressed={zones} onClick={() => (location.hash = link("dns", "zones"))}>Zones</button>
+/* ---- machines that keep their own name servers */
+
+interface Unmanaged {
+  disabled_management_groups: string[] | null;
+}
+
+const UNMANAGED = "/dns/settings";
+
+function UnmanagedEditor({ before }: { before: string[] }) {
+  const form = useForm({ disabled_management_groups: before });
+  const trial = useTrial("PUT", UNMANAGED, form.dirty ? form.values : null);
+  const [problem, setProblem] = useState("");
+  const edits = can("dns", "update");
+  const save = async (e: Event) => {
+    e.preventDefault();
+    try {
+      await api.put(UNMANAGED, form.values);
+      toast("Saved.");
+      setProblem("");
+      refresh();
+    } catch (err) {
+      setProblem(messageOf(err));
+    }
+  };
+  return (
+    <form class="stack" onSubmit={save}>
+      <section class="card">
+        <fieldset class="plain" disabled={!edits}>
+          <GroupPicker withAll label="Machines of" {...form.at("disabled_management_groups")} hint="They get no name servers and no zones, and keep the DNS that they have." />
+        </fieldset>
+      </section>
+      <Problem text={problem || trial.problem} />
+      {form.dirty && trial.review && <section class="card"><h2>What this does</h2><Effect review={trial.review} /></section>}
+      {edits && <div><Button type="submit" kind="main" disabled={!form.dirty}>Save</Button></div>}
+    </form>
+  );
+}
+
+function UnmanagedPage({ children }: { children?: Child }) {
+  const { data, error } = useData<Unmanaged>(UNMANAGED);
+  const before = data?.disabled_management_groups ?? [];
+  return (
+    <div class="page">
+      <PageHead title="DNS" about="Machines whose DNS is not managed.">{children}</PageHead>
+      {data ? <UnmanagedEditor key={before.join()} before={before} /> : <Pending error={error} />}
     </div>
   );
+}
+
+export function Dns({ rest: [tab, id] }: { rest: string[] }) {
+  if (tab === "zones" && id) return <ZonePage id={id} />;
+  const zones = tab === "zones", unmanaged = tab === "unmanaged";
+  const tabs = (
+    <div class="segmented">
+      <button type="button" aria-pressed={!zones && !unmanaged} onClick={() => (location.hash = link("dns"))}>Name servers</button>
+      <button type="button" aria-pressed={zones} onClick={() => (location.hash = link("dns", "zones"))}>Zones</button>
+      {can("dns", "read") && <button type="button" aria-pressed={unmanaged} onClick={() => (location.hash = link("dns", "unmanaged"))}>Not managed</button>}
+    </div>
+  );
+  if (unmanaged) return <UnmanagedPage>{tabs}</UnmanagedPage>;
   return zones ? <Collection key="zones" kind={ZONES} title="DNS" about="Names of your own.">{tabs}</Collection>
     : <Collection key="servers" kind={NAMESERVERS} title="DNS" about="Who answers when machines ask for names.">{tabs}</Collection>;
 }
