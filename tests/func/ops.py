@@ -23,8 +23,12 @@ def notify_and_health():
             box.bind(path)
             box.settimeout(120)
             s = Server(NOTIFY_SOCKET=path, WATCHDOG_USEC="400000")
-            check("the service manager hears READY", box.recv(200) == b"READY=1")
-            check("and that the watchdog may rest", box.recv(200) == b"WATCHDOG=1")
+            told = [box.recv(200)]
+            while told[-1] != b"WATCHDOG=1" and len(told) < 20:
+                told.append(box.recv(200))
+            said = [t for t in told if not t.startswith(b"FDSTORE=1")]  # sockets to keep
+            check("the service manager hears READY, and that the watchdog may rest",
+                  said == [b"READY=1", b"WATCHDOG=1"], told)
             s.setup()
             for code in (1, 15):  # SIGHUP, SIGTERM
                 s.p.p.send_signal(code)
