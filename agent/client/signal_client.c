@@ -291,7 +291,7 @@ static void on_stream_headers(struct grpc_client_user *u, const struct grpc_head
     c->probe_ms = 0;
     backoff_reset(&c->retry);
     rk_timer_start(c->loop, &c->watch_timer, WATCH_MS, on_watch, c);
-    rk_log(c->log, RK_INFO, "signal connected", kv_z("host", c->host), kv_i64("port", c->port));
+    rk_log(c->log, RK_DEBUG, "signal connected", kv_z("host", c->host), kv_i64("port", c->port));
     c->user->ops->ready(c->user);
 }
 
@@ -310,7 +310,7 @@ static void retry_later(struct signal_client *c)
         return; /* stream and channel both say so */
     if (!c->retry_timer)
         rk_timer_start(c->loop, &c->retry_timer, backoff_next_ms(&c->retry), connect_now, c);
-    rk_log(c->log, was_ready ? RK_WARN : RK_INFO, "signal disconnected", KV_ERR(&c->err));
+    rk_log(c->log, was_ready ? RK_DEBUG : RK_INFO, "signal disconnected", KV_ERR(&c->err));
     if (was_ready)
         c->user->ops->down(c->user, &c->err);
 }

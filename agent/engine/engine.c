@@ -113,11 +113,7 @@ static enum rk_code open_signal(struct engine *e, struct rk_err *err)
 static void on_home_up(struct relay_client_user *u)
 {
     struct engine *e = rk_container_of(u, struct engine, relay_client_user);
-    struct rk_str url = {0};
-    struct rk_ip ip;
 
-    (void)relay_client_home(e->rcl, &url, &ip);
-    rk_log(e->log, RK_INFO, "relay connected", kv_str("relay", url));
     hurry_all(e);
     if (e->env)
         peer_conn_env_relay_ready(e->env);
@@ -126,10 +122,8 @@ static void on_home_up(struct relay_client_user *u)
 
 static void on_home_down(struct relay_client_user *u, const struct rk_err *why)
 {
-    struct engine *e = rk_container_of(u, struct engine, relay_client_user);
-
-    rk_log_every(&e->relay_gate, 10000, e->log, RK_WARN, "relay lost, reconnecting", KV_ERR(why));
-    engine_changed(e);
+    (void)why; /* the client has logged it */
+    engine_changed(rk_container_of(u, struct engine, relay_client_user));
 }
 
 static const struct relay_client_user_ops RELAY_CLIENT_OPS = {.home_up = on_home_up,

@@ -37,7 +37,7 @@ struct engine {
     bool another_follows;       /* see host_down */
     struct rk_arena *login_mem; /* wiping */
     const Management__LoginResponse *login;
-    struct rk_log_gate signal_gate, relay_gate, mgmt_gate;
+    struct rk_log_gate signal_gate, mgmt_gate;
     struct rk_key own_key;
     char own_text[RK_KEY_TEXT + 1];
 
