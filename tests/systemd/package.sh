@@ -80,6 +80,7 @@ connected() { [ "$(status .management.connected)" = true ]; }
 status() { sd rook status --json | jq -r "$1"; }
 
 sd rm -rf /var/lib/rook /var/lib/rookery /etc/rookery /run/rook /run/rookery # of the machine that this is a copy of
+sd sed -i '/^7120\tnetbird$/d' /etc/iproute2/rt_tables 2>/dev/null # of an agent that ran on this machine
 traces >"$work/before"
 check "apt installs them" apt install $(debs /tmp/new rookery rook rookery-relay)
 check "nothing serves before it is configured" equal "$(show ActiveState rookery)" inactive
