@@ -110,8 +110,10 @@ class Page(Browser):
             f.write(base64.b64decode(self.ask("GET", "/screenshot")))
 
     def problems(self):
-        """What the browser complained about, without the refusals that a test asked for."""
-        return [c for c in self.complaints() if "Failed to load resource" not in c]
+        """What the browser complained about, without the refusals that a test asked for, and that it
+        left the focus where the test had put it already."""
+        return [c for c in self.complaints()
+                if "Failed to load resource" not in c and "Autofocus processing was blocked" not in c]
 
     def stored(self, key):
         return json.loads(self.run("return sessionStorage.getItem(arguments[0])", key) or "null")
