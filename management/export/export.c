@@ -244,6 +244,9 @@ static enum rk_code add(struct exports *x, const struct export_opts *o, size_t i
     e->failed = rk_metric_counter(o->metrics, "rookery_export_failures_total", KINDS[i].labels,
                                   "Attempts to bring events that failed.");
     rc = mgmt_db_open(x->m, &e->db, err);
+    for (int s = 0; s < SOURCES && rc == RK_OK; s++) /* before anything can happen */
+        if (x->wanted[s])
+            rc = place_get(e, (enum source)s, err);
     if (rc == RK_OK && pthread_create(&e->thread, NULL, exporter_main, e))
         rc = rk_fail(err, RK_UNAVAILABLE, "cannot start a thread");
     if (rc) {
