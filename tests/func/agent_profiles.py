@@ -123,6 +123,11 @@ def check_debug(d):
 
 def check_status(d):
     s = json.loads(d.must("status", "--json"))
+    for _ in range(600):  # the profile's key is told once it is read
+        if s["publicKey"]:
+            break
+        time.sleep(0.1)
+        s = json.loads(d.must("status", "--json"))
     for key in ("peers cliVersion daemonVersion daemonStatus management signal relays netbirdIp "
                 "publicKey usesKernelInterface wireguardPort fqdn quantumResistance "
                 "quantumResistancePermissive networks forwardingRules dnsServers events "

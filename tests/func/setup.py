@@ -49,7 +49,7 @@ class Place:
 
     def run(self, *args, **env):
         return subprocess.run(self.args(*args), env=clean_env(**env), capture_output=True,
-                              text=True, timeout=120, stdin=subprocess.DEVNULL)
+                              text=True, timeout=900, stdin=subprocess.DEVNULL)
 
     def again(self, *args):
         """Without the options that are for a new configuration."""
