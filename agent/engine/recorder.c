@@ -101,7 +101,7 @@ static void end_window(void *arg)
     traffic_table_take(r->table, send_one, r);
     r->window_us = rk_unix_us();
     rk_timer_start(r->o.loop, &r->timer, r->interval_ms, end_window, r);
-    if (lost != r->lost_told)
+    if (lost > r->lost_told)
         rk_log_every(&r->gate, LOG_EVERY_MS, r->o.log, RK_WARN,
                      "traffic events are lost: too many at once",
                      kv_i64("since_start", (int64_t)lost));
@@ -132,6 +132,7 @@ static enum rk_code start(struct recorder *r, struct rk_err *err)
     if (rc)
         return rc;
     r->window_us = rk_unix_us();
+    r->lost_told = traffic_table_lost(r->table); /* the kernel's count begins anew */
     rk_timer_start(r->o.loop, &r->timer, r->interval_ms, end_window, r);
     rk_log(r->o.log, RK_INFO, "traffic is recorded", kv_i64("interval_ms", r->interval_ms));
     return RK_OK;
@@ -167,30 +168,36 @@ static enum rk_code aim(struct recorder *r, const Management__FlowConfig *fc, st
     return RK_OK;
 }
 
-enum rk_code recorder_config(struct recorder *r, const Management__FlowConfig *fc,
-                             struct rk_err *err)
+static int64_t interval_of(const Google__Protobuf__Duration *d)
 {
-    int64_t ms;
+    int64_t s = rk_max_i64(rk_min_i64(d->seconds, INTERVAL_MAX_MS / 1000), 0);
+
+    return rk_max_i64(s * 1000 + d->nanos / 1000000, INTERVAL_MIN_MS);
+}
+
+static enum rk_code record(struct recorder *r, const Management__FlowConfig *fc, struct rk_err *err)
+{
     enum rk_code rc;
 
-    if (!fc)
-        return RK_OK;
-    if (!fc->enabled) {
-        stop(r);
-        return RK_OK;
-    }
     if (!fc->interval)
         return rk_fail(err, RK_INVALID, "traffic events without an interval");
-    ms = fc->interval->seconds > INTERVAL_MAX_MS / 1000
-             ? INTERVAL_MAX_MS
-             : fc->interval->seconds * 1000 + fc->interval->nanos / 1000000;
-    r->interval_ms = rk_max_i64(ms, INTERVAL_MIN_MS);
+    r->interval_ms = interval_of(fc->interval);
     places_collect(r->places, fc->exitnodecollection, fc->dnscollection);
     rc = aim(r, fc, err);
     if (rc == RK_OK)
         rc = start(r, err);
     if (rc == RK_OK)
         count_bytes(r, fc->counters);
+    return rc;
+}
+
+enum rk_code recorder_config(struct recorder *r, const Management__FlowConfig *fc,
+                             struct rk_err *err)
+{
+    enum rk_code rc = fc && fc->enabled ? record(r, fc, err) : RK_OK;
+
+    if (fc && (rc || !fc->enabled))
+        stop(r);
     return rc;
 }
 
