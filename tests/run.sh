@@ -7,11 +7,14 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 build=${ROOKERY_TEST_BUILD:-$top/_check}
 all_suites="style unit wire fuzz-replay map-cases func contract ha netns systemd interop clang dist"
 passed=0 failed=0 skipped=0
-failures=() skips=()
+failures=() skips=() unsteady=()
 
 usage() {
     cat <<EOF
-Usage: sudo ./tests/run.sh [--no-install] [SUITE…]
+Usage: sudo ./tests/run.sh [--no-install] [--again N] [SUITE…]
+
+--again N: when at most N tests failed, each runs once more at the end, alone. One that passes then counts as
+passed and is named unsteady, with the log of its failure kept: a fault to be found, but not of the last change.
 
 Suites (all of them without an argument):
   style        formatting, layers, size of functions, shell syntax, types of the console
@@ -37,11 +40,18 @@ Logs are under $build. ROOKERY_TEST_JOBS=N: so many tests at once (processors an
 EOF
 }
 
-install=1 suites=()
-for arg in "$@"; do
+install=1 again=0 suites=()
+while [ $# -gt 0 ]; do
+    arg=$1
+    shift
     case $arg in
     -h | --help) usage; exit 0 ;;
     --no-install) install=0 ;;
+    --again)
+        [[ ${1-} =~ ^[0-9]+$ ]] || { echo "run.sh: --again needs a number" >&2; exit 2; }
+        again=$1
+        shift
+        ;;
     style | unit | wire | fuzz-replay | map-cases | func | contract | ha | netns | systemd | interop | clang | dist | tsan | long | container | vm)
         suites+=("$arg") ;;
     *) echo "run.sh: unknown suite $arg; see --help" >&2; exit 2 ;;
@@ -89,6 +99,7 @@ failure_log() { # LOG: what names the culprit, wherever it stands, then the end
 line=()
 jobs=${ROOKERY_TEST_JOBS:-$(($(nproc) + 1))}
 declare -A running=() # process: test
+declare -A commands=() # test: how it is run once more
 
 report() { # what has ended, in order
     local name rc seconds log
@@ -142,8 +153,30 @@ run() { # NAME COMMAND…: one test with its own log
     rm -f "$log.end"
     places $((jobs - 1))
     line+=("$name")
+    commands[$name]="limited $(printf '%q ' "$log" "$@")"
     limited "$log" "$@" &
     running[$!]=$name
+}
+
+run_again() { # each failed test alone, when they are few
+    local name log status seconds i
+    [ ${#failures[@]} -gt 0 ] && [ ${#failures[@]} -le "$again" ] || return 0
+    echo "== again, alone"
+    for name in "${failures[@]}"; do
+        [ -n "${commands[$name]-}" ] || continue
+        log=$build/logs/${name//\//_}.log
+        cp "$log" "$log.first"
+        (eval "${commands[$name]}")
+        read -r status seconds <"$log.end"
+        rm -f "$log.end"
+        echo "$([ "$status" = 0 ] && echo "pass, unsteady" || echo FAIL)  $name  ${seconds}s  (first: $log.first)"
+        [ "$status" = 0 ] || { failure_log "$log" | sed 's/^/      | /'; continue; }
+        unsteady+=("$name")
+    done
+    for name in "${unsteady[@]}"; do # the others stay failures
+        failed=$((failed - 1)) passed=$((passed + 1))
+        for i in "${!failures[@]}"; do [ "${failures[$i]}" != "$name" ] || unset "failures[$i]"; done
+    done
 }
 
 known() { # STATUS SECONDS NAME LOG: a result without a test
@@ -185,14 +218,19 @@ build_clang() { # its warnings; no code of it runs
 build_tsan() {
     configure_build tsan "all check" CC="$(cc gcc)" CFLAGS='-O1 -g' --enable-sanitize=thread
 }
-build_dist() { # the tarball; as "test" it has the seconds and the log of a build
+distcheck_command() { # into distcheck
     local quick
     quick=$(automake_tests plain tests/unit/ tests/wire/ tests/fuzz/ tests/check- | tr '\n' ' ')
+    distcheck=(make -C "$build/plain" -j"$(nproc)" distcheck VERBOSE=1 TESTS="$quick"
+        DISTCHECK_CONFIGURE_FLAGS="--enable-werror CC='$(cc gcc)' CFLAGS='-O2 -g'")
+}
+build_dist() { # the tarball; as "test" it has the seconds and the log of a build
+    local distcheck rc
+    distcheck_command
     rm -f "$build"/plain/rookery-*.tar.gz
-    TEST_TIMEOUT=3600 limited "$build/dist.log" make -C "$build/plain" -j"$(nproc)" distcheck VERBOSE=1 \
-        TESTS="$quick" DISTCHECK_CONFIGURE_FLAGS="--enable-werror CC='$(cc gcc)' CFLAGS='-O2 -g'"
-    read -r quick _ <"$build/dist.log.end"
-    return "$quick"
+    TEST_TIMEOUT=3600 limited "$build/dist.log" "${distcheck[@]}"
+    read -r rc _ <"$build/dist.log.end"
+    return "$rc"
 }
 
 build_all() { # BUILD…
@@ -307,8 +345,10 @@ suite_clang() {
 # The tests of the tarball that start servers ran from the tree: of their scripts and data it is asked that
 # they are all in it, with the mode that they have here.
 suite_dist() {
-    local rc seconds
+    local rc seconds distcheck
     need plain || return
+    distcheck_command
+    commands[dist/distcheck]="TEST_TIMEOUT=3600 limited $(printf '%q ' "$build/logs/dist_distcheck.log" "${distcheck[@]}")"
     wait_build dist
     # shellcheck disable=SC2016
     run dist/complete bash -c 'cd "$1" && git rev-parse >/dev/null 2>&1 || { echo "skip: no git"; exit 77; }
@@ -379,9 +419,11 @@ main() { # in a function: the shell has read it all when it begins, whatever bec
         "suite_${s//-/_}"
     done
     places 0
+    run_again
 
     echo
     [ ${#skips[@]} -eq 0 ] || printf 'skipped: %s\n' "${skips[@]}"
+    [ ${#unsteady[@]} -eq 0 ] || printf 'unsteady, passed when run again: %s\n' "${unsteady[@]}"
     [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
     if [ $((passed + failed)) -eq 0 ]; then
         echo "no test ran"
