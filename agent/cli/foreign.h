@@ -2,7 +2,7 @@
 /*
  * Commands and variables of the official client that this agent does not have: each with the
  * reason, so that nobody believes in what is not there. (Its options are rows of
- * agent/config/options.c.) Main thread.
+ * agent/config/options_foreign.c.) Main thread.
  */
 #ifndef RK_AGENT_CLI_FOREIGN_H
 #define RK_AGENT_CLI_FOREIGN_H

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The tables; see options.h. */
+/* Settings and options of the daemon, and the table of a command; see options.h. */
 #include "config.h"
 
-#include "agent/config/options.h"
+#include "agent/config/options_priv.h"
 
 #include <string.h>
-
-#define SETTING(member) .at = offsetof(struct settings, member)
-#define DAEMON(member)  .at = offsetof(struct daemon_opts, member)
-#define CLI(member)     .at = offsetof(struct cli_opts, member)
-#define ENV(name)       .env = "ROOK_" name " NB_" name
-
-#define DAEMON_ADDR "unix:///run/rook/rook.sock"
 
 static const struct rk_opt SETTINGS[] = {
     {.flag = "management-url",
@@ -359,305 +352,6 @@ static const struct rk_opt DAEMON_OPTS[] = {
      .help = "offer loopback addresses to peers too (all on one host, for tests)"},
 };
 
-static const struct rk_opt CLI_OPTS[] = {
-    {.flag = "daemon-addr",
-     ENV("DAEMON_ADDR"),
-     .type = RK_OPT_TEXT,
-     .def = DAEMON_ADDR,
-     CLI(daemon_addr),
-     .max = 256,
-     .arg = "unix://PATH",
-     .help = "control socket of the daemon"},
-};
-
-static const struct rk_opt CONNECT_OPTS[] = {
-    {.flag = "setup-key",
-     .letter = 'k',
-     ENV("SETUP_KEY"),
-     .type = RK_OPT_SECRET,
-     CLI(setup_key),
-     .max = 128,
-     .arg = "KEY",
-     .help = "register with this setup key"},
-    {.flag = "setup-key-file",
-     ENV("SETUP_KEY_FILE"),
-     .type = RK_OPT_TEXT,
-     CLI(setup_key_file),
-     .max = 1024,
-     .arg = "FILE",
-     .help = "take the setup key from this file"},
-    {.flag = "foreground-mode",
-     .letter = 'F',
-     ENV("FOREGROUND_MODE"),
-     .type = RK_OPT_BOOL,
-     CLI(foreground),
-     .help = "up: be the daemon, in this process"},
-    {.flag = "timeout",
-     .type = RK_OPT_DURATION,
-     .def = "50s",
-     .min = 100,
-     .max = 3600000,
-     CLI(timeout_ms),
-     .help = "how long to wait for the connection"},
-    {.flag = "no-browser",
-     ENV("NO_BROWSER"),
-     .type = RK_OPT_BOOL,
-     CLI(no_browser),
-     .help = "only show the address to log in at"},
-    {.flag = "qr",
-     ENV("QR"),
-     .type = RK_OPT_BOOL,
-     CLI(qr),
-     .help = "show the address to log in at as a QR code too"},
-};
-
-static const struct rk_opt LOGIN_OPTS[] = {
-    {.flag = "extend",
-     ENV("EXTEND"),
-     .type = RK_OPT_BOOL,
-     CLI(extend),
-     .help = "log in anew while connected, so that the session lasts longer"},
-};
-
-static const struct rk_opt PROFILE_OPTS[] = {
-    {.flag = "profile",
-     ENV("PROFILE"),
-     .type = RK_OPT_TEXT,
-     CLI(profile),
-     .max = 512,
-     .arg = "NAME|ID",
-     .help = "with this profile instead of the active one; up and login make it the active one"},
-};
-
-static const struct rk_opt PROFILES_OPTS[] = {
-    {.flag = "show-id", .type = RK_OPT_BOOL, CLI(show_id), .help = "list: ids too"},
-    {.flag = "json", .letter = 'j', .type = RK_OPT_BOOL, CLI(json), .help = "print JSON"},
-};
-
-static const struct rk_opt STATE_OPTS[] = {
-    {.flag = "all", .letter = 'a', .type = RK_OPT_BOOL, CLI(all), .help = "all of them"},
-};
-
-static const struct rk_opt ANON_OPTS[] = {
-    {.flag = "anonymize",
-     .letter = 'A',
-     ENV("ANONYMIZE"),
-     .type = RK_OPT_BOOL,
-     CLI(anonymize),
-     .help = "replace public addresses, MAC addresses and domains"},
-    {.flag = "anonymize-level",
-     ENV("ANONYMIZE_LEVEL"),
-     .type = RK_OPT_CHOICE,
-     .choices = "default|strict",
-     CLI(anonymize_level),
-     .help = "strict: private addresses, names of peers and public keys too"},
-};
-
-static const struct rk_opt BUNDLE_OPTS[] = {
-    {.flag = "output",
-     .letter = 'o',
-     .type = RK_OPT_TEXT,
-     CLI(output),
-     .max = 1024,
-     .arg = "FILE",
-     .help = "where to write the archive (default: a new file in $TMPDIR or /tmp)"},
-    {.flag = "log-file-count",
-     .letter = 'C',
-     .type = RK_OPT_I64,
-     .def = "1",
-     .max = 100,
-     CLI(log_files),
-     .help = "0: without the log (the daemon keeps one, of a bounded length)"},
-    {.flag = "system-info",
-     .letter = 'S',
-     .type = RK_OPT_BOOL,
-     .def = "true",
-     CLI(system_info),
-     .help = "routes, rules, firewall and interfaces of this machine too"},
-    {.flag = "upload-bundle",
-     .letter = 'U',
-     .type = RK_OPT_BOOL,
-     CLI(upload),
-     .help = "upload the archive to --upload-bundle-url"},
-    {.flag = "upload-bundle-url",
-     .type = RK_OPT_TEXT,
-     CLI(upload_url),
-     .max = 1024,
-     .arg = "URL",
-     .help = "service that gives addresses to upload to (none by default)"},
-    {.flag = "upload-bundle-insecure",
-     .type = RK_OPT_BOOL,
-     CLI(upload_insecure),
-     .help = "allow http and certificates that nobody vouches for; root only"},
-};
-
-static const struct rk_opt DOCTOR_OPTS[] = {
-    {.flag = "json", .letter = 'j', .type = RK_OPT_BOOL, CLI(json), .help = "print JSON"},
-};
-
-static const struct rk_opt STATUS_OPTS[] = {
-    {.flag = "json", .letter = 'j', .type = RK_OPT_BOOL, CLI(json), .help = "print JSON"},
-    {.flag = "yaml", .letter = 'y', .type = RK_OPT_BOOL, CLI(yaml), .help = "print YAML"},
-    {.flag = "detail",
-     .letter = 'd',
-     .type = RK_OPT_BOOL,
-     CLI(detail),
-     .help = "every peer in full"},
-    {.flag = "ipv4",
-     .letter = '4',
-     .type = RK_OPT_BOOL,
-     CLI(ipv4),
-     .help = "print only the overlay IPv4 address"},
-    {.flag = "ipv6",
-     .letter = '6',
-     .type = RK_OPT_BOOL,
-     CLI(ipv6),
-     .help = "print only the overlay IPv6 address"},
-    {.flag = "check",
-     .letter = 'C',
-     .type = RK_OPT_TEXT,
-     CLI(check),
-     .max = 16,
-     .arg = "live|ready|startup",
-     .help = "say it by the exit status"},
-    {.flag = "filter-by-ips",
-     .letter = 'I',
-     .type = RK_OPT_LIST,
-     CLI(filter_ips),
-     .max = 1024,
-     .arg = "IP,…",
-     .help = "only peers with these overlay addresses; filters show peers in full"},
-    {.flag = "filter-by-names",
-     .letter = 'N',
-     .type = RK_OPT_LIST,
-     CLI(filter_names),
-     .max = 1024,
-     .arg = "NAME,…",
-     .help = "only peers with these names, with or without the domain"},
-    {.flag = "filter-by-status",
-     .letter = 'S',
-     .type = RK_OPT_TEXT,
-     CLI(filter_status),
-     .max = 16,
-     .arg = "idle|connecting|connected",
-     .help = "only peers in this state"},
-    {.flag = "filter-by-connection-type",
-     .letter = 'T',
-     .type = RK_OPT_TEXT,
-     CLI(filter_path),
-     .max = 16,
-     .arg = "P2P|Relayed",
-     .help = "only peers that are reached this way"},
-};
-
-static const struct rk_opt NETWORKS_OPTS[] = {
-    {.flag = "json", .letter = 'j', .type = RK_OPT_BOOL, CLI(json), .help = "print JSON"},
-    {.flag = "append",
-     .letter = 'a',
-     .type = RK_OPT_BOOL,
-     CLI(append),
-     .help = "select: keep what is selected"},
-};
-
-static const struct rk_opt SERVICE_OPTS[] = {
-    {.flag = "service",
-     .letter = 's',
-     .type = RK_OPT_TEXT,
-     .def = "rook",
-     CLI(service),
-     .min = 1,
-     .max = 100,
-     .arg = "NAME",
-     .help = "name of the unit"},
-    {.flag = "root",
-     .type = RK_OPT_TEXT,
-     CLI(root),
-     .max = 1024,
-     .arg = "DIR",
-     .help = "install, uninstall: below this folder, as into an image"},
-    {.flag = "service-env",
-     .type = RK_OPT_TEXT,
-     CLI(service_env),
-     .max = 4096,
-     .arg = "NAME=VALUE,…",
-     .help = "install: environment of the daemon"},
-};
-
-/* ---- what others have and we do not */
-
-#define NO_SSH       "this agent has no SSH server"
-#define NO_ROSENPASS "this agent has no Rosenpass: there is no maintained library of it for C"
-#define ELSEWHERE    "it is an option of \"rook up\" and \"rook service\""
-#define NO(name, why)                                                                              \
-    {                                                                                              \
-        .flag = name, .type = RK_OPT_BOOL, .refuse = why, .quiet = "false|0"                       \
-    }
-
-static const struct rk_opt FOREIGN_UP[] = {
-    NO("allow-server-ssh", NO_SSH),
-    NO("enable-ssh-root", NO_SSH),
-    NO("enable-ssh-sftp", NO_SSH),
-    NO("enable-ssh-local-port-forwarding", NO_SSH),
-    NO("enable-ssh-remote-port-forwarding", NO_SSH),
-    {.flag = "disable-ssh-auth", .type = RK_OPT_BOOL, .idle = NO_SSH, .quiet = "false|0"},
-    {.flag = "ssh-jwt-cache-ttl", .type = RK_OPT_TEXT, .idle = NO_SSH, .quiet = "0"},
-    NO("enable-rosenpass", NO_ROSENPASS),
-    NO("rosenpass-permissive", NO_ROSENPASS),
-    {.flag = "enable-lazy-connection",
-     .type = RK_OPT_BOOL,
-     .idle = "the account's setting decides",
-     .quiet = "false|0"},
-};
-
-static const struct rk_opt FOREIGN_SERVICE[] = {
-    NO("enable-capture", "this agent captures no packets: use tcpdump on its interface"),
-    NO("enable-json-socket",
-       "this agent has no HTTP gateway: \"rook status --json\" and its control "
-       "socket speak JSON"),
-    {.flag = "json-socket",
-     .type = RK_OPT_TEXT,
-     .idle = "this agent has no HTTP gateway: its control socket speaks JSON"},
-};
-
-static const struct rk_opt FOREIGN_FOR[] = {
-    NO("capture", "this agent captures no packets: use tcpdump on its interface"),
-};
-
-/* Official ones that every command takes and few use. */
-static const struct rk_opt GLOBALS[] = {
-    {.flag = "daemon-addr", .type = RK_OPT_TEXT, .idle = "this command asks no daemon"},
-    {.flag = "log-file",
-     .type = RK_OPT_TEXT,
-     .refuse = "the daemon logs to stderr: its service manager keeps that",
-     .quiet = "console"},
-    {.flag = "management-url", .letter = 'm', .type = RK_OPT_TEXT, .idle = ELSEWHERE},
-    {.flag = "admin-url", .type = RK_OPT_TEXT, .idle = ELSEWHERE},
-    {.flag = "preshared-key", .type = RK_OPT_SECRET, .idle = ELSEWHERE},
-    {.flag = "hostname", .letter = 'n', .type = RK_OPT_TEXT, .idle = ELSEWHERE},
-    {.flag = "setup-key", .letter = 'k', .type = RK_OPT_SECRET, .idle = ELSEWHERE},
-    {.flag = "setup-key-file", .type = RK_OPT_TEXT, .idle = ELSEWHERE},
-    {.flag = "config",
-     .letter = 'c',
-     .type = RK_OPT_TEXT,
-     .idle = "it is an option of \"rook service run\"; profiles are chosen by \"rook profile\""},
-    {.flag = "log-level",
-     .letter = 'l',
-     .type = RK_OPT_TEXT,
-     .idle = "commands write no log; \"rook debug log level\" changes the daemon's"},
-    {.flag = "service",
-     .letter = 's',
-     .type = RK_OPT_TEXT,
-     .idle = "it is an option of \"rook service\""},
-    {.flag = "anonymize",
-     .letter = 'A',
-     .type = RK_OPT_BOOL,
-     .idle = "it is an option of \"rook status\" and \"rook debug\"",
-     .quiet = "false|0"},
-    {.flag = "anonymize-level",
-     .type = RK_OPT_TEXT,
-     .idle = "it is an option of \"rook status\" and \"rook debug\""},
-};
-
 const struct rk_opt *options_settings(size_t *n)
 {
     *n = RK_ARRAY_LEN(SETTINGS);
@@ -668,12 +362,6 @@ const struct rk_opt *options_daemon(size_t *n)
 {
     *n = RK_ARRAY_LEN(DAEMON_OPTS);
     return DAEMON_OPTS;
-}
-
-const struct rk_opt *options_foreign(size_t *n)
-{
-    *n = RK_ARRAY_LEN(FOREIGN_UP);
-    return FOREIGN_UP;
 }
 
 /* A letter that an earlier row has stays there. */
@@ -704,36 +392,27 @@ static void add_rows(struct rk_opt *out, size_t *n, const struct rk_opt *rows, s
 
 const struct rk_opt *options_table(struct rk_arena *mem, unsigned groups, size_t *n)
 {
-#define PART(mask, rows, member)                                                                   \
-    {                                                                                              \
-        mask, rows, RK_ARRAY_LEN(rows), offsetof(struct all_opts, member)                          \
-    }
-    static const unsigned any = ~0u;
-    const struct {
-        unsigned group;
-        const struct rk_opt *rows;
-        size_t n, base;
-    } parts[] = {
-        PART(OPTIONS_CLI, CLI_OPTS, cli),           PART(OPTIONS_CONNECT, CONNECT_OPTS, cli),
-        PART(OPTIONS_LOGIN, LOGIN_OPTS, cli),       PART(OPTIONS_PROFILE, PROFILE_OPTS, cli),
-        PART(OPTIONS_STATUS, STATUS_OPTS, cli),     PART(OPTIONS_NETWORKS, NETWORKS_OPTS, cli),
-        PART(OPTIONS_PROFILES, PROFILES_OPTS, cli), PART(OPTIONS_STATE, STATE_OPTS, cli),
-        PART(OPTIONS_BUNDLE, BUNDLE_OPTS, cli),     PART(OPTIONS_DOCTOR, DOCTOR_OPTS, cli),
-        PART(OPTIONS_ANON, ANON_OPTS, cli),         PART(OPTIONS_SERVICE, SERVICE_OPTS, cli),
-        PART(OPTIONS_SETTINGS, SETTINGS, settings), PART(OPTIONS_DAEMON, DAEMON_OPTS, daemon),
-        PART(OPTIONS_SETTINGS, FOREIGN_UP, cli),    PART(OPTIONS_SERVICE, FOREIGN_SERVICE, cli),
-        PART(OPTIONS_BUNDLE, FOREIGN_FOR, cli),     PART(any, GLOBALS, cli),
+    static const struct options_part own[] = {
+        OPTIONS_PART(OPTIONS_SETTINGS, SETTINGS, settings),
+        OPTIONS_PART(OPTIONS_DAEMON, DAEMON_OPTS, daemon),
     };
-#undef PART
+    struct {
+        const struct options_part *parts;
+        size_t n;
+    } from[3] = {{0}, {own, RK_ARRAY_LEN(own)}, {0}};
     size_t total = 0;
     struct rk_opt *out;
 
-    for (size_t i = 0; i < RK_ARRAY_LEN(parts); i++)
-        total += parts[i].n;
+    from[0].parts = options_commands(&from[0].n);
+    from[2].parts = options_elsewhere(&from[2].n);
+    for (size_t i = 0; i < RK_ARRAY_LEN(from); i++)
+        for (size_t j = 0; j < from[i].n; j++)
+            total += from[i].parts[j].n;
     out = rk_new_n(mem, struct rk_opt, total);
     *n = 0;
-    for (size_t i = 0; i < RK_ARRAY_LEN(parts); i++)
-        if (groups & parts[i].group || parts[i].group == any)
-            add_rows(out, n, parts[i].rows, parts[i].n, parts[i].base);
+    for (size_t i = 0; i < RK_ARRAY_LEN(from); i++)
+        for (size_t j = 0; j < from[i].n; j++)
+            if (groups & from[i].parts[j].group || from[i].parts[j].group == OPTIONS_ANY)
+                add_rows(out, n, from[i].parts[j].rows, from[i].parts[j].n, from[i].parts[j].base);
     return out;
 }
