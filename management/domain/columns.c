@@ -474,21 +474,69 @@ static const struct col JOB[] = {
     COL(job, "completed_at", C_TIME, completed_at_us),
 };
 
+static const struct col HEADER[] = {
+    COL(service_header, "name", C_TEXT, name),
+    COL(service_header, "value", C_TEXT, value),
+};
+
 static const struct col TARGET[] = {
-    COL(service_target, "path", C_TEXT, path),    COL(service_target, "type", C_TEXT, target_type),
-    COL(service_target, "id", C_TEXT, target_id), COL(service_target, "protocol", C_TEXT, protocol),
-    COL(service_target, "port", C_U16, port),     COL(service_target, "enabled", C_BOOL, enabled),
+    COL(service_target, "path", C_TEXT, path),
+    COL(service_target, "type", C_TEXT, target_type),
+    COL(service_target, "id", C_TEXT, target_id),
+    COL(service_target, "protocol", C_TEXT, protocol),
+    COL(service_target, "port", C_U16, port),
+    COL(service_target, "enabled", C_BOOL, enabled),
+    COL(service_target, "host", C_TEXT, host),
+    COL(service_target, "skip_tls_verify", C_BOOL, skip_tls_verify),
+    COL(service_target, "request_timeout", C_I64, request_timeout_ms),
+    COL(service_target, "idle_timeout", C_I64, idle_timeout_ms),
+    COL(service_target, "path_rewrite", C_TEXT, path_rewrite),
+    COL_LIST(service_target, "headers", headers, n_headers, service_header, HEADER),
+    COL(service_target, "proxy_protocol", C_BOOL, proxy_protocol),
+    COL(service_target, "direct_upstream", C_BOOL, direct_upstream),
+};
+
+static const struct col HEADER_AUTH[] = {
+    COL(service_header_auth, "enabled", C_BOOL, enabled),
+    COL(service_header_auth, "header", C_TEXT, header),
+    COL(service_header_auth, "hash", C_TEXT, hash),
 };
 
 static const struct col SERVICE[] = {
+    COL(service, "name", C_TEXT, name),
     COL(service, "domain", C_TEXT, domain),
     COL(service, "proxy_cluster", C_TEXT, proxy_cluster),
     COL(service, "mode", C_TEXT, mode),
+    COL(service, "listen_port", C_U16, listen_port),
+    COL(service, "port_auto_assigned", C_BOOL, port_auto_assigned),
     COL(service, "enabled", C_BOOL, enabled),
     COL(service, "terminated", C_BOOL, terminated),
+    COL(service, "pass_host_header", C_BOOL, pass_host_header),
+    COL(service, "rewrite_redirects", C_BOOL, rewrite_redirects),
     COL(service, "is_private", C_BOOL, is_private),
     COL_LIST(service, "targets", targets, n_targets, service_target, TARGET),
+    COL(service, "password_given", C_BOOL, password_given),
+    COL(service, "password_on", C_BOOL, password_on),
+    COL(service, "password_hash", C_TEXT, password_hash),
+    COL(service, "pin_given", C_BOOL, pin_given),
+    COL(service, "pin_on", C_BOOL, pin_on),
+    COL(service, "pin_hash", C_TEXT, pin_hash),
+    COL(service, "bearer_given", C_BOOL, bearer_given),
+    COL(service, "bearer_on", C_BOOL, bearer_on),
+    COL_LIST(service, "header_auths", header_auths, n_header_auths, service_header_auth,
+             HEADER_AUTH),
+    COL(service, "allowed_cidrs", C_STRS, allowed_cidrs),
+    COL(service, "blocked_cidrs", C_STRS, blocked_cidrs),
+    COL(service, "allowed_countries", C_STRS, allowed_countries),
+    COL(service, "blocked_countries", C_STRS, blocked_countries),
+    COL(service, "crowdsec_mode", C_TEXT, crowdsec_mode),
+    COL(service, "session_public", C_TEXT, session_public),
+    COL(service, "session_private_sealed", C_SEALED, session_private),
+    COL(service, "created_at", C_TIME, created_at_us),
+    COL(service, "source", C_TEXT, source),
+    COL(service, "source_peer", C_TEXT, source_peer),
     COL(service, "access", C_GROUPS, access_groups),
+    COL_OR_NULL(service, "bearer", C_GROUPS, bearer_groups),
 };
 
 static const struct col PROXY_DOMAIN[] = {

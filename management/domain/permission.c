@@ -47,7 +47,7 @@ const char *perm_module_name(enum perm_module m)
 
 bool perm_is_offered(enum perm_module m)
 {
-    return m != PERM_SERVICES && (m < PERM_AGENT_NETWORK || m > PERM_AGENT_NETWORK_SETTINGS);
+    return m < PERM_AGENT_NETWORK || m > PERM_AGENT_NETWORK_SETTINGS;
 }
 
 bool perm_role_known(enum user_role role)

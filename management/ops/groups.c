@@ -268,7 +268,7 @@ static bool link_service(const struct snapshot *s, struct rk_str id, struct rk_s
     const struct service *v;
 
     while ((v = snap_next(&it)) != NULL)
-        if (v->is_private && str_list_has(&v->access_groups, id)) {
+        if (str_list_has(&v->access_groups, id) || str_list_has(&v->bearer_groups, id)) {
             *name = v->domain;
             return true;
         }

@@ -8,6 +8,7 @@
 #include "lib/json/pull.h"
 #include "management/ops/addresses.h"
 #include "management/ops/refs.h"
+#include "management/ops/services.h"
 #include "management/store/store.h"
 
 #define DAY_US (INT64_C(86400) * 1000000)
@@ -389,12 +390,22 @@ enum rk_code history_between(struct op *op, const struct snapshot *from, const s
 static const struct {
     enum entity_kind kind;
     enum perm_module module;
-} KINDS[] = {
-    {ENT_GROUP, PERM_GROUPS},      {ENT_POSTURE, PERM_POLICIES},  {ENT_NETWORK, PERM_NETWORKS},
-    {ENT_PEER, PERM_PEERS},        {ENT_RESOURCE, PERM_NETWORKS}, {ENT_ROUTER, PERM_NETWORKS},
-    {ENT_POLICY, PERM_POLICIES},   {ENT_ROUTE, PERM_ROUTES},      {ENT_NS_GROUP, PERM_NAMESERVERS},
-    {ENT_ZONE, PERM_DNS},          {ENT_RECORD, PERM_DNS},        {ENT_DNS_SETTINGS, PERM_DNS},
-    {ENT_SETTINGS, PERM_SETTINGS}, {ENT_GROUP_PEER, PERM_GROUPS}};
+} KINDS[] = {{ENT_GROUP, PERM_GROUPS},
+             {ENT_POSTURE, PERM_POLICIES},
+             {ENT_NETWORK, PERM_NETWORKS},
+             {ENT_PEER, PERM_PEERS},
+             {ENT_RESOURCE, PERM_NETWORKS},
+             {ENT_ROUTER, PERM_NETWORKS},
+             {ENT_POLICY, PERM_POLICIES},
+             {ENT_ROUTE, PERM_ROUTES},
+             {ENT_NS_GROUP, PERM_NAMESERVERS},
+             {ENT_ZONE, PERM_DNS},
+             {ENT_RECORD, PERM_DNS},
+             {ENT_DNS_SETTINGS, PERM_DNS},
+             {ENT_PROXY_DOMAIN, PERM_SERVICES},
+             {ENT_SERVICE, PERM_SERVICES},
+             {ENT_SETTINGS, PERM_SETTINGS},
+             {ENT_GROUP_PEER, PERM_GROUPS}};
 
 static size_t rank_of(enum entity_kind kind)
 {
@@ -474,6 +485,8 @@ static enum rk_code put_back(struct tx *tx, const struct change *c, struct rk_er
         return tx_get(tx, c->kind, c->id) ? tx_del(tx, c->kind, c->id, err) : RK_OK;
     if (c->kind == ENT_RECORD) /* else the store says it, in words of its own */
         rc = refs_check(tx, c->kind, c->after, err);
+    if (c->kind == ENT_SERVICE)
+        rc = service_port_free(tx, c->after, err);
     if (rc == RK_OK)
         rc = tx_put(tx, c->kind, c->after, err);
     if (rc == RK_EXISTS)

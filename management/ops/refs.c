@@ -76,7 +76,7 @@ static bool of_service(const struct service *v, refs_fn *fn, void *arg)
             !one(fn, arg, peer ? ENT_PEER : ENT_RESOURCE, v->targets[i].target_id))
             return false;
     }
-    return groups(fn, arg, &v->access_groups);
+    return groups(fn, arg, &v->access_groups) && groups(fn, arg, &v->bearer_groups);
 }
 
 static bool of_settings(const struct settings *s, refs_fn *fn, void *arg)

@@ -127,6 +127,11 @@ http_handler rest_connectors_list, rest_connectors_create, rest_connectors_get,
 http_handler rest_invites_list, rest_invites_create, rest_invites_regenerate, rest_invites_delete,
     rest_invites_look, rest_invites_accept;
 http_handler rest_absent, rest_proxy_callback;
+http_handler rest_services_list, rest_services_create, rest_services_get, rest_services_update,
+    rest_services_delete;
+http_handler rest_clusters_list, rest_clusters_delete;
+http_handler rest_domains_list, rest_domains_create, rest_domains_delete, rest_domains_validate;
+http_handler rest_proxy_tokens_list, rest_proxy_tokens_create, rest_proxy_tokens_delete;
 http_handler rest_accounts_list, rest_accounts_update, rest_accounts_delete;
 http_handler rest_instance_get, rest_instance_version, rest_setup, rest_openapi;
 http_handler rest_users_list, rest_users_create, rest_users_current, rest_users_update,

@@ -36,6 +36,10 @@ struct rk_str review_name(enum entity_kind kind, const void *e)
         return ((const struct zone *)e)->name;
     case ENT_RECORD:
         return ((const struct record *)e)->name;
+    case ENT_SERVICE:
+        return ((const struct service *)e)->name;
+    case ENT_PROXY_DOMAIN:
+        return ((const struct proxy_domain *)e)->domain;
     case ENT_GROUP_PEER:
         return ((const struct group_peer *)e)->peer_id;
     case ENT_ACCOUNT:
@@ -45,8 +49,6 @@ struct rk_str review_name(enum entity_kind kind, const void *e)
     case ENT_ROUTER:
     case ENT_INVITE:
     case ENT_JOB:
-    case ENT_SERVICE:
-    case ENT_PROXY_DOMAIN:
     case ENT_COUNT:
         break;
     }

@@ -8,7 +8,7 @@ import http.server
 import json
 import threading
 
-ABSENT = {"Services", "Self-Hosted Proxies", "Agent Network"}
+ABSENT = {"Agent Network"}
 
 # Operations without a module check: any user may call them.
 NOT_FOR_ROLES = {
@@ -359,23 +359,59 @@ def events(fx):
     yield ("GET", "/api/events/proxy"), {"query": "?page=1&page_size=10"}
 
 
-def absent(fx):
-    """Products that this server does not have: empty lists, clear refusals."""
-    proxies, agents = "/api/reverse-proxies", "/api/agent-network"
-    gone = {"status": 404}
-    for path in ("/services", "/clusters", "/domains", "/proxy-tokens"):
-        yield ("GET", proxies + path), {}
-    for path in ("/services", "/domains", "/proxy-tokens"):
-        yield ("POST", proxies + path), {"body": {}, "status": 412}
-    for method in ("GET", "PUT", "DELETE"):
-        yield (method, proxies + "/services/{serviceId}"), {
-            "params": {"serviceId": "x"}, "body": {} if method == "PUT" else None, **gone}
-    yield ("DELETE", proxies + "/clusters/{clusterAddress}"), {
-        "params": {"clusterAddress": "a.b"}, **gone}
-    yield ("DELETE", proxies + "/domains/{domainId}"), {"params": {"domainId": "x"}, **gone}
-    yield ("GET", proxies + "/domains/{domainId}/validate"), {"params": {"domainId": "x"}, **gone}
-    yield ("DELETE", proxies + "/proxy-tokens/{tokenId}"), {"params": {"tokenId": "x"}, **gone}
+def services(fx):
+    """The reverse proxy, with one proxy of the account and one of all accounts."""
+    base = "/api/reverse-proxies"
+    yield ("GET", base + "/services"), {}
+    fx.server.command("proxy own.example " + fx.ids["account"])
+    fx.server.command("proxy shared.example -")
+    yield ("GET", base + "/clusters"), {"then": lambda v: fx.fail.check(
+        [(c["address"], c["type"], c["online"]) for c in v] ==
+        [("own.example", "account", True), ("shared.example", "shared", True)], f"clusters {v}")}
+    target = {"target_id": fx.ids["peer"], "target_type": "peer", "path": "/", "protocol": "http",
+              "host": "", "port": 8080, "enabled": True,
+              "options": {"skip_tls_verify": True, "request_timeout": "90s",
+                          "session_idle_timeout": "500ms", "path_rewrite": "preserve",
+                          "custom_headers": {"X-One": "1"}, "direct_upstream": False,
+                          "proxy_protocol": False}}
+    body = {"name": "app", "domain": "app.shared.example", "mode": "http", "listen_port": 0,
+            "targets": [target], "enabled": True, "pass_host_header": True,
+            "rewrite_redirects": True, "private": False, "access_groups": [fx.ids["group"]],
+            "auth": {"password_auth": {"enabled": True, "password": PASSWORD},
+                     "pin_auth": {"enabled": True, "pin": "123456"},
+                     "bearer_auth": {"enabled": True, "distribution_groups": [fx.ids["group"]]},
+                     "link_auth": {"enabled": False},
+                     "header_auths": [{"enabled": True, "header": "X-Key", "value": "k"}]},
+            "access_restrictions": {"allowed_cidrs": ["192.0.2.0/24"], "blocked_cidrs": [],
+                                    "allowed_countries": ["de"], "blocked_countries": [],
+                                    "crowdsec_mode": "observe"}}
+    change = {**body, "name": "app2", "auth": {**body["auth"], "password_auth": {
+        "enabled": True, "password": ""}}}
+    yield from crud(fx, base + "/services", "serviceId", body, change, "service")
+    yield ("DELETE", base + "/services/{serviceId}"), {"params": {"serviceId": fx.ids["service"]}}
+    yield ("GET", base + "/domains"), {}
+    yield ("POST", base + "/domains"), {
+        "body": {"domain": "apps.example.org", "target_cluster": "own.example"},
+        "then": fx.remember("domain")}
+    yield ("GET", base + "/domains"), {}
+    yield ("GET", base + "/domains/{domainId}/validate"), {
+        "params": {"domainId": fx.ids["domain"]}, "no_body": True}
+    yield ("DELETE", base + "/domains/{domainId}"), {
+        "params": {"domainId": fx.ids["domain"]}, "no_body": True}
+    yield ("POST", base + "/proxy-tokens"), {
+        "body": {"name": "edge", "expires_in": 3600}, "then": fx.remember("proxy_token")}
+    yield ("GET", base + "/proxy-tokens"), {}
+    yield ("DELETE", base + "/proxy-tokens/{tokenId}"), {
+        "params": {"tokenId": fx.ids["proxy_token"]}}
+    yield ("DELETE", base + "/clusters/{clusterAddress}"), {
+        "params": {"clusterAddress": "own.example"}}
     yield ("GET", "/api/reverse-proxy/callback"), {"query": "?state=x&code=y", "status": 400}
+
+
+def absent(fx):
+    """A product that this server does not have: empty lists, clear refusals."""
+    agents = "/api/agent-network"
+    gone = {"status": 404}
     yield ("GET", agents + "/catalog/providers"), {}
     for path, var in (("/providers", "providerId"), ("/policies", "policyId"),
                       ("/guardrails", "guardrailId"), ("/budget-rules", "ruleId")):
@@ -397,4 +433,5 @@ def last(fx):
 
 
 SCENARIOS = [setup, accounts, setup_keys, groups, policies, postures, peers, routes, networks, dns,
-             users, invites, connectors, locations, events, absent, last]
+             users, invites, connectors, locations, services, events,
+             absent, last]

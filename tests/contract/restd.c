@@ -8,6 +8,7 @@
  *   connect PEER-ID     the peer holds its streams
  *   pat USER-ID         a token for anybody
  *   pend USER-ID        the user waits for approval, as after joining by a login
+ *   proxy ADDRESS ACCOUNT  a proxy of an account ("-": of all) serves this cluster from now on
  *
  *   restd STORE-URL [setup-token]
  */
@@ -26,6 +27,7 @@
 #include "lib/http/h1.h"
 #include "management/engine/presence.h"
 #include "management/ops/peer_login.h"
+#include "management/ops/proxy_nodes.h"
 #include "management/ops/tokens.h"
 #include "management/rest/rest.h"
 
@@ -136,6 +138,25 @@ static void pend(struct db *db, struct rk_str user_id)
     printf("pending\n");
 }
 
+static void connect_proxy(struct db *db, struct rk_arena *mem, struct rk_str cluster,
+                          struct rk_str account_id)
+{
+    struct rk_err err = {0};
+    struct proxy_node n = {.id = rk_xid_new(mem),
+                           .session = rk_xid_new(mem),
+                           .account_id = rk_str_eqz(account_id, "-") ? RK_STR("") : account_id,
+                           .cluster = cluster,
+                           .ip = RK_STR("192.0.2.7"),
+                           .version = RK_STR("0.1.0"),
+                           .custom_ports = TRI_YES,
+                           .require_subdomain = TRI_YES,
+                           .crowdsec = TRI_NO,
+                           .overlay = TRI_UNKNOWN};
+
+    check(proxy_node_save(db, &n, mgmt_now_us(m), &err), &err);
+    printf("%s\n", n.id.p);
+}
+
 static void obey(struct db *db, struct rk_str line)
 {
     RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
@@ -150,6 +171,8 @@ static void obey(struct db *db, struct rk_str line)
         grant(db, mem, arg);
     } else if (rk_str_eqz(word, "pend")) {
         pend(db, arg);
+    } else if (rk_str_eqz(word, "proxy") && rk_str_cut(arg, ' ', &arg, &more)) {
+        connect_proxy(db, mem, arg, more);
     } else if (rk_str_eqz(word, "connect")) {
         printf("%s\n", presence_connect(m, arg, rk_unix_us() * 1000) ? "connected" : "no");
     } else {
@@ -216,7 +239,8 @@ int main(int argc, char **argv)
                            .setup_pat = true,
                            .embedded_idp = !getenv("RESTD_NO_IDP"),
                            .jobs = &jobs,
-                           .geo_names_path = getenv("RESTD_GEO")};
+                           .geo_names_path = getenv("RESTD_GEO"),
+                           .resolver = getenv("RESTD_DNS")};
     struct rk_prefix loopback = {rk_ip4(127, 0, 0, 0), 8};
     struct http_dispatch_opts d = {.log = log, .trusted = {&loopback, 1}};
     struct http_h1_opts ho = {.log = log, .trusted = {&loopback, 1}, .max_per_address = 4096};

@@ -139,6 +139,8 @@ static void padding_of_element(const struct col *c)
     ELEMENT("processes", check_process)
     ELEMENT("servers", nameserver)
     ELEMENT("targets", service_target)
+    ELEMENT("headers", service_header)
+    ELEMENT("header_auths", service_header_auth)
 #undef ELEMENT
     ck_abort_msg("elements of %s: add them to this list", c->name);
 }
