@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/base/num.h"
 
@@ -129,6 +130,67 @@ enum rk_code rk_addr_parse_listen(struct rk_str s, struct rk_addr *out, struct r
     if (rk_parse_i64(rk_str_sub(s, 1, s.n), 0, UINT16_MAX, &port, NULL))
         return rk_fail(err, RK_BAD_REQUEST, "\"%.*s\" is not a port", RK_STR_ARG(s));
     *out = (struct rk_addr){.port = (uint16_t)port};
+    return RK_OK;
+}
+
+static bool split_authority(struct rk_str s, struct rk_str *host, struct rk_str *port,
+                            bool *has_port)
+{
+    size_t end;
+
+    if (!s.n || s.p[0] != '[') {
+        *has_port = rk_str_cut(s, ':', host, port);
+        return true;
+    }
+    end = rk_str_find_c(s, ']');
+    if (end == s.n)
+        return false;
+    *host = rk_str_sub(s, 1, end - 1);
+    s = rk_str_sub(s, end + 1, s.n);
+    *has_port = s.n > 0;
+    *port = rk_str_sub(s, 1, s.n);
+    return !s.n || s.p[0] == ':';
+}
+
+enum rk_code rk_authority_parse(struct rk_str s, struct rk_str *host, uint16_t *port,
+                                struct rk_err *err)
+{
+    struct rk_str h, p = {0};
+    int64_t v = 0;
+    bool has_port;
+
+    if (!split_authority(s, &h, &p, &has_port) || !h.n ||
+        (has_port && rk_parse_i64(p, 1, UINT16_MAX, &v, NULL)))
+        return rk_fail(err, RK_BAD_REQUEST, "\"%.*s\" is not a host and a port", RK_STR_ARG(s));
+    for (size_t i = 0; i < h.n; i++) {
+        unsigned char c = (unsigned char)h.p[i];
+
+        if (c <= ' ' || c >= 0x7f || strchr("\"<>\\^`{|}@?#/,", c))
+            return rk_fail(err, RK_BAD_REQUEST, "character %u in the host", c);
+    }
+    *host = h;
+    *port = (uint16_t)v;
+    return RK_OK;
+}
+
+enum rk_code rk_url_check(struct rk_str s, struct rk_err *err)
+{
+    struct rk_str http = RK_STR("http://"), https = RK_STR("https://"), host, rest;
+    struct rk_err why = {0};
+    uint16_t port;
+
+    if (!rk_str_istarts(s, http) && !rk_str_istarts(s, https))
+        return rk_fail(err, RK_INVALID, "\"%.*s\" is neither an https nor an http URL",
+                       RK_STR_ARG(s));
+    rest = rk_str_sub(s, rk_str_istarts(s, http) ? http.n : https.n, s.n);
+    rest = rk_str_sub(rest, 0, rk_str_find_c(rest, '/'));
+    rest = rk_str_sub(rest, 0, rk_str_find_c(rest, '?'));
+    if (rk_authority_parse(rest, &host, &port, &why))
+        return rk_fail(err, RK_INVALID, "\"%.*s\" is no URL: %s", RK_STR_ARG(s), why.msg);
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] <= ' ')
+            return rk_fail(err, RK_INVALID, "\"%.*s\" is no URL: there is a blank in it",
+                           RK_STR_ARG(s));
     return RK_OK;
 }
 

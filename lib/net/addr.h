@@ -72,6 +72,12 @@ bool rk_ip_is_private(const struct rk_ip *ip);
 enum rk_code rk_addr_parse(struct rk_str s, struct rk_addr *out, struct rk_err *err) RK_MUST;
 /** An address to listen on: as above, or ":5" for all addresses (family 0). RK_BAD_REQUEST. */
 enum rk_code rk_addr_parse_listen(struct rk_str s, struct rk_addr *out, struct rk_err *err) RK_MUST;
+/** Host and port of a URL's authority, "host", "host:1", "[::1]:2"; *port 0: none is said. The host
+ *  is borrowed from s, an IPv6 literal without its brackets. RK_BAD_REQUEST. */
+enum rk_code rk_authority_parse(struct rk_str s, struct rk_str *host, uint16_t *port,
+                                struct rk_err *err) RK_MUST;
+/** Whether s is a URL of http or https whose host can be one. RK_INVALID. */
+enum rk_code rk_url_check(struct rk_str s, struct rk_err *err) RK_MUST;
 struct rk_str rk_addr_format(const struct rk_addr *a, char buf[RK_ADDR_TEXT]);
 int rk_addr_cmp(const struct rk_addr *a, const struct rk_addr *b);
 bool rk_addr_eq(const struct rk_addr *a, const struct rk_addr *b);

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "lib/base/enc.h"
-#include "lib/base/num.h"
 #include "lib/base/rd.h"
 #include "lib/crypto/hash.h"
+#include "lib/net/addr.h"
 
 static const uint8_t MAGIC[4] = {0x21, 0x12, 0xa4, 0x42};
 
@@ -120,53 +120,22 @@ void rly_peer_id_text(const void *id36, char out[RLY_PEER_TEXT + 1])
     rk_base64_encode_to(out + 4, rk_str_of((const char *)id36 + 4, RLY_PEER_ID_SIZE - 4));
 }
 
-/* Host and port of an authority; an IPv6 literal stands in brackets. */
-static bool read_authority(struct rk_str s, struct rly_url *u)
-{
-    struct rk_str port = {0};
-    int64_t v;
-
-    if (s.n && s.p[0] == '[') {
-        size_t end = rk_str_find_c(s, ']');
-
-        if (end == s.n)
-            return false;
-        u->host = rk_str_sub(s, 1, end - 1);
-        s = rk_str_sub(s, end + 1, s.n);
-        if (s.n && s.p[0] != ':')
-            return false;
-        u->has_port = s.n > 0;
-        port = rk_str_sub(s, 1, s.n);
-    } else {
-        u->has_port = rk_str_cut(s, ':', &u->host, &port);
-    }
-    if (u->has_port) {
-        if (rk_parse_i64(port, 1, UINT16_MAX, &v, NULL))
-            return false;
-        u->port = (uint16_t)v;
-    }
-    return u->host.n > 0;
-}
-
 enum rk_code rly_url_parse(struct rk_str text, struct rly_url *out, struct rk_err *err)
 {
     struct rly_url u = {0};
     struct rk_str rest, path;
+    struct rk_err why = {0};
 
     u.tls = rk_str_istarts(text, RK_STR("rels://"));
     if (text.n > URL_MAX || (!u.tls && !rk_str_istarts(text, RK_STR("rel://"))))
         return rk_fail(err, RK_BAD_REQUEST, "relay URL must start with rel:// or rels://");
     rest = rk_str_sub(text, u.tls ? 7 : 6, text.n);
     (void)rk_str_cut(rest, '/', &rest, &path);
-    u.port = u.tls ? 443 : 80;
-    if (!read_authority(rest, &u))
-        return rk_fail(err, RK_BAD_REQUEST, "relay URL without a valid host and port");
-    for (size_t i = 0; i < u.host.n; i++) {
-        unsigned char c = (unsigned char)u.host.p[i];
-
-        if (c <= ' ' || c >= 0x7f || strchr("\"<>\\^`{|}@?#", c))
-            return rk_fail(err, RK_BAD_REQUEST, "relay URL: character %u in the host", c);
-    }
+    if (rk_authority_parse(rest, &u.host, &u.port, &why))
+        return rk_fail(err, RK_BAD_REQUEST, "relay URL: %s", why.msg);
+    u.has_port = u.port > 0;
+    if (!u.has_port)
+        u.port = u.tls ? 443 : 80;
     *out = u;
     return RK_OK;
 }

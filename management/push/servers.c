@@ -51,14 +51,13 @@ struct servers {
 
 #define FLOW_INTERVAL_DEFAULT_MS 30000
 
-/* host:port behind a scheme, without blanks. Agents parse strictly and drop the whole message, map
- * included, over one bad URI. */
+/* Agents parse strictly and drop the whole message, map included, over one bad URI. */
 static bool host_ok(struct rk_str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] <= ' ' || s.p[i] == '/' || s.p[i] == ',' || s.p[i] == 0x7f)
-            return false;
-    return s.n > 0;
+    struct rk_str host;
+    uint16_t port;
+
+    return rk_authority_parse(s, &host, &port, NULL) == RK_OK;
 }
 
 /* s as this server's list holds it: the scheme in lower case. False when it is none such. */

@@ -77,6 +77,28 @@ START_TEST(configured_forms_are_read)
 }
 END_TEST
 
+START_TEST(authorities_and_urls)
+{
+    static const char *const ok[] = {"http://a", "https://a.b:1/x?y=z", "HTTPS://[::1]:65535",
+                                     "http://a?b"};
+    static const char *const bad[] = {"",           "a",           "ftp://a",     "http://",
+                                      "http:///x",  "http://a:0",  "http://a:",   "http://a:65536",
+                                      "http://a b", "http://a/ b", "http://[::1", "http://[::1]x",
+                                      "http://u@a", "http://a\n"};
+    struct rk_str host;
+    uint16_t port;
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(ok); i++)
+        ck_assert_msg(rk_url_check(rk_str_z(ok[i]), NULL) == RK_OK, "%s", ok[i]);
+    for (size_t i = 0; i < RK_ARRAY_LEN(bad); i++)
+        ck_assert_msg(rk_url_check(rk_str_z(bad[i]), NULL) == RK_INVALID, "%s", bad[i]);
+    ck_assert_int_eq(rk_authority_parse(RK_STR("[::1]:2"), &host, &port, NULL), RK_OK);
+    ck_assert(rk_str_eqz(host, "::1") && port == 2);
+    ck_assert_int_eq(rk_authority_parse(RK_STR("host"), &host, &port, NULL), RK_OK);
+    ck_assert(rk_str_eqz(host, "host") && port == 0);
+}
+END_TEST
+
 START_TEST(kinds_are_told_apart)
 {
     struct rk_ip ip;
@@ -100,6 +122,7 @@ int main(void)
     tcase_add_test(t, addresses_round_trip);
     tcase_add_test(t, prefixes_contain_and_overlap);
     tcase_add_test(t, configured_forms_are_read);
+    tcase_add_test(t, authorities_and_urls);
     tcase_add_test(t, kinds_are_told_apart);
     suite_add_tcase(s, t);
     return run_suite(s);
