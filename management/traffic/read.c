@@ -16,29 +16,39 @@
 #define HAS(column)                                                                                \
     "EXISTS (SELECT 1 FROM traffic_event e WHERE e.reporter = t.reporter AND e.flow_id = "         \
     "t.flow_id AND e." column " > 0)"
-#define MATCHING                                                                                       \
-    " FROM traffic_event t WHERE account_id = $1 AND is_first = 1 AND at >= $2 AND at <= $3 "          \
-    "AND ($4 = '' OR user_id = $4) AND ($5 = '' OR reporter = $5) AND ($6 = '' OR source_id = "        \
-    "$6) AND ($7 = '' OR dest_id = $7) AND ($8 < 0 OR protocol = $8) AND ($9 < 0 OR direction = "      \
-    "$9) AND ($10 < 0 OR routed = $10) AND ($11 < 0 OR ($11 = 1 AND " HAS(                             \
-        "starts") ") OR ($11 = "                                                                       \
-                  "2 AND " HAS("ends") ") OR ($11 = 3 AND " HAS(                                       \
-                      "drops") ") OR ($11 = 0 AND NOT " HAS("starts") " AND NOT " HAS("ends") " A"     \
-                                                                                              "ND"     \
-                                                                                              " N"     \
-                                                                                              "OT"     \
-                                                                                              " " HAS( \
-                                                                                                  "drops") "))"
+#define HAS_NONE "NOT " HAS("starts") " AND NOT " HAS("ends") " AND NOT " HAS("drops")
+#define OF_TYPE                                                                                    \
+    "($11 < 0 OR ($11 = 1 AND " HAS("starts") ") OR ($11 = 2 AND " HAS(                            \
+        "ends") ") OR ($11 = 3 AND " HAS("drops") ") OR ($11 = 0 AND " HAS_NONE "))"
+/* Of the newest flows in the time: however many are kept, an answer has an end. */
+#define MATCHING                                                                                   \
+    " FROM (SELECT * FROM traffic_event WHERE account_id = $1 AND is_first = 1 AND at >= $2 AND "  \
+    "at <= $3 ORDER BY at DESC LIMIT $12) t WHERE ($4 = '' OR user_id = $4) AND ($5 = '' OR "      \
+    "reporter = $5) AND ($6 = '' OR source_id = $6) AND ($7 = '' OR dest_id = $7) AND ($8 < 0 OR " \
+    "protocol = $8) AND ($9 < 0 OR direction = $9) AND ($10 < 0 OR routed = $10) AND " OF_TYPE
 
 static const char SQL_COUNT[] = "SELECT COUNT(*)" MATCHING;
 static const char SQL_LIST[] =
-    "SELECT " COLUMNS MATCHING " ORDER BY at DESC, seq DESC LIMIT $12 OFFSET $13";
-static const char SQL_FLOW[] = "SELECT at, window_start, window_end, policy_id, rx_packets, "
-                               "tx_packets, rx_bytes, tx_bytes, starts, ends, drops FROM "
-                               "traffic_event WHERE reporter = $1 AND flow_id = $2 ORDER BY seq "
-                               "LIMIT $3";
+    "SELECT " COLUMNS MATCHING " ORDER BY at DESC, seq DESC LIMIT $13 OFFSET $14";
 
-#define ARGS_MAX 13
+/* Messages of several flows at once, a question for each would be slow: which flow, then the rest.
+ * A flow may have very many. */
+#define FLOWS_AT_ONCE 24
+#define FLOW(n, reporter, flow)                                                                    \
+    "SELECT * FROM (SELECT " #n                                                                    \
+    " AS n, at, window_start, window_end, policy_id, rx_packets, tx_packets, rx_bytes, tx_bytes, " \
+    "starts, ends, drops FROM traffic_event WHERE reporter = $" #reporter " AND flow_id = $" #flow \
+    " ORDER BY seq LIMIT 1000) q" #n " "
+#define AND_FLOW(n, reporter, flow) "UNION ALL " FLOW(n, reporter, flow)
+static const char SQL_FLOWS[] = FLOW(0, 1, 2) AND_FLOW(1, 3, 4) AND_FLOW(2, 5, 6) AND_FLOW(3, 7, 8)
+    AND_FLOW(4, 9, 10) AND_FLOW(5, 11, 12) AND_FLOW(6, 13, 14) AND_FLOW(7, 15, 16)
+        AND_FLOW(8, 17, 18) AND_FLOW(9, 19, 20) AND_FLOW(10, 21, 22) AND_FLOW(11, 23, 24)
+            AND_FLOW(12, 25, 26) AND_FLOW(13, 27, 28) AND_FLOW(14, 29, 30) AND_FLOW(15, 31, 32)
+                AND_FLOW(16, 33, 34) AND_FLOW(17, 35, 36) AND_FLOW(18, 37, 38) AND_FLOW(19, 39, 40)
+                    AND_FLOW(20, 41, 42) AND_FLOW(21, 43, 44) AND_FLOW(22, 45, 46)
+                        AND_FLOW(23, 47, 48);
+
+#define ARGS_MAX 14
 
 struct question {
     const struct traffic_filter *f;
@@ -52,6 +62,7 @@ static void ask(struct question *q, struct rk_str account_id, const struct traff
                                     db_text(f->user_id), db_text(f->reporter),
                                     db_text(f->source_id), db_text(f->dest_id), db_i64(f->protocol),
                                     db_i64(f->direction), db_i64(f->routed), db_i64(f->type)}};
+    q->args[ARGS_MAX - 3] = db_i64(TRAFFIC_LOOK_MAX);
     q->args[ARGS_MAX - 2] = db_i64(f->wanted ? TRAFFIC_SEARCH_MAX : f->limit);
     q->args[ARGS_MAX - 1] = db_i64(f->wanted ? 0 : f->offset);
 }
@@ -92,7 +103,7 @@ static struct traffic_row row_of(struct db_rows *rows, struct rk_arena *mem)
                                 .n = counts_of(rows, 21)};
 }
 
-/* ---- one flow out of its messages */
+/* ---- flows out of their messages */
 
 static void happened(struct traffic_flow *f, enum traffic_type type, int64_t n, int64_t at_us)
 {
@@ -108,13 +119,16 @@ static int64_t plus(int64_t a, int64_t b)
 
 static void add(struct traffic_flow *f, struct db_rows *rows, struct rk_arena *mem)
 {
-    struct traffic_counts n = counts_of(rows, 4), *sum = &f->r.n;
-    int64_t at = db_col_i64(rows, 0);
+    struct traffic_counts n = counts_of(rows, 5), *sum = &f->r.n;
+    int64_t at = db_col_i64(rows, 1);
 
-    f->r.window_start_us = rk_min_i64(f->r.window_start_us, db_col_i64(rows, 1));
-    f->r.window_end_us = rk_max_i64(f->r.window_end_us, db_col_i64(rows, 2));
+    while (f->cap_happened < f->n_happened + 3) /* three more at most */
+        f->happened =
+            rk_arena_grow(mem, f->happened, f->cap_happened, &f->cap_happened, sizeof *f->happened);
+    f->r.window_start_us = rk_min_i64(f->r.window_start_us, db_col_i64(rows, 2));
+    f->r.window_end_us = rk_max_i64(f->r.window_end_us, db_col_i64(rows, 3));
     if (!f->r.policy_id.n)
-        f->r.policy_id = db_col_text(rows, 3, mem);
+        f->r.policy_id = db_col_text(rows, 4, mem);
     *sum = (struct traffic_counts){plus(sum->rx_packets, n.rx_packets),
                                    plus(sum->tx_packets, n.tx_packets),
                                    plus(sum->rx_bytes, n.rx_bytes),
@@ -127,20 +141,26 @@ static void add(struct traffic_flow *f, struct db_rows *rows, struct rk_arena *m
     happened(f, TRAFFIC_DROP, n.drops, at);
 }
 
-static enum rk_code put_together(struct db *db, struct traffic_flow *f, struct rk_arena *mem,
-                                 struct rk_err *err)
+/* n is FLOWS_AT_ONCE at most. */
+static enum rk_code put_together(struct db *db, struct traffic_flow *v, size_t n,
+                                 struct rk_arena *mem, struct rk_err *err)
 {
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
-    size_t cap = 0;
-    enum rk_code rc = db_query(
-        db, &rows, err, SQL_FLOW,
-        DB_ARGS(db_text(f->r.reporter), db_blob(f->r.flow_id), db_i64(TRAFFIC_MESSAGES_MAX)));
+    struct db_val args[FLOWS_AT_ONCE * 2];
+    enum rk_code rc;
 
-    f->r.n = (struct traffic_counts){0};
+    for (size_t i = 0; i < FLOWS_AT_ONCE; i++) { /* no machine: no messages */
+        args[2 * i] = db_text(i < n ? v[i].r.reporter : RK_STR(""));
+        args[2 * i + 1] = db_blob(i < n ? v[i].r.flow_id : RK_STR(""));
+        if (i < n)
+            v[i].r.n = (struct traffic_counts){0};
+    }
+    rc = db_query(db, &rows, err, SQL_FLOWS, args, RK_ARRAY_LEN(args));
     while (!rc && db_next(rows)) {
-        while (cap < f->n_happened + 3) /* three more at most */
-            f->happened = rk_arena_grow(mem, f->happened, cap, &cap, sizeof *f->happened);
-        add(f, rows, mem);
+        int64_t which = db_col_i64(rows, 0);
+
+        if (which >= 0 && which < (int64_t)n)
+            add(&v[which], rows, mem);
     }
     return rc ? rc : db_end(rows, err);
 }
@@ -200,8 +220,8 @@ static enum rk_code list(struct db *db, const struct question *q, struct rk_aren
         rc = db_get_i64(db, total, err, SQL_COUNT, q->args, ARGS_MAX - 2);
     if (!rc)
         rc = read_page(db, q, mem, p, total, err);
-    for (size_t i = 0; i < p->n && !rc; i++)
-        rc = put_together(db, &p->v[i], mem, err);
+    for (size_t i = 0; i < p->n && !rc; i += FLOWS_AT_ONCE)
+        rc = put_together(db, &p->v[i], rk_min_size(p->n - i, FLOWS_AT_ONCE), mem, err);
     return rc;
 }
 

@@ -7,10 +7,13 @@
 #include "management/traffic/row.h"
 #include "management/traffic/traffic.h"
 
-#define TRAFFIC_ANY          (-1)
-#define TRAFFIC_PAGE_MAX     50000  /* flows */
-#define TRAFFIC_SEARCH_MAX   200000 /* flows that a search by text looks through */
-#define TRAFFIC_MESSAGES_MAX 1000   /* of one flow, that are put together */
+#define TRAFFIC_ANY (-1)
+
+enum {
+    TRAFFIC_PAGE_MAX = 50000,    /* flows */
+    TRAFFIC_LOOK_MAX = 1000000,  /* flows, the newest of its time: what a question looks through */
+    TRAFFIC_SEARCH_MAX = 200000, /* ... and a search by text */
+};
 
 /* Numbers of the protocol (schema/proto/flow.proto). */
 enum traffic_type { TRAFFIC_TYPE_UNKNOWN, TRAFFIC_START, TRAFFIC_ENDED, TRAFFIC_DROP };
@@ -33,10 +36,11 @@ struct traffic_happened { /* open */
 struct traffic_flow {     /* open; one flow as one machine saw it */
     struct traffic_row r; /* the first message; window and counts are those of all of them */
     struct traffic_happened *happened;
-    size_t n_happened;
+    size_t n_happened, cap_happened;
 };
 
-/** Flows of an account. *total: how many there are on all pages. arena. Errors: RK_UNAVAILABLE. */
+/** Flows of an account. *total: how many there are on all pages, of those that are looked through.
+ *  arena. Errors: RK_UNAVAILABLE. */
 enum rk_code traffic_list(struct traffic *t, struct rk_str account_id,
                           const struct traffic_filter *f, struct rk_arena *mem,
                           struct traffic_flow **out, size_t *n, int64_t *total,

@@ -16,13 +16,21 @@ const char *traffic_url(struct rk_arena *mem, const char *store_url)
     return db_url_is_pg(store_url) ? store_url : rk_arena_printf(mem, "%s.traffic", store_url).p;
 }
 
-/* The text outlives the connection: db_open copies what it needs. */
-static enum rk_code open_both(const char *url, struct db **writer, struct db **reader,
+static bool is_away(void *arg)
+{
+    return mgmt_store_age_ms(arg) > 0;
+}
+
+/* PostgreSQL is the engine's: while that knows that it is away nobody waits for it. */
+static enum rk_code open_both(const struct traffic_opts *t, struct db **writer, struct db **reader,
                               struct rk_err *err)
 {
-    struct db_opts o = {.url = url, .writer = true, .name = "rookery traffic"};
+    struct db_opts o = {.url = t->url,
+                        .writer = true,
+                        .name = "rookery traffic",
+                        .away = db_url_is_pg(t->url) ? is_away : NULL,
+                        .away_arg = t->mgmt};
     enum rk_code rc = db_open(writer, &o, err);
-
     if (rc == RK_OK)
         rc = store_migrate_traffic(*writer, err);
     o.writer = false;
@@ -63,7 +71,7 @@ enum rk_code traffic_open(const struct traffic_opts *o, struct traffic **out, st
     t->addresses_only = o->addresses_only;
     flow_token_key(o->store_key, &t->token_key);
     (void)pthread_mutex_init(&t->lock, NULL);
-    rc = open_both(o->url, &w.db, &t->reader, err);
+    rc = open_both(o, &w.db, &t->reader, err);
     if (rc)
         db_close(w.db);
     else

@@ -181,6 +181,7 @@ enum rk_code traffic_writer_new(const struct traffic_writer_opts *o, struct traf
 
     *w = (struct traffic_writer){
         .db = o->db, .keep_days = o->keep_days, .keep_rows = o->keep_rows, .log = o->log};
+    db_set_lazy(w->db, true);
     rk_list_init(&w->queue);
     (void)pthread_mutex_init(&w->lock, NULL);
     (void)pthread_condattr_init(&attr);
