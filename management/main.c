@@ -83,6 +83,8 @@ static enum rk_code serve(struct rk_arena *mem, struct mgmt_options *o, struct r
     rc = mgmt_app_new(&app, &p.app, err);
     if (rc == RK_OK)
         rc = edge_add_ws_proxy(svc->edge, "/ws-proxy/management", err);
+    if (rc == RK_OK && o->events.flow)
+        rc = edge_add_ws_proxy(svc->edge, "/ws-proxy/flow", err);
     if (rc == RK_OK)
         rc = svc_run(svc, &p.user, GRACE_MS, err);
     mgmt_app_free(p.app);

@@ -265,6 +265,7 @@ static const struct rk_opt TABLE[] = {
      .max = 64,
      .at = AT(build_threads),
      .help = "threads that make maps; 0 for one per processor"},
+    MGMT_EVENT_OPTS(struct mgmt_options, events, P),
     SVC_OPTS(struct mgmt_options, P, " NB_LOG_LEVEL", " NB_LOG_FILE", "", "", "", ":9000"),
     /* of the official management, and nothing here */
     {.flag = "letsencrypt-domain", .type = RK_OPT_TEXT, .refuse = SVC_NO_ACME},
@@ -554,5 +555,6 @@ enum rk_code mgmt_options_make(struct rk_arena *mem, struct mgmt_options *o,
         .store_threads = (size_t)o->store_threads,
         .build_threads = (size_t)o->build_threads};
     identity(mem, o, f, out);
-    return proxies(mem, &o->common.trusted_proxies, out, err);
+    rc = mgmt_events_make(mem, &o->events, o->exposed_address, out, err);
+    return rc ? rc : proxies(mem, &o->common.trusted_proxies, out, err);
 }

@@ -6,6 +6,7 @@
 
 #include "lib/serve/svc.h"
 #include "management/app.h"
+#include "management/options_events.h"
 
 struct mgmt_options { /* open */
     struct svc_common common;
@@ -25,6 +26,7 @@ struct mgmt_options { /* open */
     bool console, setup_open, setup_pat, geo_off, api_rate_limit;
     int64_t api_rate_per_minute, api_rate_burst;
     int64_t store_threads, build_threads;
+    struct mgmt_events events;
     struct rk_strs notes; /* what the file says without effect; made by mgmt_options_make */
 };
 

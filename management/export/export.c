@@ -12,6 +12,7 @@
 #include "management/engine/lease.h"
 #include "management/export/lines.h"
 #include "management/export/receiver.h"
+#include "management/export/refusal.h"
 
 #define LOOK_MS      1000
 #define RETRY_MAX_MS 60000
@@ -39,7 +40,8 @@ struct exporter { /* one receiver; its thread's but for what the lock guards */
     struct lease held;
     int64_t place[SOURCES];
     bool known[SOURCES]; /* place was read */
-    struct rk_metric *brought, *failed;
+    struct refusal refused[SOURCES];
+    struct rk_metric *brought, *failed, *lost;
     struct rk_log_gate gate;
 };
 
@@ -95,25 +97,59 @@ static enum rk_code place_get(struct exporter *e, enum source s, struct rk_err *
 
 /* ---- one batch */
 
+static void note_failure(struct exporter *e, const struct rk_err *err)
+{
+    rk_metric_add(e->failed, 1);
+    rk_log_every(&e->gate, LOG_EVERY_MS, mgmt_log(e->x->m), RK_WARN,
+                 "events cannot be brought, they wait in the store", kv_z("to", e->name),
+                 KV_ERR(err));
+}
+
+static void note_success(struct exporter *e)
+{
+    rk_log(mgmt_log(e->x->m), RK_INFO, "events are taken again", kv_z("by", e->name));
+}
+
+static enum rk_code batch_read(const struct exporter *e, enum source s, struct rk_arena *mem,
+                               struct export_line **v, size_t *n, struct rk_err *err)
+{
+    const struct exports *x = e->x;
+    int64_t before = mgmt_is_shared(x->m) ? rk_unix_us() - SETTLE_US : INT64_MAX;
+
+    return s == AUDIT ? lines_audit(x->m, e->db, e->place[s], before, BATCH, mem, v, n, err)
+                      : lines_traffic(x->m, x->traffic, e->place[s], BATCH, mem, v, n, err);
+}
+
+/* What is refused of one source does not keep the other one back. */
 static enum rk_code batch_bring(struct exporter *e, enum source s, struct rk_arena *mem, bool *more,
                                 struct rk_err *err)
 {
-    struct exports *x = e->x;
-    int64_t place = e->place[s];
-    int64_t before = mgmt_is_shared(x->m) ? rk_unix_us() - SETTLE_US : INT64_MAX;
+    struct refusal *f = &e->refused[s];
+    struct refusal_taken taken = {0};
     struct export_line *v;
+    bool had_refused = f->looks > 0;
     size_t n;
-    enum rk_code rc = s == AUDIT ? lines_audit(x->m, e->db, before, BATCH, mem, &v, &n, &place, err)
-                                 : lines_traffic(x->m, x->traffic, BATCH, mem, &v, &n, &place, err);
+    enum rk_code rc, placed;
 
+    if (refusal_waits(f, rk_mono_ms()))
+        return RK_OK;
+    rc = batch_read(e, s, mem, &v, &n, err);
     if (rc || n == 0)
         return rc;
-    rc = e->to->bring(e->to, mem, v, n, err);
-    if (rc)
+    rc = refusal_bring(f, e->to, mem, v, n, mgmt_log(e->x->m), &taken, err);
+    rk_metric_add(e->brought, (int64_t)(taken.over - taken.lost));
+    rk_metric_add(e->lost, (int64_t)taken.lost);
+    if (rc == RK_PRECONDITION) {
+        note_failure(e, err);
+        rc = RK_OK;
+    } else if (rc == RK_OK && had_refused) {
+        note_success(e);
+    }
+    if (!taken.over)
         return rc;
-    rk_metric_add(e->brought, (int64_t)n);
-    *more |= n == BATCH;
-    return place_set(e, s, place, err);
+    *more |= n == BATCH || taken.over < n;
+    placed = place_set(e, s, v[taken.over - 1].place, rc ? NULL : err);
+    return rc ? rc : placed; /* an error behind it came first */
 }
 
 static enum rk_code look(struct exporter *e, bool *more, struct rk_err *err)
@@ -171,15 +207,12 @@ static void *exporter_main(void *arg)
 
         if (look(e, &more, &err) == RK_OK) {
             if (wait_ms > LOOK_MS)
-                rk_log(mgmt_log(e->x->m), RK_INFO, "events are taken again", kv_z("by", e->name));
+                note_success(e);
             wait_ms = LOOK_MS;
             continue;
         }
         more = false;
-        rk_metric_add(e->failed, 1);
-        rk_log_every(&e->gate, LOG_EVERY_MS, mgmt_log(e->x->m), RK_WARN,
-                     "events cannot be brought, they wait in the store", kv_z("to", e->name),
-                     KV_ERR(&err));
+        note_failure(e, &err);
         wait_ms = rk_min_i64(wait_ms * 2, RETRY_MAX_MS);
     }
     return NULL;
@@ -208,11 +241,11 @@ static enum rk_code make(const struct export_opts *o, size_t i, struct receiver 
 }
 
 static const struct {
-    const char *name, *lease, *key, *labels;
+    const char *name, *lease, *labels;
 } KINDS[RECEIVERS] = {
-    {"syslog", "export syslog", "server.x.exportSyslog", "to=\"syslog\""},
-    {"file", "export file", "server.x.exportFile", "to=\"file\""},
-    {"webhook", "export webhook", "server.x.exportWebhook", "to=\"webhook\""},
+    {"syslog", "export syslog", "to=\"syslog\""},
+    {"file", "export file", "to=\"file\""},
+    {"webhook", "export webhook", "to=\"webhook\""},
 };
 
 enum rk_code exports_check(const struct export_opts *o, struct rk_err *err)
@@ -221,7 +254,7 @@ enum rk_code exports_check(const struct export_opts *o, struct rk_err *err)
         struct receiver *r;
 
         if (make(o, i, &r, err))
-            return rk_wrap(err, "%s", KINDS[i].key);
+            return rk_wrap(err, "%s", o->names[i]);
         if (r)
             r->free(r);
     }
@@ -235,7 +268,7 @@ static enum rk_code add(struct exports *x, const struct export_opts *o, size_t i
     enum rk_code rc = make(o, i, &e->to, err);
 
     if (rc || !e->to)
-        return rc ? rk_wrap(err, "%s", KINDS[i].key) : RK_OK;
+        return rc ? rk_wrap(err, "%s", o->names[i]) : RK_OK;
     e->x = x;
     e->name = KINDS[i].name;
     e->lease = KINDS[i].lease;
@@ -243,6 +276,8 @@ static enum rk_code add(struct exports *x, const struct export_opts *o, size_t i
                                    "Events that a receiver outside took.");
     e->failed = rk_metric_counter(o->metrics, "rookery_export_failures_total", KINDS[i].labels,
                                   "Attempts to bring events that failed.");
+    e->lost = rk_metric_counter(o->metrics, "rookery_export_lost_events_total", KINDS[i].labels,
+                                "Events that a receiver refused for good, while it took others.");
     rc = mgmt_db_open(x->m, &e->db, err);
     for (int s = 0; s < SOURCES && rc == RK_OK; s++) /* before anything can happen */
         if (x->wanted[s])

@@ -28,6 +28,7 @@ struct export_opts {          /* open; texts are copied; NULL or "": no such rec
     const char *file;
     const char *webhook;          /* https://…, http://… */
     struct rk_str webhook_secret; /* signs; empty: not signed */
+    const char *names[3];         /* of those three options, for errors */
     struct rk_metrics *metrics;   /* may be NULL */
 };
 

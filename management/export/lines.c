@@ -51,13 +51,13 @@ static struct export_line audit_line(struct mgmt *m, struct db_rows *rows, struc
     struct rk_str account = db_col_text(rows, 5, mem), initiator = db_col_text(rows, 3, mem);
     const struct snapshot *s = mgmt_snapshot_try(m, account);
     int activity = (int)db_col_i64(rows, 2);
-    int64_t at_us = db_col_i64(rows, 1);
+    int64_t id = db_col_i64(rows, 0), at_us = db_col_i64(rows, 1);
     struct rk_buf b;
 
     rk_buf_init(&b, LINE_MAX);
     json_put_obj(&b);
     json_put_key_plain(&b, "kind", RK_STR("audit"));
-    json_put_key_int(&b, "id", db_col_i64(rows, 0));
+    json_put_key_int(&b, "id", id);
     json_put_key_time(&b, "timestamp", at_us);
     json_put_key_str(&b, "account_id", account);
     json_put_key_str(&b, "activity_code", rk_str_z(activity_code(activity)));
@@ -68,15 +68,16 @@ static struct export_line audit_line(struct mgmt *m, struct db_rows *rows, struc
     put_meta(&b, m, mem, account, db_col_text(rows, 6, mem));
     json_put_obj_end(&b);
     snap_unref(s);
-    return (struct export_line){true, at_us, kept(mem, &b)};
+    return (struct export_line){true, at_us, kept(mem, &b),
+                                rk_arena_printf(mem, "%lld", (long long)id), id};
 }
 
-enum rk_code lines_audit(struct mgmt *m, struct db *db, int64_t before_us, int64_t most,
-                         struct rk_arena *mem, struct export_line **out, size_t *n, int64_t *place,
+enum rk_code lines_audit(struct mgmt *m, struct db *db, int64_t place, int64_t before_us,
+                         int64_t most, struct rk_arena *mem, struct export_line **out, size_t *n,
                          struct rk_err *err)
 {
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
-    enum rk_code rc = db_query(db, &rows, err, SQL_EVENTS, DB_ARGS(db_i64(*place), db_i64(most)));
+    enum rk_code rc = db_query(db, &rows, err, SQL_EVENTS, DB_ARGS(db_i64(place), db_i64(most)));
     size_t cap = 0;
 
     *out = NULL;
@@ -85,7 +86,6 @@ enum rk_code lines_audit(struct mgmt *m, struct db *db, int64_t before_us, int64
     while (!rc && db_next(rows) && db_col_i64(rows, 1) < before_us) {
         *out = rk_arena_grow(mem, *out, *n, &cap, sizeof **out);
         (*out)[(*n)++] = audit_line(m, rows, mem);
-        *place = db_col_i64(rows, 0);
     }
     return rc ? rc : db_end(rows, err);
 }
@@ -121,12 +121,13 @@ static struct export_line traffic_line(struct mgmt *m, const struct traffic_told
     static const char *const directions[] = {"DIRECTION_UNKNOWN", "INGRESS", "EGRESS"};
     const struct snapshot *s = mgmt_snapshot_try(m, t->account_id);
     const struct traffic_row *r = &t->r;
+    struct rk_str id = rk_hex_encode(mem, r->event_id);
     struct rk_buf b;
 
     rk_buf_init(&b, LINE_MAX);
     json_put_obj(&b);
     json_put_key_plain(&b, "kind", RK_STR("traffic"));
-    json_put_key_plain(&b, "id", rk_hex_encode(mem, r->event_id));
+    json_put_key_plain(&b, "id", id);
     json_put_key_plain(&b, "flow_id", rk_hex_encode(mem, r->flow_id));
     json_put_key_time(&b, "timestamp", r->at_us);
     json_put_key_time(&b, "window_start", r->window_start_us);
@@ -144,21 +145,20 @@ static struct export_line traffic_line(struct mgmt *m, const struct traffic_told
     put_counts(&b, &r->n);
     json_put_obj_end(&b);
     snap_unref(s);
-    return (struct export_line){false, r->at_us, kept(mem, &b)};
+    return (struct export_line){false, r->at_us, kept(mem, &b), id, r->seq};
 }
 
-enum rk_code lines_traffic(struct mgmt *m, struct traffic *t, int64_t most, struct rk_arena *mem,
-                           struct export_line **out, size_t *n, int64_t *place, struct rk_err *err)
+enum rk_code lines_traffic(struct mgmt *m, struct traffic *t, int64_t place, int64_t most,
+                           struct rk_arena *mem, struct export_line **out, size_t *n,
+                           struct rk_err *err)
 {
     struct traffic_told *told;
-    enum rk_code rc = traffic_after(t, *place, most, mem, &told, n, err);
+    enum rk_code rc = traffic_after(t, place, most, mem, &told, n, err);
 
     if (rc)
         return rc;
     *out = rk_new_n(mem, struct export_line, *n);
-    for (size_t i = 0; i < *n; i++) {
+    for (size_t i = 0; i < *n; i++)
         (*out)[i] = traffic_line(m, &told[i], mem);
-        *place = told[i].r.seq;
-    }
     return RK_OK;
 }

@@ -13,11 +13,14 @@ struct export_line { /* open; one event */
     bool audit;      /* else traffic */
     int64_t at_us;
     struct rk_str json; /* one line, without its end */
+    struct rk_str id;   /* of the event */
+    int64_t place;      /* in the store */
 };
 
 struct receiver {
     /** Bring all of them, in order; RK_OK: all of them are there. Blocks, some ten seconds at most.
-     *  Errors: RK_UNAVAILABLE, RK_TIMEOUT; anything else as well is tried again. */
+     *  Errors: RK_PRECONDITION (refused, perhaps for what is in them: see refusal.h);
+     *  RK_UNAVAILABLE, RK_TIMEOUT and all others: not now. */
     enum rk_code (*bring)(struct receiver *r, struct rk_arena *mem, const struct export_line *v,
                           size_t n, struct rk_err *err);
     void (*free)(struct receiver *r);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,7 +70,7 @@ static enum rk_code file_bring(struct receiver *r, struct rk_arena *mem,
         rk_buf_add(&all, v[i].json);
         rk_buf_addc(&all, '\n');
     }
-    rc = all.full ? rk_fail(err, RK_INTERNAL, "a batch of events is too long")
+    rc = all.full ? rk_fail(err, RK_PRECONDITION, "a batch of events is too long")
                   : append(f, rk_buf_str(&all), err);
     rk_buf_done(&all);
     return rc;
@@ -83,12 +84,33 @@ static void file_free(struct receiver *r)
     free(f);
 }
 
+/* A file that can be written, or a folder where it can be made. */
+static enum rk_code check_place(const char *path, struct rk_err *err)
+{
+    RK_CLEANUP(rk_freep) char *folder = rk_str_dupz(rk_str_z(path));
+    struct stat st;
+
+    if (stat(path, &st) == 0)
+        return S_ISDIR(st.st_mode)  ? rk_fail(err, RK_INVALID, "%s is a folder", path)
+               : access(path, W_OK) ? rk_fail_errno(err, RK_INVALID, errno, "%s", path)
+                                    : RK_OK;
+    *strrchr(folder, '/') = '\0';
+    if (!*folder)
+        return RK_OK;
+    if (stat(folder, &st) || !S_ISDIR(st.st_mode))
+        return rk_fail(err, RK_INVALID, "there is no folder %s: make it, or name another", folder);
+    return access(folder, W_OK | X_OK) ? rk_fail_errno(err, RK_INVALID, errno, "folder %s", folder)
+                                       : RK_OK;
+}
+
 enum rk_code receiver_file(const char *path, struct receiver **out, struct rk_err *err)
 {
     struct file *f;
 
     if (path[0] != '/')
         return rk_fail(err, RK_INVALID, "\"%s\" is not an absolute path", path);
+    if (check_place(path, err))
+        return RK_INVALID;
     f = rk_calloc(1, sizeof *f);
     f->r = (struct receiver){file_bring, file_free};
     f->path = rk_str_dupz(rk_str_z(path));

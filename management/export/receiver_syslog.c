@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -151,7 +153,7 @@ static enum rk_code syslog_bring(struct receiver *r, struct rk_arena *mem,
         }
     }
     if (!rc && (one.full || all.full))
-        rc = rk_fail(err, RK_INTERNAL, "a batch of events is too long");
+        rc = rk_fail(err, RK_PRECONDITION, "a batch of events is too long");
     if (!rc && s->type == SOCK_STREAM)
         rc = send_all(s, rk_buf_str(&all), err);
     rk_buf_done(&one);
@@ -172,20 +174,24 @@ static void syslog_free(struct receiver *r)
     free(s);
 }
 
-/* "host:port", "[v6]:port". */
-static bool split(struct rk_str s, struct rk_str *host, struct rk_str *port)
+static char *port_text(uint16_t port)
 {
-    size_t colon = s.n;
+    char text[8];
 
-    while (colon > 0 && s.p[colon - 1] != ':')
-        colon--;
-    if (colon < 2 || colon == s.n)
-        return false;
-    *host = rk_str_sub(s, 0, colon - 1);
-    *port = rk_str_sub(s, colon, s.n);
-    if (host->n > 2 && host->p[0] == '[' && host->p[host->n - 1] == ']')
-        *host = rk_str_sub(*host, 1, host->n - 2);
-    return host->n > 0;
+    (void)snprintf(text, sizeof text, "%u", (unsigned)port);
+    return rk_str_dupz(rk_str_z(text));
+}
+
+/* A socket that is not there yet may come. */
+static enum rk_code check_local(const char *where, struct rk_str path, struct rk_err *err)
+{
+    struct stat st;
+
+    if (!path.n || path.p[0] != '/' || path.n >= sizeof((struct sockaddr_un){0}).sun_path)
+        return rk_fail(err, RK_INVALID, "\"%s\": expected unix:/path", where);
+    if (stat(path.p, &st) == 0 && !S_ISSOCK(st.st_mode))
+        return rk_fail(err, RK_INVALID, "%s is no socket", path.p);
+    return RK_OK;
 }
 
 enum rk_code receiver_syslog(const char *where, struct receiver **out, struct rk_err *err)
@@ -199,16 +205,17 @@ enum rk_code receiver_syslog(const char *where, struct receiver **out, struct rk
                                local = {""
                                         "unix:",
                                         5};
-    struct rk_str w = rk_str_z(where), host = {0}, port;
+    struct rk_str w = rk_str_z(where), host = {0}, path;
+    uint16_t port = 0;
     bool stream = rk_str_starts(w, tcp);
     struct syslog *s;
 
     if (rk_str_starts(w, local)) {
-        port = rk_str_sub(w, local.n, w.n);
-        if (!port.n || port.p[0] != '/' || port.n >= sizeof((struct sockaddr_un){0}).sun_path)
-            return rk_fail(err, RK_INVALID, "\"%s\": expected unix:/path", where);
+        path = rk_str_sub(w, local.n, w.n);
+        if (check_local(where, path, err))
+            return RK_INVALID;
     } else if ((!stream && !rk_str_starts(w, udp)) ||
-               !split(rk_str_sub(w, udp.n, w.n), &host, &port)) {
+               rk_authority_parse(rk_str_sub(w, udp.n, w.n), &host, &port, NULL) || !port) {
         return rk_fail(err, RK_INVALID,
                        "\"%s\": expected udp://host:port, tcp://host:port or unix:/path", where);
     }
@@ -216,7 +223,7 @@ enum rk_code receiver_syslog(const char *where, struct receiver **out, struct rk
     s->r = (struct receiver){syslog_bring, syslog_free};
     s->type = stream ? SOCK_STREAM : SOCK_DGRAM;
     s->host = host.n ? rk_str_dupz(host) : NULL;
-    s->port = rk_str_dupz(port);
+    s->port = host.n ? port_text(port) : rk_str_dupz(path);
     s->fd = -1;
     if (gethostname(s->self, sizeof s->self - 1) || !s->self[0])
         memcpy(s->self, "-", 2);

@@ -16,6 +16,7 @@
 #include "lib/crypto/hmac.h"
 #include "lib/crypto/secret.h"
 #include "lib/http/client.h"
+#include "lib/net/addr.h"
 #include "management/export/receiver.h"
 
 #define BODY_MAX ((size_t)16 << 20)
@@ -39,6 +40,12 @@ static const char *signature(const struct webhook *w, struct rk_arena *mem, stru
         .p;
 }
 
+/* Answers that say nothing of what was sent. */
+static bool is_not_now(unsigned status)
+{
+    return status == 408 || status == 425 || status == 429 || (status >= 502 && status <= 504);
+}
+
 /* Errors without the URL: its path or query may be what the receiver knows us by. */
 static enum rk_code post(const struct webhook *w, struct rk_arena *mem, struct rk_str body,
                          struct rk_err *err)
@@ -56,9 +63,10 @@ static enum rk_code post(const struct webhook *w, struct rk_arena *mem, struct r
             text = RK_STR("");
         return rk_fail(err, rc, "the webhook%.*s", RK_STR_ARG(text));
     }
-    return got.status < 200 || got.status > 299
-               ? rk_fail(err, RK_UNAVAILABLE, "the webhook answers %u", got.status)
-               : RK_OK;
+    return got.status >= 200 && got.status <= 299
+               ? RK_OK
+               : rk_fail(err, is_not_now(got.status) ? RK_UNAVAILABLE : RK_PRECONDITION,
+                         "the webhook answers %u", got.status);
 }
 
 static enum rk_code webhook_bring(struct receiver *r, struct rk_arena *mem,
@@ -76,7 +84,7 @@ static enum rk_code webhook_bring(struct receiver *r, struct rk_arena *mem,
         rk_buf_add(&body, v[i].json);
     }
     rk_buf_addz(&body, "]}");
-    rc = body.full ? rk_fail(err, RK_INTERNAL, "a batch of events is too long")
+    rc = body.full ? rk_fail(err, RK_PRECONDITION, "a batch of events is too long")
                    : post(w, mem, rk_buf_str(&body), err);
     rk_buf_done(&body);
     return rc;
@@ -97,9 +105,10 @@ enum rk_code receiver_webhook(const char *url, struct rk_str secret, struct rece
 {
     struct rk_str u = rk_str_z(url);
     struct webhook *w;
+    enum rk_code rc = rk_url_check(u, err);
 
-    if (!rk_str_starts(u, RK_STR("https://")) && !rk_str_starts(u, RK_STR("http://")))
-        return rk_fail(err, RK_INVALID, "\"%s\" is neither an https nor an http URL", url);
+    if (rc)
+        return rc;
     w = rk_calloc(1, sizeof *w);
     w->r = (struct receiver){webhook_bring, webhook_free};
     w->url = rk_str_dupz(u);

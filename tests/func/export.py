@@ -13,7 +13,7 @@ import threading
 import time
 
 import overheard
-from proc import check, finish, free_port
+from proc import check, finish, free_port, metric
 from rookery import Server
 
 SECRET = "webhook-secret-of-this-test"
@@ -32,6 +32,7 @@ def wait(condition):
 class Webhook:
     def __init__(self, port):
         self.events, self.bad, self.fail, me = [], [], False, self
+        self.refuses = lambda events: None  # the status for a batch that is not taken
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
@@ -40,9 +41,11 @@ class Webhook:
                 want = hmac.new(SECRET.encode(), m[1].encode() + b"." + body, hashlib.sha256)
                 if m[2] != want.hexdigest() or abs(int(m[1]) - time.time()) > 3600:
                     me.bad.append(self.headers["X-Rookery-Signature"])
-                if not me.fail:
-                    me.events += json.loads(body)["events"]
-                self.send_response(503 if me.fail else 204)
+                events = json.loads(body)["events"]
+                status = 503 if me.fail else me.refuses(events) or 204
+                if status == 204:
+                    me.events += events
+                self.send_response(status)
                 self.end_headers()
 
             def log_message(self, *a):
@@ -113,7 +116,46 @@ def refused(name, text, **env):
           r.stderr + r.stdout)
 
 
+def refusals():
+    """What a receiver refuses for good does not stop the rest; who refuses all loses nothing."""
+    hook = Webhook(free_port())
+    s = Server(ROOKERY_EXPORT_WEBHOOK="http://127.0.0.1:%d/in" % hook.http.server_address[1],
+               ROOKERY_EXPORT_WEBHOOK_SECRET=SECRET)
+    s.setup()
+    lost = lambda: metric(s.metrics, 'rookery_export_lost_events_total{to="webhook"}')
+
+    # A wrong token, a wrong path, a fault of its own: everything is refused, nothing is lost.
+    for status in (401, 404, 500):
+        hook.refuses = lambda events: status
+        before = metric(s.metrics, 'rookery_export_failures_total{to="webhook"}')
+        for i in range(3):
+            group(s, "all-%d-%d" % (status, i))
+        check("it answers %d to everything: tried again" % status, wait(
+            lambda: metric(s.metrics, 'rookery_export_failures_total{to="webhook"}') >= before + 2))
+        hook.refuses = lambda events: None
+        want = ["all-%d-%d" % (status, i) for i in range(3)]
+        check("... and nothing is lost", wait(
+            lambda: [n for n in names(hook.events) if n.startswith("all-%d" % status)] == want) and
+            lost() == 0, (names(hook.events)[-5:], lost()))
+
+    # Two events that it cannot digest, one behind the other, and one by itself.
+    poison = ("poison-a", "poison-b", "poison-c")
+    hook.refuses = lambda events: 500 if {"poison-a", "poison-b"} & set(names(events)) else \
+        400 if "poison-c" in names(events) else None
+    for name in ("good-1", "poison-a", "poison-b", "good-2", "good-3", "poison-c", "good-4"):
+        group(s, name)
+    good = lambda: sorted(set(n for n in names(hook.events) if n.startswith("good-")))
+    check("three events are refused: the others come", wait(
+        lambda: good() == ["good-1", "good-2", "good-3", "good-4"]), names(hook.events)[-5:])
+    check("... and it is counted", wait(lambda: lost() == len(poison)), lost())
+    group(s, "good-5")
+    check("... and the rest goes on", wait(lambda: "good-5" in good()))
+    check("the log says which", s.p.text().count("refused for good") == len(poison), s.p.text()[-2000:])
+    s.p.stop()
+
+
 def main():
+    refusals()
     refused("a syslog server without a port", "server.x.exportSyslog",
             ROOKERY_EXPORT_SYSLOG="udp://localhost")
     refused("a relative file", "server.x.exportFile", ROOKERY_EXPORT_FILE="events.jsonl")

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Traffic events (flow.FlowService): who is asked to record, what is stored, how it is read."""
 import atexit
+import http.client
 import json
 import os
 import queue
 import shutil
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +23,7 @@ except ImportError as e:
 
 import overheard
 from mgmt_peer import Agent, Code, META, field, fields, status, varint
-from proc import check, finish
+from proc import Program, check, clean_env, finish, free_port
 from rookery import Server
 
 EVENTS = "/flow.FlowService/Events"
@@ -148,6 +150,35 @@ def switched_off():
     s.p.stop()
 
 
+def management_alone():
+    """rookery-management has it, too, when it knows where agents shall bring them."""
+    program = os.path.join(os.path.dirname(os.path.abspath(sys.argv[1])), "rookery-management")
+    folder, port = tempfile.mkdtemp(prefix="rookery-traffic-"), free_port()
+    atexit.register(shutil.rmtree, folder, True)
+    args = [program, "--config", "none", "--listen-address", "127.0.0.1:%d" % port, "--datadir", folder,
+            "--health-listen-address", "", "--legacy-port", "0", "--signal", "http://localhost:1", "--flow",
+            "--export-file", folder + "/events.jsonl", "--export-events", "audit"]
+    r = subprocess.run(args, env=clean_env(), capture_output=True, text=True, timeout=300)
+    check("--flow alone is refused", r.returncode != 0 and "--exposed-address" in r.stderr, r.stderr)
+    p = Program(args + ["--exposed-address", "http://localhost:%d" % port, "--setup-open", "--setup-pat"], port)
+    s = Server(start=False)
+    s.port = port
+    body = json.dumps({"email": "owner@example.com", "password": "Long-enough-1", "name": "Owner",
+                       "create_pat": True})
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    c.request("POST", "/api/setup", body, {"Content-Type": "application/json"})
+    answer = json.loads(c.getresponse().read())
+    s.token = answer["personal_access_token"]
+    code, body, _ = settings(s, network_traffic_logs_enabled=True)
+    check("management alone takes the setting", code == 200, body)
+    st = Stream(grpc.insecure_channel("127.0.0.1:%d" % port), "a", "b")
+    check("... and events of those who may", st.call.code() == Code.UNAUTHENTICATED, st.call.code())
+    code, body = s.api("POST", "/api/groups", {"name": "told", "peers": []})
+    check("... and brings events to a file", until(
+        lambda: os.path.exists(folder + "/events.jsonl") and '"told"' in open(folder + "/events.jsonl").read()))
+    p.stop()
+
+
 def until(condition):
     end = time.time() + PATIENCE
     while not condition() and time.time() < end:
@@ -183,6 +214,7 @@ def store_begun_anew(s, a, b, path):
 
 def main():
     switched_off()
+    management_alone()
     pg = {}
     if sys.argv[2:] == ["pg"]:
         pg = {"ROOKERY_STORE_ENGINE": "postgres", "ROOKERY_STORE_DSN": os.environ["RK_TEST_PG"]}
@@ -328,6 +360,10 @@ def main():
     s.start()
     l = listed(s, "?page_size=1")
     check("kill -9: what was acknowledged is there", l["total_records"] >= 6 + acked, l)
+    l = listed(s, "?page_size=1000")["data"]
+    check("each flow of a long page is put together by itself", len(l) == 1000 and
+          all(d["num_of_starts"] == 1 and len(d["events"]) == 1 and d["rx_bytes"] == 1000
+              for d in l if d["protocol"] == 6 and d["num_of_starts"] < 2), l[-1])
     channel = grpc.insecure_channel("127.0.0.1:%d" % s.port)
     code, body = s.api("PUT", "/api/accounts/" + account, {})
     check("... and the server goes on", code == 422)
