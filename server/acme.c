@@ -541,16 +541,14 @@ static void *acme_main(void *arg)
 static enum rk_code start_http(struct acme *a, struct rk_err *err)
 {
     const struct server_config *c = a->o.c;
-    struct rk_str to = c->exposed_address;
     struct rk_addr at;
     enum rk_code rc;
 
     if (!c->http_address.n)
         return RK_OK;
-    if (rk_str_ends(to, RK_STR(":443")))
-        to.n -= 4;
     rc = rk_addr_parse_listen(c->http_address, &at, err);
-    return rc ? rk_wrap(err, "server.x.httpAddress") : acme_http_new(&at, to, &a->http, err);
+    return rc ? rk_wrap(err, "server.x.httpAddress")
+              : acme_http_new(&at, c->exposed_address, &a->http, err);
 }
 
 enum rk_code acme_new(const struct acme_opts *opts, struct acme **out, struct rk_err *err)

@@ -185,6 +185,8 @@ enum rk_code acme_http_new(const struct rk_addr *at, struct rk_str to, struct ac
     h = rk_calloc(1, sizeof *h);
 
     (void)pthread_mutex_init(&h->lock, NULL);
+    if (rk_str_ends(to, RK_STR(":443")))
+        to.n -= 4;
     (void)snprintf(h->to, sizeof h->to, "%.*s", RK_STR_ARG(to));
     for (size_t i = 0; i < CONNS; i++)
         h->conns[i].fd = -1;

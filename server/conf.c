@@ -165,8 +165,9 @@ static enum rk_code check_listen(struct load *l, const char *key, struct rk_str 
  * text. Without a scheme it is https. */
 static bool normal_url(struct rk_arena *mem, struct rk_str s, struct rk_str *out)
 {
-    struct rk_str https = RK_STR("https://"), http = RK_STR("http://"), rest = s;
-    bool clear = rk_str_istarts(s, http), port;
+    struct rk_str https = RK_STR("https://"), http = RK_STR("http://"), rest = s, host;
+    bool clear = rk_str_istarts(s, http);
+    uint16_t port;
 
     if (clear)
         rest = rk_str_sub(s, http.n, s.n);
@@ -176,11 +177,8 @@ static bool normal_url(struct rk_arena *mem, struct rk_str s, struct rk_str *out
         return false;
     while (rk_str_ends(rest, RK_STR("/")))
         rest.n--;
-    if (!rest.n || rk_str_find_c(rest, '/') < rest.n || rk_str_find_c(rest, '?') < rest.n ||
-        rk_str_find_c(rest, ' ') < rest.n)
+    if (rk_authority_parse(rest, &host, &port, NULL))
         return false;
-    port = rest.p[0] == '[' ? rk_str_find(rest, RK_STR("]:")) < rest.n
-                            : rk_str_find_c(rest, ':') < rest.n;
     *out = rk_arena_printf(mem, "%s%.*s%s", clear ? "http://" : "https://", RK_STR_ARG(rest),
                            port    ? ""
                            : clear ? ":80"

@@ -8,6 +8,7 @@
 
 #include "lib/base/num.h"
 #include "lib/net/addr.h"
+#include "management/options_events.h"
 #include "management/upstream_env.h"
 #include "server/privileges.h"
 
@@ -52,6 +53,11 @@
         .flag = "server." path, .env = "ROOKERY_" vars, .type = RK_OPT_TEXT, .at = AT(member),     \
         .check = rate_check                                                                        \
     }
+#define URL(path, vars, member, dflt)                                                              \
+    {                                                                                              \
+        .flag = "server." path, .env = "ROOKERY_" vars, .type = RK_OPT_TEXT, .at = AT(member),     \
+        .def = dflt, .required = sizeof dflt > 1, .check = url_check                               \
+    }
 #define IDLE(path, values, why)                                                                    \
     {                                                                                              \
         .flag = "server." path, .type = RK_OPT_TEXT, .quiet = values, .idle = why                  \
@@ -82,11 +88,9 @@ static enum rk_code rate_check(struct rk_str v, struct rk_err *err)
     return rk_parse_bit_rate(v, &bits, err);
 }
 
-static enum rk_code event_kind_check(struct rk_str v, struct rk_err *err)
+static enum rk_code url_check(struct rk_str v, struct rk_err *err)
 {
-    return rk_str_eqz(v, "audit") || rk_str_eqz(v, "traffic")
-               ? RK_OK
-               : rk_fail(err, RK_INVALID, "\"%.*s\" is neither audit nor traffic", RK_STR_ARG(v));
+    return v.n ? rk_url_check(v, err) : RK_OK;
 }
 
 /* A prefix or a lone address. */
@@ -112,8 +116,8 @@ const struct rk_opt SERVER_KEYS[] = {
     LIST("tls.letsencrypt.domains[]", "TLS_LETSENCRYPT_DOMAINS", acme_domains, NULL, NULL),
     TEXT("tls.letsencrypt.email", "TLS_LETSENCRYPT_EMAIL", acme_email, ""),
     TEXT("tls.letsencrypt.dataDir", "TLS_LETSENCRYPT_DATA_DIR", acme_dir, ""),
-    TEXT("x.acmeDirectory", "ACME_DIRECTORY", acme_directory,
-         "https://acme-v02.api.letsencrypt.org/directory"),
+    URL("x.acmeDirectory", "ACME_DIRECTORY", acme_directory,
+        "https://acme-v02.api.letsencrypt.org/directory"),
     CHOICE("x.acmeChallenge", "ACME_CHALLENGE", acme_challenge, "tls-alpn-01",
            "tls-alpn-01|http-01"),
     TIME("x.acmeRetry", "ACME_RETRY", acme_retry_ms, "1m", 1000, 24 * HOUR_MS),
@@ -135,7 +139,7 @@ const struct rk_opt SERVER_KEYS[] = {
          24 * 365 * HOUR_MS),
     SECRET("relays.secret", "RELAYS_SECRET", relay_secret),
     TEXT("signalUri", "SIGNAL_URI", signal_uri, ""),
-    TEXT("auth.issuer", "AUTH_ISSUER", auth_issuer, ""),
+    URL("auth.issuer", "AUTH_ISSUER", auth_issuer, ""),
     BOOL("auth.localAuthDisabled", "AUTH_LOCAL_AUTH_DISABLED", local_auth_disabled, "false"),
     LIST("auth.dashboardRedirectURIs[]", "AUTH_DASHBOARD_REDIRECT_URIS", dashboard_redirects, NULL,
          NULL),
@@ -195,10 +199,11 @@ const struct rk_opt SERVER_KEYS[] = {
     TEXT("x.exportFile", "EXPORT_FILE", export_file, ""),
     TEXT("x.exportWebhook", "EXPORT_WEBHOOK", export_webhook, ""),
     SECRET("x.exportWebhookSecret", "EXPORT_WEBHOOK_SECRET", export_webhook_secret),
-    LIST("x.exportEvents[]", "EXPORT_EVENTS", export_events, "audit,traffic", event_kind_check),
-    TEXT("x.oidcIssuer", "OIDC_ISSUER", oidc_issuer, ""),
+    LIST("x.exportEvents[]", "EXPORT_EVENTS", export_events, "audit,traffic",
+         mgmt_event_kind_check),
+    URL("x.oidcIssuer", "OIDC_ISSUER", oidc_issuer, ""),
     LIST("x.oidcAudiences[]", "OIDC_AUDIENCES", oidc_audiences, NULL, NULL),
-    TEXT("x.oidcKeysURL", "OIDC_KEYS_URL", oidc_keys_url, ""),
+    URL("x.oidcKeysURL", "OIDC_KEYS_URL", oidc_keys_url, ""),
     TEXT("x.oidcUserClaim", "OIDC_USER_CLAIM", oidc_user_claim, "sub"),
     INT("x.loops", "LOOPS", loops, "0", 0, 64),
     CHOICE("x.logFormat", "LOG_FORMAT NB_LOG_FORMAT", log_format, "text", "text|json"),

@@ -17,6 +17,7 @@
 #include "management/engine/cluster.h"
 #include "relay/app.h"
 #include "server/acme.h"
+#include "server/acme_http.h"
 #include "server/bus.h"
 #include "server/command/socket.h"
 #include "server/options.h"
@@ -43,7 +44,8 @@ struct server {
     struct svc *svc;
     struct mgmt_app *mgmt;
     const char *backup_mark;
-    struct acme *acme; /* NULL: certificates come from elsewhere */
+    struct acme_http *http; /* sends everybody to https; NULL: nobody, or acme does */
+    struct acme *acme;      /* NULL: certificates come from elsewhere */
     struct commands commands;
     struct command_socket *admin;
     struct sig_app *sig;   /* NULL with an external signal server */
@@ -143,6 +145,8 @@ static enum rk_code start(struct svc_user *u, struct rk_err *err)
                                           .reload = certificate_came,
                                           .arg = s},
                       &s->acme, err);
+    else if (rc == RK_OK && s->c.http_address.n)
+        rc = acme_http_new(&s->w.http, s->c.exposed_address, &s->http, err);
     if (s->acme) {
         s->commands.certificate = certificate_state;
         s->commands.certificate_arg = s;
@@ -172,6 +176,8 @@ static void finish(struct svc_user *u, void (*done)(void *arg), void *arg)
 
     command_socket_close(s->admin);
     s->admin = NULL;
+    acme_http_free(s->http);
+    s->http = NULL;
     acme_free(s->acme);
     s->acme = NULL;
     bus_stop(s->bus); /* while the loops still take what it delivers */

@@ -17,6 +17,7 @@
 #include "lib/net/relayproto.h"
 #include "management/app.h"
 #include "management/engine/keys.h"
+#include "management/engine/places.h"
 #include "server/wiring.h"
 
 struct verify {
@@ -90,12 +91,20 @@ static const char **texts_of(struct rk_arena *mem, const struct rk_strs *list)
     return out;
 }
 
+/* Where the address of the relay comes from. */
+static const char *relay_key(const struct verify *v)
+{
+    return !v->w.own_relay         ? "server.relays.addresses"
+           : v->c->relay_address.n ? "server.x.relayAddress"
+                                   : "server.exposedAddress";
+}
+
 /* What agents are told, each list by itself so that one wrong address does not hide another. */
 static void check_servers(struct verify *v)
 {
     const struct rk_strs *lists[2] = {&v->w.stun_urls, &v->w.relay_urls};
-    static const char *const keys[4] = {"server.stuns", "server.relays.addresses",
-                                        "server.signalUri", "server.x.turns"};
+    const char *const keys[4] = {"server.stuns", relay_key(v), "server.signalUri",
+                                 "server.x.turns"};
 
     for (int i = 0; i < 4; i++) {
         struct servers_opts o = {.signal_uri = "http://localhost:1", .relay_secret = RK_STR("x")};
@@ -135,7 +144,7 @@ static void check_relay(struct verify *v)
     if (v->w.own_relay &&
         rly_instance_url(v->w.relay_urls.items[0], v->c->tls_cert.n || v->c->acme_enabled, v->mem,
                          &url, &err))
-        problem(v, "server.exposedAddress", &err);
+        problem(v, relay_key(v), &err);
     if (!v->w.own_relay && !v->c->relay_secret.n && !v->c->auth_secret.n) {
         (void)rk_fail(&err, RK_INVALID, "needed with relays.addresses (or authSecret)");
         problem(v, "server.relays.secret", &err);
@@ -148,11 +157,16 @@ static void check_redirects(struct verify *v, const char *key, const struct rk_s
     for (size_t i = 0; i < list->n; i++) {
         struct rk_err err = {0};
 
-        if (rk_str_find(list->items[i], RK_STR("://")) < list->items[i].n)
-            continue;
-        (void)rk_fail(&err, RK_INVALID, "\"%.*s\" has no scheme such as https://",
-                      RK_STR_ARG(list->items[i]));
-        problem(v, key, &err);
+        enum rk_code rc = RK_OK;
+
+        if (rk_str_find(list->items[i], RK_STR("://")) == list->items[i].n)
+            rc = rk_fail(&err, RK_INVALID, "\"%.*s\" has no scheme such as https://",
+                         RK_STR_ARG(list->items[i]));
+        else if (rk_str_istarts(list->items[i],
+                                RK_STR("http"))) /* apps have schemes of their own */
+            rc = rk_url_check(list->items[i], &err);
+        if (rc)
+            problem(v, key, &err);
     }
 }
 
@@ -190,36 +204,85 @@ static void check_folder(struct verify *v, const char *key, struct rk_str folder
         problem(v, key, &err);
 }
 
+/* What is read: a file. */
 static void check_file(struct verify *v, const char *key, struct rk_str path)
 {
     const char *z = rk_arena_dupz(v->mem, path);
     struct rk_err err = {0};
+    struct stat st;
 
-    if (!path.n || access(z, R_OK) == 0)
+    if (!path.n)
         return;
-    (void)rk_fail_errno(&err, RK_INVALID, errno, "%s", z);
+    if (stat(z, &st) || access(z, R_OK))
+        (void)rk_fail_errno(&err, RK_INVALID, errno, "%s", z);
+    else if (S_ISDIR(st.st_mode))
+        (void)rk_fail(&err, RK_INVALID, "%s is a folder", z);
+    if (err.code)
+        problem(v, key, &err);
+}
+
+/* What is written: a file that is there, or a folder for it. */
+static void check_written(struct verify *v, const char *key, struct rk_str path)
+{
+    struct rk_err err = {0};
+    struct stat st;
+
+    check_folder(v, key, parent_of(v->mem, path));
+    if (stat(rk_arena_dupz(v->mem, path), &st) || !S_ISDIR(st.st_mode))
+        return;
+    (void)rk_fail(&err, RK_INVALID, "%.*s is a folder", RK_STR_ARG(path));
     problem(v, key, &err);
+}
+
+/* One level of it is made at the start. */
+static void check_made_folder(struct verify *v, const char *key, struct rk_str path)
+{
+    struct stat st;
+    bool there = stat(rk_arena_dupz(v->mem, path), &st) == 0;
+
+    check_folder(v, key, there ? path : parent_of(v->mem, path));
+}
+
+static void check_geo(struct verify *v)
+{
+    struct places *p = NULL;
+    struct rk_err err = {0};
+    size_t problems = v->problems.notes.n;
+
+    check_file(v, "server.x.geoDatabase", v->c->geo_database);
+    if (v->c->geo_database.n && v->problems.notes.n == problems &&
+        places_open(rk_arena_dupz(v->mem, v->c->geo_database), &p, &err))
+        problem(v, "server.x.geoDatabase", &err);
+    places_free(p);
+    check_file(v, "server.x.geoNames", v->c->geo_names);
+}
+
+static void check_http(struct verify *v)
+{
+    struct rk_err err = {0};
+
+    if (!v->c->http_address.n || rk_str_starts(v->c->exposed_address, RK_STR("https://")))
+        return;
+    (void)rk_fail(&err, RK_INVALID, "it sends everybody to https, and exposedAddress is none");
+    problem(v, "server.x.httpAddress", &err);
 }
 
 static void check_places(struct verify *v)
 {
     const struct server_config *c = v->c;
-    struct stat st;
-    bool there = stat(rk_arena_dupz(v->mem, c->data_dir), &st) == 0;
 
-    /* one level is made at the start */
-    check_folder(v, "server.dataDir", there ? c->data_dir : parent_of(v->mem, c->data_dir));
+    check_made_folder(v, "server.dataDir", c->data_dir);
+    if (c->acme_enabled && !rk_str_starts(c->acme_dir, RK_CAT(v->mem, c->data_dir, RK_STR("/"))))
+        check_made_folder(v, "server.tls.letsencrypt.dataDir", c->acme_dir);
     if (rk_str_eqz(c->store_engine, "sqlite") &&
         rk_str_find_c(c->store_file, '/') < c->store_file.n)
-        check_folder(
-            v, "server.store.file",
-            parent_of(v->mem, c->store_file.p[0] == '/'
-                                  ? c->store_file
-                                  : RK_CAT(v->mem, c->data_dir, RK_STR("/"), c->store_file)));
+        check_written(v, "server.store.file",
+                      c->store_file.p[0] == '/'
+                          ? c->store_file
+                          : RK_CAT(v->mem, c->data_dir, RK_STR("/"), c->store_file));
     if (!rk_str_eqz(c->log_file, "console"))
-        check_folder(v, "server.logFile", parent_of(v->mem, c->log_file));
-    check_file(v, "server.x.geoDatabase", c->geo_database);
-    check_file(v, "server.x.geoNames", c->geo_names);
+        check_written(v, "server.logFile", c->log_file);
+    check_geo(v);
 }
 
 struct rk_strs server_verify(struct rk_arena *mem, const struct server_config *c)
@@ -231,6 +294,7 @@ struct rk_strs server_verify(struct rk_arena *mem, const struct server_config *c
     check_tls(&v);
     check_places(&v);
     check_exports(&v);
+    check_http(&v);
     check_redirects(&v, "server.auth.dashboardRedirectURIs", &c->dashboard_redirects);
     check_redirects(&v, "server.auth.cliRedirectURIs", &c->cli_redirects);
     check_redirects(&v, "server.auth.dashboardPostLogoutRedirectURIs", &c->logout_redirects);

@@ -123,10 +123,12 @@ enum rk_code wiring_vault(struct rk_arena *mem, const struct server_config *c, s
 
 struct export_opts wiring_exports(struct rk_arena *mem, const struct server_config *c)
 {
-    struct export_opts x = {.syslog = rk_arena_dupz(mem, c->export_syslog),
-                            .file = rk_arena_dupz(mem, c->export_file),
-                            .webhook = rk_arena_dupz(mem, c->export_webhook),
-                            .webhook_secret = c->export_webhook_secret};
+    struct export_opts x = {
+        .syslog = rk_arena_dupz(mem, c->export_syslog),
+        .file = rk_arena_dupz(mem, c->export_file),
+        .webhook = rk_arena_dupz(mem, c->export_webhook),
+        .webhook_secret = c->export_webhook_secret,
+        .names = {"server.x.exportSyslog", "server.x.exportFile", "server.x.exportWebhook"}};
 
     for (size_t i = 0; i < c->export_events.n; i++) {
         x.audit |= rk_str_eqz(c->export_events.items[i], "audit");
@@ -172,6 +174,8 @@ enum rk_code wiring_derive(struct rk_arena *mem, const struct server_config *c, 
     w.quic = w.listen;
     if (rc == RK_OK && c->quic_address.n)
         rc = parse_listen("server.x.quicAddress", c->quic_address, &w.quic, err);
+    if (rc == RK_OK && c->http_address.n)
+        rc = parse_listen("server.x.httpAddress", c->http_address, &w.http, err);
     if (rc == RK_OK)
         rc = derive_ops(mem, c, &w, err);
     if (rc == RK_OK)

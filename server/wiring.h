@@ -14,6 +14,7 @@ struct servers_turn; /* management/app.h */
 struct wiring { /* open, arena */
     struct rk_addr listen;
     struct rk_addr quic;  /* UDP address of our relay */
+    struct rk_addr http;  /* of the listener that sends everybody to https; when one is wanted */
     struct rk_addr *stun; /* UDP addresses of our STUN server */
     size_t n_stun;
     struct rk_addr *ops; /* metrics and health listeners */

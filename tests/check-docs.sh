@@ -42,6 +42,15 @@ lacking=$(unknown README.md docs/*.md)
     exit 1
 }
 
+# Who sends one service of agents somewhere sends all of them there.
+grpc_routes() { sed -n 's,^    {ROUTE_GRPC\, "/\([^"]*\)/".*,\1,p' server/routes.c; }
+[ "$(grpc_routes | wc -l)" -ge 3 ] || { echo "check-docs: finds no routes in server/routes.c"; exit 1; }
+for f in $(grep -rl 'management\.ManagementService/' deploy/compose docs/*.md README.md); do
+    for route in $(grpc_routes); do
+        grep -qF "/$route/" "$f" || { echo "$f has no route for /$route/"; exit 1; }
+    done
+done
+
 find . -name '*.am' ! -path './_*' -exec cat {} + >"$tmp"
 for f in docs/decisions/*.md; do
     [ "$(grep -cF "$f" "$tmp")" = 1 ] || {

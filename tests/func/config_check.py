@@ -2,11 +2,13 @@
 """`rookery config check` finds what `rookery run` refuses, in the same words; what it takes, runs.
 Usage: config_check.py ./rookery"""
 import base64
+import http.client as http_client
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from proc import Program, certificate, check, clean_env, finish, free_port, get  # noqa: E402
@@ -26,9 +28,13 @@ def run(args, text, env=None):
 
 
 def refused(name, text, *wants):
-    text = "server:\n  dataDir: %s\n  listenAddress: '127.0.0.1:%d'\n%s" % (DATA, free_port(), text)
+    listen = "" if "listenAddress" in text else "  listenAddress: '127.0.0.1:%d'\n" % free_port()
+    text = "server:\n  dataDir: %s\n%s%s" % (DATA, listen, text)
     for command in (["config", "check"], ["run"]):
-        code, out = run(command, text)
+        try:
+            code, out = run(command, text)
+        except subprocess.TimeoutExpired:
+            code, out = 1 if command!=["run"] else 0, "TIMEOUT"
         check("%s: %s" % (" ".join(command), name), code not in (0, 1) or command != ["run"] and code,
               (code, out))
         for want in wants:
@@ -63,6 +69,51 @@ def files():
     refused("a log in no folder", "  logFile: %s/no/such.log\n" % DIR, "logFile", "/no")
     refused("a database in no folder", "  store: {file: %s/no/a.db}\n" % DIR, "store.file")
     refused("no geo database", "  x: {geoDatabase: %s/no.mmdb}\n" % DIR, "geoDatabase", "no.mmdb")
+
+
+def every_path_and_address():
+    """Each key that takes a path or an address, with what no server could use."""
+    tls = "  tls: {certFile: %s, keyFile: %s}\n" % certificate(DIR, "used")
+    gone, folder = DIR + "/gone/x", DIR
+    acme = "  tls: {letsencrypt: {enabled: true, domains: [vpn.example.com], email: a@example.com%s}}\n"
+    nowhere = ("nonsense", "https://", "://x", "https://host:0", "https://host:99999", "https://ho st")
+    for key, line, values in (
+            ("listenAddress", "  listenAddress: '%s'\n", ("nonsense", "1.2.3.4", "1.2.3.4:99999", ":x", "1.2.3:80")),
+            ("healthcheckAddress", "  healthcheckAddress: '%s'\n", ("nonsense", "1.2.3.4:99999", ":x")),
+            ("x.quicAddress", tls + "  x: {quicAddress: '%s'}\n", ("nonsense", "1.2.3.4:99999")),
+            ("x.httpAddress", tls + "  x: {httpAddress: '%s'}\n", ("nonsense", "1.2.3.4:99999")),
+            ("x.httpAddress", "  exposedAddress: http://a:80\n  x: {httpAddress: '%s'}\n", (":%d" % free_port(),)),
+            ("exposedAddress", "  exposedAddress: '%s'\n", nowhere[1:]),
+            ("logFile", "  logFile: '%s'\n", (gone, folder)),
+            ("store.file", "  store: {file: '%s'}\n", (gone, folder)),
+            ("x.geoDatabase", "  x: {geoDatabase: '%s'}\n", (gone, folder)),
+            ("x.geoNames", "  x: {geoNames: '%s'}\n", (gone, folder)),
+            ("x.exportFile", "  x: {exportFile: '%s'}\n", (gone, folder, "relative")),
+            ("x.exportWebhook", "  x: {exportWebhook: '%s'}\n", nowhere + ("ftp://host",)),
+            ("x.exportSyslog", "  x: {exportSyslog: '%s'}\n",
+             ("nonsense", "udp://host", "tcp://:1", "udp://host:0", "udp://host:99999", "unix:x", "unix:" + folder)),
+            ("tls", "  tls: {certFile: '%s', keyFile: '/x'}\n", (gone, folder)),
+            ("tls.letsencrypt.dataDir", acme % ", dataDir: '%s'", (gone, DIR + "/used.key")),
+            ("x.acmeDirectory", acme % "" + "  x: {acmeDirectory: '%s'}\n", nowhere),
+            ("stuns", "  stuns: [{uri: '%s'}]\n", ("nonsense", "stun:", "stun:host:0", "stun:host:99999")),
+            ("x.turns", "  x: {turns: ['%s'], turnUser: u, turnPassword: p}\n",
+             ("nonsense", "turn:", "turn:host:0", "turn:host:99999")),
+            ("relays.addresses", "  relays: {addresses: ['%s'], secret: s}\n",
+             ("nonsense", "rels://", "rels://host:0", "rels://host:99999", "https://host")),
+            ("signalUri", "  signalUri: '%s'\n", nowhere[1:]),
+            ("x.relayAddress", "  x: {relayAddress: '%s'}\n", ("nonsense", "rels://", "rels://host:99999")),
+            ("auth.issuer", "  auth: {issuer: '%s'}\n", nowhere),
+            ("x.oidcIssuer", "  x: {oidcIssuer: '%s', oidcAudiences: [a]}\n", nowhere),
+            ("x.oidcKeysURL",
+             "  x: {oidcIssuer: 'https://a.example.com', oidcAudiences: [a], oidcKeysURL: '%s'}\n", nowhere),
+            ("auth.dashboardRedirectURIs", "  auth: {dashboardRedirectURIs: ['%s']}\n", ("nonsense", "https://")),
+            ("auth.cliRedirectURIs", "  auth: {cliRedirectURIs: ['%s']}\n", ("nonsense", "http://")),
+            ("auth.dashboardPostLogoutRedirectURIs",
+             "  auth: {dashboardPostLogoutRedirectURIs: ['%s']}\n", ("nonsense", "https://")),
+            ("reverseProxy.trustedHTTPProxies", "  reverseProxy: {trustedHTTPProxies: ['%s']}\n",
+             ("nonsense", "10.0.0.0/33", "10.0.0.1/8x"))):
+        for value in values:
+            refused("%s %s" % (key, value.replace(DIR, "")), line % value, key.split(".")[-1])
 
 
 def own_files():
@@ -181,8 +232,34 @@ def official():
     p.stop()
 
 
+def redirect():
+    """With certificate files, too, a plain listener sends everybody to https."""
+    cert, key = certificate(DIR, "redirect")
+    port, http = free_port(), free_port()
+    p = Program([ROOKERY, "run"], port, clean_env(
+        ROOKERY_DATA_DIR=os.path.join(DIR, "redirect"), ROOKERY_LISTEN_ADDRESS="127.0.0.1:%d" % port,
+        ROOKERY_EXPOSED_ADDRESS="https://vpn.example.com", ROOKERY_STUN_PORTS=str(free_port()),
+        ROOKERY_TLS_CERT_FILE=cert, ROOKERY_TLS_KEY_FILE=key,
+        ROOKERY_HTTP_ADDRESS="127.0.0.1:%d" % http))
+    end = time.time() + 120
+    while True:
+        try:
+            c = http_client.HTTPConnection("127.0.0.1", http, timeout=120)
+            c.request("GET", "/peers?a=b")
+            r = c.getresponse()
+            break
+        except OSError:
+            assert time.time() < end, p.text()
+            time.sleep(0.05)
+    check("http is sent to https", r.status in (301, 308) and
+          r.getheader("Location") == "https://vpn.example.com/peers?a=b", (r.status, r.getheaders()))
+    p.stop()
+
+
 try:
     files()
+    redirect()
+    every_path_and_address()
     own_files()
     words()
     values()
