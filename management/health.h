@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What /api/x/health says of the process: the body of /health, how long it runs, and which servers
- * agents are told of. */
+/* What /api/x/health says of the process: the body of /health, how long it runs, which servers
+ * agents are told of, the processes of the database, and how far machines are behind changes. */
 #ifndef MGMT_HEALTH_H
 #define MGMT_HEALTH_H
 

@@ -23,6 +23,7 @@
 #include "management/store/probe.h"
 #include "server/admin.h"
 #include "server/admin_out.h"
+#include "server/backup_log.h"
 #include "server/wiring.h"
 
 static const char *const SECRETS[] = {"store.key", "relay.secret", "setup-token"};
@@ -180,17 +181,16 @@ static void prune(struct admin *a, const char *folder)
     free(list);
 }
 
-/* For the metric and the doctor: when the last one was made. */
-static void note_time(struct admin *a)
+/* For the metric, the doctor and the console. */
+static void note(struct admin *a, const char *path)
 {
-    const char *path = rk_arena_printf(a->mem, "%.*s/last-backup", RK_STR_ARG(a->c.data_dir)).p;
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    const char *log = rk_arena_printf(a->mem, "%.*s/last-backup", RK_STR_ARG(a->c.data_dir)).p;
+    struct rk_err err = {0};
 
-    if (fd < 0)
-        return;
-    (void)futimens(fd, NULL);
-    (void)close(fd);
-    admin_give_to_owner(a, path);
+    if (backup_log_add(log, path, &err))
+        (void)fprintf(stderr, "rookery admin: %s\n", err.msg);
+    else
+        admin_give_to_owner(a, log);
 }
 
 static void print_info(const struct admin *a, const char *what, const char *path,
@@ -275,7 +275,7 @@ enum rk_code admin_backup(struct admin *a, bool *failed, struct rk_err *err)
         return rc;
     if (folder)
         prune(a, a->word);
-    note_time(a);
+    note(a, path);
     print_info(a, "wrote", path, info);
     return RK_OK;
 }

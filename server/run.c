@@ -18,6 +18,7 @@
 #include "relay/app.h"
 #include "server/acme.h"
 #include "server/acme_http.h"
+#include "server/backup_log.h"
 #include "server/bus.h"
 #include "server/command/socket.h"
 #include "server/options.h"
@@ -213,11 +214,21 @@ static void describe(struct svc_user *u, bool is_ready, const char *why, struct 
     }
 }
 
+/* More than strangers on the health port are told. */
 static void describe_for_rest(void *arg, bool is_ready, const char *why, struct rk_buf *out)
 {
     struct server *s = arg;
 
     describe(&s->user, is_ready, why, out);
+    if (out->n <= 2)
+        return;
+    out->n -= 2; /* "}\n" */
+    rk_buf_addz(out, ",\"backups\":");
+    backup_log_put(s->backup_mark, out);
+    if (s->w.own_relay)
+        rk_buf_printf(out, ",\"relay\":{\"address\":\"%.*s\",\"machines\":%zu}",
+                      RK_STR_ARG(s->w.relay_urls.items[0]), relay_app_sessions(s->rly));
+    rk_buf_addz(out, "}\n");
 }
 
 static enum rk_code reload(struct svc_user *u, struct rk_err *err)

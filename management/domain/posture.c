@@ -6,26 +6,51 @@
 
 #include "management/domain/version.h"
 
-static bool os_version_passes(const struct posture *c, const struct peer_meta *m)
+struct posture_os posture_os_of(const struct posture *c, const struct peer *p)
 {
+    const struct peer_meta *m = &p->meta;
     struct rk_str kernel = m->kernel_version;
 
     if (rk_str_eqz(m->goos, "android"))
-        return version_satisfies(m->os_version, c->android_min_version);
+        return (struct posture_os){m->os_version, c->android_min_version};
     if (rk_str_eqz(m->goos, "darwin"))
-        return version_satisfies(m->os_version, c->darwin_min_version);
+        return (struct posture_os){m->os_version, c->darwin_min_version};
     if (rk_str_eqz(m->goos, "ios"))
-        return version_satisfies(m->os_version, c->ios_min_version);
+        return (struct posture_os){m->os_version, c->ios_min_version};
     if (rk_str_eqz(m->goos, "linux"))
-        return version_satisfies(rk_str_sub(kernel, 0, rk_str_find_c(kernel, '-')),
-                                 c->linux_min_kernel);
+        return (struct posture_os){rk_str_sub(kernel, 0, rk_str_find_c(kernel, '-')),
+                                   c->linux_min_kernel};
     if (rk_str_eqz(m->goos, "windows"))
-        return version_satisfies(kernel, c->windows_min_kernel);
-    return true; /* a system that this kind of check knows nothing about */
+        return (struct posture_os){kernel, c->windows_min_kernel};
+    return (struct posture_os){RK_STR(""), RK_STR("")};
 }
 
-static bool geo_passes(const struct posture *c, const struct peer_location *l)
+static bool nb_version_passes(const struct posture *c, const struct peer *p)
 {
+    return version_at_least(p->meta.version, c->nb_min_version);
+}
+
+static bool known_system(struct rk_str goos)
+{
+    static const char *const KNOWN[] = {"android", "darwin", "ios", "linux", "windows"};
+
+    for (size_t i = 0; i < RK_ARRAY_LEN(KNOWN); i++)
+        if (rk_str_eqz(goos, KNOWN[i]))
+            return true;
+    return false;
+}
+
+static bool os_version_passes(const struct posture *c, const struct peer *p)
+{
+    struct posture_os os = posture_os_of(c, p);
+
+    /* a system that this kind of check knows nothing about passes */
+    return !known_system(p->meta.goos) || version_satisfies(os.have, os.least);
+}
+
+static bool geo_passes(const struct posture *c, const struct peer *p)
+{
+    const struct peer_location *l = &p->location;
     bool match = false;
 
     if (l->country_code.n == 0 && l->city_name.n == 0)
@@ -68,42 +93,74 @@ static bool net_range_passes(const struct posture *c, const struct peer *p)
     return match == (c->net_action == CHECK_ALLOW);
 }
 
-static bool is_running(const struct peer_meta *m, struct rk_str path)
+bool posture_runs(const struct peer *p, struct rk_str path)
 {
-    for (size_t i = 0; i < m->n_files; i++)
-        if (m->files[i].running && rk_str_eq(m->files[i].path, path))
+    for (size_t i = 0; i < p->meta.n_files; i++)
+        if (p->meta.files[i].running && rk_str_eq(p->meta.files[i].path, path))
             return true;
     return false;
 }
 
-static bool process_passes(const struct posture *c, const struct peer_meta *m)
+struct rk_str posture_path_of(const struct check_process *w, const struct peer *p)
 {
-    for (size_t i = 0; i < c->n_processes; i++) {
-        const struct check_process *want = &c->processes[i];
-        struct rk_str path = {0};
+    if (rk_str_eqz(p->meta.goos, "linux"))
+        return w->linux_path;
+    if (rk_str_eqz(p->meta.goos, "darwin"))
+        return w->mac_path;
+    return rk_str_eqz(p->meta.goos, "windows") ? w->windows_path : RK_STR("");
+}
 
-        if (rk_str_eqz(m->goos, "linux"))
-            path = want->linux_path;
-        else if (rk_str_eqz(m->goos, "darwin"))
-            path = want->mac_path;
-        else if (rk_str_eqz(m->goos, "windows"))
-            path = want->windows_path;
-        if (path.n == 0 || !is_running(m, path))
+static bool process_passes(const struct posture *c, const struct peer *p)
+{
+    struct rk_str goos = p->meta.goos;
+
+    for (size_t i = 0; i < c->n_processes; i++) {
+        struct rk_str path = posture_path_of(&c->processes[i], p);
+
+        if (path.n == 0 || !posture_runs(p, path))
             return false;
     }
-    return rk_str_eqz(m->goos, "linux") || rk_str_eqz(m->goos, "darwin") ||
-           rk_str_eqz(m->goos, "windows");
+    return rk_str_eqz(goos, "linux") || rk_str_eqz(goos, "darwin") || rk_str_eqz(goos, "windows");
+}
+
+static const struct {
+    const char *name;
+    bool (*passes)(const struct posture *c, const struct peer *p);
+} PARTS[POSTURE_PARTS] = {
+    [POSTURE_NB_VERSION] = {"nb_version_check", nb_version_passes},
+    [POSTURE_OS_VERSION] = {"os_version_check", os_version_passes},
+    [POSTURE_GEO] = {"geo_location_check", geo_passes},
+    [POSTURE_NET_RANGE] = {"peer_network_range_check", net_range_passes},
+    [POSTURE_PROCESS] = {"process_check", process_passes},
+};
+
+const char *posture_part_text(enum posture_part part)
+{
+    return PARTS[part].name;
+}
+
+bool posture_has(const struct posture *c, enum posture_part part)
+{
+    const bool has[POSTURE_PARTS] = {
+        [POSTURE_NB_VERSION] = c->has_nb_version,
+        [POSTURE_OS_VERSION] = c->has_os_version,
+        [POSTURE_GEO] = c->has_geo,
+        [POSTURE_NET_RANGE] = c->has_net_range,
+        [POSTURE_PROCESS] = c->has_process,
+    };
+
+    return has[part];
+}
+
+bool posture_part_passes(const struct posture *c, const struct peer *p, enum posture_part part)
+{
+    return PARTS[part].passes(c, p);
 }
 
 bool posture_passes(const struct posture *c, const struct peer *p)
 {
-    if (c->has_nb_version && !version_at_least(p->meta.version, c->nb_min_version))
-        return false;
-    if (c->has_os_version && !os_version_passes(c, &p->meta))
-        return false;
-    if (c->has_geo && !geo_passes(c, &p->location))
-        return false;
-    if (c->has_net_range && !net_range_passes(c, p))
-        return false;
-    return !c->has_process || process_passes(c, &p->meta);
+    for (enum posture_part part = 0; part < POSTURE_PARTS; part++)
+        if (posture_has(c, part) && !posture_part_passes(c, p, part))
+            return false;
+    return true;
 }

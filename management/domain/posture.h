@@ -49,7 +49,35 @@ struct posture {
     size_t n_processes;
 };
 
+/** The kinds of checks that a definition can have, in the order in which they are judged. */
+enum posture_part {
+    POSTURE_NB_VERSION,
+    POSTURE_OS_VERSION,
+    POSTURE_GEO,
+    POSTURE_NET_RANGE,
+    POSTURE_PROCESS,
+    POSTURE_PARTS
+};
+
+/** "nb_version_check", … as the API calls it. Any thread. */
+const char *posture_part_text(enum posture_part part);
+
+/** Whether the definition has this kind of check, and its verdict for one peer. Any thread. */
+bool posture_has(const struct posture *c, enum posture_part part);
+bool posture_part_passes(const struct posture *c, const struct peer *p, enum posture_part part);
+
 /** The verdict for one peer; a check that cannot be evaluated fails. Any thread. */
 bool posture_passes(const struct posture *c, const struct peer *p);
+
+/** Which version of a system a check of systems compares, and with which least one: empty where it
+ *  says nothing about this system. Borrowed from p and c. Any thread. */
+struct posture_os {
+    struct rk_str have, least;
+};
+struct posture_os posture_os_of(const struct posture *c, const struct peer *p);
+
+/** What must run on this peer's system; empty: the check names nothing for it. Borrowed. */
+struct rk_str posture_path_of(const struct check_process *w, const struct peer *p);
+bool posture_runs(const struct peer *p, struct rk_str path);
 
 #endif

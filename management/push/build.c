@@ -143,8 +143,10 @@ static void finish(struct hub_stream *s, const struct built *b, unsigned want)
         h->n_sent++;
         rk_metric_add(h->m_sent, 1);
         rk_metric_add(h->m_bytes, (int64_t)b->out->n);
-        if (s->built_for_us)
-            rk_metric_observe(h->m_latency, rk_mono_us() - s->built_for_us);
+        if (s->built_for_us) {
+            h->took_us = rk_mono_us() - s->built_for_us;
+            rk_metric_observe(h->m_latency, h->took_us);
+        }
         if (b->hash) {
             s->hash = b->hash;
             s->last_bytes = b->out->n;

@@ -111,6 +111,8 @@ struct hub_stats { /* open */
     size_t streams;
     uint64_t sent, skipped, cut_off; /* messages, maps that were no news, slow readers */
     size_t bytes_under_way;
+    size_t waiting;  /* agents whose next message is not built yet */
+    int64_t took_us; /* from a change to its message, the last time; 0: none yet */
 };
 void hub_stats(struct hub *h, struct hub_stats *out);
 

@@ -131,6 +131,7 @@ struct hub {
     struct rk_list refresh; /* streams by the time their credentials are due */
     size_t n_streams;
     uint64_t n_sent, n_skipped, n_cut_off;
+    int64_t took_us; /* from a change to its message, the last time */
     struct rk_metric *m_streams, *m_sent, *m_skipped, *m_bytes, *m_cut_off, *m_latency;
     struct rk_metric *m_streams_upstream;
     struct rk_metrics *metrics;

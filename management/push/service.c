@@ -243,7 +243,9 @@ void hub_stats(struct hub *h, struct hub_stats *out)
                               .skipped = h->n_skipped,
                               .cut_off = h->n_cut_off,
                               .bytes_under_way = h->way_bytes[HUB_FRESH] + h->way_bytes[HUB_FAST] +
-                                                 h->way_bytes[HUB_SLOW]};
+                                                 h->way_bytes[HUB_SLOW],
+                              .waiting = h->ready.n + h->waiting.n,
+                              .took_us = h->took_us};
     hub_unlock(h);
 }
 

@@ -120,8 +120,8 @@ http_handler rest_postures_list, rest_postures_create, rest_postures_get, rest_p
 http_handler rest_locations_countries, rest_locations_cities;
 http_handler rest_events_audit, rest_events_traffic;
 http_handler rest_plan, rest_apply, rest_export;
-http_handler rest_changes, rest_health, rest_reach, rest_matrix, rest_history_list,
-    rest_history_undo, rest_diff;
+http_handler rest_changes, rest_health, rest_peer_posture, rest_reach, rest_matrix,
+    rest_history_list, rest_history_undo, rest_diff;
 http_handler rest_connectors_list, rest_connectors_create, rest_connectors_get,
     rest_connectors_update, rest_connectors_delete;
 http_handler rest_invites_list, rest_invites_create, rest_invites_regenerate, rest_invites_delete,

@@ -154,6 +154,7 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_POST,   "/api/users/invites/{token}/accept",                       rest_invites_accept,        OPEN | HTTP_HASHES, NULL},
 
     {HTTP_GET,    "/api/x/health",                                           rest_health,                READ,  NULL},
+    {HTTP_GET,    "/api/x/peers/{peerId}/posture",                           rest_peer_posture,          READ,  NULL},
     {HTTP_GET,    "/api/x/changes",                                          rest_changes,               WRITE, NULL},
     {HTTP_POST,   "/api/x/plan",                                             rest_plan,                  WRITE, NULL},
     {HTTP_POST,   "/api/x/apply",                                            rest_apply,                 WRITE, NULL},

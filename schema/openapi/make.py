@@ -205,6 +205,15 @@ OWN = [
     ("/api/x/diff", "What is different between two moments, as objects and as flows", [
         ("from", "string", "RFC 3339, yesterday, or how long ago (90m, 7d)"),
         ("to", "string", "the same; now when it is not given")], REVIEW),
+    ("/api/x/peers/{peerId}/posture", "The verdict of each posture check on one peer, and why", [],
+     {"type": "array", "items": {"type": "object", "properties": {
+         "id": {"type": "string"}, "name": {"type": "string"}, "passes": {"type": "boolean"},
+         "parts": {"type": "array", "items": {"type": "object", "properties": {
+             "part": {"type": "string"}, "passes": {"type": "boolean"},
+             "wanted": {"type": "string"}, "found": {"type": "string"}}}},
+         "policies": {"type": "array", "items": {"type": "object", "properties": {
+             "id": {"type": "string"}, "name": {"type": "string"},
+             "enabled": {"type": "boolean"}, "concerns": {"type": "boolean"}}}}}}}),
     ("/api/x/health", "How this server is, for who may read its settings", [],
      {"type": "object", "properties": {
          "version": {"type": "string"}, "uptime_s": {"type": "integer"},
@@ -213,7 +222,21 @@ OWN = [
          "agents_are_told": {"type": "object", "properties": {
              "signal": {"type": "string"}, "relays": {"type": "array", "items": {"type": "string"}},
              "stuns": {"type": "array", "items": {"type": "string"}}}},
-         "health": {"description": "the body of /health", "type": "object"}}}),
+         "nodes": {"description": "the processes that share the database",
+                   "type": "array", "items": {"type": "object", "properties": {
+                       "id": {"type": "string"}, "this": {"type": "boolean"},
+                       "host": {"type": "string"}, "version": {"type": "string"},
+                       "started": {"type": "string", "format": "date-time"},
+                       "seen": {"type": "string", "format": "date-time"},
+                       "relay": {"type": "string"}, "behind": {"type": "integer"},
+                       "behind_ms": {"type": "integer"}}}},
+         "maps": {"description": "how far machines are behind what was changed",
+                  "type": "object", "properties": {
+                      "waiting": {"type": "integer"}, "bytes_under_way": {"type": "integer"},
+                      "took_ms": {"type": "integer"}, "cut_off": {"type": "integer"}}},
+         "health": {"description": "the body of /health; with the backups that rookery admin "
+                                   "backup made, and what its own relay has",
+                    "type": "object"}}}),
     ("/api/x/export", "The network as a file that /api/x/plan reads, in YAML", [],
      {"type": "string"}),
 ]

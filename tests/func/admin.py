@@ -254,6 +254,9 @@ def folder_and_full_disk(s):
     text = get(s.metrics, "/metrics")[1]
     check("the time of the last backup is a metric", "rookery_last_backup_timestamp_seconds" in
           text, [l for l in text.splitlines() if "backup" in l])
+    newest = json.loads(s.api("GET", "/api/x/health")[1])["health"]["backups"][0]
+    check("and the console is told which there are", newest["path"] == os.path.join(folder, left[1]) and
+          newest["size_bytes"] == os.path.getsize(newest["path"]), newest)
     if os.geteuid() != 0:
         return
     small = os.path.join(WORK, "small")
