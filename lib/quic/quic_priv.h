@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Inside of lib/quic: what the endpoint (endpoint.c), its connections (conn.c) and TLS (tls.c) know
- * of each other. */
+ * of each other. The libraries are loaded (dl.c) by who makes credentials. */
 #ifndef RK_QUIC_PRIV_H
 #define RK_QUIC_PRIV_H
-
-#include <gnutls/gnutls.h>
-#include <ngtcp2/ngtcp2.h>
-#include <ngtcp2/ngtcp2_crypto.h>
 
 #include "lib/base/heap.h"
 #include "lib/base/list.h"
 #include "lib/base/map.h"
 #include "lib/base/ratelimit.h"
+#include "lib/quic/dl.h"
 #include "lib/quic/quic.h"
 
 enum {

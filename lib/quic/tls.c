@@ -4,7 +4,6 @@
 #include "config.h"
 
 #include <arpa/inet.h>
-#include <ngtcp2/ngtcp2_crypto_gnutls.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -91,10 +90,14 @@ static int load(struct quic_creds *c, struct rk_err *err)
 enum rk_code quic_creds_new(struct tls_ctx *tls, bool server, struct quic_creds **out,
                             struct rk_err *err)
 {
-    struct quic_creds *c = rk_calloc(1, sizeof *c);
     struct rk_err why = {0};
+    enum rk_code rc = quic_dl_load(err);
+    struct quic_creds *c;
     bool ok;
 
+    if (rc)
+        return rc;
+    c = rk_calloc(1, sizeof *c);
     c->refs = 1;
     c->tls = tls;
     c->server = server;
