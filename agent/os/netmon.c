@@ -10,11 +10,11 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/os/nl.h"
+#include "lib/base/pages.h"
 #include "lib/net/tcp.h"
 
 /* News of a host that changes a thousand routes at once fit; what does not counts as NETMON_ALL. */
@@ -27,7 +27,7 @@ struct source { /* one socket */
     bool firewall;
 };
 
-struct netmon {
+struct netmon { /* as pages: news are short */
     struct rk_loop *loop;
     struct netmon_opts o;
     struct netmon_user *user; /* NULL: closing */
@@ -167,7 +167,7 @@ static void on_ready(struct tcp_watch *w, bool readable RK_UNUSED, bool writable
 static void free_if_done(struct netmon *m)
 {
     if (!m->user && !m->route.open && !m->nft.open)
-        free(m);
+        rk_pages_free(m, sizeof *m);
 }
 
 static void on_closed(struct tcp_watch *w)
@@ -217,7 +217,7 @@ enum rk_code netmon_open(struct rk_loop *loop, const struct netmon_opts *o, stru
                                        RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,  RTNLGRP_IPV4_RULE,
                                        RTNLGRP_IPV6_RULE};
     static const int nft_groups[] = {NFNLGRP_NFTABLES};
-    struct netmon *m = rk_calloc(1, sizeof *m);
+    struct netmon *m = rk_pages_new(sizeof *m);
     enum rk_code rc;
 
     m->loop = loop;
@@ -227,7 +227,7 @@ enum rk_code netmon_open(struct rk_loop *loop, const struct netmon_opts *o, stru
     m->nft.firewall = true;
     rc = open_source(m, &m->route, NETLINK_ROUTE, route_groups, RK_ARRAY_LEN(route_groups), err);
     if (rc) {
-        free(m);
+        rk_pages_free(m, sizeof *m);
         return rc;
     }
     RK_IGNORE(

@@ -6,16 +6,16 @@
 
 #include <errno.h>
 #include <linux/genetlink.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "lib/base/pages.h"
 #include "lib/base/str.h"
 
 /* The kernel answers at once; this only keeps a kernel bug from hanging the agent. */
 #define NL_ANSWER_TIMEOUT_S 5
 
-struct nl_sock {
+struct nl_sock { /* as pages: few messages are long */
     struct mnl_socket *nl;
     unsigned port;
     uint32_t seq;
@@ -31,7 +31,7 @@ struct question { /* what the libmnl callback gets */
 
 enum rk_code nl_open(int bus, struct nl_sock **out, struct rk_err *err)
 {
-    struct nl_sock *s = rk_calloc(1, sizeof *s);
+    struct nl_sock *s = rk_pages_new(sizeof *s);
     struct timeval tv = {.tv_sec = NL_ANSWER_TIMEOUT_S};
     int on = 1;
 
@@ -56,7 +56,7 @@ void nl_close(struct nl_sock *s)
         return;
     if (s->nl)
         (void)mnl_socket_close(s->nl);
-    free(s);
+    rk_pages_free(s, sizeof *s);
 }
 
 struct nlmsghdr *nl_begin(struct nl_sock *s, uint16_t type, uint16_t flags)

@@ -42,14 +42,18 @@ union control { /* aligned room for the address and the segment size */
               CMSG_SPACE(sizeof(int))];
 };
 
+struct rx_slot {
+    struct iovec iov;
+    struct sockaddr_storage name;
+    union control control;
+};
+
 struct udp_scratch {
     size_t slots, slot_bytes;
     uint8_t *bytes;
-    struct mmsghdr msgs[RX_MAX_SLOTS];
-    struct iovec iovs[RX_MAX_SLOTS];
-    struct sockaddr_storage names[RX_MAX_SLOTS];
-    union control controls[RX_MAX_SLOTS];
-    struct udp_in in[RX_MAX_SLOTS];
+    struct mmsghdr *msgs; /* slots of each */
+    struct rx_slot *rx;
+    struct udp_in *in;
 };
 
 struct udp_sock {
@@ -71,13 +75,20 @@ struct udp_scratch *udp_scratch_new(size_t slots, size_t slot_bytes)
     s->slots = slots < 1 ? 1 : rk_min_size(slots, RX_MAX_SLOTS);
     s->slot_bytes = slot_bytes;
     s->bytes = rk_pages_new(s->slots * slot_bytes);
+    s->msgs = rk_calloc(s->slots, sizeof *s->msgs);
+    s->rx = rk_calloc(s->slots, sizeof *s->rx);
+    s->in = rk_calloc(s->slots, sizeof *s->in);
     return s;
 }
 
 void udp_scratch_free(struct udp_scratch *s)
 {
-    if (s)
-        rk_pages_free(s->bytes, s->slots * s->slot_bytes);
+    if (!s)
+        return;
+    rk_pages_free(s->bytes, s->slots * s->slot_bytes);
+    free(s->msgs);
+    free(s->rx);
+    free(s->in);
     free(s);
 }
 
@@ -111,14 +122,16 @@ static void read_controls(struct msghdr *h, struct udp_in *in)
 static void prepare_slots(struct udp_scratch *x)
 {
     for (size_t i = 0; i < x->slots; i++) {
-        x->iovs[i] = (struct iovec){x->bytes + i * x->slot_bytes, x->slot_bytes};
+        struct rx_slot *r = &x->rx[i];
+
+        r->iov = (struct iovec){x->bytes + i * x->slot_bytes, x->slot_bytes};
         x->msgs[i] = (struct mmsghdr){.msg_hdr = {
-                                          .msg_name = &x->names[i],
-                                          .msg_namelen = sizeof x->names[i],
-                                          .msg_iov = &x->iovs[i],
+                                          .msg_name = &r->name,
+                                          .msg_namelen = sizeof r->name,
+                                          .msg_iov = &r->iov,
                                           .msg_iovlen = 1,
-                                          .msg_control = &x->controls[i],
-                                          .msg_controllen = sizeof x->controls[i],
+                                          .msg_control = &r->control,
+                                          .msg_controllen = sizeof r->control,
                                       }};
     }
 }
@@ -140,8 +153,8 @@ static bool receive(struct udp_sock *s)
 
         if (x->msgs[i].msg_hdr.msg_flags & MSG_TRUNC)
             continue; /* longer than any datagram that we want */
-        *in = (struct udp_in){.bytes = rk_str_of(x->iovs[i].iov_base, x->msgs[i].msg_len)};
-        if (rk_addr_from_sa((struct sockaddr *)&x->names[i], &in->from, NULL))
+        *in = (struct udp_in){.bytes = rk_str_of(x->rx[i].iov.iov_base, x->msgs[i].msg_len)};
+        if (rk_addr_from_sa((struct sockaddr *)&x->rx[i].name, &in->from, NULL))
             continue;
         read_controls(&x->msgs[i].msg_hdr, in);
         n++;

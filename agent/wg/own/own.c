@@ -13,6 +13,7 @@
 #include "agent/wg/own/own_priv.h"
 #include "agent/wg/own/tun.h"
 #include "lib/base/num.h"
+#include "lib/base/pages.h"
 
 #define STACK_BYTES ((size_t)256 << 10)
 #define WAYS_MAX    ((uint32_t)1 << 22)
@@ -333,7 +334,7 @@ static void finish_close(struct wgo *d)
     wgo_list_free(&d->others);
     wgo_list_free(&d->outbox);
     wgo_batch_free(d->filling);
-    free(d->ring);
+    rk_pages_free(d->ring, WGO_RING * sizeof *d->ring);
     rk_map_done(&d->ways);
     (void)pthread_mutex_destroy(&d->core_lock);
     (void)pthread_mutex_destroy(&d->queue_lock);
@@ -420,7 +421,7 @@ static void init(struct wgo *d, const struct wgo_opts *o)
     d->log = o->log;
     d->core_user.ops = &CORE_OPS;
     d->flush.run = on_flush;
-    d->ring = rk_calloc(WGO_RING, sizeof *d->ring);
+    d->ring = rk_pages_new(WGO_RING * sizeof *d->ring);
     rk_list_init(&d->outbox);
     rk_list_init(&d->to_loop);
     rk_list_init(&d->others);
