@@ -15,8 +15,11 @@
 #include "agent/daemon/recover.h"
 #include "agent/os/route.h"
 #include "lib/base/notify.h"
+#include "lib/base/num.h"
 #include "lib/base/trim.h"
 #include "lib/net/way.h"
+
+#define TRIM_EVERY_MAX_MS 60000
 
 bool app_marks(const struct app *a)
 {
@@ -34,16 +37,23 @@ void app_end_foreground(struct app *a, const struct rk_err *err)
 
 /* ---- the run loop */
 
+/* Soon after a change, then ever more seldom: what follows it in the background takes seconds
+ * (ports of the router) to a minute. */
 static void on_settled(void *arg)
 {
-    (void)arg;
+    struct app *a = arg;
+
     rk_trim();
+    a->trim_ms = rk_min_i64(2 * a->trim_ms, TRIM_EVERY_MAX_MS);
+    rk_timer_start(a->loop, &a->trim, a->trim_ms, on_settled, a);
 }
 
 static void trim_later(struct app *a)
 {
-    if (!a->quitting)
-        rk_timer_start(a->loop, &a->trim, RK_TRIM_AFTER_MS, on_settled, NULL);
+    if (a->quitting)
+        return;
+    a->trim_ms = RK_TRIM_AFTER_MS;
+    rk_timer_start(a->loop, &a->trim, a->trim_ms, on_settled, a);
 }
 
 /* The service manager learns that this loop turns. */

@@ -67,7 +67,8 @@ struct app {
     struct login *login;
     struct mgmt_client_call_user call_user;
     struct mgmt_client_call *call;
-    struct rk_timer *trim; /* until the start or a connection has settled */
+    struct rk_timer *trim; /* memory that is not needed now */
+    int64_t trim_ms;       /* until then, when it was started */
     struct rk_timer *watchdog;
     struct events events;
     struct sync_keep keep;

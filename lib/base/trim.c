@@ -6,12 +6,16 @@
 
 #include <link.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/base/num.h"
+
+#define STACK_KEPT    ((uintptr_t)8192) /* below the frame that trims: what it calls needs some */
+#define STACK_TRIMMED ((uintptr_t)1 << 20)
 
 #ifndef RK_SANITIZE /* sanitizers keep their own books of what is where */
 
@@ -57,7 +61,7 @@ static int trim_object(struct dl_phdr_info *o, size_t size, void *arg)
 void rk_trim_always(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
-    (void)mallopt(M_ARENA_MAX, 2);
+    (void)mallopt(M_ARENA_MAX, 1);
 }
 
 void rk_trim_heap(void)
@@ -65,9 +69,31 @@ void rk_trim_heap(void)
     (void)malloc_trim(0);
 }
 
+/* What lies below the frames in use: deep calls have been there, and the next ones get zeroes. */
+static void trim_stack(void)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t end = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - STACK_KEPT, low;
+    pthread_attr_t attr;
+    size_t size = 0;
+    void *bottom;
+
+    if (pthread_getattr_np(pthread_self(), &attr))
+        return;
+    if (pthread_attr_getstack(&attr, &bottom, &size) == 0) {
+        low = ((uintptr_t)bottom + page - 1) & ~(page - 1);
+        if (end > low && end - low > STACK_TRIMMED)
+            low = end - STACK_TRIMMED;
+        if (end > low)
+            (void)madvise((void *)low, end - low, MADV_DONTNEED); /* less is mapped: fine */
+    }
+    (void)pthread_attr_destroy(&attr);
+}
+
 void rk_trim(void)
 {
     rk_trim_heap();
+    trim_stack();
     (void)dl_iterate_phdr(trim_object, NULL);
 }
 

@@ -6,14 +6,15 @@
 #define RK_TRIM_AFTER_MS 5000 /* what follows a start in the background is over by then */
 
 /** For a program that is to stay small: what was large when it is freed goes back to the system,
- * also when that happens often, and threads share two heaps. Before threads are started. */
+ * also when that happens often, and threads share one heap. Before threads are started. */
 void rk_trim_always(void);
 
 /**
- * Return free heap to the system, and unmap the pages of code and constants that have been read so
- * far: they are clean pages of files, so those that are used again come back from the page cache at
- * the cost of a minor fault, and those that only the start used (relocation, symbol tables,
- * initialisation of libraries) do not. Call it when things have settled, not in a loop. Any thread.
+ * Return free heap and unused stack of this thread to the system, and unmap the pages of code and
+ * constants that have been read so far: they are clean pages of files, so those that are used again
+ * come back from the page cache at the cost of a minor fault, and those that only the start used
+ * (relocation, symbol tables, initialisation of libraries) do not. Call it when things have
+ * settled, not in a loop. Any thread.
  */
 void rk_trim(void);
 
