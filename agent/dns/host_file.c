@@ -1,28 +1,32 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * /etc/resolv.conf as a plain file: what was there is kept with the agent's state, ours is written,
- * and written again when somebody (a DHCP client) writes another one, which then is the new
- * original.
+ * and written again when somebody (a DHCP client, NetworkManager) writes another one, which then is
+ * the new original. Others may write at any moment, also between our reading and our writing: what
+ * we replace is looked at after the fact.
  */
 #include "config.h"
 
-#include <errno.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/dns/host_priv.h"
 #include "agent/os/files.h"
 #include "lib/base/file.h"
-#include "lib/base/num.h"
+#include "lib/base/ratelimit.h"
 #include "lib/net/tcp.h"
 
-#define FILE_MAX   ((size_t)1 << 20)
-#define SETTLE_MS  200   /* others write in several steps */
-#define SLOWEST_MS 30000 /* against somebody who writes as often as we do */
+#define FILE_MAX  ((size_t)1 << 20)
+#define SETTLE_MS 200 /* others write in several steps */
+#define TRIES_MAX 5   /* of one writing, while others write */
+/* Against somebody who always answers with a file of his own: so often at once, then every half
+ * minute. A network that comes up is written down a few times. */
+#define AGAIN_BURST       20
+#define AGAIN_MILLI_PER_S 33
+#define AGAIN_RETRY_MS    5000
 
 struct file {
     struct dns_host_way way;
@@ -35,7 +39,7 @@ struct file {
     struct tcp_watch watch;
     bool watching, ended;
     struct rk_timer *timer;
-    int64_t settle_ms, written_ms;
+    struct rk_bucket again; /* written because of others */
 };
 
 static bool read_file(const char *path, struct rk_buf *out)
@@ -44,12 +48,21 @@ static bool read_file(const char *path, struct rk_buf *out)
     return rk_file_read(path, 0, out, NULL) == RK_OK;
 }
 
-static bool is_ours(const struct rk_buf *text)
+static bool is_ours(struct rk_str text)
 {
     struct resolvconf c;
 
-    resolvconf_parse(rk_buf_str(text), &c);
+    resolvconf_parse(text, &c);
     return c.ours;
+}
+
+/* Programs of this host ask us: it is not an old file of ours, nor another agent's. */
+static bool names_us(const struct file *f, struct rk_str text)
+{
+    struct resolvconf c;
+
+    resolvconf_parse(text, &c);
+    return c.ours && c.n_servers && rk_ip_eq(&c.servers[0], &f->server);
 }
 
 /* ---- writing */
@@ -65,46 +78,68 @@ static void remember(struct file *f, bool absent)
                         f->o.iface, "File", f->path, "Backup", f->backup, "Absent", absent));
 }
 
-/* A file that is not ours is the original from now on. */
-static enum rk_code keep_original(struct file *f, struct rk_buf *text, struct rk_err *err)
+/* A file that is not ours is the original from now on; without one (there false) nothing is. */
+static enum rk_code keep_original(struct file *f, struct rk_str text, bool there,
+                                  struct rk_err *err)
 {
-    bool there = read_file(f->path, text);
-    enum rk_code rc;
+    enum rk_code rc = RK_OK;
 
-    if (there && is_ours(text)) {
-        (void)read_file(f->backup, text);
-        return RK_OK;
-    }
-    if (!there) {
-        rk_buf_clear(text);
+    if (there)
+        rc = files_write(f->backup, text, 0644, err);
+    else
         (void)unlink(f->backup);
-    } else {
-        rc = files_write(f->backup, rk_buf_str(text), 0644, err);
-        if (rc)
-            return rc;
+    if (rc == RK_OK)
+        remember(f, !there);
+    return rc;
+}
+
+/* One turn of write_ours: was (*there: a file) stands there as far as we know, or stood there last
+ * before ours. *over: it was so; else somebody came between, and was is what he had written. */
+static enum rk_code write_once(struct file *f, struct rk_buf *was, bool *there, bool *over,
+                               struct rk_err *err)
+{
+    bool mine = *there && is_ours(rk_buf_str(was));
+    struct rk_buf original, ours, stood;
+    enum rk_code rc = RK_OK;
+
+    rk_buf_init(&original, FILE_MAX);
+    rk_buf_init(&ours, FILE_MAX);
+    rk_buf_init(&stood, FILE_MAX);
+    if (mine)
+        (void)read_file(f->backup, &original);
+    else
+        rc = keep_original(f, rk_buf_str(was), *there, err);
+    resolvconf_write(&f->server, f->search, f->n_search, rk_buf_str(mine ? &original : was),
+                     rk_str_z(f->backup), &ours);
+    *over = *there && rk_str_eq(rk_buf_str(was), rk_buf_str(&ours));
+    if (rc == RK_OK && !*over) {
+        bool stood_there;
+
+        rc = files_exchange(f->path, rk_buf_str(&ours), 0644, &stood, &stood_there, err);
+        *over = stood_there ? is_ours(rk_buf_str(&stood)) ||
+                                  (*there && rk_str_eq(rk_buf_str(&stood), rk_buf_str(was)))
+                            : !*there;
+        *there = stood_there;
+        rk_buf_clear(was);
+        rk_buf_add(was, rk_buf_str(&stood));
     }
-    remember(f, !there);
-    return RK_OK;
+    rk_buf_done(&original);
+    rk_buf_done(&ours);
+    rk_buf_done(&stood);
+    return rc;
 }
 
 static enum rk_code write_ours(struct file *f, struct rk_err *err)
 {
-    struct rk_buf original, ours, now;
-    enum rk_code rc;
+    enum rk_code rc = RK_OK;
+    bool over = false, there;
+    struct rk_buf was;
 
-    rk_buf_init(&original, FILE_MAX);
-    rk_buf_init(&ours, FILE_MAX);
-    rk_buf_init(&now, FILE_MAX);
-    rc = keep_original(f, &original, err);
-    if (rc == RK_OK) {
-        resolvconf_write(&f->server, f->search, f->n_search, rk_buf_str(&original),
-                         rk_str_z(f->backup), &ours);
-        if (!read_file(f->path, &now) || !rk_str_eq(rk_buf_str(&now), rk_buf_str(&ours)))
-            rc = files_write_through(f->path, rk_buf_str(&ours), 0644, err);
-    }
-    rk_buf_done(&original);
-    rk_buf_done(&ours);
-    rk_buf_done(&now);
+    rk_buf_init(&was, FILE_MAX);
+    there = read_file(f->path, &was);
+    for (int i = 0; rc == RK_OK && !over && i < TRIES_MAX; i++)
+        rc = write_once(f, &was, &there, &over, err);
+    rk_buf_done(&was);
     return rc;
 }
 
@@ -115,13 +150,17 @@ static void look_again(void *arg)
     struct file *f = arg;
     struct rk_buf text;
     struct rk_err err = {0};
-    bool same;
+    bool stands;
 
     rk_buf_init(&text, FILE_MAX);
-    same = read_file(f->path, &text) && is_ours(&text);
+    stands = read_file(f->path, &text) && names_us(f, rk_buf_str(&text));
     rk_buf_done(&text);
-    if (same)
+    if (stands)
         return;
+    if (!rk_bucket_take(&f->again, rk_loop_now_ms(f->o.loop), AGAIN_MILLI_PER_S, AGAIN_BURST)) {
+        rk_timer_start(f->o.loop, &f->timer, AGAIN_RETRY_MS, look_again, f);
+        return;
+    }
     rk_log(f->o.log, RK_INFO, "somebody changed the name servers of this host, set again",
            kv_z("file", f->path));
     if (write_ours(f, &err))
@@ -143,18 +182,13 @@ static void add_watches(struct file *f)
 static void on_change(struct tcp_watch *w, bool readable RK_UNUSED, bool writable RK_UNUSED)
 {
     struct file *f = rk_container_of(w, struct file, watch);
-    int64_t now = rk_loop_now_ms(f->o.loop);
     char buf[4096];
 
     while (read(w->fd, buf, sizeof buf) > 0)
         ;           /* which file it was does not matter: ours is looked at */
     add_watches(f); /* a replaced file is another one */
-    if (f->timer)
-        return;
-    f->settle_ms =
-        now - f->written_ms > SLOWEST_MS ? SETTLE_MS : rk_min_i64(f->settle_ms * 2, SLOWEST_MS);
-    f->written_ms = now;
-    rk_timer_start(f->o.loop, &f->timer, f->settle_ms, look_again, f);
+    if (!f->timer)
+        rk_timer_start(f->o.loop, &f->timer, SETTLE_MS, look_again, f);
 }
 
 static void file_free(struct file *f)
@@ -205,19 +239,55 @@ static enum rk_code apply(struct dns_host_way *w, const struct dns_host_config *
     return rc;
 }
 
+static void move_text(struct rk_buf *to, const struct rk_buf *from)
+{
+    rk_buf_clear(to);
+    rk_buf_add(to, rk_buf_str(from));
+}
+
+/* put into the file, for ours. When that replaces what somebody wrote just now, his comes back. */
+static enum rk_code replace_ours(const char *path, struct rk_buf *put, struct rk_err *err)
+{
+    enum rk_code rc = RK_OK;
+    struct rk_buf before, was; /* before: what we put there the last time */
+    bool over = false, there;
+
+    rk_buf_init(&before, FILE_MAX);
+    rk_buf_init(&was, FILE_MAX);
+    for (int i = 0; rc == RK_OK && !over && i < TRIES_MAX; i++) {
+        rc = files_exchange(path, rk_buf_str(put), 0644, &was, &there, err);
+        over = !there || is_ours(rk_buf_str(&was)) ||
+               (i && rk_str_eq(rk_buf_str(&was), rk_buf_str(&before)));
+        move_text(&before, put);
+        move_text(put, &was);
+    }
+    rk_buf_done(&before);
+    rk_buf_done(&was);
+    return rc;
+}
+
+static enum rk_code remove_ours(const char *path, struct rk_buf *text, struct rk_err *err)
+{
+    enum rk_code rc = files_take(path, text, err);
+
+    if (rc == RK_OK && text->n && !is_ours(rk_buf_str(text)))
+        rc = replace_ours(path, text, err);
+    return rc;
+}
+
 static enum rk_code restore(const char *path, const char *backup, bool absent, struct rk_err *err)
 {
     struct rk_buf text;
     enum rk_code rc = RK_OK;
 
     rk_buf_init(&text, FILE_MAX);
-    if (read_file(path, &text) && is_ours(&text)) { /* else somebody else has set it since */
+    if (read_file(path, &text) && is_ours(rk_buf_str(&text))) { /* else somebody has set it since */
         if (read_file(backup, &text))
-            rc = files_write_through(path, rk_buf_str(&text), 0644, err);
-        else if (!absent)
+            rc = replace_ours(path, &text, err);
+        else if (absent)
+            rc = remove_ours(path, &text, err);
+        else
             rc = rk_fail(err, RK_NOT_FOUND, "%s is gone, %s is left as it is", backup, path);
-        else if (unlink(path) != 0 && errno != ENOENT)
-            rc = rk_fail_errno(err, RK_INTERNAL, errno, "remove %s", path);
     }
     rk_buf_done(&text);
     if (rc == RK_OK)
@@ -253,7 +323,6 @@ struct dns_host_way *dns_host_file_new(const struct dns_host_opts *o)
     f->path = dns_resolver_file(o->resolver);
     f->backup = dns_resolver_backup(o->resolver);
     f->mem = rk_arena_new(0);
-    f->settle_ms = SETTLE_MS;
     return &f->way;
 }
 

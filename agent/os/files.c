@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/file.h"
+
 enum rk_code files_mkdir(const char *path, struct rk_err *err)
 {
     RK_CLEANUP(rk_freep) char *p = rk_str_dupz(rk_str_z(path));
@@ -46,33 +48,45 @@ static enum rk_code write_all(int fd, const char *path, struct rk_str text, stru
     return RK_OK;
 }
 
-enum rk_code files_write(const char *path, struct rk_str text, mode_t mode, struct rk_err *err)
+/* The text in a file beside, on the disk. *beside is owned, also after an error. */
+static enum rk_code write_beside(const char *path, struct rk_str text, mode_t mode, char **beside,
+                                 struct rk_err *err)
 {
     size_t n = strlen(path) + sizeof ".new";
-    RK_CLEANUP(rk_freep) char *beside = rk_malloc(n);
-    char *slash;
     enum rk_code rc;
+    char *slash;
     int fd;
 
-    (void)snprintf(beside, n, "%s", path);
-    slash = strrchr(beside, '/');
-    if (slash && slash != beside) {
+    *beside = rk_malloc(n);
+    (void)snprintf(*beside, n, "%s", path);
+    slash = strrchr(*beside, '/');
+    if (slash && slash != *beside) {
         *slash = '\0';
-        rc = files_mkdir(beside, err);
+        rc = files_mkdir(*beside, err);
         if (rc)
             return rc;
     }
-    (void)snprintf(beside, n, "%s.new", path);
-    (void)unlink(beside); /* from a crash; might have another mode */
-    fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+    (void)snprintf(*beside, n, "%s.new", path);
+    (void)unlink(*beside); /* from a crash; might have another mode */
+    fd = open(*beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0)
-        return rk_fail_errno(err, RK_INTERNAL, errno, "create %s", beside);
-    rc = write_all(fd, beside, text, err);
+        return rk_fail_errno(err, RK_INTERNAL, errno, "create %s", *beside);
+    rc = write_all(fd, *beside, text, err);
     (void)close(fd);
-    if (rc == RK_OK && rename(beside, path) != 0)
-        rc = rk_fail_errno(err, RK_INTERNAL, errno, "replace %s", path);
     if (rc)
+        (void)unlink(*beside);
+    return rc;
+}
+
+enum rk_code files_write(const char *path, struct rk_str text, mode_t mode, struct rk_err *err)
+{
+    RK_CLEANUP(rk_freep) char *beside = NULL;
+    enum rk_code rc = write_beside(path, text, mode, &beside, err);
+
+    if (rc == RK_OK && rename(beside, path) != 0) {
+        rc = rk_fail_errno(err, RK_INTERNAL, errno, "replace %s", path);
         (void)unlink(beside);
+    }
     return rc;
 }
 
@@ -89,19 +103,73 @@ static enum rk_code write_over(const char *path, struct rk_str text, mode_t mode
     return rc;
 }
 
-enum rk_code files_write_through(const char *path, struct rk_str text, mode_t mode,
-                                 struct rk_err *err)
+/* ---- exchange */
+
+static bool read_file(const char *path, struct rk_buf *out)
+{
+    rk_buf_clear(out);
+    return rk_file_read(path, 0, out, NULL) == RK_OK;
+}
+
+/* The file beside into its place; what was there is beside then, or nothing (*there). */
+static bool exchange(const char *beside, const char *path, bool *there)
+{
+    for (int i = 0; i < 100; i++) { /* somebody makes and removes the file all the time */
+        *there = renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_EXCHANGE) == 0;
+        if (*there)
+            return true;
+        if (errno != ENOENT)
+            return false;
+        if (renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+            return true;
+        if (errno != EEXIST)
+            return false;
+    }
+    return false;
+}
+
+enum rk_code files_exchange(const char *path, struct rk_str text, mode_t mode, struct rk_buf *was,
+                            bool *there, struct rk_err *err)
 {
     RK_CLEANUP(rk_freep) char *real = realpath(path, NULL);
+    RK_CLEANUP(rk_freep) char *beside = NULL;
     const char *to = real ? real : path;
+    enum rk_code rc;
     struct stat st;
 
+    rk_buf_clear(was);
     if (stat(to, &st) == 0) {
-        if (st.st_uid != geteuid() || st.st_gid != getegid())
-            return write_over(to, text, mode, err);
         mode = st.st_mode & 07777;
+        if (st.st_uid != geteuid() || st.st_gid != getegid()) {
+            *there = read_file(to, was);
+            return write_over(to, text, mode, err);
+        }
     }
-    if (files_write(to, text, mode, NULL) == RK_OK)
-        return chmod(to, mode) == 0 ? RK_OK : rk_fail_errno(err, RK_INTERNAL, errno, "%s", to);
+    rc = write_beside(to, text, mode, &beside, NULL);
+    if (rc == RK_OK && chmod(beside, mode) == 0 && exchange(beside, to, there)) {
+        if (*there)
+            *there = read_file(beside, was);
+        (void)unlink(beside);
+        return RK_OK;
+    }
+    *there = read_file(to, was);
+    if (rc == RK_OK && rename(beside, to) == 0)
+        return RK_OK;
+    if (rc == RK_OK)
+        (void)unlink(beside);
     return write_over(to, text, mode, err);
+}
+
+enum rk_code files_take(const char *path, struct rk_buf *was, struct rk_err *err)
+{
+    size_t n = strlen(path) + sizeof ".old";
+    RK_CLEANUP(rk_freep) char *aside = rk_malloc(n);
+
+    rk_buf_clear(was);
+    (void)snprintf(aside, n, "%s.old", path);
+    if (rename(path, aside) != 0)
+        return errno == ENOENT ? RK_OK : rk_fail_errno(err, RK_INTERNAL, errno, "remove %s", path);
+    (void)read_file(aside, was);
+    (void)unlink(aside);
+    return RK_OK;
 }

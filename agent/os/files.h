@@ -14,10 +14,15 @@
 enum rk_code files_write(const char *path, struct rk_str text, mode_t mode,
                          struct rk_err *err) RK_MUST;
 
-/** As files_write; where the file cannot be replaced (it is mounted by itself, as in containers)
- * its content is. Symbolic links are followed; mode and owner of a file that is there are kept. */
-enum rk_code files_write_through(const char *path, struct rk_str text, mode_t mode,
-                                 struct rk_err *err) RK_MUST;
+/** As files_write, and tells what was replaced: in *was what stood there at that moment, also what
+ *  somebody put there just before, *there: there was a file. Where the file cannot be exchanged (it
+ *  is mounted by itself, as in containers) its content is, and what is told was read just before.
+ *  Symbolic links are followed; mode and owner of a file that is there are kept. */
+enum rk_code files_exchange(const char *path, struct rk_str text, mode_t mode, struct rk_buf *was,
+                            bool *there, struct rk_err *err) RK_MUST;
+
+/** Remove a file and tell what was in it (nothing: there was none). A link itself is removed. */
+enum rk_code files_take(const char *path, struct rk_buf *was, struct rk_err *err) RK_MUST;
 
 /** Make a folder and those above it (mode 0700 for new ones). */
 enum rk_code files_mkdir(const char *path, struct rk_err *err) RK_MUST;
