@@ -67,7 +67,7 @@ sd_boot() { # KEEP…: folders that are seen as they are (written to for real)
     unshare -m -p -f -n -i -u -C --kill-child bash -c '. "$0"; sd_init "$@"' \
         "${BASH_SOURCE[0]}" "$sd_dir" "$@" >"$sd_dir/boot.log" 2>&1 </dev/null &
     sd_job=$!
-    for ((i = 0; i < 600; i++)); do
+    for ((i = 0; i < 1800; i++)); do
         sd_pid=$(pgrep -P "$sd_job" | head -1)
         if [ -n "$sd_pid" ] && grep -q systemd "/proc/$sd_pid/comm" 2>/dev/null &&
             [[ $(sd systemctl is-system-running 2>/dev/null) =~ ^(running|degraded)$ ]]; then
