@@ -219,14 +219,14 @@ static void log_session(struct relay_session *s, enum rk_log_level level, const 
            kv_i64("for_ms", rk_loop_now_ms(s->lane->loop) - s->began_ms));
 }
 
-void relay_session_end(struct relay_session *s, const char *why)
+static void session_end(struct relay_session *s, enum rk_log_level level, const char *why)
 {
     bool was_open = s->state == RELAY_OPEN;
 
     if (s->state == RELAY_ENDED)
         return;
-    log_session(s, was_open ? RK_INFO : RK_DEBUG,
-                was_open ? "relay peer gone" : "relay peer refused", why);
+    log_session(s, was_open ? level : RK_DEBUG, was_open ? "relay peer gone" : "relay peer refused",
+                why);
     s->state = RELAY_ENDED;
     rk_list_remove(&s->in_waiting);
     rk_timer_cancel(&s->timer);
@@ -240,6 +240,11 @@ void relay_session_end(struct relay_session *s, const char *why)
         s->link_ops->close(s->link, 0);
 }
 
+void relay_session_end(struct relay_session *s, const char *why)
+{
+    session_end(s, RK_INFO, why);
+}
+
 void relay_session_goodbye(struct relay_session *s, int64_t linger_ms)
 {
     struct relay_transport *link = s->link;
@@ -251,7 +256,7 @@ void relay_session_goodbye(struct relay_session *s, int64_t linger_ms)
         transmit(s);
         s->link_ops->close(link, linger_ms);
     }
-    relay_session_end(s, "shutdown");
+    session_end(s, RK_DEBUG, "shutdown"); /* the program says so itself */
 }
 
 void relay_session_gone(struct relay_session *s)

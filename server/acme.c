@@ -504,7 +504,8 @@ static int64_t look(struct acme *a)
         return due;
     }
     note(a, "ordering", NULL, now);
-    rk_log(a->o.log, RK_INFO, "certificate ordered", kv_str("name", a->o.c->acme_domains.items[0]));
+    rk_log(a->o.log, RK_DEBUG, "certificate ordered",
+           kv_str("name", a->o.c->acme_domains.items[0]));
     if (renew(a, &err) == RK_OK) {
         a->failures = 0;
         a->good_ms = rk_unix_ms();

@@ -38,6 +38,7 @@ struct grpc_call {
     unsigned refs;
     enum rk_code result; /* for ended() */
     bool started;        /* the service has heard of it */
+    bool quiet;          /* refusals are told at debug level only */
     bool known;          /* the service knows who calls: its messages may wait */
     bool owed;           /* the peer has begun something and must end it in time */
     bool headers_sent, over, got_message, remote_ended, told_half_closed, paused;
@@ -217,6 +218,9 @@ static void log_failure(struct grpc_call *c, const struct rk_err *err)
 
         rk_log_every(&gate, UNAVAILABLE_LOG_MS, c->log, level, "grpc call failed",
                      kv_z("path", grpc_call_path(c)), kv_z("peer", peer), KV_ERR(err));
+    } else if (level == RK_INFO && c->quiet) {
+        rk_log(c->log, RK_DEBUG, "grpc call refused", kv_z("path", grpc_call_path(c)),
+               kv_z("peer", peer), KV_ERR(err));
     } else if (level == RK_INFO) {
         rk_log_every(&c->ep->gates[err->code], CLIENT_FAULT_LOG_MS, c->log, level,
                      "grpc call refused", kv_z("path", grpc_call_path(c)), kv_z("peer", peer),
@@ -244,12 +248,13 @@ void grpc_call_fail(struct grpc_call *c, const struct rk_err *err)
 static void fail_status(struct grpc_call *c, enum rk_code result, enum grpc_status status,
                         struct rk_str text)
 {
+    enum rk_log_level level = c->quiet ? RK_DEBUG : RK_INFO;
     char peer[RK_ADDR_TEXT];
 
     if (c->over)
         return;
     (void)rk_addr_format(&c->client, peer);
-    rk_log_every(&c->ep->gates[result], CLIENT_FAULT_LOG_MS, c->log, RK_INFO, "grpc call refused",
+    rk_log_every(&c->ep->gates[result], CLIENT_FAULT_LOG_MS, c->log, level, "grpc call refused",
                  kv_z("path", grpc_call_path(c)), kv_z("peer", peer),
                  kv_z("status", grpc_status_name((int)status)), kv_str("error", text));
     end(c, result, (int)status, text, false);
@@ -439,8 +444,10 @@ static void call_shutdown(struct h2_stream_user *u, struct h2_stream *s)
     struct grpc_call *c = rk_container_of(u, struct grpc_call, user);
 
     (void)s;
-    if (c->ep->method && c->ep->method->kind != GRPC_UNARY)
+    if (c->ep->method && c->ep->method->kind != GRPC_UNARY) {
+        c->quiet = true; /* the program says so itself */
         fail_status(c, RK_UNAVAILABLE, GRPC_UNAVAILABLE, RK_STR("server is shutting down"));
+    }
 }
 
 static const struct h2_stream_ops call_ops = {
@@ -638,6 +645,11 @@ size_t grpc_call_drop_unsent(struct grpc_call *c)
     if (n)
         count_unsent(c);
     return n;
+}
+
+void grpc_call_set_quiet(struct grpc_call *c)
+{
+    c->quiet = true;
 }
 
 void grpc_call_set_known(struct grpc_call *c)

@@ -80,6 +80,10 @@ size_t grpc_call_drop_unsent(struct grpc_call *c);
  *  count as a stranger's, and its connection is kept when places are short. */
 void grpc_call_set_known(struct grpc_call *c);
 
+/** A refusal of this call is part of normal use: it is not told above debug level. Before it fails,
+ *  by whom the call is with. */
+void grpc_call_set_quiet(struct grpc_call *c);
+
 /** Stop and go on taking messages from a BIDI client; flow control holds the client back. */
 void grpc_call_pause(struct grpc_call *c);
 void grpc_call_resume(struct grpc_call *c);

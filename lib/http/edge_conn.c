@@ -27,15 +27,17 @@ enum {
     HEAD_MAX = 128 * 1024, /* a head and what one read may bring behind it */
 };
 
+/* Clients that go away while they connect are no news. */
 static void log_drop(struct edge_conn *c, const char *why)
 {
     struct edge *e = c->el->edge;
+    enum rk_log_level level =
+        rk_str_starts(rk_str_z(why), RK_STR("receive: ")) ? RK_DEBUG : RK_INFO;
     char peer[RK_ADDR_TEXT];
 
     (void)rk_addr_format(&c->peer, peer);
-    rk_log_every(edge_log_gate(e, why), EDGE_LOG_EVERY_MS, e->log, RK_INFO,
-                 "edge connection dropped", kv_z("peer", peer), kv_i64("port", c->conf->addr.port),
-                 kv_z("why", why));
+    rk_log_every(edge_log_gate(e, why), EDGE_LOG_EVERY_MS, e->log, level, "edge connection dropped",
+                 kv_z("peer", peer), kv_i64("port", c->conf->addr.port), kv_z("why", why));
 }
 
 void edge_conn_gone(struct edge_conn *c)

@@ -23,6 +23,7 @@ static const char SQL_FORGET[] = "DELETE FROM used_token WHERE expires_at < $1";
 
 #define GROUPS_CLAIM "groups" /* of our own tokens */
 #define LOGIN_CLAIM  "nb_last_login"
+#define LOG_EVERY_MS 60000
 #define KNOWN_MAX    10000 /* users remembered; past it the memory starts anew */
 
 struct bearer {
@@ -298,7 +299,8 @@ static enum auth_fault user_of(struct bearer *b, struct db *db, struct rk_arena 
 
 static void log_fault(struct bearer *b, enum auth_fault f, const struct rk_err *why)
 {
-    rk_log_every(&b->gates[f], 1000, mgmt_log(b->o.m), RK_INFO, "a token was refused", KV_ERR(why));
+    rk_log_every(&b->gates[f], LOG_EVERY_MS, mgmt_log(b->o.m), RK_INFO, "a token was refused",
+                 KV_ERR(why));
 }
 
 static enum auth_fault request(struct auth *a, struct db *db, struct rk_arena *mem,

@@ -25,11 +25,13 @@ static const char SQL_NEW[] =
 static enum rk_code cannot_start(struct http_req *req, struct http_resp *resp,
                                  const struct idp_request *r, bool known)
 {
-    rk_log(idp_of(req)->log, RK_INFO,
-           known ? "sign-in refused: the redirect address is not registered"
-                 : "sign-in refused: the client is not known",
-           kv_z("request", req->id), kv_str("client", rk_str_sub(r->client_id, 0, 100)),
-           kv_str("redirect_uri", rk_str_sub(r->redirect_uri, 0, 200)));
+    static struct rk_log_gate gate; /* anybody can do it */
+
+    rk_log_every(&gate, IDP_LOG_EVERY_MS, idp_of(req)->log, RK_INFO,
+                 known ? "sign-in refused: the redirect address is not registered"
+                       : "sign-in refused: the client is not known",
+                 kv_z("request", req->id), kv_str("client", rk_str_sub(r->client_id, 0, 100)),
+                 kv_str("redirect_uri", rk_str_sub(r->redirect_uri, 0, 200)));
     return idp_page_trouble(req, resp, 400, NULL, "Sign-in cannot start",
                             known ? "The application wants to be called back at an address that is "
                                     "not registered for it. Its administrator can register it."

@@ -10,7 +10,8 @@
 #include "management/identity/discovery.h"
 #include "management/idp/provider.h"
 
-#define IDP_SECRET_LEN     43 /* base64url characters of 32 random bytes */
+#define IDP_LOG_EVERY_MS   60000 /* of what anybody can make us tell */
+#define IDP_SECRET_LEN     43    /* base64url characters of 32 random bytes */
 #define IDP_CODE_LIFE_S    600
 #define IDP_REQUEST_LIFE_S 3600
 #define IDP_SESSION_LIFE_S (24 * 3600)

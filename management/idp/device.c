@@ -337,7 +337,8 @@ enum rk_code idp_device_answer(struct http_req *req, struct http_resp *resp, str
     if (!n)
         return idp_page_code(req, resp, 400, "This code is not valid, or no longer.", RK_STR(""),
                              RK_STR(""), err);
-    rk_log(i->log, RK_INFO, allow ? "device allowed" : "device refused", kv_str("user", s.subject));
+    rk_log(i->log, allow ? RK_DEBUG : RK_INFO, allow ? "device allowed" : "device refused",
+           kv_str("user", s.subject));
     return allow ? idp_page_end(req, resp, 200, 'y', "Device connected",
                                 "You can close this page and go back to your device.")
                  : idp_page_end(req, resp, 200, 'n', "Device refused",

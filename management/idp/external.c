@@ -258,9 +258,11 @@ enum rk_code idp_external_back(struct http_req *req, struct http_resp *resp, str
     if (stale)
         return idp_page_stale(req, resp);
     if (idp_param(req->mem, req->query, "error", &error, &bad)) {
-        rk_log(idp_of(req)->log, RK_INFO, "the identity provider refused a login",
-               kv_z("request", req->id), kv_str("connector", r.connector),
-               kv_str("error", rk_str_sub(error, 0, 100)));
+        static struct rk_log_gate gate; /* anybody can do it */
+
+        rk_log_every(&gate, IDP_LOG_EVERY_MS, idp_of(req)->log, RK_INFO,
+                     "the identity provider refused a login", kv_z("request", req->id),
+                     kv_str("connector", r.connector), kv_str("error", rk_str_sub(error, 0, 100)));
         r.connector = r.ext_realm = r.ext_callback = r.ext_nonce = r.ext_verifier = RK_STR("");
         return idp_page_login(req, resp, db, &r, 401, "The identity provider refused.", RK_STR(""),
                               err);

@@ -248,7 +248,7 @@ static enum rk_code userinfo(struct http_req *req, const struct idp_provider *p,
     else if (got.status >= 500)
         rc = rk_fail(err, RK_UNAVAILABLE, "the userinfo endpoint answers %u", got.status);
     else /* some have none for such tokens */
-        rk_log(idp_of(req)->log, RK_INFO, "the userinfo endpoint does not help",
+        rk_log(idp_of(req)->log, RK_DEBUG, "the userinfo endpoint does not help",
                kv_str("connector", p->c.id), kv_i64("status", got.status));
     json_decref(more);
     return rc;

@@ -86,7 +86,10 @@ enum rk_code idp_login(struct http_req *req, struct http_resp *resp, struct db *
         return idp_page_login(req, resp, db, &r, 403,
                               "Signing in by password is switched off here.", login, err);
     if (idp_try_begin(req, login, &t, err)) {
-        rk_log(i->log, RK_WARN, "too many login attempts", kv_z("request", req->id));
+        static struct rk_log_gate gate; /* anybody can do it */
+
+        rk_log_every(&gate, IDP_LOG_EVERY_MS, i->log, RK_WARN, "too many login attempts",
+                     kv_z("request", req->id));
         return idp_page_login(req, resp, db, &r, 429, TOO_MANY, login, err);
     }
     rc = check(req, db, login, password, &u, err);

@@ -224,8 +224,11 @@ enum rk_code idp_page_trouble(struct http_req *req, struct http_resp *resp, unsi
 
 enum rk_code idp_page_stale(struct http_req *req, struct http_resp *resp)
 {
-    rk_log(idp_of(req)->log, RK_INFO, "a form was too old, used before, or of another browser",
-           kv_z("request", req->id));
+    static struct rk_log_gate gate; /* anybody can do it */
+
+    rk_log_every(&gate, IDP_LOG_EVERY_MS, idp_of(req)->log, RK_INFO,
+                 "a form was too old, used before, or of another browser",
+                 kv_z("request", req->id));
     return idp_page_trouble(req, resp, 403, NULL, "This page is too old",
                             "It was open for long, was used before, or belongs to another browser. "
                             "Begin again, or go back to the application or device.");

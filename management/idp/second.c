@@ -194,7 +194,10 @@ enum rk_code idp_second(struct http_req *req, struct http_resp *resp, struct db 
     if (rc)
         return rc;
     if (idp_try_begin(req, limit_name(req, r.subject), &t, err)) {
-        rk_log(i->log, RK_WARN, "too many login attempts", kv_z("request", req->id));
+        static struct rk_log_gate gate; /* anybody can do it */
+
+        rk_log_every(&gate, IDP_LOG_EVERY_MS, i->log, RK_WARN, "too many login attempts",
+                     kv_z("request", req->id));
         return idp_page_totp(req, resp, &r, 429, "Too many attempts. Wait a minute and try again.",
                              u.email, err);
     }

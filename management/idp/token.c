@@ -337,8 +337,6 @@ static enum rk_code answer(struct http_req *req, struct http_resp *resp, const s
     json_decref(o);
     http_resp_header(resp, "Cache-Control", RK_STR("no-store"));
     http_resp_header(resp, "Pragma", RK_STR("no-cache"));
-    rk_log(i->log, RK_INFO, "token issued", kv_str("client", g->client_id),
-           kv_str("user", g->subject));
     return RK_OK;
 }
 
@@ -391,5 +389,11 @@ enum rk_code idp_token(struct http_req *req, struct http_resp *resp, struct db *
     rc = user_of(req, db, &u.grant, &user, err);
     if (rc == RK_NOT_FOUND)
         return idp_oauth_error(resp, 400, "invalid_grant", "the user must sign in again");
-    return rc ? rc : answer(req, resp, &u.grant, u.refresh, &user, err);
+    if (rc == RK_OK)
+        rc = answer(req, resp, &u.grant, u.refresh, &user, err);
+    if (rc == RK_OK) /* that it goes on is no news */
+        rk_log(idp_of(req)->log, rk_str_eqz(kind, "refresh_token") ? RK_DEBUG : RK_INFO,
+               "token issued", kv_str("client", u.grant.client_id),
+               kv_str("user", u.grant.subject));
+    return rc;
 }

@@ -181,7 +181,8 @@ static enum rk_code start(struct mgmt *m, struct db *db, struct peer_login_job *
         return login_known(m, snap, &j->req, &j->res, err);
     if (rc != RK_NOT_FOUND)
         return rc;
-    if (!j->req.user_id.n && !j->req.setup_key.n)
+    j->asks = !j->req.user_id.n && !j->req.setup_key.n;
+    if (j->asks)
         return rk_fail(err, RK_UNAUTHENTICATED,
                        "no peer auth method provided, please use a setup key or interactive SSO "
                        "login");

@@ -47,6 +47,7 @@ struct peer_login_job {
     void (*done)(struct peer_login_job *j); /* called on a lane thread: hand over and return */
     struct peer_login_res res; /* out: the caller's to release when err.code is RK_OK */
     struct rk_err err;
+    bool asks;      /* out: the key is unknown and nothing was offered, as agents ask first */
     struct mgmt *m; /* private from here */
     struct mgmt_mutation mut;
     struct actor actor;

@@ -93,6 +93,8 @@ static void login_run(struct rpc_job *j, struct db *db)
         return; /* everything may be over by now */
     j->more = 1;
     j->err = l->login.err;
+    if (l->login.asks)
+        grpc_call_set_quiet(j->call);
 }
 
 /* Read from the very state that Sync will use: what differs makes an agent restart. */

@@ -20,6 +20,7 @@ typedef enum rk_code command_fn(struct call *c, struct rk_err *err);
 struct command_row { /* a row */
     const char *name;
     command_fn *fn;
+    bool changes; /* something in the store, or how the server works: worth a line in the log */
 };
 
 /* Tables of the files of this folder; the last row has no name. */

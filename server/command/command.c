@@ -125,6 +125,13 @@ bool command_knows(const char *command)
     return find(command) != NULL;
 }
 
+bool command_changes(const char *command)
+{
+    const struct command_row *k = find(command);
+
+    return k && k->changes;
+}
+
 /* The owner of the oldest account; none when nobody has set the server up. */
 static enum rk_code act_as_owner(struct call *c, struct rk_err *err)
 {

@@ -39,5 +39,7 @@ json_t *command_run(struct commands *c, const json_t *request);
 
 /** Whether there is a command of this name. */
 bool command_knows(const char *command);
+/** Whether it changes something; false also for those that are not known. */
+bool command_changes(const char *command);
 
 #endif

@@ -188,7 +188,7 @@ static enum rk_code pat_revoke(struct call *c, struct rk_err *err)
 }
 
 const struct command_row COMMAND_KEYS[] = {
-    {"setup-key list", key_list},     {"setup-key create", key_create},
-    {"setup-key revoke", key_revoke}, {"setup-key delete", key_delete},
-    {"pat list", pat_list},           {"pat create", pat_create},
-    {"pat revoke", pat_revoke},       {NULL, NULL}};
+    {"setup-key list", key_list, false},    {"setup-key create", key_create, true},
+    {"setup-key revoke", key_revoke, true}, {"setup-key delete", key_delete, true},
+    {"pat list", pat_list, false},          {"pat create", pat_create, true},
+    {"pat revoke", pat_revoke, true},       {NULL, NULL, false}};

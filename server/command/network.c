@@ -48,5 +48,7 @@ static enum rk_code export_network(struct call *c, struct rk_err *err)
     return rc;
 }
 
-const struct command_row COMMAND_NETWORK[] = {
-    {"plan", plan}, {"apply", apply}, {"export", export_network}, {NULL, NULL}};
+const struct command_row COMMAND_NETWORK[] = {{"plan", plan, false},
+                                              {"apply", apply, true},
+                                              {"export", export_network, false},
+                                              {NULL, NULL, false}};

@@ -98,5 +98,7 @@ static enum rk_code delete_peer(struct call *c, struct rk_err *err)
     return rc ? rc : peer_delete(&c->op, rk_arena_dup(c->mem, p->id), err);
 }
 
-const struct command_row COMMAND_PEERS[] = {
-    {"peer list", list}, {"peer approve", approve}, {"peer delete", delete_peer}, {NULL, NULL}};
+const struct command_row COMMAND_PEERS[] = {{"peer list", list, false},
+                                            {"peer approve", approve, true},
+                                            {"peer delete", delete_peer, true},
+                                            {NULL, NULL, false}};

@@ -121,5 +121,8 @@ static enum rk_code undo(struct call *c, struct rk_err *err)
     return rc;
 }
 
-const struct command_row COMMAND_QUESTIONS[] = {
-    {"reach", reach}, {"history", history}, {"diff", diff}, {"undo", undo}, {NULL, NULL}};
+const struct command_row COMMAND_QUESTIONS[] = {{"reach", reach, false},
+                                                {"history", history, false},
+                                                {"diff", diff, false},
+                                                {"undo", undo, true},
+                                                {NULL, NULL, false}};

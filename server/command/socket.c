@@ -112,7 +112,8 @@ static void answer(struct command_socket *s, int fd)
         const char *name = json_string_value(json_object_get(request, "command"));
 
         out = command_run(s->commands, request);
-        rk_log(s->commands->log, RK_INFO, "admin command", kv_z("command", name ? name : ""),
+        rk_log(s->commands->log, command_changes(name) ? RK_INFO : RK_DEBUG, "admin command",
+               kv_z("command", name ? name : ""),
                kv_bool("ok", json_is_true(json_object_get(out, "ok"))));
         (void)send_json(fd, out);
     }

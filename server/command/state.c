@@ -129,8 +129,8 @@ static enum rk_code log_level(struct call *c, struct rk_err *err)
     return RK_OK;
 }
 
-const struct command_row COMMAND_STATE[] = {{"account", account},
-                                            {"status", status},
-                                            {"cluster", cluster},
-                                            {"log-level", log_level},
-                                            {NULL, NULL}};
+const struct command_row COMMAND_STATE[] = {{"account", account, false},
+                                            {"status", status, false},
+                                            {"cluster", cluster, false},
+                                            {"log-level", log_level, true},
+                                            {NULL, NULL, false}};

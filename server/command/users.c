@@ -243,16 +243,16 @@ static enum rk_code mfa_disable(struct call *c, struct rk_err *err)
     return mfa_set(c, false, err);
 }
 
-const struct command_row COMMAND_USERS[] = {{"user list", list},
-                                            {"user create", create},
-                                            {"user set-password", set_password},
-                                            {"user reset-mfa", reset_mfa},
-                                            {"user set-role", set_role},
-                                            {"user block", block},
-                                            {"user unblock", unblock},
-                                            {"user approve", approve},
-                                            {"user delete", delete_user},
-                                            {"mfa status", mfa_status},
-                                            {"mfa enable", mfa_enable},
-                                            {"mfa disable", mfa_disable},
-                                            {NULL, NULL}};
+const struct command_row COMMAND_USERS[] = {{"user list", list, false},
+                                            {"user create", create, true},
+                                            {"user set-password", set_password, true},
+                                            {"user reset-mfa", reset_mfa, true},
+                                            {"user set-role", set_role, true},
+                                            {"user block", block, true},
+                                            {"user unblock", unblock, true},
+                                            {"user approve", approve, true},
+                                            {"user delete", delete_user, true},
+                                            {"mfa status", mfa_status, false},
+                                            {"mfa enable", mfa_enable, true},
+                                            {"mfa disable", mfa_disable, true},
+                                            {NULL, NULL, false}};
