@@ -41,7 +41,7 @@ struct daemon_opts { /* open */
     bool kernel_disabled;
     struct rk_str ca_file;
     struct rk_str setup_key, setup_key_file;
-    bool force_relay, disable_nat_mapper;
+    bool force_relay, turn_only, disable_nat_mapper;
     struct rk_str lazy_conn; /* auto: as management says; on, off */
     struct rk_str lazy_idle; /* a duration, or a number of minutes */
     struct rk_strs home_relays;

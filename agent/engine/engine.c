@@ -357,6 +357,7 @@ static enum rk_code open_env(struct engine *e, struct rk_err *err)
                                       .wg_addr = {rk_ip4(127, 0, 0, 1), e->wg_port},
                                       .mtu = (uint16_t)e->o.profile->settings.mtu_bytes,
                                       .force_relay = e->o.daemon->force_relay,
+                                      .turn_only = e->o.daemon->turn_only,
                                       .idle_ms = lazy_idle_ms(e)};
 
     return peer_conn_env_new(&opts, &e->env, err);

@@ -46,6 +46,7 @@ struct peer_conn_env_opts { /* copied; handles borrowed for the life of the env 
     struct rk_addr wg_addr;       /* where the WireGuard device listens: 127.0.0.1:port */
     uint16_t mtu;                 /* of the WireGuard interface */
     bool force_relay;             /* no ICE at all */
+    bool turn_only;               /* ICE by TURN servers alone, to peers without a relay */
     int64_t idle_ms;              /* of no traffic end a lazy connection; 0: 15 min */
 };
 

@@ -33,7 +33,7 @@ struct peer_conn_env {
     char *version; /* owned */
     struct rk_addr wg_addr;
     struct wg_port *shared;
-    bool force_relay, lazy;
+    bool force_relay, turn_only, lazy;
     int64_t idle_ms;
     struct udp_scratch *scratch, *own_scratch; /* own: without a mux */
     struct rk_list peers;                      /* struct peer_conn.link */
@@ -89,6 +89,7 @@ struct peer_conn {
     struct ice_mux_gather gather;
     struct rk_timer *ice_timer, *punch_timer, *probe_timer, *repeat_timer, *turn_timer;
     bool turn_held;   /* an address at a TURN server */
+    bool turn_only;   /* this session offers no other */
     unsigned repeats; /* of our candidates in this session */
     bool ice_up;
     struct rk_ip direct_src;           /* ours towards the remote, when the pair was selected */

@@ -174,6 +174,7 @@ enum rk_code peer_conn_env_new(const struct peer_conn_env_opts *opts, struct pee
     e->wg_addr = opts->wg_addr;
     e->shared = opts->shared;
     e->force_relay = opts->force_relay;
+    e->turn_only = opts->turn_only;
     e->idle_ms = opts->idle_ms ? opts->idle_ms : IDLE_MS;
     rk_list_init(&e->peers);
     if (!e->mux)

@@ -187,7 +187,8 @@ static void on_candidate(struct ice_mux_gather *g, const struct ice_cand *c)
     struct peer_conn *p = rk_container_of(g, struct peer_conn, gather);
     struct ice_cand mine = *c;
 
-    if (!p->agent || ice_session_add_local(p->agent, &mine, rk_mono_us(), NULL))
+    if (!p->agent || (p->turn_only && c->type != ICE_RELAY) ||
+        ice_session_add_local(p->agent, &mine, rk_mono_us(), NULL))
         return;
     peer_conn_send_candidate(p, &mine);
     arm(p);
@@ -217,7 +218,8 @@ static void on_turn_wait(void *arg)
 {
     struct peer_conn *p = arg;
 
-    if (!p->agent || p->ice_up || p->relay_up || p->turn_held || !ice_mux_has_turn(p->env->mux))
+    if (!p->agent || p->ice_up || (p->relay_up && !p->turn_only) || p->turn_held ||
+        !ice_mux_has_turn(p->env->mux))
         return;
     p->turn_held = true;
     ice_mux_turn_hold(p->env->mux);
@@ -462,10 +464,13 @@ static enum rk_code agent_start(struct peer_conn *p, const struct signal_msg *ms
     for (size_t i = 0; i < p->n_early; i++)
         add_remote(p, &p->early[i]);
     forget_early(p);
+    /* as official agents have it: whether both have a relay decides, not whether it carries */
+    p->turn_only =
+        p->env->turn_only && !(msg->relay_url.n && relay_client_home(p->env->relay, NULL, NULL));
     ice_mux_gather_start(p->env->mux, &p->gather);
     p->repeats = 0;
     rk_timer_start(p->env->loop, &p->repeat_timer, REPEAT_MS, on_repeat, p);
-    rk_timer_start(p->env->loop, &p->turn_timer, TURN_WAIT_MS, on_turn_wait, p);
+    rk_timer_start(p->env->loop, &p->turn_timer, p->turn_only ? 0 : TURN_WAIT_MS, on_turn_wait, p);
     arm(p);
     return RK_OK;
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # coturn, and our management and signal without a relay, in the middle network. Sourced after
-# scenario.sh. Programs: TURNSERVER, MGMT, SIGNAL.
+# scenario.sh. Programs: TURNSERVER, MGMT, SIGNAL. TURN_TLS: options of coturn for TLS (else without).
 
 turn_up() { # once the network is there
     # coturn ends a session when the kernel tells that an address of it cannot be reached
@@ -8,7 +8,7 @@ turn_up() { # once the network is there
 }
 turn_start() { # LONG-TERM CREDENTIAL OPTIONS…
     mkdir -p "$NODES_DIR/turn"
-    (exec ip netns exec "$TOPO-mid" "$TURNSERVER" -n --log-file stdout --simple-log -v --no-cli --no-tls --no-dtls \
+    (exec ip netns exec "$TOPO-mid" "$TURNSERVER" -n --log-file stdout --simple-log -v --no-cli ${TURN_TLS:---no-tls} --no-dtls \
         --listening-ip "$TOPO_SERVER" --relay-ip "$TOPO_SERVER" --listening-port "${TURN_PORT:-3478}" --min-port 40000 \
         --max-port 40999 --realm example.com --pidfile "$NODES_DIR/turn/pid.own" \
         --userdb "$NODES_DIR/turn/db" "$@") >"$NODES_DIR/turn/log" 2>&1 &
