@@ -299,6 +299,8 @@ static int run(const struct cli_command *cmd, int argc, char **argv)
         return 1;
     }
     share(&c, cmd->groups);
+    if (cmd->groups & OPTIONS_DAEMON)
+        foreign_env_apply(&c.o, &c.v.daemon);
     if (key_from_file(&c, cmd->groups, &err))
         return cli_complain(&err);
     return cmd->run(&c);

@@ -4,34 +4,7 @@
 
 #include "agent/cli/foreign.h"
 
-#include <ctype.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "agent/config/options.h"
-
-void foreign_env(struct rk_log *log)
-{
-    static const char *const prefixes[] = {"ROOK_", "NB_"};
-    size_t n;
-    const struct rk_opt *rows = options_foreign(&n);
-
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < RK_ARRAY_LEN(prefixes); k++) {
-            char name[64];
-            const char *value;
-
-            (void)snprintf(name, sizeof name, "%s%s", prefixes[k], rows[i].flag);
-            for (char *c = name; *c; c++)
-                *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
-            value = getenv(name);
-            if (value && !rk_opt_is_quiet(rows[i].quiet, rk_str_z(value)))
-                rk_log(log, RK_WARN, "a variable of the environment has no effect",
-                       kv_z("name", name),
-                       kv_z("why", rows[i].refuse ? rows[i].refuse : rows[i].idle));
-        }
-}
 
 const char *foreign_verb(int argc, char **argv)
 {

@@ -119,4 +119,12 @@ const struct rk_opt *options_table(struct rk_arena *mem, unsigned groups, size_t
 /** Rows of the official client's that this agent has nowhere; for the environment. */
 const struct rk_opt *options_foreign(size_t *n);
 
+/** Variables of the official client that no option stands for and that have no effect here. */
+struct options_variable {
+    const char *name; /* without NB_; one that ends in "*": all that begin so */
+    const char *why;
+    const char *quiet; /* as in a row */
+};
+const struct options_variable *options_variables(size_t *n);
+
 #endif

@@ -77,6 +77,63 @@ static const struct rk_opt GLOBALS[] = {
      .idle = "it is an option of \"rook status\" and \"rook debug\""},
 };
 
+#define NO_USERSPACE                                                                               \
+    "it is of the official client's packet filter and router in userspace: here the kernel routes"
+#define NO_NETSTACK "this agent always makes an interface"
+#define FIXED_TIMES "direct paths are watched by times of this agent's own"
+#define KEEPS_ON    "this agent goes on trying for ever"
+#define NO_FILES    "the daemon logs to stderr: its service manager keeps that"
+#define STATE_FILES "what is to be undone is kept in the state folder (--state-dir)"
+#define NO_METRICS  "this agent sends no figures to anybody"
+
+static const struct options_variable VARIABLES[] = {
+    {"ICE_KEEP_ALIVE_INTERVAL_SEC", FIXED_TIMES, NULL},
+    {"ICE_DISCONNECTED_TIMEOUT_SEC", FIXED_TIMES, NULL},
+    {"ICE_FAILED_TIMEOUT_SEC", FIXED_TIMES, NULL},
+    {"ICE_RELAY_ACCEPTANCE_MIN_WAIT_SEC", FIXED_TIMES, NULL},
+    {"ICE_MONITOR_PERIOD", FIXED_TIMES, NULL},
+    {"RELAY_HC_ATTEMPT_THRESHOLD", "a silent relay is left after a time of this agent's own", NULL},
+    {"CONN_*", KEEPS_ON, NULL},
+    {"MGMT_CACHE_TTL", "addresses of servers are kept for five minutes", "5m|300s|5m0s"},
+    {"DNS_HEALTH_WARNING_DELAY", "name servers that fail are told at once", NULL},
+    {"DNS_LAZY_WARMUP_TIMEOUT", "a question for an idle peer waits by this agent's own time", NULL},
+    {"DNS_STATE_FILE", STATE_FILES, NULL},
+    {"UNCLEAN_SHUTDOWN_RESOLV_FILE", STATE_FILES, NULL},
+    {"DISABLE_EBPF_WG_PROXY", "this agent has no such proxy", "true|1"},
+    {"WG_DEBUG", "\"--log-level debug\" tells what WireGuard does", "false|0"},
+    {"USE_NETSTACK_MODE", NO_NETSTACK, "false|0"},
+    {"SOCKS5_LISTENER_*", NO_NETSTACK, NULL},
+    {"NETSTACK_SKIP_PROXY", NO_NETSTACK, "false|0"},
+    {"ENABLE_NETSTACK_LOCAL_FORWARDING", NO_NETSTACK, "false|0"},
+    {"ENABLE_LOCAL_FORWARDING", NO_USERSPACE, "true|1"},
+    {"FORCE_USERSPACE_ROUTER", NO_USERSPACE, "false|0"},
+    {"DISABLE_USERSPACE_ROUTING", NO_USERSPACE, "true|1"},
+    {"DISABLE_CONNTRACK", NO_USERSPACE, "false|0"},
+    {"CONNTRACK_*", NO_USERSPACE, NULL},
+    {"DISABLE_MSS_CLAMPING", NO_USERSPACE, "false|0"},
+    {"FRAGMENT_MAX_ENTRIES", NO_USERSPACE, NULL},
+    {"FORCE_TCP_RACK", NO_USERSPACE, "false|0"},
+    {"USPFILTER_LOG_BUFFER", NO_USERSPACE, NULL},
+    {"ROUTE_PROTO_FLAG", "it is of BSD and macOS", NULL},
+    {"DISABLE_ROUTE_CACHE", "it is of Windows", NULL},
+    {"LISTEN_DEBUG_EVENT", "it is of Windows", NULL},
+    {"DISABLE_PCP_HEALTH_CHECK", "a port of the router is only asked for again in time", NULL},
+    {"DISABLE_SLEEP_DETECTOR", "that the machine slept is seen by its clocks", "false|0"},
+    {"LOG_MAX_SIZE_MB", NO_FILES, NULL},
+    {"LOG_DISABLE_ROTATION", NO_FILES, NULL},
+    {"ROSENPASS_LOG_LEVEL", NO_ROSENPASS, NULL},
+    {"METRICS_*", NO_METRICS, "false|0"},
+    {"MANAGEMENT_GRPC_MAX_MSG_SIZE", "messages of management may have 16 MiB", NULL},
+    {"PPROF_ADDR", "it is of programs in Go", NULL},
+    {"AUTO_UPDATE_DRY_RUN", "the package manager of this machine updates", NULL},
+};
+
+const struct options_variable *options_variables(size_t *n)
+{
+    *n = RK_ARRAY_LEN(VARIABLES);
+    return VARIABLES;
+}
+
 const struct rk_opt *options_foreign(size_t *n)
 {
     *n = RK_ARRAY_LEN(FOREIGN_UP);

@@ -153,6 +153,60 @@ def check_service(tmp):
             fail("service %s is not offered: %s" % (verb, out))
 
 
+# Variables that are no flags: what the official client takes with NB_ in front.
+VARIABLES = {
+    WORKS: """DNS_FORWARDER_PORT DISABLE_CUSTOM_ROUTING DISABLE_NAT_MAPPER FORCE_RELAY HOME_RELAY_SERVERS
+        ICE_FORCE_RELAY_CONN LAZY_CONN LAZY_CONN_INACTIVITY_THRESHOLD NFTABLES_TABLE RELAY_TRANSPORT SKIP_SOCKET_MARK
+        USE_LEGACY_ROUTING WG_KERNEL_DISABLED STATE_DIR SKIP_NFTABLES_CHECK FORCE_USERSPACE_FIREWALL LOG_FORMAT""",
+    IDLE: """AUTO_UPDATE_DRY_RUN CONNTRACK_ICMP_MAX CONNTRACK_TCP_MAX CONNTRACK_TIMEOUT CONNTRACK_UDP_MAX
+        CONN_MAX_RETRY_INTERVAL_TIME CONN_MAX_RETRY_TIME_TIME CONN_RETRY_INTERVAL_TIME CONN_RETRY_MULTIPLIER
+        DISABLE_CONNTRACK DISABLE_MSS_CLAMPING DISABLE_PCP_HEALTH_CHECK DISABLE_ROUTE_CACHE DISABLE_SLEEP_DETECTOR
+        DNS_HEALTH_WARNING_DELAY DNS_LAZY_WARMUP_TIMEOUT DNS_STATE_FILE ENABLE_NETSTACK_LOCAL_FORWARDING
+        ENABLE_ROSENPASS FORCE_TCP_RACK FORCE_USERSPACE_ROUTER FRAGMENT_MAX_ENTRIES ICE_DISCONNECTED_TIMEOUT_SEC
+        ICE_FAILED_TIMEOUT_SEC ICE_KEEP_ALIVE_INTERVAL_SEC ICE_MONITOR_PERIOD ICE_RELAY_ACCEPTANCE_MIN_WAIT_SEC
+        LISTEN_DEBUG_EVENT LOG_DISABLE_ROTATION LOG_FILE LOG_MAX_SIZE_MB MANAGEMENT_GRPC_MAX_MSG_SIZE METRICS_CONFIG_URL
+        METRICS_FORCE_SENDING METRICS_INTERVAL METRICS_PUSH_ENABLED METRICS_SERVER_URL MGMT_CACHE_TTL
+        NETSTACK_SKIP_PROXY PPROF_ADDR RELAY_HC_ATTEMPT_THRESHOLD ROSENPASS_LOG_LEVEL ROUTE_PROTO_FLAG
+        SOCKS5_LISTENER_ADDRESS SOCKS5_LISTENER_PORT UNCLEAN_SHUTDOWN_RESOLV_FILE USE_NETSTACK_MODE
+        USPFILTER_LOG_BUFFER WG_DEBUG""",
+}
+
+
+def told_by_daemon(**env):
+    """What a daemon that cannot start says of its environment: variable -> why."""
+    env["PATH"] = os.environ["PATH"]
+    r = subprocess.run([ROOK, "service", "run", "--state-dir", "/dev/null/none"], capture_output=True, text=True,
+                       timeout=60, env=env)
+    if r.returncode == 0 or "/dev/null/none" not in r.stderr:
+        fail("a daemon without a folder: " + r.stderr)
+    return dict(re.findall(r'has no effect" name=(\S+) why="((?:[^"\\]|\\.)*)"', r.stderr)), r.stderr
+
+
+def check_variables():
+    values = {"DNS_FORWARDER_PORT": "5300", "HOME_RELAY_SERVERS": "rel://h", "LAZY_CONN": "on", "STATE_DIR": "/x",
+              "LAZY_CONN_INACTIVITY_THRESHOLD": "5m", "NFTABLES_TABLE": "t", "RELAY_TRANSPORT": "ws", "LOG_FORMAT": "text"}
+    for name in VARIABLES[WORKS].split():
+        told, log = told_by_daemon(**{"NB_" + name: values.get(name, "true")})
+        if told:
+            fail("NB_%s does not work: %s" % (name, log))
+    told, log = told_by_daemon(**{"NB_" + name: "17" for name in VARIABLES[IDLE].split()})
+    for name in VARIABLES[IDLE].split():
+        if "nothing here" in told.get("NB_" + name, "nothing here"):
+            fail("NB_%s is taken without a word: %s" % (name, log))
+    if len(told) != len(VARIABLES[IDLE].split()):
+        fail("more is told than was said: %s" % log)
+    told, log = told_by_daemon(NB_DISABLE_EBPF_WG_PROXY="true", NB_WG_DEBUG="false", NB_QR="", NB_OWN_IDEA="",
+                               NB_SETUP_KEY_FILE="", NB_ENABLE_LOCAL_FORWARDING="true", NBSP="1", ROOK="1")
+    if told:
+        fail("what happens anyway is told: %s" % log)
+    told, log = told_by_daemon(NB_OWN_IDEA="1", ROOK_FIREWAL="own")
+    if [*told.values()] != ["nothing here has that name"] * 2:
+        fail("unknown variables: %s" % log)
+    told, log = told_by_daemon(NB_LOG_FORMAT="json", NB_OWN_IDEA="1")
+    if not log.startswith('{"time"'):
+        fail("NB_LOG_FORMAT=json: %s" % log)
+
+
 def help_of(program, words):
     r = subprocess.run([program, *words, "--help"], capture_output=True, text=True, timeout=60,
                        env={**os.environ, "HOME": "/nonexistent"})
@@ -191,6 +245,7 @@ def check_official(program):
 with tempfile.TemporaryDirectory() as tmp:
     check_table()
     check_service(tmp)
+check_variables()
 if os.environ.get("NETBIRD_BIN"):
     check_official(os.environ["NETBIRD_BIN"])
 else:
