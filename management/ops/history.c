@@ -96,6 +96,8 @@ enum rk_code history_list(struct op *op, const struct history_filter *f, struct 
                               db_i64(f->limit), db_i64(f->offset)));
     if (rc == RK_OK)
         rc = read_all(op->mem, rows, &all, err);
+    for (size_t i = 0; i < all.n; i++)
+        all.v[i].vault = mgmt_vault(op->m);
     *out = all.v;
     *n = all.n;
     return rc;
@@ -180,6 +182,21 @@ struct rk_str history_text(struct rk_arena *mem, const struct history_entry *e, 
     return (struct rk_str){0};
 }
 
+static struct rk_str unquoted(struct rk_str s)
+{
+    return s.n >= 2 && s.p[0] == '"' ? rk_str_sub(s, 1, s.n - 2) : s;
+}
+
+/* Sealed columns are another text each time. */
+static bool same_sealed(const struct history_entry *e, struct rk_str key, struct rk_str is,
+                        struct rk_str was)
+{
+    enum entity_kind kind;
+
+    return rk_str_ends(key, RK_STR("_sealed")) && entity_kind_parse(e->kind, &kind) &&
+           store_same_sealed(e->vault, kind, e->id, key, unquoted(is), unquoted(was));
+}
+
 struct str_list history_fields(struct rk_arena *mem, const struct history_entry *e)
 {
     struct str_list out = {0};
@@ -193,7 +210,7 @@ struct str_list history_fields(struct rk_arena *mem, const struct history_entry 
     while (json_pull_key(&r, &key)) {
         struct rk_str is = pull_raw(&r), was = raw_of(mem, e->before, key);
 
-        if (rk_str_eq(is, was))
+        if (rk_str_eq(is, was) || same_sealed(e, key, is, was))
             continue;
         out.v = rk_arena_grow(mem, out.v, out.n, &cap, sizeof *out.v);
         out.v[out.n++] = rk_str_ends(key, RK_STR("_sealed")) ? rk_str_sub(key, 0, key.n - 7) : key;

@@ -26,6 +26,7 @@ struct history_entry { /* one changed entity; texts in the arena */
     struct rk_str op;    /* create, update, delete */
     struct rk_str kind, id;
     struct rk_str before, after; /* as stored: sealed where it names people; empty: none */
+    const struct vault *vault;   /* opens what is sealed; borrowed; NULL: nothing is opened */
 };
 
 struct history_filter {
@@ -49,7 +50,8 @@ enum rk_code history_after(struct db *db, struct rk_arena *mem, struct rk_str ac
 enum rk_code history_span(struct db *db, struct rk_str account_id, int64_t *before, int64_t *last,
                           struct rk_err *err) RK_MUST;
 
-/** Names of the columns that differ between the two states of an entry. arena */
+/** Names of the columns that differ between the two states of an entry; sealed ones differ where
+ *  they cannot be opened. arena */
 struct str_list history_fields(struct rk_arena *mem, const struct history_entry *e);
 
 /** A text column of the entity, as it is after the entry (or was, when it is gone); empty when

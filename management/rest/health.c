@@ -35,6 +35,7 @@ enum rk_code rest_health(struct http_req *req, struct http_resp *resp, struct db
     json_put_obj(&resp->body);
     json_put_key_str(&resp->body, "version", rk_str_z(r->o.version));
     put_machines(op, &resp->body);
+    json_put_key_bool(&resp->body, "traffic_events", r->o.traffic != NULL);
     if (r->o.health)
         r->o.health->put(r->o.health, &resp->body);
     json_put_obj_end(&resp->body);

@@ -82,6 +82,25 @@ static enum rk_code cols_read(struct reading *rd, struct rk_str json, struct rk_
     return rc;
 }
 
+bool store_same_sealed(const struct vault *v, enum entity_kind kind, struct rk_str id,
+                       struct rk_str column, struct rk_str a, struct rk_str b)
+{
+    struct rk_arena *mem = rk_arena_new_wiping(2 * VAULT_PLAIN_MAX + 64 * 1024);
+    const struct codec *k = codec_of(kind);
+    size_t table = 0, next = 0;
+    const struct col *c = k ? col_find(k, column, &table, &next) : NULL;
+    struct rk_str context, plain[2];
+    bool same = false;
+
+    if (c && c->type == C_SEALED && v) {
+        context = codec_seal_context(mem, k->tables[table].name, c->name, id);
+        same = !vault_open(v, mem, context, a, &plain[0], NULL) &&
+               !vault_open(v, mem, context, b, &plain[1], NULL) && rk_str_eq(plain[0], plain[1]);
+    }
+    rk_arena_free(mem);
+    return same;
+}
+
 enum rk_code store_from_json(struct store *s, struct rk_str account_id, enum entity_kind kind,
                              struct rk_str id, struct rk_str json, const void *before,
                              const void **out, struct rk_err *err)

@@ -61,6 +61,11 @@ enum rk_code store_from_json(struct store *s, struct rk_str account_id, enum ent
                              struct rk_str id, struct rk_str json, const void *before,
                              const void **out, struct rk_err *err) RK_MUST;
 
+/** Whether two sealed texts of a column, as store_json wrote them, say the same: each sealing gives
+ *  another text. false for what cannot be opened. Any thread. */
+bool store_same_sealed(const struct vault *v, enum entity_kind kind, struct rk_str id,
+                       struct rk_str column, struct rk_str a, struct rk_str b);
+
 /** Write the account's id into an entity that has a field for it. */
 void store_set_account(enum entity_kind kind, void *entity, struct rk_str account_id);
 

@@ -219,6 +219,8 @@ OWN = [
          "version": {"type": "string"}, "uptime_s": {"type": "integer"},
          "machines": {"type": "object", "properties": {
              "all": {"type": "integer"}, "connected": {"type": "integer"}}},
+         "traffic_events": {"description": "whether they can be kept (server.x.flow)",
+                            "type": "boolean"},
          "agents_are_told": {"type": "object", "properties": {
              "signal": {"type": "string"}, "relays": {"type": "array", "items": {"type": "string"}},
              "stuns": {"type": "array", "items": {"type": "string"}}}},

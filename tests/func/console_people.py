@@ -49,7 +49,7 @@ def roles(here):
     here.sign_in(*member)
     p.there(".page")
     check("a member sees their own only", "server-1" not in p.text() and "Setup keys" not in p.text(".nav"), p.text())
-    p.shows("Machines you sign in on appear here")
+    p.shows("show members nothing of it")
     p.go("#/setup-keys")
     p.there(".page")
     p.until("refused or empty", lambda: "permission denied" in p.text("main").lower() or p.find(".empty"))

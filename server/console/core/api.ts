@@ -16,8 +16,10 @@ export const online = store(true);
 
 type Method = "GET" | "POST" | "PUT" | "DELETE";
 
+/* Names of fields and paths stay as they are written. */
 function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+  const named = /^[a-z]*[_/:.][a-z]/.test(text);
+  return (named ? text : text.charAt(0).toUpperCase() + text.slice(1)) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
 async function failure(r: Response): Promise<ApiError> {
@@ -66,7 +68,7 @@ export const api = {
 };
 
 export function messageOf(e: unknown): string {
-  return e instanceof Error ? e.message : String(e);
+  return sentence(e instanceof Error ? e.message : String(e));
 }
 
 /** One request without a session, with headers of its own: setting up. */

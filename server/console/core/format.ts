@@ -26,6 +26,11 @@ export function count(n: number, one: string, many = one + "s"): string {
   return n.toLocaleString() + " " + (n === 1 ? one : many);
 }
 
+export function bytes(n: number): string {
+  const [unit, name] = n >= 2 ** 30 ? [30, " GB"] : n >= 2 ** 20 ? [20, " MB"] : n >= 2 ** 10 ? [10, " kB"] : [0, " B"];
+  return (n / 2 ** (unit as number)).toLocaleString(undefined, { maximumFractionDigits: 1 }) + name;
+}
+
 export function list(words: string[], most = 3): string {
   const shown = words.slice(0, most).join(", ");
   return words.length > most ? shown + " and " + (words.length - most) + " more" : shown;

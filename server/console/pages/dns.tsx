@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* DNS: name servers that machines are told, and zones of one's own. */
 import { count } from "../core/format";
-import { api, messageOf } from "../core/api";
-import { refresh, useData } from "../core/live";
+import { useData } from "../core/live";
 import { can } from "../core/me";
 import { link } from "../core/router";
-import { Badge, Button, Names, PageHead, Pending, Problem } from "../ui/basics";
+import { Badge, Names, PageHead, Pending } from "../ui/basics";
 import { Collection, Kind, List, NewButton } from "../ui/collection";
-import { toast } from "../ui/dialogs";
-import { Effect, useTrial } from "../ui/effect";
 import { CheckField, NumberField, SelectField, TextField, useForm } from "../ui/form";
 import { GroupPicker } from "../ui/picker";
-import { Child, h, useState } from "../view/view";
+import { SavedForm } from "../ui/saved-form";
+import { Tabs } from "../ui/tabs";
+import { Child, h } from "../view/view";
 import { useGroupNames } from "./groups";
 
 interface Servers {
@@ -178,31 +177,15 @@ const UNMANAGED = "/dns/settings";
 
 function UnmanagedEditor({ before }: { before: string[] }) {
   const form = useForm({ disabled_management_groups: before });
-  const trial = useTrial("PUT", UNMANAGED, form.dirty ? form.values : null);
-  const [problem, setProblem] = useState("");
   const edits = can("dns", "update");
-  const save = async (e: Event) => {
-    e.preventDefault();
-    try {
-      await api.put(UNMANAGED, form.values);
-      toast("Saved.");
-      setProblem("");
-      refresh();
-    } catch (err) {
-      setProblem(messageOf(err));
-    }
-  };
   return (
-    <form class="stack" onSubmit={save}>
+    <SavedForm path={UNMANAGED} body={form.values} dirty={form.dirty} edits={edits} what="The groups">
       <section class="card">
         <fieldset class="plain" disabled={!edits}>
           <GroupPicker withAll label="Machines of" {...form.at("disabled_management_groups")} hint="They get no name servers and no zones, and keep the DNS that they have." />
         </fieldset>
       </section>
-      <Problem text={problem || trial.problem} />
-      {form.dirty && trial.review && <section class="card"><h2>What this does</h2><Effect review={trial.review} /></section>}
-      {edits && <div><Button type="submit" kind="main" disabled={!form.dirty}>Save</Button></div>}
-    </form>
+    </SavedForm>
   );
 }
 
@@ -219,15 +202,10 @@ function UnmanagedPage({ children }: { children?: Child }) {
 
 export function Dns({ rest: [tab, id] }: { rest: string[] }) {
   if (tab === "zones" && id) return <ZonePage id={id} />;
-  const zones = tab === "zones", unmanaged = tab === "unmanaged";
-  const tabs = (
-    <div class="segmented">
-      <button type="button" aria-pressed={!zones && !unmanaged} onClick={() => (location.hash = link("dns"))}>Name servers</button>
-      <button type="button" aria-pressed={zones} onClick={() => (location.hash = link("dns", "zones"))}>Zones</button>
-      {can("dns", "read") && <button type="button" aria-pressed={unmanaged} onClick={() => (location.hash = link("dns", "unmanaged"))}>Not managed</button>}
-    </div>
-  );
-  if (unmanaged) return <UnmanagedPage>{tabs}</UnmanagedPage>;
-  return zones ? <Collection key="zones" kind={ZONES} title="DNS" about="Names of your own.">{tabs}</Collection>
+  const parts: [string, string][] = [["", "Name servers"], ["zones", "Zones"]];
+  if (can("dns", "read")) parts.push(["unmanaged", "Not managed"]);
+  const tabs = <Tabs page="dns" at={tab ?? ""} tabs={parts} />;
+  if (tab === "unmanaged") return <UnmanagedPage>{tabs}</UnmanagedPage>;
+  return tab === "zones" ? <Collection key="zones" kind={ZONES} title="DNS" about="Names of your own.">{tabs}</Collection>
     : <Collection key="servers" kind={NAMESERVERS} title="DNS" about="Who answers when machines ask for names.">{tabs}</Collection>;
 }

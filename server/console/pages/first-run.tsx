@@ -27,6 +27,8 @@ interface Owner {
   password: string;
 }
 
+const missing = (o: Owner) => (!o.email.includes("@") ? "An e-mail address is needed: the owner signs in with it." : o.password ? "" : "A password is needed.");
+
 async function setUp(o: Owner): Promise<boolean> {
   const body = { email: o.email.trim(), name: o.name.trim(), password: o.password, create_pat: true, pat_expire_in: 1 };
   const done = await openCall<{ personal_access_token?: string }>("POST", "/setup", body, o.token ? { "X-Setup-Token": o.token.trim() } : {});
@@ -42,7 +44,9 @@ function OwnerForm({ token, onDone }: { token: string; onDone: () => void }) {
   const [busy, setBusy] = useState(false);
   const submit = async (e: Event) => {
     e.preventDefault();
-    if (busy) return;
+    const needed = missing(form.values);
+    setProblem(needed);
+    if (busy || needed) return;
     setBusy(true);
     try {
       (await setUp(form.values)) ? onDone() : signIn(); // without a token of setting up they sign in
@@ -53,13 +57,13 @@ function OwnerForm({ token, onDone }: { token: string; onDone: () => void }) {
   };
   return (
     <form class="stack" onSubmit={submit} novalidate>
-      <Problem text={problem} />
       <TextField label="Setup token" autocomplete="off" {...form.at("token")}
         hint={<span>It stands in the file <code>setup-token</code> in the server's data folder. Not needed where setup is open.</span>} />
       <TextField label="Your name" autocomplete="name" {...form.at("name")} />
       <TextField label="E-mail" type="email" autocomplete="username" {...form.at("email")} />
       <TextField label="Password" type="password" autocomplete="new-password" {...form.at("password")}
         hint="At least 8 characters, with a capital, a digit and a special character." />
+      <Problem text={problem} />
       <Button type="submit" kind="main" disabled={busy}>
         {busy ? "Setting up…" : "Create the owner"}
       </Button>

@@ -3,16 +3,17 @@
 import { api, messageOf } from "../core/api";
 import { count, fullTime, list } from "../core/format";
 import { refresh, useData } from "../core/live";
-import { Pages, usePages } from "../core/pages";
+import { usePages } from "../core/pages";
 import { can } from "../core/me";
-import { link } from "../core/router";
 import type { AuditEvent, HistoryEntry, Review } from "../core/types";
-import { Badge, Button, Empty, PageHead, Pending, Problem, Time, Tone } from "../ui/basics";
+import { Badge, Button, Empty, PageHead, Pending, Time, Tone } from "../ui/basics";
 import { Frame, open, toast } from "../ui/dialogs";
 import { confirmChange, Effect } from "../ui/effect";
 import { TextField } from "../ui/form";
+import { Older } from "../ui/older";
 import { Column, Table } from "../ui/table";
-import { h, useState } from "../view/view";
+import { Tabs } from "../ui/tabs";
+import { h, useEffect, useMemo, useState } from "../view/view";
 
 const OPS: Record<HistoryEntry["op"], { word: string; tone: Tone }> = {
   create: { word: "made", tone: "good" },
@@ -26,12 +27,26 @@ const ONLY: Record<string, string> = { account: "Account", settings: "Settings",
 const what = (e: HistoryEntry) => ONLY[e.kind] ?? (e.kind === "group_peer" ? e.peer + " in " + e.name : e.name || e.id);
 /* The server takes back what is network, and nothing that was changed together with something else. */
 const FOR_GOOD = ["account", "user", "pat", "setup_key", "job"];
+/* A sign-in changes when the last one was, and nothing that anybody decided. */
+const SIGN_IN = new Set(["last_login", "login_expired"]);
+const isSignIn = (e: HistoryEntry) => e.op === "update" && (e.fields ?? []).length > 0 && (e.fields ?? []).every((f) => SIGN_IN.has(f));
+const TOGETHER = 40; // named in a question
 /* The journal names fields as their columns are called. */
 const fields = (e: HistoryEntry) => (e.op === "update" ? list((e.fields ?? []).map((f) => f.replace(/_/g, " ")), 4) : "");
 
-async function undo(e: HistoryEntry) {
+/* What is taken back is all that was changed at once; each object is named. */
+async function undo(e: HistoryEntry, together: HistoryEntry[]) {
   const path = "/x/history/" + e.entry + "/undo";
-  const q = { title: "Take this back?", text: `The ${kind(e.kind)} ${what(e)} was ${OPS[e.op].word} by ${e.actor.name || "the server"} at ${fullTime(e.time)}.`, action: "Take it back" };
+  const text = (
+    <div class="stack">
+      <span>By {e.actor.name || "the server"}, {fullTime(e.time)}:</span>
+      <ul class="members">
+        {together.slice(0, TOGETHER).map((x) => <li><Badge tone={OPS[x.op].tone}>{OPS[x.op].word}</Badge><span class="clip">{kind(x.kind)} <strong>{what(x)}</strong></span></li>)}
+      </ul>
+      {together.length > TOGETHER && <span class="soft small">And {(together.length - TOGETHER).toLocaleString()} more.</span>}
+    </div>
+  );
+  const q = { title: "Take this back?", text, action: "Take it back" };
   if (!(await confirmChange("POST", path, {}, q))) return;
   await api.post(path).then(() => toast("It was taken back."), (err) => toast(messageOf(err)));
   refresh();
@@ -53,23 +68,23 @@ const COLUMNS: Column<HistoryEntry>[] = [
   { title: "By", text: (e) => e.actor.name || e.actor.id || "the server", wideOnly: true, width: "minmax(0, 0.8fr)" },
 ];
 
-function Older({ of }: { of: Pages<any> }) {
-  if (!of.rows) return null;
-  return (
-    <div class="stack">
-      <Problem text={of.error} />
-      {of.older && <p><Button onClick={of.older} disabled={of.busy}>Show older ones</Button> <span class="soft small">Search and export take what is shown.</span></p>}
-    </div>
-  );
-}
+const FEW = 20; // changes shown without asking for older ones
 
 function Changes({ edits }: { edits: boolean }) {
   const all = usePages<HistoryEntry>("/x/history", (e) => String(e.entry));
+  const [signIns, setSignIns] = useState(false);
   const forGood = new Set(all.rows?.filter((e) => FOR_GOOD.includes(e.kind)).map((e) => e.change));
+  const rows = useMemo(() => (signIns ? all.rows : all.rows?.filter((e) => !isSignIn(e))), [all.rows, signIns]);
+  const hidden = (all.rows?.length ?? 0) - (rows?.length ?? 0);
+  const together = (e: HistoryEntry) => all.rows?.filter((x) => x.change === e.change) ?? [e];
+  useEffect(() => {
+    if (rows && rows.length < FEW && !all.busy && !all.error) all.older?.(); // a page of nothing but sign-ins
+  }, [rows?.length, all.busy]);
   return (
     <Table
-      name="changes" one="change" rows={all.rows} error={all.error} below={<Older of={all} />} columns={COLUMNS} rowKey={(e) => String(e.entry)}
-      actions={edits ? (e) => !forGood.has(e.change) && <Button kind="quiet" icon="undo" label={"Undo " + what(e)} onClick={() => void undo(e)} /> : undefined}
+      name="changes" one="change" rows={rows} error={all.error} below={<Older of={all} />} columns={COLUMNS} rowKey={(e) => String(e.entry)}
+      tools={(hidden > 0 || signIns) && <Button kind="quiet" onClick={() => setSignIns(!signIns)}>{signIns ? "Hide sign-ins" : "Show " + count(hidden, "sign-in")}</Button>}
+      actions={edits ? (e) => !forGood.has(e.change) && <Button kind="quiet" icon="undo" label={"Undo " + what(e)} onClick={() => void undo(e, together(e))} /> : undefined}
       empty={<Empty icon="clock" title="Nothing was changed yet">Every change is kept here; those of the network can be taken back.</Empty>}
     />
   );
@@ -131,10 +146,7 @@ export function History({ tab }: { tab: string }) {
   return (
     <div class="page">
       <PageHead title="Activity" about={events ? "What happened: sign-ins, machines, changes." : "Who changed what. Changes of the network can be taken back, with all that was changed together with them."}>
-        <div class="segmented">
-          <button type="button" aria-pressed={!events} onClick={() => (location.hash = link("activity"))}>Changes</button>
-          <button type="button" aria-pressed={events} onClick={() => (location.hash = link("activity", "events"))}>Events</button>
-        </div>
+        <Tabs page="activity" at={tab} tabs={[["", "Changes"], ["events", "Events"]]} />
         <Button icon="clock" onClick={() => open((close) => <Compare close={close} />)}>Compare</Button>
       </PageHead>
       {events ? <Events /> : <Changes edits={can("policies", "update")} />}

@@ -22,6 +22,7 @@ import { Providers } from "./providers";
 import { Routes } from "./routes";
 import { SettingsPage } from "./settings";
 import { SetupKeys } from "./setup-keys";
+import { Traffic } from "./traffic";
 import { Users } from "./users";
 
 interface Item {
@@ -71,6 +72,7 @@ export const NAV: { title: string; items: Item[] }[] = [
     title: "Server",
     items: [
       { path: "activity", title: "Activity", icon: "clock", module: "events", draw: ([tab]) => <History tab={tab ?? ""} /> },
+      { path: "traffic", title: "Traffic", icon: "traffic", module: "events", draw: () => <Traffic /> },
       { path: "settings", title: "Settings", icon: "gear", module: "settings", draw: () => <SettingsPage /> },
       { path: "server", title: "Server", icon: "pulse", module: "settings", draw: () => <HealthPage /> },
     ],

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* One machine. */
+import { list } from "../core/format";
 import { useData } from "../core/live";
 import { can } from "../core/me";
 import { go, link } from "../core/router";
 import type { AuditEvent, Peer, ReachEnd } from "../core/types";
-import { Button, Names, PageHead, Pending, Time } from "../ui/basics";
+import { Badge, Button, Names, PageHead, Pending, Time } from "../ui/basics";
+import { Icon } from "../ui/icons";
 import { Child, h } from "../view/view";
 import { editPeer } from "./peer-edit";
 import { approvePeer, groupNames, PeerState, removePeer } from "./peers";
@@ -97,6 +99,44 @@ function Routes({ p }: { p: Peer }) {
   );
 }
 
+interface Verdict {
+  id: string;
+  name: string;
+  passes: boolean;
+  parts: { part: string; passes: boolean; wanted: string; found: string }[];
+  policies?: { id: string; name: string; enabled: boolean; concerns: boolean }[];
+}
+
+const PARTS: Record<string, string> = {
+  nb_version_check: "agent", os_version_check: "system", geo_location_check: "place", peer_network_range_check: "network", process_check: "process",
+};
+
+/* Which checks it passes, and what stands in the way. */
+function Posture({ id }: { id: string }) {
+  const { data } = useData<Verdict[]>("/x/peers/" + encodeURIComponent(id) + "/posture");
+  if (!data?.length) return null;
+  return (
+    <section class="card">
+      <h2>Posture checks</h2>
+      <ul class="members">
+        {data.map((v) => {
+          const needed = (v.policies ?? []).filter((p) => p.enabled && p.concerns).map((p) => p.name);
+          return (
+            <li key={v.id} class="check-verdict">
+              <div class="two">
+                <strong>{v.name}</strong>
+                {v.parts.map((p) => <span><Icon name={p.passes ? "check" : "close"} /> {PARTS[p.part] ?? p.part}: {p.passes ? p.found : "wanted is " + p.wanted + ", found " + p.found}</span>)}
+                {needed.length > 0 && <span class="soft">decides for {list(needed)}</span>}
+              </div>
+              <Badge tone={v.passes ? "good" : "bad"}>{v.passes ? "passes" : "fails"}</Badge>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}
+
 export function PeerPage({ id }: { id: string }) {
   const { data: p, error } = useData<Peer>("/peers/" + encodeURIComponent(id));
   if (!p) return <div class="page"><PageHead title="Peer" back={{ to: "peers", title: "Peers" }} /><Pending error={error} /></div>;
@@ -128,7 +168,7 @@ export function PeerPage({ id }: { id: string }) {
           <Facts rows={[
             ["Host name", p.hostname],
             ["System", p.os],
-            ["Kernel", p.kernel_version],
+            p.kernel_version ? ["Kernel", p.kernel_version] : ["", ""],
             ["Agent", p.version],
             ["Joined", <Time at={p.created_at} />],
             ["Last login", <Time at={p.last_login} />],
@@ -136,6 +176,7 @@ export function PeerPage({ id }: { id: string }) {
         </section>
         <Reach title="May reach" query={"from=peer:" + encodeURIComponent(p.id)} none="No policy lets it reach another machine." />
         <Reach title="Reached by" query={"to=peer:" + encodeURIComponent(p.id)} none="No policy lets another machine reach it." />
+        <Posture id={p.id} />
         {can("routes", "read") && <Routes p={p} />}
         {can("events", "read") && <Events id={p.id} />}
       </div>

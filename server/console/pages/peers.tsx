@@ -2,7 +2,8 @@
 /* All machines. */
 import { api } from "../core/api";
 import { refresh, useData } from "../core/live";
-import { can } from "../core/me";
+import { base } from "../core/config";
+import { can, me } from "../core/me";
 import { link } from "../core/router";
 import type { Peer } from "../core/types";
 import { Badge, Button, Empty, Names, PageHead, Time } from "../ui/basics";
@@ -104,7 +105,9 @@ export function Peers() {
         actions={can("peers", "update") ? (p) => <Menu label={"Actions for " + p.name} actions={peerActions(p)} /> : undefined}
         empty={
           <Empty icon="machine" title="No machine yet" action={button}>
-            {add ? "Machines join with a setup key, or when somebody signs in on them." : "Machines you sign in on appear here."}
+            {add ? "Machines join with a setup key, or when somebody signs in on them."
+              : me.get()?.permissions?.is_restricted ? "Those who run this network show members nothing of it. Your machines work all the same; ask an administrator for “Members see nothing of the network” in the settings to be switched off."
+              : "Machines you sign in on appear here: run “rook up --management-url " + base + "” on one."}
           </Empty>
         }
       />

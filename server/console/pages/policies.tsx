@@ -43,7 +43,10 @@ const columnsOf = (nameOf: NameOf): Column<Policy>[] => [
   { title: "Name", text: (p) => p.name + " " + (p.description ?? ""), order: (p) => p.name, width: "minmax(0, 1.3fr)", cell: (p) => (
     <div class="two">
       <strong>{p.name}</strong>
-      <span>{p.description}</span>
+      <span>
+        {p.description}
+        <span class="on-phones">{p.description && ": "}{p.rules.some((r) => r.bidirectional) ? "↔" : "→"} {list(side(nameOf, p, true), 2)}, {p.rules.map(traffic).join(", ")}</span>
+      </span>
     </div>
   ) },
   { title: "From", text: (p) => side(nameOf, p, false).join(" "), cell: (p) => <Names names={side(nameOf, p, false)} /> },
@@ -64,7 +67,7 @@ async function change(p: Policy, enabled: boolean) {
 }
 
 async function remove(p: Policy) {
-  if (!(await confirmChange("DELETE", "/policies/" + p.id, undefined, { title: "Delete " + p.name + "?", text: "It can be brought back in the history.", action: "Delete", danger: true }))) return;
+  if (!(await confirmChange("DELETE", "/policies/" + p.id, undefined, { title: "Delete " + p.name + "?", text: "It can be brought back in the activity.", action: "Delete", danger: true }))) return;
   await api.remove("/policies/" + p.id).then(() => toast(p.name + " was deleted."), (e) => toast(messageOf(e)));
   refresh("/policies");
 }

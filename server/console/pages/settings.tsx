@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Settings of the account. */
-import { api, messageOf } from "../core/api";
-import { refresh, useData } from "../core/live";
+import { useData } from "../core/live";
 import { can } from "../core/me";
-import { Button, PageHead, Pending, Problem } from "../ui/basics";
-import { toast } from "../ui/dialogs";
-import { Effect, useTrial } from "../ui/effect";
+import { PageHead, Pending } from "../ui/basics";
 import { CheckField, NumberField, TextField, useForm } from "../ui/form";
 import { GroupPicker } from "../ui/picker";
-import { Child, h, useState } from "../view/view";
+import { SavedForm } from "../ui/saved-form";
+import { Child, h } from "../view/view";
+
+interface Extra {
+  peer_approval_enabled: boolean;
+  user_approval_required: boolean;
+  network_traffic_logs_enabled: boolean;
+  network_traffic_logs_groups: string[] | null;
+  network_traffic_packet_counter_enabled: boolean;
+  [name: string]: unknown;
+}
 
 interface Settings {
   peer_login_expiration_enabled: boolean;
@@ -26,10 +33,10 @@ interface Settings {
   lazy_connection_enabled: boolean;
   local_mfa_enabled: boolean;
   ipv6_enabled_groups: string[];
-  extra: { peer_approval_enabled: boolean; user_approval_required: boolean; [name: string]: unknown };
+  extra: Extra;
 }
 
-interface Account {
+export interface Account {
   id: string;
   settings: Settings;
 }
@@ -47,24 +54,13 @@ function Section({ title, children }: { title: string; children?: Child }) {
 
 function Editor({ account }: { account: Account }) {
   const form = useForm<Settings>(account.settings);
-  const [problem, setProblem] = useState("");
-  const s = form.values, path = "/accounts/" + account.id, body = { settings: s };
+  const s = form.values;
   const edits = can("settings", "update");
-  const trial = useTrial("PUT", path, edits && form.dirty ? body : null);
-  const extra = (name: "peer_approval_enabled" | "user_approval_required") => ({ value: !!s.extra?.[name], onChange: (on: boolean) => form.set({ extra: { ...s.extra, [name]: on } }) });
-  const save = async (e: Event) => {
-    e.preventDefault();
-    try {
-      await api.put(path, body);
-      toast("The settings were saved.");
-      setProblem("");
-      refresh();
-    } catch (err) {
-      setProblem(messageOf(err));
-    }
-  };
+  const kept = useData<{ traffic_events: boolean }>("/x/health").data?.traffic_events ?? false;
+  const setExtra = (part: Partial<Extra>) => form.set({ extra: { ...s.extra, ...part } as Extra });
+  const extra = (name: "peer_approval_enabled" | "user_approval_required" | "network_traffic_logs_enabled" | "network_traffic_packet_counter_enabled") => ({ value: !!s.extra?.[name], onChange: (on: boolean) => setExtra({ [name]: on }) });
   return (
-    <form class="stack" onSubmit={save}>
+    <SavedForm path={"/accounts/" + account.id} body={{ settings: s }} dirty={form.dirty} edits={edits} what="The settings">
       <fieldset class="plain columns" disabled={!edits}>
         <Section title="People">
           <CheckField label="New users wait for approval" {...extra("user_approval_required")} />
@@ -85,6 +81,12 @@ function Editor({ account }: { account: Account }) {
           <GroupPicker withAll label="IPv6 for" value={s.ipv6_enabled_groups ?? []} onChange={(g) => form.set({ ipv6_enabled_groups: g })} />
           <CheckField label="Routers resolve names" {...form.at("routing_peer_dns_resolution_enabled")} hint="Domains of routes are looked up where they lead." />
         </Section>
+        <Section title="Traffic events">
+          {kept ? <CheckField label="Machines record who talks to whom" {...extra("network_traffic_logs_enabled")} hint="Addresses, ports and amounts, never contents. They are on the page Traffic." />
+            : <p class="soft">This server keeps none: “server.x.flow” in its configuration is off.</p>}
+          {kept && s.extra?.network_traffic_logs_enabled && <GroupPicker label="Only machines of" value={s.extra.network_traffic_logs_groups ?? []} onChange={(g) => setExtra({ network_traffic_logs_groups: g })} placeholder="all" />}
+          {kept && s.extra?.network_traffic_logs_enabled && <CheckField label="Count packets and bytes" {...extra("network_traffic_packet_counter_enabled")} />}
+        </Section>
         <Section title="Groups from sign-in">
           <CheckField label="Users pass their groups to their machines" {...form.at("groups_propagation_enabled")} />
           <CheckField label="Groups from tokens" {...form.at("jwt_groups_enabled")} />
@@ -92,10 +94,7 @@ function Editor({ account }: { account: Account }) {
           {s.jwt_groups_enabled && <TextField label="Only these groups may sign in" value={(s.jwt_allow_groups ?? []).join(", ")} onChange={(t) => form.set({ jwt_allow_groups: t.split(/\s*,\s*/).filter(Boolean) })} />}
         </Section>
       </fieldset>
-      <Problem text={problem || trial.problem} />
-      {form.dirty && trial.review && <section class="card"><h2>What this does</h2><Effect review={trial.review} /></section>}
-      {edits && <div><Button type="submit" kind="main" disabled={!form.dirty}>Save</Button></div>}
-    </form>
+    </SavedForm>
   );
 }
 

@@ -70,6 +70,7 @@ function EditKey({ k, close }: { k: SetupKey; close: () => void }) {
   const save = async (v: { auto_groups: string[] }) => {
     await api.put("/setup-keys/" + k.id, { revoked: k.revoked, auto_groups: v.auto_groups });
     refresh("/setup-keys");
+    toast(k.name + " was saved.");
     close();
   };
   return (

@@ -4,7 +4,6 @@ import { api, messageOf } from "../core/api";
 import { base } from "../core/config";
 import { refresh } from "../core/live";
 import { can } from "../core/me";
-import { link } from "../core/router";
 import type { User } from "../core/types";
 import { Badge, Button, Copy, Names, Time, Tone } from "../ui/basics";
 import { Collection, Kind } from "../ui/collection";
@@ -12,6 +11,7 @@ import { Frame, open, toast } from "../ui/dialogs";
 import { CheckField, NumberField, SelectField, TextField } from "../ui/form";
 import type { Action } from "../ui/menu";
 import { GroupPicker } from "../ui/picker";
+import { Tabs } from "../ui/tabs";
 import { h } from "../view/view";
 import { useGroupNames } from "./groups";
 import { showTokens } from "./tokens";
@@ -150,16 +150,8 @@ const INVITES: Kind<Invite, InviteDraft> = {
   ),
 };
 
-const TABS = [["", "People"], ["service", "Service users"], ["invites", "Invitations"]];
-
 export function Users({ tab }: { tab: string }) {
-  const tabs = (
-    <div class="segmented">
-      {TABS.map(([path, title]) => (
-        <button type="button" aria-pressed={tab === path} onClick={() => (location.hash = path ? link("users", path) : link("users"))}>{title}</button>
-      ))}
-    </div>
-  );
+  const tabs = <Tabs page="users" at={tab} tabs={[["", "People"], ["service", "Service users"], ["invites", "Invitations"]]} />;
   if (tab === "invites") return <Collection key="invites" kind={INVITES} title="Users" about="Who was asked to come.">{tabs}</Collection>;
   if (tab === "service") return <Collection key="service" kind={SERVICE} query="?service_user=true" title="Users" about="Programs that use the API.">{tabs}</Collection>;
   return <Collection key="people" kind={PEOPLE} query="?service_user=false" title="Users" about="Who signs in, and what they may do.">{tabs}</Collection>;

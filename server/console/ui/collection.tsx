@@ -49,7 +49,8 @@ function Edit<T extends { id?: string }, D extends object>({ kind, row, close }:
   const save = async (d: D) => {
     const answer = await (row ? api.put(path, kind.body(d, row)) : api.post(path, kind.body(d, row)));
     refresh();
-    toast(row ? "Saved." : "Made.");
+    const name = typeof (d as any).name === "string" && (d as any).name.trim() ? (d as any).name.trim() : row ? kind.nameOf(row) : "";
+    toast((name || "The " + kind.one) + (row ? " was saved." : " was made."));
     close();
     if (!row) kind.made?.(answer);
   };

@@ -105,7 +105,7 @@ export function TrialPanel({ trial }: { trial: Trial }) {
 export async function confirmChange(method: "POST" | "PUT" | "DELETE", path: string, body: unknown, q: Question): Promise<boolean> {
   try {
     const review = await api.tryout<Review>(method, path, body);
-    return confirm({ ...q, wide: true, text: <div class="stack"><p>{q.text}</p><Effect review={review} /></div> });
+    return confirm({ ...q, wide: true, text: <div class="stack"><div>{q.text}</div><Effect review={review} /></div> });
   } catch (e) {
     await confirm({ title: "This cannot be done", text: messageOf(e), action: "Close", only: true });
     return false;

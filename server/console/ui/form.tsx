@@ -7,7 +7,7 @@
  *     <TextField label="Name" {...form.at("name")} required />
  *   </FormSheet>
  *
- * A failure is shown above the fields and nothing typed is lost; closing asks when something was typed.
+ * A failure is shown beside the buttons, always in sight, and nothing typed is lost; closing asks when something was typed.
  */
 import { messageOf } from "../core/api";
 import { Child, h, useRef, useState } from "../view/view";
@@ -78,8 +78,8 @@ export function FormSheet<V extends object>(p: SheetProps<V>) {
     </Button>,
   ];
   return (
-    <Frame kind="sheet" wide={p.wide} title={p.title} onClose={close} onSubmit={save} below={p.below} foot={foot}>
-      <Problem text={problem} />
+    <Frame kind="sheet" wide={p.wide} title={p.title} onClose={close} onSubmit={save} foot={foot}
+      below={problem || p.below ? <div class="stack"><Problem text={problem} />{p.below}</div> : undefined}>
       {p.children}
     </Frame>
   );

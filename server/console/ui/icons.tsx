@@ -30,6 +30,7 @@ const PATHS = {
   trash: "M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13M10 11v5M14 11v5",
   edit: "M4 20h4L19 9l-4-4L4 16zM13 7l4 4",
   undo: "M8 5L4 9l4 4M4 9h10a6 6 0 0 1 0 12h-3",
+  traffic: "M4 8h13M13 4l4 4-4 4M20 16H7M11 12l-4 4 4 4",
   alert: "M12 3L2 20h20zM12 10v4M12 17h.01",
 };
 

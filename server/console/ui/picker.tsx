@@ -105,5 +105,5 @@ export function Picker({ label, hint, value, onChange, options, single, placehol
 /** Groups by id. The group All has every machine anyway, so it is offered only to who wants it. */
 export function GroupPicker({ withAll, ...p }: Omit<PickProps, "options"> & { withAll?: boolean }) {
   const groups = (useData<Group[]>("/groups").data ?? []).filter((g) => withAll || g.name !== "All");
-  return <Picker {...p} options={groups.map((g) => ({ id: g.id, name: g.name, about: count(g.peers_count, "peer") }))} placeholder="Type to search groups" />;
+  return <Picker {...p} options={groups.map((g) => ({ id: g.id, name: g.name, about: count(g.peers_count, "peer") }))} placeholder={p.placeholder ?? "Type to search groups"} />;
 }
