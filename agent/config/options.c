@@ -268,7 +268,7 @@ static const struct rk_opt DAEMON_OPTS[] = {
      ENV("DISABLE_NAT_MAPPER"),
      .type = RK_OPT_BOOL,
      DAEMON(disable_nat_mapper),
-     .help = "do not ask the router for a port (NAT-PMP, UPnP)"},
+     .help = "do not ask the router for a port (PCP, NAT-PMP, UPnP)"},
     {.flag = "home-relay-servers",
      ENV("HOME_RELAY_SERVERS"),
      .type = RK_OPT_LIST,

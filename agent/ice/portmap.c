@@ -7,9 +7,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/ice/portmap_router.h"
 #include "lib/base/num.h"
+#include "lib/crypto/secret.h"
 
 #define RENEW_MAX_MS (10 * 60000) /* a router that was restarted has forgotten us */
 #define RENEW_MIN_MS 30000
@@ -31,6 +33,7 @@ struct portmap {
     struct rk_log *log;
     struct portmap_user *user;
     uint16_t port;
+    uint8_t nonce[PORTMAP_NONCE_SIZE];
     struct rk_ip gateway, own;  /* gateway family 0: none */
     struct job *job;            /* under way */
     bool again;                 /* the network changed meanwhile */
@@ -91,6 +94,7 @@ static struct job *job_new(const struct portmap *p)
                                   .port = p->port,
                                   .wanted = p->have.method ? p->have.outside.port : p->port,
                                   .method = p->have.method};
+    memcpy(j->ask.nonce, p->nonce, sizeof p->nonce);
     return j;
 }
 
@@ -207,6 +211,7 @@ struct portmap *portmap_open(struct rk_loop *loop, struct rk_log *log, uint16_t 
     p->log = log;
     p->port = port;
     p->user = user;
+    rk_secret_random(p->nonce, sizeof p->nonce);
     return p;
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * struct portmap: a port of the NAT router in front of this host that leads to our UDP port, asked
- * for by NAT-PMP (RFC 6886) and else by UPnP, and kept while the handle lives. Peers reach us by it
- * where no hole can be punched.
+ * for by PCP (RFC 6887), else by NAT-PMP (RFC 6886) and else by UPnP, and kept while the handle
+ * lives. Peers reach us by it where no hole can be punched.
  *
  *   portmap_network --> a thread of its own asks, since the libraries block --> mapped()
  *                       again at half of the lifetime, and when the network changes
  *
- * Loop thread. PCP's library is not in Debian; routers that speak it answer NAT-PMP too.
+ * Loop thread.
  */
 #ifndef RK_AGENT_ICE_PORTMAP_H
 #define RK_AGENT_ICE_PORTMAP_H

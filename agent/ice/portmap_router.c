@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/ice/portmap_pcp.h"
 #include "lib/base/dl.h"
 #include "lib/base/num.h"
 
@@ -78,6 +79,8 @@ static struct rk_dl upnp_dl = {.soname = "libminiupnpc.so.17",
 const char *portmap_method_name(enum portmap_method m)
 {
     switch (m) {
+    case PORTMAP_PCP:
+        return "PCP";
     case PORTMAP_NATPMP:
         return "NAT-PMP";
     case PORTMAP_UPNP:
@@ -237,22 +240,29 @@ static void upnp_forget(const struct portmap_ask *a)
     upnp.free_urls(&g.urls);
 }
 
-/* ---- both */
+/* ---- all */
 
 enum rk_code portmap_router_ask(const struct portmap_ask *a, struct portmap_answer *out,
                                 struct rk_err *err)
 {
-    if (a->method != PORTMAP_UPNP && pmp_ask(a, out))
+    bool any = a->method == PORTMAP_NONE;
+
+    if ((any || a->method == PORTMAP_PCP) && pcp_ask(a, LIFETIME_S, out))
         return RK_OK;
-    if (a->method != PORTMAP_NATPMP && upnp_ask(a, out))
+    if ((any || a->method == PORTMAP_NATPMP) && pmp_ask(a, out))
+        return RK_OK;
+    if ((any || a->method == PORTMAP_UPNP) && upnp_ask(a, out))
         return RK_OK;
     return rk_fail(err, a->method ? RK_UNAVAILABLE : RK_NOT_FOUND, "no port of the router: %s",
-                   a->method ? "it does not answer any more" : "it does neither NAT-PMP nor UPnP");
+                   a->method ? "it does not answer any more"
+                             : "it does none of PCP, NAT-PMP and UPnP");
 }
 
 void portmap_router_forget(const struct portmap_ask *a)
 {
-    if (a->method == PORTMAP_NATPMP)
+    if (a->method == PORTMAP_PCP)
+        pcp_forget(a);
+    else if (a->method == PORTMAP_NATPMP)
         pmp_forget(a);
     else if (a->method == PORTMAP_UPNP)
         upnp_forget(a);

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Two NAT routers that give every destination another port, so that no hole can be punched: peers
-# meet over the relay. Then one of the routers gives ports away (miniupnpd), by NAT-PMP and, in
-# another run, by UPnP alone: the agent behind it asks for one, and the path is direct. The port is
-# given back when the agent ends.
+# meet over the relay. Then one of the routers gives ports away (miniupnpd), by PCP and, in other
+# runs, by NAT-PMP and by UPnP alone: the agent behind it asks for one, and the path is direct. The
+# port is given back when the agent ends.
 . "$(dirname "$0")/../lib/scenario.sh"
 need_root
 need_program ROOK
@@ -20,7 +20,7 @@ flush chain ip nat post
 add rule ip nat post oifname "wan" masquerade random,fully-random
 EOF
 }
-giver_start() { # yes|no: with NAT-PMP?
+giver_start() { # yes|no: with PCP and NAT-PMP?
     local d=$NODES_DIR/giver
     mkdir -p "$d"
     topo_in na nft -f - <<EOF
@@ -75,16 +75,18 @@ nodes_wait 30 has "no direct path found" "$NODES_DIR/a/log" || fail "these route
 both Relayed || fail "not relayed"
 nodes_log "no router gives a port: relayed"
 
-for pmp in yes no; do
+for by in PCP NAT-PMP UPnP; do
+    pmp=yes
+    [ $by != UPnP ] || pmp=no
     giver_start $pmp
+    # one that knows nothing of PCP's version
+    [ $by != NAT-PMP ] || topo_in na nft insert rule ip filter input udp dport 5351 @th,64,8 2 drop
     nodes_in la a "$ROOK" down >/dev/null 2>&1
     nodes_in la a "$ROOK" up >/dev/null || fail "up"
     nodes_wait 20 sh -c "ip netns exec $TOPO-na nft list ruleset | grep -q 'dnat.* to $TOPO_LAN_A'" ||
-        fail "no port was given (NAT-PMP $pmp): $(tail -5 "$NODES_DIR/giver/log")"
-    nodes_wait 60 both P2P || fail "not direct with the port (NAT-PMP $pmp): $(topo_in na nft list ruleset)"
+        fail "no port was given by $by: $(tail -5 "$NODES_DIR/giver/log")"
+    nodes_wait 60 both P2P || fail "not direct with the port of $by: $(topo_in na nft list ruleset)"
     nodes_ping la "$b" >/dev/null || nodes_wait 5 nodes_ping la "$b" || fail "no ping over the port"
-    by=NAT-PMP
-    [ $pmp = yes ] || by=UPnP
     has "the router has given us a port.*by=\"*$by" "$NODES_DIR/a/log" || fail "not by $by"
     nodes_log "a port by $by: direct"
     nodes_in la a "$ROOK" down >/dev/null || fail "down"
