@@ -234,6 +234,24 @@ def network(here):
     p.shows("db-1 does not reach web-1", ".answer")
     p.enter(".bubble[aria-label^='admins']")
     p.shows("admin-laptop", ".members")
+    # what has no agent
+    g = {x["name"]: x["id"] for x in here.rest("GET", "/groups")}
+    router = here.rest("GET", "/peers")[0]["id"]
+    office = here.rest("POST", "/networks", {"name": "office", "description": ""})["id"]
+    here.rest("POST", "/networks/%s/resources" % office, {
+        "name": "printer", "description": "", "address": "10.1.2.3", "enabled": True, "groups": [g["databases"]]})
+    here.rest("POST", "/networks/%s/routers" % office, {"peer": router, "metric": 1, "masquerade": True, "enabled": True})
+    here.rest("POST", "/routes", {
+        "network_id": "exit", "description": "", "network": "0.0.0.0/0", "peer": router, "groups": [g["admins"]],
+        "metric": 9999, "masquerade": True, "enabled": True, "keep_route": False})
+    p.there(".place[aria-label='network office, 10.1.2.3/32']")
+    p.enter(".way[aria-label='admins may reach exit']")
+    p.shows("has a route to", ".network")
+    p.enter(".way[aria-label='web may reach office']")
+    p.shows("TCP 5432", ".members")
+    p.shows("2 of 2 pairs can", ".answer")
+    here.picture("network-places")
+    p.enter(".way[aria-label='web may reach office']")
 
 
 def session_ends(here):

@@ -1,11 +1,39 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Where groups and their machines stand in the picture, and which policies lead from one to another. */
-import type { Group, Peer, Policy, Rule } from "../core/types";
+import type { Group, NetworkResource, Peer, Policy, Rule } from "../core/types";
+
+/** A network with its resources, or the routes of one name: what has no agent. */
+export interface Place {
+  kind: "network" | "route";
+  id: string; // of the network
+  what: { id?: string; name: string; address: string }[];
+}
+
+export interface Net {
+  id: string;
+  name: string;
+  resources: string[] | null;
+}
+
+export interface Route {
+  network_id: string;
+  network?: string;
+  domains?: string[] | null;
+  groups: string[] | null;
+  enabled: boolean;
+}
+
+export interface Behind {
+  networks: Net[];
+  resources: NetworkResource[];
+  routes: Route[];
+}
 
 export interface Bubble {
   id: string;
   name: string;
   peers: Peer[];
+  place?: Place; // else a group
   x: number;
   y: number;
   r: number;
@@ -16,6 +44,7 @@ export interface Way {
   to: Bubble;
   both: boolean;
   rules: { policy: Policy; rule: Rule }[];
+  routes: string[]; // addresses that the machines are given a route to
 }
 
 export interface Picture {
@@ -46,10 +75,10 @@ function allowed(policies: Policy[]): { policy: Policy; rule: Rule }[] {
     policy.rules.filter((r) => r.enabled && r.action === "accept").map((rule) => ({ policy, rule })));
 }
 
-/* The group of everybody is in the picture when a policy names it, or when nobody is in another. */
-function bubblesOf(groups: Group[], peers: Peer[], policies: Policy[]): Bubble[] {
+/* The group of everybody is in the picture when a policy or route names it, or when nobody is in another. */
+function bubblesOf(groups: Group[], peers: Peer[], policies: Policy[], given: Set<string>): Bubble[] {
   const byId = new Map(peers.map((p) => [p.id, p]));
-  const named = new Set(allowed(policies).flatMap(({ rule }) => [...(rule.sources ?? []), ...(rule.destinations ?? [])].map((g) => g.id)));
+  const named = new Set([...given, ...allowed(policies).flatMap(({ rule }) => [...(rule.sources ?? []), ...(rule.destinations ?? [])].map((g) => g.id))]);
   const others = groups.some((g) => g.name !== "All" && g.peers_count > 0);
   return groups
     .filter((g) => (g.name === "All" ? named.has(g.id) || !others : g.peers_count > 0 || named.has(g.id)))
@@ -59,7 +88,45 @@ function bubblesOf(groups: Group[], peers: Peer[], policies: Policy[]): Bubble[]
     });
 }
 
-function waysOf(bubbles: Bubble[], policies: Policy[]): Way[] {
+const PLACE_R = 30;
+
+function placesOf({ networks, resources, routes }: Behind): Bubble[] {
+  const byId = new Map(resources.map((r) => [r.id, r]));
+  const bubble = (id: string, name: string, place: Place): Bubble => ({ id, name, place, peers: [], x: 0, y: 0, r: PLACE_R });
+  const nets = networks.map((n) => bubble("network:" + n.id, n.name, {
+    kind: "network", id: n.id, what: (n.resources ?? []).map((id) => byId.get(id)).filter((r): r is NetworkResource => !!r && r.enabled),
+  })).filter((b) => b.place!.what.length > 0);
+  const named = new Map<string, Bubble>();
+  for (const r of routes.filter((r) => r.enabled)) {
+    const b = named.get(r.network_id) ?? bubble("route:" + r.network_id, r.network_id, { kind: "route", id: r.network_id, what: [] });
+    const address = (r.domains ?? []).join(", ") || r.network || "";
+    if (!b.place!.what.some((w) => w.address === address)) b.place!.what.push({ name: r.network_id, address });
+    named.set(r.network_id, b);
+  }
+  return [...nets, ...named.values()];
+}
+
+/* Who may reach a resource of a network, by which rules; who is given a route. */
+function waysBehind(bubbles: Bubble[], policies: Policy[], { networks, resources, routes }: Behind, add: (from: Bubble, to: Bubble) => Way) {
+  const byId = new Map(bubbles.map((b) => [b.id, b]));
+  const home = new Map(networks.flatMap((n) => (n.resources ?? []).map((id) => [id, byId.get("network:" + n.id)] as const)));
+  const inGroup = (id: string) => resources.filter((r) => r.enabled && (r.groups ?? []).some((g) => g.id === id)).map((r) => r.id);
+  for (const one of allowed(policies)) {
+    const aims = one.rule.destinationResource?.id ? [one.rule.destinationResource.id] : (one.rule.destinations ?? []).flatMap((g) => inGroup(g.id));
+    for (const to of new Set(aims.map((id) => home.get(id))))
+      for (const s of one.rule.sources ?? []) {
+        const from = byId.get(s.id);
+        if (from && to) add(from, to).rules.push(one);
+      }
+  }
+  for (const r of routes.filter((r) => r.enabled))
+    for (const id of r.groups ?? []) {
+      const from = byId.get(id), to = byId.get("route:" + r.network_id);
+      if (from && to) add(from, to).routes.push((r.domains ?? []).join(", ") || r.network || "");
+    }
+}
+
+function waysOf(bubbles: Bubble[], policies: Policy[], behind: Behind): Way[] {
   const byId = new Map(bubbles.map((b) => [b.id, b]));
   const ways = new Map<string, Way>();
   for (const one of allowed(policies))
@@ -67,11 +134,16 @@ function waysOf(bubbles: Bubble[], policies: Policy[]): Way[] {
       for (const d of one.rule.destinations ?? []) {
         const from = byId.get(s.id), to = byId.get(d.id);
         if (!from || !to) continue;
-        const way = ways.get(d.id + ">" + s.id) ?? ways.get(s.id + ">" + d.id) ?? { from, to, both: false, rules: [] };
+        const way = ways.get(d.id + ">" + s.id) ?? ways.get(s.id + ">" + d.id) ?? { from, to, both: false, rules: [], routes: [] };
         way.both ||= one.rule.bidirectional || way.from !== from;
         way.rules.push(one);
         ways.set(way.from.id + ">" + way.to.id, way);
       }
+  waysBehind(bubbles, policies, behind, (from, to) => {
+    const key = from.id + ">" + to.id, way = ways.get(key) ?? { from, to, both: false, rules: [], routes: [] };
+    ways.set(key, way);
+    return way;
+  });
   return [...ways.values()];
 }
 
@@ -102,10 +174,11 @@ function arrange(bubbles: Bubble[]): [number, number] {
   return [width, height];
 }
 
-export function pictureOf(groups: Group[], peers: Peer[], policies: Policy[]): Picture {
-  const bubbles = bubblesOf(groups, peers, policies);
+export function pictureOf(groups: Group[], peers: Peer[], policies: Policy[], behind: Behind): Picture {
+  const given = new Set(behind.routes.filter((r) => r.enabled).flatMap((r) => r.groups ?? []));
+  const bubbles = [...bubblesOf(groups, peers, policies, given), ...placesOf(behind)];
   const [width, height] = arrange(bubbles);
-  return { bubbles, ways: waysOf(bubbles, policies), width, height };
+  return { bubbles, ways: waysOf(bubbles, policies, behind), width, height };
 }
 
 /** From edge to edge, a little bent, so that two ways between the same never lie upon each other. */

@@ -8,7 +8,7 @@ import type { Group, Peer, Policy } from "../core/types";
 import { Badge, Button, Empty, PageHead, Pending } from "../ui/basics";
 import { h, useMemo, useState } from "../view/view";
 import { addMachine } from "./add-machine";
-import { Bubble, curve, Picture, pictureOf, seat, step, Way } from "./network-layout";
+import { Behind, Bubble, curve, Picture, pictureOf, Place, seat, step, Way } from "./network-layout";
 import { editPolicy } from "./policy-edit";
 import { traffic } from "./policies";
 import { Question } from "./reach";
@@ -45,6 +45,20 @@ function BubbleShape({ b, on, dim, choose }: { b: Bubble; on: boolean; dim: bool
   );
 }
 
+/* What has no agent is square. */
+function PlaceShape({ b, place, on, dim, choose }: { b: Bubble; place: Place; on: boolean; dim: boolean; choose: () => void }) {
+  const about = place.what.length === 1 ? place.what[0].address : place.kind === "network" ? count(place.what.length, "resource") : count(place.what.length, "route");
+  const half = b.r * 0.8;
+  return (
+    <g class={"bubble place" + (on ? " on" : "") + (dim ? " dim" : "")} role="button" tabindex="0" onClick={choose} onKeydown={onKeys(choose)} aria-label={`${place.kind} ${b.name}, ${about}`}>
+      <rect x={b.x - half} y={b.y - half} width={2 * half} height={2 * half} rx="8" />
+      <path d={`M${b.x - 11} ${b.y + (place.kind === "network" ? 6 : 0)}h22M${b.x - 11} ${b.y - 6}h${place.kind === "network" ? 22 : 15}m-4 -4l4 4l-4 4`} />
+      <text x={b.x} y={b.y + b.r + 17}>{b.name}</text>{" "}
+      <text class="about" x={b.x} y={b.y + b.r + 32}>{about}</text>
+    </g>
+  );
+}
+
 function WayShape({ w, on, dim, choose }: { w: Way; on: boolean; dim: boolean; choose: () => void }) {
   const label = `${w.from.name} ${w.both ? "and" : "may reach"} ${w.to.name}${w.both ? " may reach each other" : ""}`;
   return (
@@ -70,9 +84,10 @@ function Drawing({ picture, chosen, choose }: { picture: Picture; chosen: Chosen
       {picture.ways.map((w) => (
         <WayShape key={w.from.id + w.to.id} w={w} on={any && touches(w)} dim={any && !touches(w)} choose={() => choose(w === way ? {} : { way: w })} />
       ))}
-      {picture.bubbles.map((b) => (
-        <BubbleShape key={b.id} b={b} on={b === bubble} dim={any && !near(b)} choose={() => choose(b === bubble ? {} : { bubble: b })} />
-      ))}
+      {picture.bubbles.map((b) => {
+        const props = { key: b.id, b, on: b === bubble, dim: any && !near(b), choose: () => choose(b === bubble ? {} : { bubble: b }) };
+        return b.place ? <PlaceShape {...props} place={b.place} /> : <BubbleShape {...props} />;
+      })}
     </svg>
   );
 }
@@ -87,9 +102,15 @@ function AboutBubble({ b, ways }: { b: Bubble; ways: Way[] }) {
     <section class="card">
       <h2>{b.name}</h2>
       <dl class="facts">
-        <dt>May reach</dt><dd>{names(out)}</dd>
+        {!b.place && <dt>May reach</dt>}{!b.place && <dd>{names(out)}</dd>}
         <dt>Reached by</dt><dd>{names(into)}</dd>
       </dl>
+      {b.place && (
+        <ul class="members">
+          {b.place.what.slice(0, SHOWN).map((w) => <li><span class="clip">{w.name}</span><code class="soft clip">{w.address}</code></li>)}
+        </ul>
+      )}
+      {b.place && <p><a href={b.place.kind === "network" ? link("networks", b.place.id) : link("routes")}>{b.place.kind === "network" ? "To the network" : "To the routes"}</a></p>}
       <ul class="members">
         {b.peers.slice(0, SHOWN).map((p) => (
           <li key={p.id}>
@@ -115,16 +136,38 @@ function AboutWay({ w }: { w: Way }) {
             <span class="soft">{traffic(rule)}</span>
           </li>
         ))}
+        {w.routes.map((address) => (
+          <li>
+            <span class="clip">has a route to</span>
+            <code class="soft clip">{address}</code>
+          </li>
+        ))}
       </ul>
     </section>
   );
 }
 
+/* As questions name it; of a network its first resource, of routes nothing. */
+function endOf(b: Bubble): string {
+  if (!b.place) return "group:" + b.id;
+  return b.place.what[0]?.id ? "resource:" + b.place.what[0].id : "";
+}
+
+function useBehind(): Behind | undefined {
+  const nets = can("networks", "read"), ways = can("routes", "read");
+  const networks = useData<Behind["networks"]>(nets ? "/networks" : ""), resources = useData<Behind["resources"]>(nets ? "/networks/resources" : "");
+  const routes = useData<Behind["routes"]>(ways ? "/routes" : "");
+  const there = (!nets || (networks.data && resources.data)) && (!ways || routes.data);
+  return useMemo(() => (there ? { networks: networks.data ?? [], resources: resources.data ?? [], routes: routes.data ?? [] } : undefined),
+    [networks.data, resources.data, routes.data]);
+}
+
 export function Network() {
   const groups = useData<Group[]>("/groups"), peers = useData<Peer[]>("/peers"), policies = useData<Policy[]>("/policies");
   const [at, setAt] = useState<{ bubble?: string; way?: string }>({});
-  const ready = groups.data && peers.data && policies.data;
-  const picture = useMemo(() => ready && pictureOf(groups.data ?? [], peers.data ?? [], policies.data ?? []), [groups.data, peers.data, policies.data]);
+  const behind = useBehind();
+  const ready = groups.data && peers.data && policies.data && behind;
+  const picture = useMemo(() => ready && pictureOf(groups.data ?? [], peers.data ?? [], policies.data ?? [], behind!), [groups.data, peers.data, policies.data, behind]);
   const failed = groups.error || peers.error || policies.error;
   if (!picture) return <div class="page"><PageHead title="Network" /><Pending error={failed} /></div>;
   const wayKey = (w: Way) => w.from.id + ">" + w.to.id;
@@ -146,7 +189,7 @@ export function Network() {
           <div class="stack">
             {chosen.bubble && <AboutBubble b={chosen.bubble} ways={picture.ways} />}
             {chosen.way && <AboutWay w={chosen.way} />}
-            <Question key={at.way ?? "free"} from={chosen.way && "group:" + chosen.way.from.id} to={chosen.way && "group:" + chosen.way.to.id} />
+            <Question key={at.way ?? "free"} from={chosen.way && endOf(chosen.way.from)} to={chosen.way && endOf(chosen.way.to)} />
           </div>
         </div>
       )}

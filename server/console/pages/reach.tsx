@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Can A reach B, and why (not)? */
 import { useData } from "../core/live";
-import type { Group, Peer, ReachEnd, Verdict } from "../core/types";
+import { can } from "../core/me";
+import type { Group, NetworkResource, Peer, ReachEnd, Verdict } from "../core/types";
 import { Badge, Button, Pending } from "../ui/basics";
 import { SelectField, TextField } from "../ui/form";
 import { Option, Picker } from "../ui/picker";
@@ -15,9 +16,11 @@ interface Pairs {
 
 function useEnds(): Option[] {
   const peers = useData<Peer[]>("/peers").data ?? [], groups = useData<Group[]>("/groups").data ?? [];
+  const resources = useData<NetworkResource[]>(can("networks", "read") ? "/networks/resources" : "").data ?? [];
   return [
     ...groups.map((g) => ({ id: "group:" + g.id, name: g.name, about: "group" })),
     ...peers.map((p) => ({ id: "peer:" + p.id, name: p.name, about: p.ip })),
+    ...resources.map((r) => ({ id: "resource:" + r.id, name: r.name, about: r.address })),
   ];
 }
 
