@@ -16,7 +16,7 @@ PACKAGES_DEMO="nftables iperf3 iputils-ping procps util-linux"
 
 PACKAGES_TEST="node-typescript clang libclang-rt-14-dev clang-format clang-tidy valgrind pmccabe gcovr ccache python3
 python3-grpcio python3-grpc-tools python3-cryptography python3-nacl python3-protobuf python3-jsonschema postgresql haproxy sqlite3
-wireguard-go wireguard-tools iptables dbus-daemon bind9-dnsutils nghttp2-client socat git xz-utils chromium chromium-driver systemd prometheus pebble miniupnpd-nftables coturn nginx-light
+wireguard-go wireguard-tools iptables dbus-daemon bind9-dnsutils nghttp2-client socat git xz-utils chromium chromium-driver systemd prometheus pebble miniupnpd-nftables coturn nginx-light musl-tools
 $PACKAGES_PACKAGE lintian mandoc zsh fish"
 
 PACKAGES_VM="qemu-system-x86 busybox-static cpio kmod wireguard-tools"

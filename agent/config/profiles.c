@@ -107,17 +107,16 @@ struct rk_str profiles_user(struct rk_arena *mem, uid_t uid)
 {
     FILE *f = fopen("/etc/passwd", "re");
     struct rk_str out = {0};
-    struct passwd pw, *found = NULL;
-    char buf[1024];
+    const struct passwd *pw;
 
-    while (f && !out.n && fgetpwent_r(f, &pw, buf, sizeof buf, &found) == 0) {
+    while (f && !out.n && (pw = fgetpwent(f))) {
         char *clean;
         size_t n = 0;
 
-        if (pw.pw_uid != uid)
+        if (pw->pw_uid != uid)
             continue;
-        clean = rk_arena_alloc(mem, strlen(pw.pw_name) + 1);
-        for (const char *c = pw.pw_name; *c && n < PROFILES_ID_MAX; c++)
+        clean = rk_arena_alloc(mem, strlen(pw->pw_name) + 1);
+        for (const char *c = pw->pw_name; *c && n < PROFILES_ID_MAX; c++)
             if (isalnum((unsigned char)*c) || *c == '_' || *c == '-')
                 clean[n++] = *c;
         out = rk_str_of(clean, n);

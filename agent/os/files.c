@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/base/file.h"
@@ -111,16 +112,26 @@ static bool read_file(const char *path, struct rk_buf *out)
     return rk_file_read(path, 0, out, NULL) == RK_OK;
 }
 
+#ifndef RENAME_EXCHANGE /* musl has neither */
+#define RENAME_NOREPLACE 1
+#define RENAME_EXCHANGE  2
+#endif
+
+static int rename_as(const char *from, const char *to, unsigned flags)
+{
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
+}
+
 /* The file beside into its place; what was there is beside then, or nothing (*there). */
 static bool exchange(const char *beside, const char *path, bool *there)
 {
     for (int i = 0; i < 100; i++) { /* somebody makes and removes the file all the time */
-        *there = renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_EXCHANGE) == 0;
+        *there = rename_as(beside, path, RENAME_EXCHANGE) == 0;
         if (*there)
             return true;
         if (errno != ENOENT)
             return false;
-        if (renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+        if (rename_as(beside, path, RENAME_NOREPLACE) == 0)
             return true;
         if (errno != EEXIST)
             return false;

@@ -50,6 +50,16 @@ enum rk_code rk_wrap(struct rk_err *err, const char *fmt, ...)
     return err->code;
 }
 
+/* The GNU function returns the text, that of POSIX (musl) a number. */
+static const char *errno_text(int errnum, char *buf, size_t cap)
+{
+#ifdef __GLIBC__
+    return strerror_r(errnum, buf, cap);
+#else
+    return strerror_r(errnum, buf, cap) ? "unknown error" : buf;
+#endif
+}
+
 enum rk_code rk_fail_errno(struct rk_err *err, enum rk_code code, int errnum, const char *fmt, ...)
 {
     char front[sizeof err->msg];
@@ -61,7 +71,7 @@ enum rk_code rk_fail_errno(struct rk_err *err, enum rk_code code, int errnum, co
         (void)vsnprintf(front, sizeof front, fmt, ap);
         va_end(ap);
         err->code = code;
-        join(err, front, strerror_r(errnum, text, sizeof text));
+        join(err, front, errno_text(errnum, text, sizeof text));
     }
     return code;
 }

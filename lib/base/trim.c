@@ -60,13 +60,17 @@ static int trim_object(struct dl_phdr_info *o, size_t size, void *arg)
 /* The C library raises this limit with each large block that is freed, unless it is set. */
 void rk_trim_always(void)
 {
+#ifdef __GLIBC__
     (void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
     (void)mallopt(M_ARENA_MAX, 1);
+#endif
 }
 
 void rk_trim_heap(void)
 {
+#ifdef __GLIBC__ /* that of musl gives back by itself */
     (void)malloc_trim(0);
+#endif
 }
 
 /* What lies below the frames in use: deep calls have been there, and the next ones get zeroes. */

@@ -13,6 +13,7 @@
 #include "lib/http/h1.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 

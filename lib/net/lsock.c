@@ -5,6 +5,7 @@
 #include "lib/net/lsock.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  * not be entered from its own callbacks: what they ask for is done by quic_conn_tick. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/num.h"

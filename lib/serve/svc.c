@@ -5,6 +5,7 @@
 #include "lib/serve/svc.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
