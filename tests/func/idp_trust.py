@@ -593,8 +593,8 @@ def written(here):
     db.close()
     check("but not readable in the store", "example.com" not in metas and "written" not in metas)
     modules = me(here, here.h).json()["permissions"]["modules"]
-    check("what is not there is not offered", not any(modules["services"].values()) and
-          all(modules["users"].values()), modules)
+    check("what is not there is not offered", not any(modules["agent_network"].values()) and
+          all(modules["users"].values()) and all(modules["services"].values()), modules)
 
 
 # ---- pages ----
