@@ -18,6 +18,12 @@ enum {
     FRAME_OVERHEAD = 3,           /* DATAGRAM with length */
     PACKET_OVERHEAD = 1 + 4 + 16, /* flags, longest packet number, tag */
     SEND_TRIES = 4,               /* packets of its own that a connection may send first */
+    /* Of packets that every path carries (RFC 9000 14): */
+    SURE_DATAGRAM = NGTCP2_MAX_UDP_PAYLOAD_SIZE - PACKET_OVERHEAD - FRAME_OVERHEAD - QUIC_CID_SIZE,
+    NARROW_LOST = 8, /* longer messages lost ... */
+    PROBE_MS = 500,
+    ELICIT_MS = 25,
+    NARROW_MS = 3000, /* ... for so long, and none arrived: no accident */
 };
 
 static ngtcp2_conn *conn_of_ref(ngtcp2_crypto_conn_ref *ref)
@@ -25,6 +31,11 @@ static ngtcp2_conn *conn_of_ref(ngtcp2_crypto_conn_ref *ref)
     struct quic_conn *c = rk_container_of(ref, struct quic_conn, ref);
 
     return c->nt;
+}
+
+static ngtcp2_tstamp ns_of(int64_t ms)
+{
+    return (ngtcp2_tstamp)ms * NGTCP2_MILLISECONDS;
 }
 
 /* ---- the end */
@@ -135,6 +146,35 @@ static int on_datagram(ngtcp2_conn *nt, uint32_t flags, const uint8_t *p, size_t
     return 0;
 }
 
+/* The MTU is looked for once, upwards. That the path carries less than it did nobody tells: longer
+ * packets are lost, and others that were sent later are not (RFC 8899 4.3). Ids are 1 for messages
+ * that may not fit then. */
+static int on_lost(ngtcp2_conn *nt, uint64_t id, void *user)
+{
+    struct quic_conn *c = user;
+
+    (void)nt;
+    if (!id)
+        return 0;
+    if (!c->big_lost++)
+        c->big_lost_ns = c->ep->now_ns;
+    if (c->big_lost >= NARROW_LOST && c->ep->now_ns - c->big_lost_ns >= (int64_t)ns_of(NARROW_MS))
+        c->narrow = true;
+    return 0;
+}
+
+static int on_arrived(ngtcp2_conn *nt, uint64_t id, void *user)
+{
+    struct quic_conn *c = user;
+
+    (void)nt;
+    if (id) {
+        c->big_lost = 0;
+        c->narrow = false;
+    }
+    return 0;
+}
+
 static int on_new_cid(ngtcp2_conn *nt, ngtcp2_cid *cid, uint8_t *token, size_t n, void *user)
 {
     struct quic_conn *c = user;
@@ -190,6 +230,8 @@ static ngtcp2_callbacks callbacks(bool server)
         .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,
         .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,
         .recv_datagram = on_datagram,
+        .ack_datagram = on_arrived,
+        .lost_datagram = on_lost,
         .get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb,
         .version_negotiation = ngtcp2_crypto_version_negotiation_cb,
     };
@@ -204,11 +246,6 @@ static ngtcp2_callbacks callbacks(bool server)
 }
 
 /* ---- making one */
-
-static ngtcp2_tstamp ns_of(int64_t ms)
-{
-    return (ngtcp2_tstamp)ms * NGTCP2_MILLISECONDS;
-}
 
 static void settings_of(const struct quic_endpoint *e, int64_t now_ns, ngtcp2_settings *s,
                         ngtcp2_transport_params *p)
@@ -372,6 +409,8 @@ static void look_for_move(struct quic_conn *c)
         rk_addr_from_sa((const struct sockaddr *)now->local.addr, &local, NULL))
         return;
     set_path(c, &peer, &local.ip);
+    c->big_lost = 0;
+    c->narrow = false;
     rk_metric_add(c->ep->o.metrics.moved, 1);
     if (c->user && c->user->ops->moved)
         c->user->ops->moved(c->user);
@@ -440,6 +479,8 @@ size_t quic_conn_max_datagram(const struct quic_conn *c)
         return 0;
     n = ngtcp2_conn_get_path_max_tx_udp_payload_size(c->nt) - PACKET_OVERHEAD - FRAME_OVERHEAD -
         ngtcp2_conn_get_dcid(c->nt)->datalen;
+    if (c->narrow)
+        n = rk_min_size(n, SURE_DATAGRAM);
     return rk_min_size(n, (size_t)p->max_datagram_frame_size - FRAME_OVERHEAD);
 }
 
@@ -451,40 +492,59 @@ static size_t put_vec(ngtcp2_vec *v, size_t n, struct rk_str part)
     return n;
 }
 
+/* A probe that ngtcp2 makes of a message would be lost like the others where the path has shrunk:
+ * its own, which are small, go first then. */
+static bool unanswered(const struct quic_conn *c)
+{
+    return c->asked_ns && c->ep->now_ns - c->asked_ns > (int64_t)ns_of(PROBE_MS);
+}
+
+/* ngtcp2 sends no probe (RFC 9002 6.2) when all that is under way is datagrams: if they are lost
+ * together, congestion control would wait for ever for what becomes of them. A frame of another
+ * kind goes with them, now and then: more data that streams may carry, of which there are none. */
+static void elicit(struct quic_conn *c)
+{
+    if (c->ep->now_ns - c->elicited_ns < (int64_t)ns_of(ELICIT_MS))
+        return;
+    c->elicited_ns = c->ep->now_ns;
+    ngtcp2_conn_extend_max_offset(c->nt, 1);
+}
+
 enum quic_sent quic_conn_send(struct quic_conn *c, struct rk_str head, struct rk_str body)
 {
     ngtcp2_vec v[2];
-    size_t n_v = put_vec(v, put_vec(v, 0, head), body);
+    size_t n_v = put_vec(v, put_vec(v, 0, head), body), n = head.n + body.n;
     ngtcp2_path_storage ps;
     int taken = 0;
 
     if (c->closing || !c->ready || !n_v)
         return QUIC_SENT;
-    if (head.n + body.n > quic_conn_max_datagram(c))
+    if (n > quic_conn_max_datagram(c))
         return QUIC_TOO_BIG;
     quic_endpoint_dirty(c->ep, c);
-    if (c->reading) {
+    if (c->reading || (n > SURE_DATAGRAM && unanswered(c))) {
         c->blocked = true;
         return QUIC_BLOCKED;
     }
+    elicit(c);
     ngtcp2_path_storage_zero(&ps);
     for (int i = 0; i < SEND_TRIES; i++) {
-        ngtcp2_ssize n = ngtcp2_conn_writev_datagram(
-            c->nt, &ps.path, NULL, quic_endpoint_room(c->ep), QUIC_UDP_MAX, &taken, 0, 0, v, n_v,
-            (ngtcp2_tstamp)c->ep->now_ns);
+        ngtcp2_ssize wrote = ngtcp2_conn_writev_datagram(
+            c->nt, &ps.path, NULL, quic_endpoint_room(c->ep), QUIC_UDP_MAX, &taken, 0,
+            n > SURE_DATAGRAM, v, n_v, (ngtcp2_tstamp)c->ep->now_ns);
 
-        if (n < 0) {
-            failed(c, (int)n);
+        if (wrote < 0) {
+            failed(c, (int)wrote);
             return QUIC_SENT;
         }
-        if (n > 0)
-            put_packet(c, &ps.path, (size_t)n);
+        if (wrote > 0)
+            put_packet(c, &ps.path, (size_t)wrote);
         if (taken) {
             if (!c->asked_ns)
                 c->asked_ns = c->ep->now_ns;
             return QUIC_SENT;
         }
-        if (n == 0)
+        if (wrote == 0)
             break;
     }
     c->blocked = true;

@@ -19,6 +19,7 @@
     X(ngtcp2_cid_init)                                                                             \
     X(ngtcp2_conn_client_new_versioned)                                                            \
     X(ngtcp2_conn_del)                                                                             \
+    X(ngtcp2_conn_extend_max_offset)                                                               \
     X(ngtcp2_conn_get_connection_close_error)                                                      \
     X(ngtcp2_conn_get_dcid)                                                                        \
     X(ngtcp2_conn_get_expiry)                                                                      \
@@ -107,6 +108,7 @@ RK_MUST enum rk_code quic_dl_load(struct rk_err *err);
 #define ngtcp2_cid_init                        quic_dl.ngtcp2_cid_init
 #define ngtcp2_conn_client_new_versioned       quic_dl.ngtcp2_conn_client_new_versioned
 #define ngtcp2_conn_del                        quic_dl.ngtcp2_conn_del
+#define ngtcp2_conn_extend_max_offset          quic_dl.ngtcp2_conn_extend_max_offset
 #define ngtcp2_conn_get_connection_close_error quic_dl.ngtcp2_conn_get_connection_close_error
 #define ngtcp2_conn_get_dcid                   quic_dl.ngtcp2_conn_get_dcid
 #define ngtcp2_conn_get_expiry                 quic_dl.ngtcp2_conn_get_expiry

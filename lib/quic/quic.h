@@ -63,7 +63,8 @@ void quic_conn_set_user(struct quic_conn *c, struct quic_conn_user *user);
 /** Send one message, in two parts (at least 1 byte). quic_endpoint_flush must follow. */
 enum quic_sent quic_conn_send(struct quic_conn *c, struct rk_str head, struct rk_str body);
 
-/** The longest message that fits now: it grows while the path's MTU is found. 0 before ready. */
+/** The longest message that fits now: it grows while the path's MTU is found, and falls to what
+ * every path carries when longer ones are lost and none of them arrives. 0 before ready. */
 size_t quic_conn_max_datagram(const struct quic_conn *c);
 
 /** Say goodbye (application error 0) and end; closed() follows from quic_endpoint_flush, which must

@@ -56,8 +56,12 @@ struct quic_conn {
     struct rk_list in_all, in_half_open, in_dirty; /* in_all also in the list of dead ones */
     struct quic_cid cids[QUIC_CIDS_MAX];           /* keys of the endpoint's table; n 0: free */
     struct rk_ip counted_ip;                       /* with counted: whose place it has */
-    int64_t asked_ns; /* first message since the last packet came; 0: none */
+    int64_t asked_ns;    /* first message since the last packet came; 0: none */
+    unsigned big_lost;   /* longer messages than every path carries, since one of them arrived */
+    int64_t big_lost_ns; /* when the first of them was missed */
+    int64_t elicited_ns; /* a frame went that is probed for */
     bool ready, blocked, closing, counted, reading, dead;
+    bool narrow; /* the path has carried more and does not any longer */
     struct rk_err why;
 };
 

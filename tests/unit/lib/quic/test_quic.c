@@ -82,6 +82,102 @@ START_TEST(what_does_not_fit_is_told)
 }
 END_TEST
 
+/* Send until told that it is too much; how many messages that took. */
+static int say_until_too_big(struct side *s, struct quic_endpoint *ep, size_t n)
+{
+    for (int i = 1; i < 2000; i++) {
+        enum quic_sent r;
+
+        ck_assert_msg(s->conn != NULL, "after %d: %s", i, s->why.msg);
+        r = say(s, ep, 'w', n);
+
+        if (r == QUIC_TOO_BIG)
+            return i;
+        pass(20);
+    }
+    return 0;
+}
+
+START_TEST(a_path_that_shrinks_is_noticed)
+{
+    struct side *s, *peer = &net.peers[0];
+    size_t n;
+
+    server_start((struct quic_limits){0});
+    s = connected();
+    n = quic_conn_max_datagram(s->conn);
+    ck_assert_uint_ge(n, 1350);
+    net.mtu = 1300;
+    ck_assert_int_gt(say_until_too_big(s, s->ep, n), 7);
+    ck_assert_int_gt(say_until_too_big(peer, net.server, n), 7);
+    ck_assert(s->conn && peer->conn);
+    ck_assert_uint_ge(quic_conn_max_datagram(s->conn), 1150);
+    peer->n_got = 0;
+    ck_assert_int_eq(say(s, s->ep, 'x', quic_conn_max_datagram(s->conn)), QUIC_SENT);
+    ck_assert_int_eq(say(s, s->ep, 'x', n), QUIC_TOO_BIG);
+    pass(1000);
+    ck_assert_uint_eq(peer->n_got, 1);
+}
+END_TEST
+
+static bool lose_most_big(const struct wire *w)
+{
+    static unsigned k;
+
+    return w->n > 1300 && ++k % 3 != 0;
+}
+
+START_TEST(mere_loss_is_no_narrow_path)
+{
+    struct side *s;
+    size_t n;
+
+    server_start((struct quic_limits){0});
+    s = connected();
+    n = quic_conn_max_datagram(s->conn);
+    net.lose = lose_most_big;
+    for (int i = 0; i < 300; i++) {
+        ck_assert_int_ne(say(s, s->ep, 'l', n), QUIC_TOO_BIG);
+        pass(20);
+    }
+    net.lose = NULL;
+    ck_assert_uint_eq(quic_conn_max_datagram(s->conn), n);
+}
+END_TEST
+
+static bool lose_all(const struct wire *w)
+{
+    (void)w;
+    return true;
+}
+
+/* All that was under way is lost: nothing is answered, and nothing that was sent later tells of it.
+ */
+START_TEST(a_moment_without_the_path_passes)
+{
+    struct side *s, *peer = &net.peers[0];
+
+    server_start((struct quic_limits){0});
+    s = connected();
+    for (int way = 0; way < 2; way++) {
+        struct side *from = way ? peer : s, *to = way ? s : peer;
+        struct quic_endpoint *ep = way ? net.server : s->ep;
+
+        net.lose = lose_all;
+        for (int i = 0; i < 50; i++) {
+            (void)say(from, ep, 'l', 1300);
+            pass(10);
+        }
+        net.lose = NULL;
+        pass(3000);
+        to->n_got = 0;
+        ck_assert_int_eq(say(from, ep, 'm', 1300), QUIC_SENT);
+        pass(100);
+        ck_assert_uint_eq(to->n_got, 1);
+    }
+}
+END_TEST
+
 /* A probe for the MTU that the interface refuses takes nothing else with it. */
 START_TEST(probes_travel_alone)
 {
@@ -516,6 +612,9 @@ int main(void)
     tcase_add_test(t, an_answer_from_inside_waits_for_its_turn);
     tcase_add_test(t, the_mtu_is_found);
     tcase_add_test(t, what_does_not_fit_is_told);
+    tcase_add_test(t, a_path_that_shrinks_is_noticed);
+    tcase_add_test(t, mere_loss_is_no_narrow_path);
+    tcase_add_test(t, a_moment_without_the_path_passes);
     tcase_add_test(t, probes_travel_alone);
     tcase_add_test(t, congestion_holds_back_and_lets_go);
     tcase_add_test(t, a_goodbye_is_no_error);
