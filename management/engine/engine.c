@@ -513,26 +513,44 @@ enum rk_code mgmt_mutate(struct mgmt *m, struct rk_str account_id, const struct 
     return mgmt_run(m, &mut, err);
 }
 
-enum rk_code mgmt_try(struct mgmt *m, struct rk_str account_id, const struct actor *actor,
-                      mgmt_fn *fn, void *arg, struct rk_arena *mem, struct mgmt_trial *out,
-                      struct rk_err *err)
+static enum rk_code run_told(struct mgmt *m, struct mgmt_mutation *mut, struct mgmt_trial *out,
+                             struct rk_err *err)
 {
     struct mgmt_trial t = {0};
-    struct mgmt_mutation mut = {.account_id = account_id,
-                                .actor = actor,
-                                .fn = fn,
-                                .arg = arg,
-                                .trial = &t,
-                                .trial_mem = mem};
     enum rk_code rc;
 
-    assert(fn && actor);
-    rc = mgmt_run(m, &mut, err);
+    assert(mut->fn && mut->actor);
+    mut->trial = &t;
+    rc = mgmt_run(m, mut, err);
     if (rc)
         mgmt_trial_done(&t);
     else
         *out = t;
     return rc;
+}
+
+enum rk_code mgmt_try(struct mgmt *m, struct rk_str account_id, const struct actor *actor,
+                      mgmt_fn *fn, void *arg, struct rk_arena *mem, struct mgmt_trial *out,
+                      struct rk_err *err)
+{
+    struct mgmt_mutation mut = {
+        .account_id = account_id, .actor = actor, .fn = fn, .arg = arg, .trial_mem = mem};
+
+    return run_told(m, &mut, out, err);
+}
+
+enum rk_code mgmt_mutate_told(struct mgmt *m, struct rk_str account_id, const struct actor *actor,
+                              mgmt_fn *fn, void *arg, struct rk_arena *mem, struct mgmt_trial *out,
+                              struct rk_err *err)
+{
+    struct mgmt_mutation mut = {.account_id = account_id,
+                                .actor = actor,
+                                .fn = fn,
+                                .arg = arg,
+                                .trial_mem = mem,
+                                .for_good = true};
+
+    return run_told(m, &mut, out, err);
 }
 
 void mgmt_trial_done(struct mgmt_trial *t)

@@ -215,6 +215,11 @@ enum rk_code mgmt_try(struct mgmt *m, struct rk_str account_id, const struct act
                       struct rk_err *err) RK_MUST;
 void mgmt_trial_done(struct mgmt_trial *t); /* drops the references */
 
+/** mgmt_mutate, and *out says what it did, as mgmt_try would have: for good. */
+enum rk_code mgmt_mutate_told(struct mgmt *m, struct rk_str account_id, const struct actor *actor,
+                              mgmt_fn *fn, void *arg, struct rk_arena *mem, struct mgmt_trial *out,
+                              struct rk_err *err) RK_MUST;
+
 /* The same without waiting. Embed it; everything in it and behind arg stays the lane's until done,
  * which is called exactly once, on the lane thread: hand over and return. */
 struct mgmt_mutation {
@@ -228,7 +233,8 @@ struct mgmt_mutation {
     uint64_t serial;            /* out: serial of the account after it */
     struct rk_list link;        /* private */
     bool ran;                   /* private */
-    struct mgmt_trial *trial;   /* private; NULL: for good */
+    struct mgmt_trial *trial;   /* private; what it would do, or did */
+    bool for_good;              /* private; with a trial: and do it */
     struct rk_arena *trial_mem; /* private */
 };
 

@@ -258,7 +258,7 @@ static enum rk_code run_fn(struct run *r, struct mgmt_mutation *mut, struct rk_e
     return rc;
 }
 
-/* What the mutation did, for who asked only for that. */
+/* What the mutation did, for who asked for that. */
 static void trial_take(struct run *r, const struct snapshot *before, struct mgmt_mutation *mut)
 {
     struct mgmt_trial *t = mut->trial;
@@ -306,7 +306,7 @@ static enum rk_code mutation_run(struct lane *l, struct work *w, struct mgmt_mut
     rc = run_fn(&r, mut, err);
     if (rc == RK_OK && mut->trial)
         trial_take(&r, start.cur, mut);
-    if (rc || mut->trial) {
+    if (rc || (mut->trial && !mut->for_good)) {
         struct rk_err ignored = {0};
 
         if (db_savepoint_undo(l->db, &ignored))

@@ -109,6 +109,9 @@ enum rk_code op_mutate_only(struct op *op, uint32_t flags, mgmt_fn *fn, void *ar
     if (op->trial && op->trial->after)
         return rk_fail(err, RK_PRECONDITION,
                        "this is done in several steps, which cannot be tried without doing them");
+    if (op->trial && op->for_good)
+        return mgmt_mutate_told(op->m, op_account(op), &op->actor, guarded_tx, g, op->mem,
+                                op->trial, err);
     if (op->trial)
         return mgmt_try(op->m, op_account(op), &op->actor, guarded_tx, g, op->mem, op->trial, err);
     return mgmt_mutate(op->m, op_account(op), &op->actor, flags, guarded_tx, g, err);

@@ -25,6 +25,7 @@ struct op { /* open; one request of one caller */
     /* Not NULL: nothing is changed. One op_mutate tells here what it would do (mgmt_try), and snap
      * shows it afterwards; a second one is refused. The caller's, who calls mgmt_trial_done. */
     struct mgmt_trial *trial;
+    bool for_good; /* with a trial: one op_mutate_only is done, and tells there what it did */
     /* A part of a trial for somebody who may see all of it: op_may grants everything. */
     bool pretend;
     struct tx *tx; /* not NULL: this is a part of that mutation, which op_mutate runs in */

@@ -242,29 +242,29 @@ static enum rk_code may_see(const struct op *op, struct rk_err *err)
     return rc;
 }
 
-static enum rk_code plan(struct plan_run *r, struct rk_buf *out, struct rk_err *err)
+static enum rk_code plan_or_apply(struct plan_run *r, struct rk_buf *out, struct rk_err *err)
 {
     struct mgmt_trial t = {0};
+    struct op *op = r->op;
     enum rk_code rc;
 
-    r->op->trial = &t;
-    rc = op_mutate_only(r->op, 0, plan_tx, r, err);
-    r->op->trial = NULL;
+    op->trial = &t;
+    op->for_good = r->q->apply;
+    rc = op_mutate_only(op, 0, plan_tx, r, err);
+    op->trial = NULL;
+    op->for_good = false;
     if (rc == RK_OK)
-        rc = plan_judge(r, t.after, err);
+        rc = r->q->apply ? op_refresh(op, err) : plan_judge(r, t.after, err);
     if (rc == RK_OK)
         plan_answer(r, &t, out);
     mgmt_trial_done(&t);
     return rc;
 }
 
-static enum rk_code apply(struct plan_run *r, struct rk_buf *out, struct rk_err *err)
+/* Of ?dry_run=true: whoever asks reports. */
+static enum rk_code apply_tried(struct plan_run *r, struct rk_err *err)
 {
-    enum rk_code rc = op_mutate(r->op, plan_tx, r, err);
-
-    if (rc == RK_OK)
-        plan_answer(r, NULL, out);
-    return rc;
+    return op_mutate_only(r->op, 0, plan_tx, r, err);
 }
 
 enum rk_code rest_plan_run(struct rest *rest, struct op *op, const struct plan_request *q,
@@ -277,7 +277,7 @@ enum rk_code rest_plan_run(struct rest *rest, struct op *op, const struct plan_r
     if (rc == RK_OK)
         rc = read_file(r, err);
     if (rc == RK_OK)
-        rc = q->apply ? apply(r, out, err) : plan(r, out, err);
+        rc = op->trial ? apply_tried(r, err) : plan_or_apply(r, out, err);
     want_plan_done(&r->plan);
     snap_unref(r->before);
     r->before = NULL;

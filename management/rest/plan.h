@@ -19,10 +19,11 @@ struct plan_request {     /* open; borrowed for the call */
 
 /**
  * Appends the answer, an object: {"ok", "serial", "digest", "steps": [{"op", "kind", "name",
- * "line", "fields"}], "tests": [{"test", "ok", "why"}]}; of a plan "ok" is false when a test does
- * not hold, and there are the members of management/review; of an apply "setup_keys" shows the new
- * ones. Blocks; store thread. Errors: RK_INVALID "line L: …", RK_BAD_REQUEST (no YAML), RK_LIMIT,
- * RK_FORBIDDEN, RK_PRECONDITION (the network has moved; a test does not hold), those of the steps.
+ * "line", "fields"}], "tests": [{"test", "ok", "why"}]} and the members of management/review: what
+ * it would do, or did. Of a plan "ok" is false when a test does not hold; of an apply "setup_keys"
+ * shows the new ones. In a trial (op->trial) nothing is appended. Blocks; store thread. Errors:
+ * RK_INVALID "line L: …", RK_BAD_REQUEST (no YAML), RK_LIMIT, RK_FORBIDDEN, RK_PRECONDITION (the
+ * network has moved; a test does not hold), those of the steps.
  */
 enum rk_code rest_plan_run(struct rest *r, struct op *op, const struct plan_request *q,
                            struct rk_buf *out, struct rk_err *err) RK_MUST;

@@ -93,26 +93,25 @@ static void put_keys(const struct plan_run *r, struct rk_buf *b)
 
 void plan_answer(const struct plan_run *r, const struct mgmt_trial *trial, struct rk_buf *out)
 {
+    struct review v = {.before = trial->before,
+                       .after = trial->after,
+                       .changes = trial->changes,
+                       .n_changes = trial->n_changes,
+                       .now_us = mgmt_now_us(r->op->m)};
+    bool applied = r->q->apply;
+
     json_put_obj(out);
     json_put_key_bool(out, "ok", r->claims_hold);
-    json_put_key_bool(out, "applied", !trial);
-    json_put_key_int(out, "serial", trial ? (int64_t)r->serial : (int64_t)snap_serial(r->op->snap));
+    json_put_key_bool(out, "applied", applied);
+    json_put_key_int(out, "serial", (int64_t)(applied ? snap_serial(r->op->snap) : r->serial));
     json_put_key_str(out, "digest", r->digest);
     json_put_key_arr(out, "steps");
     for (size_t i = 0; i < r->plan.n; i++)
         put_step(&r->plan.steps[i], out);
     json_put_arr_end(out);
     put_claims(r, out);
-    if (trial) {
-        struct review v = {.before = trial->before,
-                           .after = trial->after,
-                           .changes = trial->changes,
-                           .n_changes = trial->n_changes,
-                           .now_us = mgmt_now_us(r->op->m)};
-
-        review_put(&v, out);
-    } else {
+    review_put(&v, out);
+    if (applied)
         put_keys(r, out);
-    }
     json_put_obj_end(out);
 }

@@ -36,7 +36,7 @@ enum rk_code plan_judge(struct plan_run *r, const struct snapshot *s, struct rk_
 /** The error of the first claim that does not hold. */
 enum rk_code plan_refuse(const struct plan_run *r, struct rk_err *err);
 
-/** The answer; trial: what a plan found out, NULL of an apply. */
+/** The answer; trial: what it would do, or did. */
 void plan_answer(const struct plan_run *r, const struct mgmt_trial *trial, struct rk_buf *out);
 
 #endif

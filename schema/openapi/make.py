@@ -83,7 +83,7 @@ ENTRY = {"type": "object", "properties": {
     "peer": {"type": "string"}, "peer_id": {"type": "string"},
     "fields": {"type": "array", "items": {"type": "string"}}}}
 
-# What a file of the network does; with "applied" there are setup_keys and no report.
+# What a file of the network does; when applied there are setup_keys.
 PLAN = {"type": "object", "properties": dict({
     "ok": {"type": "boolean"}, "applied": {"type": "boolean"}, "serial": {"type": "integer"},
     "digest": {"type": "string"},
@@ -310,13 +310,14 @@ EXTRA_QUERY = {
 
 # What ?dry_run=true can be asked of (routes.c).
 TRYABLE = ("accounts", "setup-keys", "peers", "groups", "policies", "routes", "networks",
-           "dns", "posture-checks", "users", "identity-providers")
+           "dns", "posture-checks", "users", "identity-providers", "x/history", "x/apply",
+           "reverse-proxies/services", "reverse-proxies/domains")
 
 
 def tryable(method, path):
     parts = path.split("/")
-    return (method != "GET" and (parts[2] in TRYABLE or parts[2:4] == ["x", "history"]) and (method, path) != (
-        "DELETE", "/api/accounts/{accountId}") and parts[-1] not in ("accept", "password", "invite"))
+    return (method != "GET" and (parts[2] in TRYABLE or "/".join(parts[2:4]) in TRYABLE) and
+            (method, path) != ("DELETE", "/api/accounts/{accountId}") and parts[-1] != "accept")
 
 
 INTRO = """The API of the management service. It is compatible with NetBird's: its dashboard, \

@@ -382,6 +382,11 @@ def end_of_trust(program):
           "login_required")
     check("and refresh token end", c.post(O + "/token", grant_type="refresh_token", client_id=g.client,
                                           refresh_token=u["refresh_token"]).status == 400)
+    for tried, old, want in ((PASSWORD, PASSWORD, 422), ("Other-Horse8!", PASSWORD, 200), ("Other-Horse8!", "no", 422)):
+        a = b.send("PUT", "/api/users/%s/password?dry_run=true" % owner, json.dumps(
+            {"old_password": old, "new_password": tried}), h)
+        check("a password that is only tried", a.status == want, a.body)
+    check("changes nothing", b.send("GET", "/api/users/current", headers=h).status == 200)
     a = b.send("PUT", "/api/users/%s/password" % owner, json.dumps(
         {"old_password": PASSWORD, "new_password": "Other-Horse8!"}), h)
     check("a new password", a.status == 200, a.body)

@@ -75,6 +75,14 @@ def steps(a):
     return [(s["op"], s["kind"], s["name"]) for s in a["steps"]]
 
 
+def effect(a):
+    """What a change does, without the ids of what is new."""
+    flows = [(f["from"]["id"], f["to"]["id"], f.get("route", {}).get("name"), f["before"], f["after"])
+             for f in a["flows"]["list"]]
+    return ([(c["op"], c["kind"], c.get("name"), c.get("peer")) for c in a["changes"]], a["machines"],
+            flows, [a["flows"][k] for k in ("gained", "lost", "changed", "complete")])
+
+
 n = Network()
 EXAMPLE = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs",
                             "network.example.yaml"), encoding="utf-8").read()
@@ -91,9 +99,13 @@ check("what it does", a["flows"]["lost"] > 0 and a["flows"]["changed"] == 2 and
 check("every test holds", [t["ok"] for t in a["tests"]] == [True] * 4, a["tests"])
 check("nothing was done", steps(n.plan(EXAMPLE)) == steps(a))
 events = len(n.rest("GET", "/api/events/audit"))
+tried = n.apply(EXAMPLE, query="?serial=%d&dry_run=true" % a["serial"])
+check("apply can be tried", tried["dry_run"] and effect(tried) == effect(a) and steps(n.plan(EXAMPLE)) == steps(a) and
+      len(n.rest("GET", "/api/events/audit")) == events, tried)
 done = n.apply(EXAMPLE, query="?serial=%d&digest=%s" % (a["serial"], a["digest"]))
 check("all of it was done", done["applied"] and steps(done) == steps(a) and
       done["serial"] == a["serial"] + 1, done)
+check("and did what was planned", effect(done) == effect(a) and done["flows"]["lost"] > 0, done)
 check("new keys are shown once", [k["name"] for k in done["setup_keys"]] == ["web servers"] and
       len(done["setup_keys"][0]["key"]) == 36, done)
 check("it is one change", len({e["change"] for e in n.rest(
@@ -154,6 +166,7 @@ bad = [t for t in a["tests"] if not t["ok"]]
 check("a plan says which test would fail, and why", not a["ok"] and len(bad) == 1 and
       bad[0]["test"] == "web can reach db1:5432" and "port" in bad[0]["why"], bad)
 message = n.apply(wrong, want=412)["message"]
+check("tried or not", n.apply(wrong, want=412, query="?dry_run=true")["message"] == message)
 check("apply refuses", "web can reach db1:5432" in message and "line" in message, message)
 open_ = EXAMPLE.replace("sources: [web]", "sources: [web, guest]", 1)
 message = n.apply(open_, want=412)["message"]

@@ -251,7 +251,7 @@ check("a machine for once, and whom it reaches", any(
     f["from"]["name"] == "once" and f["to"]["name"] == "db1" and f["after"] == "tcp 22"
     for f in a["flows"]["list"]), a["flows"])
 for method, path in (("POST", "/api/setup"), ("DELETE", "/api/accounts/x"),
-                     ("PUT", "/api/users/x/password"), ("POST", "/api/x/apply")):
+                     ("DELETE", "/api/reverse-proxies/clusters/x"), ("POST", "/api/reverse-proxies/proxy-tokens")):
     check("%s %s cannot be tried" % (method, path), "dry_run" in
           dry(method, path, {}, 422)["message"])
 rest("DELETE", "/api/policies/%s?dry_run=perhaps" % pol["id"], want=422)
