@@ -330,6 +330,12 @@ static const char *new_name(struct anonymizer *a, struct rk_str token)
 
 /* ---- texts */
 
+/* A key in base64 may start with signs that no name and no address starts with. */
+static bool may_start(char c)
+{
+    return isalnum((unsigned char)c) || strchr(":_+/", c) != NULL;
+}
+
 /* What stands at the front of s, how long it is, and by what it is replaced (NULL: by nothing). */
 static size_t token_at(struct anonymizer *a, struct rk_str s, const char **by)
 {
@@ -386,7 +392,7 @@ struct rk_str anonymizer_text(struct anonymizer *a, struct rk_str text)
         const char *by = NULL;
         size_t n = 1;
 
-        if (isalnum((unsigned char)rest.p[0]) || rest.p[0] == ':' || rest.p[0] == '_')
+        if (rest.p[0] && may_start(rest.p[0]))
             n = token_at(a, rest, &by);
         rk_buf_add(&b, by ? rk_str_z(by) : rk_str_sub(rest, 0, n));
         i += n;

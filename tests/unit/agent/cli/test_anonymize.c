@@ -55,18 +55,33 @@ END_TEST
 
 START_TEST(strictly)
 {
-    static const char key[] = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB=";
+    static const char *const keys[] = {
+        "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB=",
+        "+BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB=",
+        "/BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB=",
+        "++/BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB=",
+    };
     struct anonymizer *a = anonymizer_new(true);
-    struct rk_str first, again;
+    struct rk_str first, again, among;
 
     anonymizer_learn_name(a, RK_STR("laptop"));
     anonymizer_learn_name(a, RK_STR("peer-x.mesh.example.com"));
     becomes(a, "10.1.2.3 100.64.0.1 fd00::5 203.0.113.7",
             "198.18.0.0 198.18.0.1 2001:db8:1::1 198.51.100.0");
     becomes(a, "laptop and peer-x.mesh.example.com", "host-1 and host-2.host-3.anon-1.domain");
-    first = anonymizer_text(a, rk_str_z(key));
-    again = anonymizer_text(a, rk_str_z(key));
-    ck_assert(rk_str_eq(first, again) && !rk_str_eqz(first, key) && first.n == sizeof key - 1);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        char text[100];
+
+        first = anonymizer_text(a, rk_str_z(keys[i]));
+        again = anonymizer_text(a, rk_str_z(keys[i]));
+        ck_assert(rk_str_eq(first, again) && !rk_str_eqz(first, keys[i]));
+        ck_assert_uint_eq(first.n, strlen(keys[i]));
+        (void)snprintf(text, sizeof text, "{\"publicKey\":\"%s\"}", keys[i]);
+        among = anonymizer_text(a, rk_str_z(text));
+        ck_assert_uint_lt(rk_str_find(among, first), among.n);
+        ck_assert(rk_str_eq(anonymizer_text(a, first), first)); /* ours */
+    }
+    becomes(a, "/usr/bin + a/b //", "/usr/bin + a/b //");
     anonymizer_free(a);
 }
 END_TEST
