@@ -362,6 +362,8 @@ suite_dist() {
 }
 
 suite_container() {
+    local jobs=1 # engines of their own, but one firewall
+
     # shellcheck disable=SC2086
     [ $install = 0 ] || packages_install $PACKAGES_CONTAINER
     need plain && TEST_TIMEOUT=1800 ROOKERY_BASE_IMAGE_CACHE=$build/base.tar run_scripts container
