@@ -33,7 +33,6 @@ enum rk_code idp_logout(struct http_req *req, struct http_resp *resp, struct db 
                         struct rk_err *err)
 {
     const struct idp *i = idp_of(req);
-    const struct idp_list *allowed = &i->clients[IDP_DASHBOARD].logout_redirects;
     struct rk_str from = req->method == HTTP_POST ? req->body : req->query;
     struct rk_str hint = {0}, to = {0}, state = {0};
     bool bad = false, hinted;
@@ -55,7 +54,8 @@ enum rk_code idp_logout(struct http_req *req, struct http_resp *resp, struct db 
         return rc;
     if (!hinted || !to.n || bad)
         return idp_redirect(req, resp, RK_STR("/"));
-    if (!idp_list_has(allowed, to))
+    if (!idp_list_has(&i->clients[IDP_DASHBOARD].logout_redirects, to) &&
+        !idp_list_has(&i->clients[IDP_CONSOLE].logout_redirects, to))
         return idp_page_trouble(req, resp, 400, NULL, "Signed out",
                                 "The address to go on to is not registered for the application.");
     if (state.n)

@@ -254,6 +254,7 @@ static void make_clients(struct idp *i, const struct idp_opts *o)
 {
     const char *dash[] = {below(i, i->base, "/nb-auth"), below(i, i->base, "/nb-silent-auth")};
     const char *console[] = {below(i, i->base, "/console/signed-in")};
+    const char *console_home[] = {below(i, i->base, "/console/")};
     static const char *const CLI[] = {"http://localhost:53000/", "http://localhost:54000/"};
 
     i->clients[IDP_DASHBOARD] = (struct idp_client){
@@ -268,7 +269,8 @@ static void make_clients(struct idp *i, const struct idp_opts *o)
     i->clients[IDP_CONSOLE] =
         (struct idp_client){.id = IDP_CLIENT_CONSOLE,
                             .name = "Console",
-                            .redirects = copy(i, &(struct idp_list){console, 1}, NULL)};
+                            .redirects = copy(i, &(struct idp_list){console, 1}, NULL),
+                            .logout_redirects = copy(i, &(struct idp_list){console_home, 1}, NULL)};
     for (size_t k = 0; k < IDP_N_CLIENTS; k++)
         i->client_ids[k] = i->clients[k].id;
 }

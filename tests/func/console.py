@@ -281,10 +281,23 @@ def session_ends(here):
 
 
 def sign_out(here):
+    """Where a proxy has another dashboard at /, people stay at /console/ throughout."""
     p = here.page
     p.press_text("Sign out")
     p.there("[name=password]")
     check("nothing is kept", p.stored("rookery.session") is None)
+    for page in ("/console/", "/"):
+        p.open(here.base + page + "#/groups")
+        for again in (False, True):  # the second time where signing out has led
+            p.there("[name=password]")
+            p.type("[name=login]", EMAIL)
+            p.type("[name=password]", PASSWORD)
+            p.press("button[type=submit]")
+            p.there(".nav")
+            where = p.where()
+            check("back at %s" % page, where.split("#")[0] == here.base + page and (again or where.endswith("#/groups")), where)
+            p.press_text("Sign out")
+    p.there("[name=password]")
 
 
 def switched_off():

@@ -22,7 +22,8 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
 class Browser:
-    def __init__(self, shots=None):
+    def __init__(self, shots=None, log=None):
+        """log: what of it is kept ({"browser": "ALL"}); "performance" is a trace of all that it does."""
         self.shots, self.n_shots = shots, 0
         self.home = tempfile.mkdtemp(prefix="rookery-browser-")
         # a group of its own, so that all of Chromium's processes end with it
@@ -39,10 +40,14 @@ class Browser:
         args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                 "--disable-background-networking", "--no-first-run", "--window-size=900,800",
                 "--user-data-dir=" + self.home + "/profile"]
+        options = {"args": args}
+        log = log or {"browser": "ALL"}
+        if "performance" in log:
+            options["perfLoggingPrefs"] = {"traceCategories": ",".join((
+                "blink.user_timing", "devtools.timeline", "disabled-by-default-devtools.timeline"))}
         self.session = ""
         self.session = "/session/" + self.ask("POST", "/session", {"capabilities": {"alwaysMatch": {
-            "browserName": "chrome", "goog:chromeOptions": {"args": args},
-            "goog:loggingPrefs": {"browser": "ALL"}}}})["sessionId"]
+            "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": log}}})["sessionId"]
 
     def ask(self, method, path, body=None):
         r = urllib.request.Request(self.url + self.session + path, method=method,

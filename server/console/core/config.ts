@@ -11,3 +11,8 @@ export const config = {
 
 /** Where the server is: browsers are sent back to the issuer's address only. */
 export const base = config.issuer ? new URL(config.issuer).origin : location.origin;
+
+/** Where this page is below it: a proxy may have another dashboard at "/". */
+export function home(): string {
+  return location.pathname.startsWith("/console") ? "/console/" : "/";
+}

@@ -7,7 +7,7 @@
  * that nothing typed is lost; requests wait meanwhile (renewed()).
  */
 import { store } from "../view/store";
-import { base, config } from "./config";
+import { base, config, home } from "./config";
 import { base64url, sha256 } from "./sha256";
 
 interface Tokens {
@@ -65,8 +65,8 @@ function random(): string {
   return base64url(crypto.getRandomValues(new Uint8Array(32)));
 }
 
-function begin(prompt?: string, back = location.hash): { url: string; attempt: Attempt } {
-  const attempt = { state: random(), verifier: random(), back };
+function begin(prompt?: string, hash = location.hash): { url: string; attempt: Attempt } {
+  const attempt = { state: random(), verifier: random(), back: home() + hash };
   const ask = new URLSearchParams({
     client_id: config.client, redirect_uri: BACK, response_type: "code",
     scope: "openid profile email groups offline_access", state: attempt.state,
@@ -77,8 +77,8 @@ function begin(prompt?: string, back = location.hash): { url: string; attempt: A
 }
 
 /** Leave this page for the provider's. */
-export function signIn(prompt?: string, back?: string) {
-  const { url, attempt } = begin(prompt, back);
+export function signIn(prompt?: string, hash?: string) {
+  const { url, attempt } = begin(prompt, hash);
   sessionStorage.setItem(ATTEMPT, JSON.stringify(attempt));
   location.assign(url);
 }
@@ -106,7 +106,7 @@ export async function finish() {
   }
   const attempt = kept<Attempt>(ATTEMPT);
   sessionStorage.removeItem(ATTEMPT);
-  history.replaceState(null, "", "/" + (attempt?.back ?? ""));
+  history.replaceState(null, "", attempt?.back ?? home());
   window.dispatchEvent(new HashChangeEvent("hashchange")); // replaceState tells nobody
   if (answer.get("error")) throw new Error(answer.get("error_description") ?? "the provider refused");
   if (!attempt || answer.get("state") !== attempt.state) throw new Error("this sign-in was begun elsewhere; please try again");
@@ -165,7 +165,7 @@ export function signOut() {
     return keep(null);
   }
   sessionStorage.removeItem(KEPT); // the page stays as it is until the provider's comes
-  location.assign(config.issuer + "/logout?" + new URLSearchParams({ id_token_hint: hint, post_logout_redirect_uri: base + "/" }));
+  location.assign(config.issuer + "/logout?" + new URLSearchParams({ id_token_hint: hint, post_logout_redirect_uri: base + home() }));
 }
 
 /** Forget an ended session without signing in again beside it. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Before anybody is signed in: the way to the provider, or an access token. */
 import { api, messageOf } from "../core/api";
-import { base, config } from "../core/config";
+import { base, config, home } from "../core/config";
 import { giveUp, signIn, signInBeside, usePasted } from "../core/session";
 import { Button, Problem } from "../ui/basics";
 import { Frame } from "../ui/dialogs";
@@ -45,7 +45,7 @@ export function SignIn({ problem }: { problem: string }) {
         <Problem text={problem} />
         {elsewhere && (
           <p>
-            This server signs people in at <a href={base + "/" + location.hash}>{base}</a>; here only an access token is taken.
+            This server signs people in at <a href={base + home() + location.hash}>{base}</a>; here only an access token is taken.
           </p>
         )}
         {config.issuer && !elsewhere && (

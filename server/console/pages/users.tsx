@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* People, service users, and invitations. */
 import { api, messageOf } from "../core/api";
-import { base } from "../core/config";
+import { base, home } from "../core/config";
 import { refresh } from "../core/live";
 import { can } from "../core/me";
 import type { User } from "../core/types";
@@ -102,7 +102,7 @@ interface Invite {
   invite_token?: string;
 }
 
-const invitation = (token: string) => base + "/#/invite/" + token;
+const invitation = (token: string) => base + home() + "#/invite/" + token;
 
 async function regenerate(i: Invite) {
   try {

@@ -4,7 +4,7 @@
  * Columns say how they read as text (search, sorting, export) and may draw something better.
  */
 import { setQuery, usePlace } from "../core/router";
-import { Child, h, useEffect, useMemo, useRef, useState } from "../view/view";
+import { Child, h, pure, useEffect, useMemo, useRef, useState } from "../view/view";
 import { useNarrow } from "../view/store";
 import { count } from "../core/format";
 import { Icon } from "./icons";
@@ -114,11 +114,43 @@ function Head<T>({ columns, sort, setSort, tracks, actions }: { columns: Column<
   );
 }
 
+interface RowProps<T> extends Pick<TableProps<T>, "rowKey" | "href" | "onOpen" | "actions"> {
+  row: T;
+  at: number; // from 0
+  columns: Column<T>[];
+  tracks: string;
+}
+
+/* Pure: of the rows in sight, scrolling draws those that come in, alone. */
+const Row = pure(({ row, at, columns, tracks, rowKey, href, onOpen, actions }: RowProps<any>) => {
+  const open = (e: MouseEvent) => {
+    if ((e.target as Element).closest("a, button, input")) return;
+    href ? (location.hash = href(row)) : onOpen?.(row);
+  };
+  return (
+    <div
+      data-key={rowKey(row)} class={"list-row" + (href || onOpen ? " link" : "")} role="row" aria-rowindex={at + 2}
+      style={{ "grid-template-columns": tracks, top: at * ROW + "px" }} onClick={href || onOpen ? open : undefined}
+    >
+      {columns.map((c) => (
+        <div class="cell" role="cell">
+          {c.cell ? c.cell(row) : <span class="clip">{c.text(row)}</span>}
+        </div>
+      ))}
+      {actions && (
+        <div class="cell" role="cell">
+          {actions(row)}
+        </div>
+      )}
+    </div>
+  );
+});
+
 export function Table<T>(p: TableProps<T>) {
   const narrow = useNarrow();
   const text = usePlace().query.get("q") ?? "";
   const [sort, setSort] = useState<Sort>({ column: 0, down: false });
-  const columns = narrow ? p.columns.filter((c) => !c.wideOnly) : p.columns;
+  const columns = useMemo(() => (narrow ? p.columns.filter((c) => !c.wideOnly) : p.columns), [p.columns, narrow]);
   const rows = useMemo(
     () => sortRows(filterRows(p.rows ?? [], p.columns, text), p.columns, sort),
     [p.rows, text, sort],
@@ -127,11 +159,6 @@ export function Table<T>(p: TableProps<T>) {
   if (!p.rows) return <Pending error={p.error ?? ""} />;
   if (!p.rows.length) return <div class="list">{p.empty}</div>;
   const tracks = columns.map((c) => c.width ?? "minmax(0, 1fr)").join(" ") + (p.actions ? " 36px" : "");
-  const leads = p.href || p.onOpen;
-  const open = (row: T, e: MouseEvent) => {
-    if ((e.target as Element).closest("a, button, input")) return;
-    p.href ? (location.hash = p.href(row)) : p.onOpen?.(row);
-  };
   return (
     <div class="stack" style={{ gap: "12px" }}>
       <div class="list-tools">
@@ -156,22 +183,10 @@ export function Table<T>(p: TableProps<T>) {
           </div>
           <div class="list-body" role="rowgroup" style={{ height: rows.length * ROW + "px" }}>
             {rows.slice(first, last).map((row, i) => (
-              <div
-                key={(first + i) % (last - first)} data-key={p.rowKey(row)} class={"list-row" + (leads ? " link" : "")} role="row" aria-rowindex={first + i + 2}
-                style={{ "grid-template-columns": tracks, top: (first + i) * ROW + "px" }}
-                onClick={leads ? (e: MouseEvent) => open(row, e) : undefined}
-              >
-                {columns.map((c) => (
-                  <div class="cell" role="cell">
-                    {c.cell ? c.cell(row) : <span class="clip">{c.text(row)}</span>}
-                  </div>
-                ))}
-                {p.actions && (
-                  <div class="cell" role="cell">
-                    {p.actions(row)}
-                  </div>
-                )}
-              </div>
+              <Row
+                key={(first + i) % (last - first)} row={row} at={first + i} columns={columns} tracks={tracks}
+                rowKey={p.rowKey} href={p.href} onOpen={p.onOpen} actions={p.actions}
+              />
             ))}
           </div>
         </div>

@@ -8,10 +8,14 @@
  *   render(<App />, root)   a component: (props) => description or null
  *   hooks                   useState useRef useMemo useEffect (after drawing) useStore (store.ts)
  *   lists                   children with a `key` keep their DOM node when the order changes
+ *   pure(component)         not drawn again by what is around it while its props are the same
  */
 
 export type Child = VNode | string | number | boolean | null | undefined | Child[];
-export type Component<P = any> = (props: P) => VNode | null;
+export interface Component<P = any> {
+  (props: P): VNode | null;
+  pure?: boolean;
+}
 
 export interface VNode {
   type: string | Component;
@@ -201,6 +205,17 @@ function runEffects() {
 
 /* ---- from descriptions to DOM */
 
+/** Its drawing depends on nothing but its props and hooks. */
+export function pure<P>(component: Component<P>): Component<P> {
+  component.pure = true;
+  return component;
+}
+
+function equal(a: Record<string, any>, b: Record<string, any>): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((n) => n in b && Object.is(a[n], b[n]));
+}
+
 function domOf(v: VNode): Node {
   return v.inst ? domOf(v.inst.drawn) : (v.dom as Node);
 }
@@ -249,7 +264,7 @@ function patch(before: VNode, next: VNode, svg: boolean, depth: number) {
   if (before.inst) {
     const inst = (next.inst = before.inst);
     inst.vnode = next;
-    redraw(inst);
+    if (!(next.type as Component).pure || inst.dirty || !equal(before.props, next.props)) redraw(inst);
     return;
   }
   next.dom = before.dom;
@@ -276,9 +291,30 @@ function matches(before: VNode[], next: VNode[]): (VNode | undefined)[] {
   });
 }
 
+/* Of places in the old order (-1: new), the most that are in order already: these need not move. */
+function inOrder(places: number[]): Set<number> {
+  const ends: number[] = []; // of the runs of each length, the one that ends lowest
+  const link: number[] = [];
+  places.forEach((p, i) => {
+    if (p < 0) return;
+    let low = 0;
+    for (let high = ends.length; low < high; ) {
+      const mid = (low + high) >> 1;
+      places[ends[mid]] < p ? (low = mid + 1) : (high = mid);
+    }
+    link[i] = low ? ends[low - 1] : -1;
+    ends[low] = i;
+  });
+  const stay = new Set<number>();
+  for (let i = ends.length ? ends[ends.length - 1] : -1; i >= 0; i = link[i]) stay.add(i);
+  return stay;
+}
+
 function patchChildren(el: Element, before: VNode[], next: VNode[], svg: boolean, depth: number) {
   const found = matches(before, next);
   const kept = new Set(found);
+  const places = new Map(before.map((b, i) => [b, i]));
+  const stay = inOrder(found.map((b) => (b ? (places.get(b) as number) : -1)));
   for (const b of before)
     if (!kept.has(b)) {
       el.removeChild(domOf(b));
@@ -288,11 +324,11 @@ function patchChildren(el: Element, before: VNode[], next: VNode[], svg: boolean
     const b = found[i];
     b ? patch(b, n, svg, depth) : create(n, svg, depth);
   });
-  let at = el.firstChild;
-  for (const n of next) {
-    const dom = domOf(n);
-    if (dom === at) at = at.nextSibling;
-    else el.insertBefore(dom, at);
+  let behind: Node | null = null;
+  for (let i = next.length - 1; i >= 0; i--) {
+    const dom = domOf(next[i]);
+    if (!stay.has(i)) el.insertBefore(dom, behind);
+    behind = dom;
   }
 }
 
