@@ -124,7 +124,7 @@ places() { # N: wait until no more than N tests run
     local pid name
     report
     while [ ${#running[@]} -gt "$1" ]; do
-        wait -n "${!running[@]}"
+        wait -n "${!running[@]}" 2>/dev/null # one that has ended already may be no job any more
         for pid in "${!running[@]}"; do
             kill -0 "$pid" 2>/dev/null && continue
             name=$build/logs/${running[$pid]//\//_}.log

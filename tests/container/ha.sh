@@ -132,23 +132,33 @@ nodes_agent_start $kind la a "$key" && nodes_agent_start $kind lb b "$key" || { 
 b=$(nodes_ip $kind lb b)
 nodes_wait 60 nodes_ping la "$b" || { compose logs --tail=30; fail "no ping"; }
 nodes_log "agents meet"
-told() { # both relays, and available, at agent $1 in $2
-    nodes_status $kind "$2" "$1" | jq -e --arg h "$host" '[.relays.details[].uri] |
-        any(contains($h + ":8441")) and any(contains($h + ":8442"))'
+# Agent $1 in $2 lists relays of the two nodes, no others, and has one; our agent lists both, official ones only
+# those in use, and all that they were told while they have none.
+told() {
+    local all=true
+    [ "$kind" = rook ] || all=false
+    nodes_status $kind "$2" "$1" | jq -e --arg h "$host" --argjson all $all '
+        ["rels://\($h):8441", "rels://\($h):8442"] as $two | [.relays.details[] | select(.uri | startswith("rel"))] |
+        any(.available) and ([.[].uri] | unique | . - $two == [] and ($all == false or . == $two))'
 }
-nodes_wait 30 told a la || { nodes_status $kind la a | jq -c .relays; fail "relays"; }
-nodes_wait 30 told b lb || fail "relays at b"
+nodes_wait 60 told a la || { nodes_status $kind la a | jq -c .relays; fail "relays"; }
+nodes_wait 60 told b lb || { nodes_status $kind lb b | jq -c .relays; fail "relays at b"; }
+for port in 8441 8442; do # the one that no official agent may have taken yet answers too
+    code=$(topo_in mid curl -sS -m 10 -o /dev/null -w '%{http_code}' "https://$host:$port/relay") && [ "$code" != 000 ] ||
+        fail "no relay answers at $port: $code"
+done
 nodes_api GET /api/peers | jq -e '[.[].connection_ip] | sort == ["10.83.0.3", "10.83.0.4"]' >/dev/null ||
     fail "the agents' addresses are not known through the balancer: $(nodes_api GET /api/peers | jq -c '[.[].connection_ip]')"
 compose exec -T rookery1 rookery admin cluster --json | jq -e --arg h "$host" \
     '[.[].relay] | sort == ["rels://\($h):8441", "rels://\($h):8442"]' >/dev/null || fail "relays of the nodes"
 nodes_log "each node with a relay of its own"
 
-at_other() { # both agents have management and signal
+at_other() { # both agents have management and signal, and the relay of the node that lives
     local x
     for x in "la a" "lb b"; do
         # shellcheck disable=SC2086
-        nodes_status $kind $x | jq -e '.management.connected and .signal.connected' || return 1
+        nodes_status $kind $x | jq -e --arg uri "rels://$host:844${other#rookery}" '.management.connected and
+            .signal.connected and any(.relays.details[]; .uri == $uri and .available)' || return 1
     done
 }
 connected() {
@@ -164,7 +174,7 @@ for victim in rookery1 rookery2; do
     nodes_log "$victim killed"
     nodes_wait 15 nodes_api POST /api/groups "{\"name\":\"after $victim\"}" || fail "no change after $victim died"
     nodes_log "a change is taken"
-    nodes_wait 60 at_other || { nodes_status $kind la a | jq -c .; fail "agents do not come back"; }
+    nodes_wait 120 at_other || { nodes_status $kind la a | jq -c .; fail "agents do not come back"; }
     nodes_log "agents are at the other"
     sleep 10 # longer than it takes to declare it dead
     nodes_wait 60 connected || { nodes_api GET /api/peers | jq -c .; fail "not connected"; }
