@@ -18,7 +18,7 @@ export function fullTime(text: string): string {
 
 export function ago(text: string, now = Date.now()): string {
   const s = (Date.parse(text) - now) / 1000;
-  for (const [unit, size] of STEPS) if (Math.abs(s) >= size) return relative.format(Math.trunc(s / size), unit);
+  for (const [unit, size] of STEPS) if (Math.abs(s) >= size) return relative.format(s > 0 ? Math.round(s / size) : Math.trunc(s / size), unit);
   return s > 0 ? "in a moment" : "just now";
 }
 
