@@ -128,7 +128,8 @@ places() { # N: wait until no more than N tests run
         for pid in "${!running[@]}"; do
             kill -0 "$pid" 2>/dev/null && continue
             name=$build/logs/${running[$pid]//\//_}.log
-            [ -e "$name.end" ] || echo "137 0" >"$name.end"
+            # told already: its end is gone for that reason
+            [ -e "$name.end" ] || [[ " ${line[*]} " != *" ${running[$pid]} "* ]] || echo "137 0" >"$name.end"
             unset "running[$pid]"
         done
         report
