@@ -16,7 +16,7 @@
 #include "lib/base/num.h"
 #include "lib/crypto/hash.h"
 
-#define SUMS_MAX        20000 /* different flows in one window */
+#define SUMS_MAX        10000 /* different flows in one window; then it ends early */
 #define INTERVAL_MIN_MS 1000
 #define INTERVAL_MAX_MS 3600000
 #define LOG_EVERY_MS    60000
@@ -58,6 +58,29 @@ static void flow_id(const struct recorder *r, uint32_t id, uint8_t out[TRAFFIC_I
     as_uuid(out, 8);
 }
 
+static void send_one(void *arg, const struct traffic_event *sum)
+{
+    struct recorder *r = arg;
+
+    traffic_sender_put(r->sender, sum, r->window_us, rk_unix_us());
+}
+
+/* Its time is over, or it is full. */
+static void end_window(void *arg)
+{
+    struct recorder *r = arg;
+    uint64_t lost = traffic_table_lost(r->table) + conntrack_lost(r->conntrack);
+
+    traffic_table_take(r->table, send_one, r);
+    r->window_us = rk_unix_us();
+    rk_timer_start(r->o.loop, &r->timer, r->interval_ms, end_window, r);
+    if (lost > r->lost_told)
+        rk_log_every(&r->gate, LOG_EVERY_MS, r->o.log, RK_WARN,
+                     "traffic events are lost: too many at once",
+                     kv_i64("since_start", (int64_t)lost));
+    r->lost_told = lost;
+}
+
 static void on_event(struct conntrack_user *u, const struct conntrack_event *c)
 {
     struct recorder *r = rk_container_of(u, struct recorder, conntrack_user);
@@ -84,28 +107,8 @@ static void on_event(struct conntrack_user *u, const struct conntrack_event *c)
     as_uuid(e.id, 4);
     flow_id(r, c->id, e.flow);
     traffic_table_add(r->table, &e);
-}
-
-static void send_one(void *arg, const struct traffic_event *sum)
-{
-    struct recorder *r = arg;
-
-    traffic_sender_put(r->sender, sum, r->window_us, rk_unix_us());
-}
-
-static void end_window(void *arg)
-{
-    struct recorder *r = arg;
-    uint64_t lost = traffic_table_lost(r->table) + conntrack_lost(r->conntrack);
-
-    traffic_table_take(r->table, send_one, r);
-    r->window_us = rk_unix_us();
-    rk_timer_start(r->o.loop, &r->timer, r->interval_ms, end_window, r);
-    if (lost > r->lost_told)
-        rk_log_every(&r->gate, LOG_EVERY_MS, r->o.log, RK_WARN,
-                     "traffic events are lost: too many at once",
-                     kv_i64("since_start", (int64_t)lost));
-    r->lost_told = lost;
+    if (traffic_table_full(r->table))
+        end_window(r);
 }
 
 /* ---- what management says */

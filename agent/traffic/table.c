@@ -126,6 +126,11 @@ void traffic_table_take(struct traffic_table *t,
     clear(t);
 }
 
+bool traffic_table_full(const struct traffic_table *t)
+{
+    return t->n == t->most;
+}
+
 uint64_t traffic_table_lost(const struct traffic_table *t)
 {
     return t->lost;

@@ -7,6 +7,7 @@
 #ifndef RK_AGENT_TRAFFIC_TABLE_H
 #define RK_AGENT_TRAFFIC_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "agent/traffic/event.h"
@@ -23,6 +24,9 @@ void traffic_table_add(struct traffic_table *t, const struct traffic_event *e);
 /** End of a window: tell(arg) of each sum, then start anew. */
 void traffic_table_take(struct traffic_table *t,
                         void (*tell)(void *arg, const struct traffic_event *sum), void *arg);
+
+/** The next sum would find no place: its window must end first. */
+bool traffic_table_full(const struct traffic_table *t);
 
 /** Events that found no place, ever. */
 uint64_t traffic_table_lost(const struct traffic_table *t);

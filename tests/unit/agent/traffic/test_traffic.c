@@ -230,7 +230,9 @@ START_TEST(a_window_is_summed_up)
     traffic_table_add(t, &e);
     e.protocol = IPPROTO_GRE; /* stays single */
     traffic_table_add(t, &e);
+    ck_assert(!traffic_table_full(t));
     traffic_table_add(t, &e);
+    ck_assert(traffic_table_full(t));
     traffic_table_add(t, &e);
     ck_assert_uint_eq(traffic_table_lost(t), 1);
     n_told = 0;
@@ -239,6 +241,7 @@ START_TEST(a_window_is_summed_up)
     ck_assert(told[0].at_us == 1 && told[0].src_port == 40000 && told[0].rx_bytes == 20 &&
               told[0].starts == 1 && told[0].ends == 1);
     n_told = 0;
+    ck_assert(!traffic_table_full(t));
     traffic_table_take(t, tell, NULL);
     ck_assert_uint_eq(n_told, 0);
     traffic_table_free(t);
