@@ -145,6 +145,8 @@ static enum rk_code backup_to(struct admin *a, const char *path, struct dump_inf
     if (!f)
         return rk_fail_errno(err, RK_UNAVAILABLE, errno, "make %s", tmp);
     rc = dump_write(db, f, &o, a->mem, info, err);
+    if (rc)
+        rc = rk_wrap(err, "%s, of which nothing is left", path);
     if (rc == RK_OK && (fflush(f) || fsync(fd)))
         rc = rk_fail_errno(err, RK_UNAVAILABLE, errno, "write %s", tmp);
     if (fclose(f) && rc == RK_OK)

@@ -94,6 +94,7 @@ static void on_event(struct conntrack_user *u, const struct conntrack_event *c)
                               .icmp_code = c->icmp_code,
                               .starts = !c->ended,
                               .ends = c->ended};
+    struct traffic_event *begun;
     bool in;
 
     if (!places_find(r->places, &e))
@@ -103,10 +104,12 @@ static void on_event(struct conntrack_user *u, const struct conntrack_event *c)
     e.rx_bytes = in ? c->bytes : c->reply_bytes;
     e.tx_packets = in ? c->reply_packets : c->packets;
     e.tx_bytes = in ? c->reply_bytes : c->bytes;
-    rk_secret_random(e.id, sizeof e.id);
-    as_uuid(e.id, 4);
-    flow_id(r, c->id, e.flow);
-    traffic_table_add(r->table, &e);
+    begun = traffic_table_add(r->table, &e);
+    if (begun) { /* ids cost more than the sum */
+        rk_secret_random(begun->id, sizeof begun->id);
+        as_uuid(begun->id, 4);
+        flow_id(r, c->id, begun->flow);
+    }
     if (traffic_table_full(r->table))
         end_window(r);
 }

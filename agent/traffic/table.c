@@ -92,7 +92,7 @@ static void merge(struct traffic_event *s, const struct traffic_event *e)
         memcpy(s->policy, e->policy, sizeof s->policy);
 }
 
-void traffic_table_add(struct traffic_table *t, const struct traffic_event *e)
+struct traffic_event *traffic_table_add(struct traffic_table *t, const struct traffic_event *e)
 {
     struct key k = key_of(e);
     bool merged = is_merged(e->protocol);
@@ -100,11 +100,11 @@ void traffic_table_add(struct traffic_table *t, const struct traffic_event *e)
 
     if (s) {
         merge(&s->e, e);
-        return;
+        return NULL;
     }
     if (t->n == t->most) {
         t->lost++;
-        return;
+        return NULL;
     }
     if (t->n == t->cap) {
         t->cap = t->cap ? t->cap * 2 : 64;
@@ -116,6 +116,7 @@ void traffic_table_add(struct traffic_table *t, const struct traffic_event *e)
     t->all[t->n++] = s;
     if (merged)
         (void)rk_map_put(&t->sums, rk_str_of(&s->key, sizeof s->key), s);
+    return &s->e;
 }
 
 void traffic_table_take(struct traffic_table *t,

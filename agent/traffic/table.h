@@ -19,7 +19,9 @@ struct traffic_table;
 struct traffic_table *traffic_table_new(size_t most);
 void traffic_table_free(struct traffic_table *t); /* accepts NULL */
 
-void traffic_table_add(struct traffic_table *t, const struct traffic_event *e);
+/** What it began, whose ids the caller gives; NULL: it was added to another, or found no place.
+ *  Borrowed until the window ends. */
+struct traffic_event *traffic_table_add(struct traffic_table *t, const struct traffic_event *e);
 
 /** End of a window: tell(arg) of each sum, then start anew. */
 void traffic_table_take(struct traffic_table *t,

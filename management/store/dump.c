@@ -74,14 +74,14 @@ struct writer {
     FILE *out;
     struct hash_sha256_state sha;
     struct rk_buf line;
-    bool failed;
+    int failed; /* errno of what went wrong first */
 };
 
 static void put(struct writer *w, struct rk_str s)
 {
     hash_sha256_add(&w->sha, s);
-    if (fwrite(s.p, 1, s.n, w->out) != s.n)
-        w->failed = true;
+    if (fwrite(s.p, 1, s.n, w->out) != s.n && !w->failed)
+        w->failed = errno ? errno : EIO;
 }
 
 static void put_line(struct writer *w)
@@ -236,8 +236,11 @@ static enum rk_code end_write(struct writer *w, struct rk_err *err)
 
     hash_sha256_end(&w->sha, sha);
     rk_hex_encode_to(hex, rk_str_of(sha, sizeof sha));
-    if (w->failed || fprintf(w->out, ".%s\n", hex) < 0 || fflush(w->out))
-        return rk_fail_errno(err, RK_UNAVAILABLE, errno, "write the backup");
+    if (!w->failed && (fprintf(w->out, ".%s\n", hex) < 0 || fflush(w->out)))
+        w->failed = errno;
+    if (w->failed)
+        return rk_fail_errno(err, RK_UNAVAILABLE, w->failed, "%s",
+                             w->failed == ENOSPC ? "the disk has no room for it" : "write");
     return RK_OK;
 }
 

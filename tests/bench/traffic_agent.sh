@@ -60,5 +60,5 @@ for turn in 1 2; do
     sleep 8
     round "recorded, $turn"
 done
-nodes_status rook la a | jq -c '{traffic}'
-nodes_status rook lb b | jq -c '{traffic}'
+nodes_status rook la a | jq -c '.trafficEvents'
+nodes_status rook lb b | jq -c '.trafficEvents'

@@ -265,7 +265,7 @@ def folder_and_full_disk(s):
                       capture_output=True).returncode:
         return
     said = admin(s, "backup", small + "/x.backup", ok=False)
-    check("a full disk is said, and nothing stays", "space" in said and os.listdir(small) == [],
+    check("a full disk is said, and where, and nothing stays", "no room" in said and small + "/x.backup" in said and os.listdir(small) == [],
           (said, os.listdir(small)))
     subprocess.run(["umount", small])
 
