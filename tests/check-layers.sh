@@ -67,9 +67,10 @@ BEGIN {
     may["agent/control"] = base "agent/os"
     may["agent/dns"] = base "schema agent/os agent/config"
     may["agent/client"] = base "lib/quic lib/http lib/grpc schema agent/os agent/config agent/dns"
+    may["agent/ssh"] = base "schema agent/os agent/config"                  # what ssh of the host is told
     may["agent/traffic"] = base "lib/grpc schema agent/client"
     may["agent/peer"] = base "agent/os agent/wg agent/ice agent/client"
-    below = "agent/os agent/wg agent/ice agent/config agent/dns agent/client agent/traffic agent/peer"
+    below = "agent/os agent/wg agent/ice agent/config agent/dns agent/client agent/ssh agent/traffic agent/peer"
     may["agent/engine"] = base "lib/grpc schema " below
     may["agent/daemon"] = base "lib/grpc schema agent/control agent/engine " below
     may["agent/cli"] = base "agent/os agent/config agent/control agent/client agent/daemon"

@@ -76,6 +76,9 @@ static const struct cli_command COMMANDS[] = {
     {"service", SERVICE, cmd_service,
      "run|install|reconfigure|reset-params|uninstall|start|stop|restart|status", 1, 1,
      "the daemon itself (run), and as a unit of systemd"},
+    {"ssh detect", 0, cmd_ssh_detect, "HOST [PORT [any]]", 1, 3,
+     "whose SSH server is there; 0: the mesh's, wants a token, 1: without (any: also 0), 2: "
+     "another"},
     {"version", 0, cmd_version, NULL, 0, 0, "print the version"},
 };
 

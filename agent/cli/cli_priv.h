@@ -79,6 +79,7 @@ int cmd_debug_for(struct cli *c);
 int cmd_debug_log_level(struct cli *c);
 int cmd_debug_persistence(struct cli *c);
 int cmd_debug_config(struct cli *c);
-int cmd_doctor(struct cli *c); /* doctor.c */
+int cmd_doctor(struct cli *c);     /* doctor.c */
+int cmd_ssh_detect(struct cli *c); /* cmd_ssh.c */
 
 #endif

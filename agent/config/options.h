@@ -44,6 +44,7 @@ struct daemon_opts { /* open */
     bool force_relay, turn_only, disable_nat_mapper;
     struct rk_str lazy_conn; /* auto: as management says; on, off */
     struct rk_str lazy_idle; /* a duration, or a number of minutes */
+    bool disable_ssh_config, force_ssh_config;
     struct rk_strs home_relays;
     struct rk_str relay_transport; /* auto, quic, ws, prefer-quic, prefer-ws */
     int64_t dns_forwarder_port;

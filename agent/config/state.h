@@ -20,6 +20,7 @@
 #define STATE_SYSCTL   "sysctl_state"
 #define STATE_FIREWALL "nftables_state"
 #define STATE_DNS      "dns_state"
+#define STATE_SSH      "ssh_config_state"
 #define STATE_SELECTED "routeselector_state" /* not to undo: the user's choice of networks */
 #define STATE_LOGIN    "login_state"         /* not to undo: who logged in, to suggest next time */
 

@@ -9,6 +9,7 @@
 #include "agent/dns/host.h"
 #include "agent/engine/host.h"
 #include "agent/os/sysctl.h"
+#include "agent/ssh/ssh_files.h"
 #include "agent/wg/device.h"
 
 static enum rk_code clean_device(const json_t *v, struct nl_sock *route, struct rk_err *err)
@@ -47,15 +48,18 @@ static enum rk_code clean_firewall(const json_t *v, struct nl_sock *route RK_UNU
     return host_firewall_remove(v, err);
 }
 
+static enum rk_code clean_ssh(const json_t *v, struct nl_sock *route RK_UNUSED, struct rk_err *err)
+{
+    return ssh_files_recover(v, err);
+}
+
 /* In this order: names are given back before the interface goes. */
 static const struct cleaner {
     const char *name;
     enum rk_code (*run)(const json_t *v, struct nl_sock *route, struct rk_err *err);
 } CLEANERS[] = {
-    {STATE_DNS, clean_names},
-    {STATE_SYSCTL, clean_sysctls},
-    {STATE_FIREWALL, clean_firewall},
-    {STATE_DEVICE, clean_device},
+    {STATE_DNS, clean_names},         {STATE_SSH, clean_ssh},       {STATE_SYSCTL, clean_sysctls},
+    {STATE_FIREWALL, clean_firewall}, {STATE_DEVICE, clean_device},
 };
 
 static enum rk_code clean_one(struct state *s, struct nl_sock *route, const char *name,

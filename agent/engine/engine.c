@@ -144,6 +144,19 @@ static enum rk_code open_relay(struct engine *e, struct rk_err *err)
     return relay_client_open(&opts, &e->relay_client_user, &e->rcl, err);
 }
 
+static void open_ssh_files(struct engine *e)
+{
+    struct ssh_files_opts opts = {.state = e->o.state,
+                                  .log = e->log,
+                                  .folder = "/etc/ssh",
+                                  .iface = e->o.profile->settings.interface_name.p,
+                                  .off = e->o.daemon->disable_ssh_config,
+                                  .force = e->o.daemon->force_ssh_config};
+
+    ssh_files_free(e->ssh);
+    e->ssh = ssh_files_new(&opts);
+}
+
 static void open_recorder(struct engine *e)
 {
     struct recorder_opts opts = {.loop = e->o.loop,
@@ -381,6 +394,7 @@ static enum rk_code bring_up(struct engine *e, struct rk_err *err)
         return rc;
     peers_up(e->peers, e->env, e->addr.v6.ip.family != 0);
     open_recorder(e);
+    open_ssh_files(e);
     open_portmap(e);
     rc = engine_names_up(e, err);
     if (rc == RK_OK)
@@ -656,6 +670,8 @@ static void tear_down(void *arg)
     e->env = NULL;
     recorder_close(e->recorder);
     e->recorder = NULL;
+    ssh_files_free(e->ssh);
+    e->ssh = NULL;
     engine_names_down(e); /* names first: the host must not ask us over a link that goes */
     host_down(e->host, e->another_follows);
     relay_client_close(e->rcl);

@@ -13,6 +13,7 @@
 #include "agent/ice/mux.h"
 #include "agent/ice/portmap.h"
 #include "agent/peer/conn.h"
+#include "agent/ssh/ssh_files.h"
 #include "agent/wg/device.h"
 #include "lib/base/arena.h"
 #include "lib/crypto/hash.h"
@@ -81,6 +82,7 @@ struct engine {
     struct dns_service *names; /* NULL until the device is up */
     bool names_by_peer;        /* names of networks are asked of the peer that routes them */
     uint16_t names_port;       /* there; 0: the usual one */
+    struct ssh_files *ssh;     /* host keys for ssh of this host; NULL until the link is up */
     struct recorder *recorder; /* traffic events; NULL until the addresses are there */
     struct rk_timer *timer;    /* reconcile, and the steps of starting and stopping */
 };

@@ -178,6 +178,9 @@ static void apply_map(struct engine *e, const Management__NetworkMap *map)
     log_step(e, "names", engine_names_apply(e, map, &err), &err);
     log_step(e, "host", host_apply(e->host, map, &err), &err);
     recorder_map(e->recorder, map);
+    if (e->ssh)
+        log_step(e, "host keys for ssh",
+                 ssh_files_apply(e->ssh, map, &e->addr.v4, &e->addr.v6, &err), &err);
     rc = peers_apply(e->peers, map, &err);
     log_step(e, "peers", rc, &err);
     host_routes_update(e->host); /* needs the peers in the device */

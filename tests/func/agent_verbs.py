@@ -4,11 +4,14 @@
 a reason, or says that it has no effect. The table below is checked against `rook`, and with
 NETBIRD_BIN against the official program's own help: nothing of it may be missing here.
 """
+import contextlib
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 
 ROOK = os.path.realpath(os.environ.get("ROOK") or os.path.join(os.environ.get("builddir", "."), "rook"))
 if not os.access(ROOK, os.X_OK):
@@ -242,8 +245,45 @@ def check_official(program):
     walk([])
 
 
+def detect(says, *more):
+    """What `rook ssh detect` makes of a server that says this (None: there is none)."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        if says is not None:
+            s.listen()
+
+        def serve():
+            with contextlib.suppress(ConnectionError), s.accept()[0] as c:
+                for part in says:
+                    c.sendall(part)
+                c.shutdown(socket.SHUT_WR)
+                while c.recv(100):
+                    pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        if says is not None:
+            thread.start()
+        return subprocess.run([ROOK, "ssh", "detect", "127.0.0.1", str(s.getsockname()[1]), *more],
+                              capture_output=True, timeout=120).returncode
+
+
+def check_detect():
+    """Whose SSH server it is stands in its first line."""
+    ours = b"SSH-2.0-NetBird-SSH-Server-0.60.0"
+    for says, plain, with_any in (
+            ([ours + b" NetBird-JWT-Required\r\n"], 0, 0), ([ours, b" NetBird-JWT-Required\n"], 0, 0),
+            ([ours + b"\r\n"], 1, 0), ([b"SSH-2.0-OpenSSH_9.9\r\n"], 2, 2), ([b""], 2, 2), (None, 2, 2),
+            ([b"SSH-2.0-OpenSSH_9.9\n" + ours + b"\n"], 2, 2), ([b"220 " + ours + b"\r\n"], 2, 2),
+            ([b"SSH-2.0-" + b"x" * 5000 + ours + b"\r\n"], 2, 2)):
+        if detect(says) != plain or detect(says, "any") != with_any:
+            fail("ssh detect of %r is not %d and %d" % (says, plain, with_any))
+    if detect(None, "every") != 2:
+        fail("ssh detect takes any word")
+
+
 with tempfile.TemporaryDirectory() as tmp:
     check_table()
+    check_detect()
     check_service(tmp)
 check_variables()
 if os.environ.get("NETBIRD_BIN"):
