@@ -38,6 +38,9 @@ nodes_exec() { # NAMESPACE NODE COMMAND…
         echo "# private to this node" >"$NODES_DIR/$node/etc/resolv.conf"
     [ -e "$NODES_DIR/$node/etc/rt_tables" ] || cp /etc/iproute2/rt_tables "$NODES_DIR/$node/etc/" 2>/dev/null ||
         : >"$NODES_DIR/$node/etc/rt_tables"
+    mkdir -p "$NODES_DIR/$node/etc/ssh/ssh_config.d"
+    [ -e "$NODES_DIR/$node/etc/ssh/ssh_config" ] ||
+        echo "Include /etc/ssh/ssh_config.d/*.conf" >"$NODES_DIR/$node/etc/ssh/ssh_config"
     exec ip netns exec "$TOPO-$ns" unshare --mount --propagation private sh -c '
         d=$1; shift
         mkdir -p /var/lib/netbird /var/lib/rook
@@ -46,6 +49,7 @@ nodes_exec() { # NAMESPACE NODE COMMAND…
         mount --bind "$d/lib" /var/lib/rook
         mount --bind "$d/etc/resolv.conf" /etc/resolv.conf
         [ ! -e /etc/iproute2/rt_tables ] || mount --bind "$d/etc/rt_tables" /etc/iproute2/rt_tables
+        [ ! -d /etc/ssh ] || mount --bind "$d/etc/ssh" /etc/ssh
         exec "$@"' nodes "$NODES_DIR/$node" "$@"
 }
 
