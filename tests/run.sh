@@ -141,7 +141,7 @@ limited() { # LOG COMMAND…: with a time limit for what hangs; the log and how 
     shift
     SECONDS=0
     trap 'kill $pid 2>/dev/null; wait $pid; exit 143' TERM INT HUP
-    timeout --kill-after=10 "${TEST_TIMEOUT:-1200}" "$@" >"$log" 2>&1 </dev/null &
+    timeout --kill-after=10 "${TEST_TIMEOUT:-2400}" "$@" >"$log" 2>&1 </dev/null &
     pid=$!
     wait $pid
     echo "$? $SECONDS" >"$log.end"
