@@ -23,6 +23,7 @@
 #include "management/health.h"
 #include "management/ops/peer_ephemeral.h"
 #include "management/ops/peer_expiry.h"
+#include "management/proxy/proxy.h"
 #include "management/push/relay_pool.h"
 #include "management/rest/rest.h"
 #include "management/store/probe.h"
@@ -62,6 +63,7 @@ struct mgmt_app {
     size_t n_remotes;
     struct bearer *bearer; /* NULL: setup keys and access tokens only */
     struct rpc *rpc;
+    struct proxies *proxies;
     struct rest *rest;
     struct rest_jobs rest_jobs;
     struct mgmt_health health;
@@ -402,6 +404,18 @@ static enum rk_code open_rpc(struct mgmt_app *a, const struct mgmt_app_opts *o, 
     return rc ? rc : rpc_attach(a->rpc, o->edge, err);
 }
 
+/* After the pools, which it uses. */
+static enum rk_code open_proxies(struct mgmt_app *a, const struct mgmt_app_opts *o,
+                                 struct rk_err *err)
+{
+    a->proxies = proxies_new(&(struct proxies_opts){.mgmt = a->mgmt,
+                                                    .store = a->store,
+                                                    .hash = a->hash_pool,
+                                                    .store_key = o->vault_key,
+                                                    .log = o->log});
+    return proxies_attach(a->proxies, o->edge, err);
+}
+
 /* What waits or computes has threads of its own, so that all else goes on meanwhile. */
 static enum rk_code open_rest_pools(struct mgmt_app *a, struct rk_err *err)
 {
@@ -523,6 +537,8 @@ enum rk_code mgmt_app_new(const struct mgmt_app_opts *o, struct mgmt_app **out, 
         rc = open_exports(a, o, err);
     if (rc == RK_OK)
         rc = open_rest(a, o, err);
+    if (rc == RK_OK)
+        rc = open_proxies(a, o, err);
     if (rc) {
         mgmt_app_free(a);
         return rc;
@@ -630,6 +646,7 @@ void mgmt_app_free(struct mgmt_app *a)
     for (size_t i = 0; i < a->n_remotes; i++)
         jwks_remote_free(a->remotes[i]);
     idp_free(a->idp);
+    proxies_free(a->proxies);
     rpc_free(a->rpc);
     hub_free(a->hub);
     servers_free(a->servers);

@@ -10,6 +10,7 @@ const struct server_route SERVER_ROUTES[] = {
     {ROUTE_GRPC, "/management.ManagementService/", "login and network maps", false, false},
     {ROUTE_GRPC, "/signalexchange.SignalExchange/", "signal", true, false},
     {ROUTE_GRPC, "/flow.FlowService/", "traffic events", false, false},
+    {ROUTE_GRPC, "/management.ProxyService/", "reverse proxies", false, false},
     {ROUTE_WS, RLY_WS_PATH, "relay", false, true},
     {ROUTE_WS, "/ws-proxy/management", "management for clients without HTTP/2", false, false},
     {ROUTE_WS, "/ws-proxy/signal", "signal for clients without HTTP/2", true, false},

@@ -48,12 +48,13 @@ BEGIN {
     # Who asks: knows neither REST nor gRPC nor the provider.
     may["management/auth"] = base ops
     may["management/rpc"] = lib "schema management/domain management/snapshot management/netmap management/engine management/push management/ops management/auth"
+    may["management/proxy"] = base "lib/grpc lib/http schema " ops
     may["management/export"] = base "lib/http " below " management/engine management/traffic"
     may["management/traffic"] = base "lib/http lib/grpc schema " below " management/engine management/push"
     may["management/rest"] = lib "schema management/domain management/snapshot management/netmap management/reach management/review management/engine management/identity management/ops management/wanted management/auth management/traffic"
     may["management/idp"] = lib "schema " ops " management/auth"
     may["management/console"] = base "lib/http"                         # a client like any other
-    may["management"] = lib "schema " ops " management/push management/auth management/rpc management/rest management/idp management/traffic management/export management/console"
+    may["management"] = lib "schema " ops " management/push management/auth management/rpc management/rest management/idp management/traffic management/export management/proxy management/console"
 
     may["signal"] = lib "schema"
     may["relay"] = lib "lib/quic "

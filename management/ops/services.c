@@ -12,6 +12,8 @@
 #define PORT_TRIES 100 /* at random, before all are looked at in order */
 
 static const char SQL_BY_DOMAIN[] = "SELECT account_id, id FROM service WHERE domain = $1";
+static const char SQL_ACCOUNTS[] =
+    "SELECT DISTINCT account_id FROM service WHERE proxy_cluster = $1 ORDER BY account_id";
 /* Services of mode tls share a port when their names differ. */
 static const char SQL_PORT_TAKEN[] =
     "SELECT COUNT(*) FROM service WHERE proxy_cluster = $1 AND mode = $2 AND listen_port = $3 AND "
@@ -467,6 +469,21 @@ enum rk_code service_by_domain(struct db *db, struct rk_arena *mem, struct rk_st
     }
     rc = db_end(rows, err);
     return rc || found ? rc : rk_fail(err, RK_NOT_FOUND, "no service has this domain");
+}
+
+enum rk_code service_accounts(struct db *db, struct rk_arena *mem, struct rk_str cluster,
+                              struct str_list *out, struct rk_err *err)
+{
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    size_t cap = 0;
+    enum rk_code rc = db_query(db, &rows, err, SQL_ACCOUNTS, DB_ARGS(db_text(cluster)));
+
+    *out = (struct str_list){0};
+    while (rc == RK_OK && db_next(rows)) {
+        out->v = rk_arena_grow(mem, out->v, out->n, &cap, sizeof *out->v);
+        out->v[out->n++] = db_col_text(rows, 0, mem);
+    }
+    return rc ? rc : db_end(rows, err);
 }
 
 enum rk_code service_statuses(struct db *db, struct rk_arena *mem, struct rk_str account_id,

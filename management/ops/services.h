@@ -89,6 +89,10 @@ enum rk_code service_by_domain(struct db *db, struct rk_arena *mem, struct rk_st
                                struct rk_str *account_id, struct rk_str *id,
                                struct rk_err *err) RK_MUST;
 
+/** Accounts that have services of this cluster. arena */
+enum rk_code service_accounts(struct db *db, struct rk_arena *mem, struct rk_str cluster,
+                              struct str_list *out, struct rk_err *err) RK_MUST;
+
 /** A duration as Go writes it: "1m30s". arena */
 struct rk_str service_duration(struct rk_arena *mem, int64_t ms);
 
