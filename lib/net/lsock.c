@@ -4,6 +4,7 @@
 
 #include "lib/net/lsock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -182,4 +183,19 @@ void lsock_rest(struct rk_log *log)
         drop(s);
     }
     (void)pthread_mutex_unlock(&all.lock);
+}
+
+const char *lsock_advice(int errnum)
+{
+    switch (errnum) {
+    case EADDRINUSE:
+        return " (another program has that port: \"ss -lntup\" names it; stop it or take another "
+               "port)";
+    case EADDRNOTAVAIL:
+        return " (not an address of this machine: \"ip address\" lists them)";
+    case EACCES:
+        return " (ports below 1024 are root's, or need CAP_NET_BIND_SERVICE)";
+    default:
+        return "";
+    }
 }

@@ -28,6 +28,10 @@ void lsock_inherit(void);
  */
 int lsock_take(int type, const struct rk_addr *addr);
 
+/** What to do about an address that could not be had, for the text of the error, in parentheses;
+ *  "" when nobody knows. Static. */
+const char *lsock_advice(int errnum);
+
 /** Give the manager a copy, for the process after the next restart. */
 void lsock_keep(int fd);
 

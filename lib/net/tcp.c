@@ -13,6 +13,7 @@
 #include "lib/base/loop_uv.h"
 #include "lib/base/num.h"
 #include "lib/base/str.h"
+#include "lib/net/lsock.h"
 #include "lib/net/way.h"
 
 enum {
@@ -106,7 +107,8 @@ static enum rk_code listen_on(const struct rk_addr *addr, bool v6only, bool reus
     }
     e = errno;
     (void)close(fd);
-    return rk_fail_errno(err, RK_UNAVAILABLE, e, "listen on %s", rk_addr_format(addr, text).p);
+    return rk_fail_errno(err, RK_UNAVAILABLE, e, "listen on %s%s", rk_addr_format(addr, text).p,
+                         lsock_advice(e));
 }
 
 enum rk_code tcp_listen(const struct rk_addr *addr, bool reuseport, int *out, struct rk_err *err)

@@ -203,6 +203,14 @@ static enum rk_code fail_errno(struct rk_err *err, int e, const char *what)
     return rk_fail_errno(err, code, e, "UDP socket: %s", what);
 }
 
+static enum rk_code fail_bind(struct rk_err *err, int e, const struct rk_addr *at)
+{
+    char text[RK_ADDR_TEXT];
+
+    return rk_fail_errno(err, e == EACCES || e == EPERM ? RK_FORBIDDEN : RK_UNAVAILABLE, e,
+                         "bind UDP %s%s", rk_addr_format(at, text).p, lsock_advice(e));
+}
+
 static enum rk_code set_options(const struct udp_sock *s, const struct udp_opts *o, bool dual,
                                 struct rk_err *err)
 {
@@ -277,7 +285,7 @@ static enum rk_code open_fd(struct udp_sock *s, const struct udp_opts *o, bool d
     if (set_options(s, o, dual, err))
         return err ? err->code : RK_UNAVAILABLE;
     if (!given && bind(s->fd, (struct sockaddr *)&ss, to_sa(s, &bind_to, &ss)))
-        return fail_errno(err, errno, "bind");
+        return fail_bind(err, errno, &bind_to);
     if (o->served && !given)
         lsock_keep(s->fd);
     if (o->peer.ip.family && connect(s->fd, (struct sockaddr *)&ss, to_sa(s, &o->peer, &ss)))

@@ -256,8 +256,22 @@ START_TEST(a_taken_port_is_an_error)
     open_end(&a, "127.0.0.1:0", false);
     o.bind = *udp_local(a.sock);
     ck_assert_int_eq(udp_open(loop, &o, &a.user, &sock, &err), RK_UNAVAILABLE);
-    ck_assert_ptr_nonnull(strstr(err.msg, "bind"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "bind UDP 127.0.0.1:"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "ss -lntup"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "already in use"));
     udp_close(a.sock);
+}
+END_TEST
+
+START_TEST(an_address_of_another_machine_is_an_error)
+{
+    struct end a = {0};
+    struct udp_opts o = {.scratch = scratch, .bind = {.ip = rk_ip4(192, 0, 2, 1), .port = 9}};
+    struct udp_sock *sock;
+    struct rk_err err = {0};
+
+    ck_assert_int_eq(udp_open(loop, &o, &a.user, &sock, &err), RK_UNAVAILABLE);
+    ck_assert_ptr_nonnull(strstr(err.msg, "192.0.2.1:9 (not an address of this machine"));
 }
 END_TEST
 
@@ -273,5 +287,6 @@ int main(void)
     tcase_add_test(t, nobody_listening_does_not_hurt);
     tcase_add_test(t, a_refusal_does_not_deafen);
     tcase_add_test(t, a_taken_port_is_an_error);
+    tcase_add_test(t, an_address_of_another_machine_is_an_error);
     return vec_run(t, "lib/net/udp");
 }
