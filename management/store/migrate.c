@@ -81,10 +81,11 @@ static enum rk_code applied_check(struct db *db, struct migrate *m, struct rk_er
         struct rk_str name = db_col_text_peek(rows, 1);
 
         if (n >= m->n)
-            return rk_fail(err, RK_PRECONDITION,
-                           "database has schema %lld (%.*s), this program knows up to %zu: "
-                           "it was used by a newer release",
-                           (long long)number, RK_STR_ARG(name), m->n);
+            return rk_fail(
+                err, RK_PRECONDITION,
+                "database has schema %lld (%.*s), this program knows up to %zu: "
+                "it was used by a newer release; install that one, or restore a backup from before",
+                (long long)number, RK_STR_ARG(name), m->n);
         hash_sha256_base64(rk_str_z(m->list[n].text), sum);
         if (number != (int64_t)m->list[n].number || !rk_str_eqz(db_col_text_peek(rows, 2), sum))
             return rk_fail(err, RK_PRECONDITION,
