@@ -7,7 +7,8 @@
 #include "management/ops/proxy_peer.h"
 #include "management/proxy/impl.h"
 
-#define METADATA_MAX 16384 /* bytes of an entry's metadata; of more, nothing is kept */
+#define MOMENT_S     (7 * 86400) /* a visit is no further from now */
+#define METADATA_MAX 16384       /* bytes of an entry's metadata; of more, nothing is kept */
 
 static const char *const STATUS[] = {
     "pending", "active", "tunnel_not_created", "certificate_pending", "certificate_failed",
@@ -122,6 +123,16 @@ static const char *reason(const Management__AccessLog *l)
                                      : "";
 }
 
+/* When it was, as the proxy says; now for times that are no moments of late, for the oldest go. */
+static int64_t moment(const Google__Protobuf__Timestamp *t, int64_t now_us)
+{
+    int64_t s = t ? t->seconds : 0;
+
+    return s < now_us / 1000000 - MOMENT_S || s > now_us / 1000000 + MOMENT_S || t->nanos < 0
+               ? now_us
+               : s * 1000000 + t->nanos / 1000;
+}
+
 enum rk_code proxy_access_log(struct proxy_call *c, struct db *db, struct rk_err *err)
 {
     const Management__AccessLog *l = ((const Management__SendAccessLogRequest *)c->msg)->log;
@@ -147,8 +158,7 @@ enum rk_code proxy_access_log(struct proxy_call *c, struct db *db, struct rk_err
         .id = text(l->log_id, 64),
         .account_id = svc->account_id,
         .service_id = svc->id,
-        .at_us = l->timestamp ? l->timestamp->seconds * 1000000 + l->timestamp->nanos / 1000
-                              : mgmt_now_us(c->p->o.mgmt),
+        .at_us = moment(l->timestamp, mgmt_now_us(c->p->o.mgmt)),
         .method = text(l->method, 32),
         .host = text(l->host, 255),
         .path = text(l->path, 2048),

@@ -126,7 +126,7 @@ http_handler rest_connectors_list, rest_connectors_create, rest_connectors_get,
     rest_connectors_update, rest_connectors_delete;
 http_handler rest_invites_list, rest_invites_create, rest_invites_regenerate, rest_invites_delete,
     rest_invites_look, rest_invites_accept;
-http_handler rest_absent, rest_proxy_callback;
+http_handler rest_absent, rest_proxy_callback, rest_proxy_log;
 http_handler rest_services_list, rest_services_create, rest_services_get, rest_services_update,
     rest_services_delete;
 http_handler rest_clusters_list, rest_clusters_delete;

@@ -165,7 +165,7 @@ const struct http_route REST_ROUTES[] = {
     {HTTP_GET,    "/api/x/history",                                          rest_history_list,          WRITE, NULL},
     {HTTP_POST,   "/api/x/history/{entry}/undo",                             rest_tried,                 WRITE, TRY(rest_history_undo)},
 
-    {HTTP_GET,    "/api/events/proxy",                                       rest_absent,                READ,  ABSENT(PAGE, SERVICES, READ, false, NULL)},
+    {HTTP_GET,    "/api/events/proxy",                                       rest_proxy_log,             WRITE, NULL},
     {HTTP_GET,    "/api/reverse-proxies/services",                                     rest_services_list,         WRITE, NULL},
     {HTTP_POST,   "/api/reverse-proxies/services",                                     rest_tried,                 WRITE | HTTP_HASHES, TRY(rest_services_create)},
     {HTTP_GET,    "/api/reverse-proxies/services/{serviceId}",                         rest_services_get,          WRITE, NULL},

@@ -92,6 +92,15 @@ for secret in password=s3cret pin=123456; do
 done
 nodes_log "HTTP: open, password, PIN"
 
+logged() { nodes_api GET "/api/events/proxy?$1" | jq -e "$2"; }
+nodes_wait 60 logged 'host=open.p.example&status=success' '.total_records > 0 and .data[0].service_id == "'"$open"'" and
+    .data[0].method == "GET" and .data[0].bytes_download > 0' || fail "visits are not told: $(nodes_api GET /api/events/proxy)"
+nodes_wait 60 logged 'search=LOCKED&status_code=401&sort_by=duration' '.data[0].reason == "Authentication failed"' ||
+    fail "a refused visit is not told"
+logged 'host=nobody.p.example' '.total_records == 0' >/dev/null || fail "the filter takes all"
+logged 'page=2&page_size=1&sort_order=asc' '(.data | length) == 1 and .page == 2 and .total_pages > 1' >/dev/null ||
+    fail "no pages"
+
 # streams
 service "{\"name\":\"tcp\",\"domain\":\"tcp.p.example\",\"mode\":\"tcp\",\"listen_port\":20124,\"enabled\":true,
     \"targets\":[{\"target_id\":\"$peer\",\"target_type\":\"peer\",\"protocol\":\"tcp\",\"port\":8124,\"enabled\":true}]}" >/dev/null
