@@ -75,7 +75,8 @@ nodes_log "connected"
 
 # HTTP
 target="{\"target_id\":\"$peer\",\"target_type\":\"peer\",\"protocol\":\"http\",\"port\":8123,\"enabled\":true}"
-open=$(service "{\"name\":\"open\",\"domain\":\"open.p.example\",\"enabled\":true,\"targets\":[$target]}")
+limited="${target%\}},\"options\":{\"request_timeout\":\"10s\"}}" # else it dials for more than a minute
+open=$(service "{\"name\":\"open\",\"domain\":\"open.p.example\",\"enabled\":true,\"targets\":[$limited]}")
 locked=$(service "{\"name\":\"locked\",\"domain\":\"locked.p.example\",\"enabled\":true,\"targets\":[$target],
     \"auth\":{\"password_auth\":{\"enabled\":true,\"password\":\"s3cret\"},\"pin_auth\":{\"enabled\":true,\"pin\":\"123456\"}}}")
 [ -n "$open" ] && [ -n "$locked" ] || fail "services"
