@@ -16,7 +16,9 @@
 
 #define MGMT_ONE_STORE "everything is kept in the one database of the store"
 #define MGMT_NO_MYSQL  "MySQL is not supported; the store is SQLite or PostgreSQL"
-#define MGMT_NO_PROXY  "there is no reverse proxy for services here"
+#define MGMT_VISITS    "visits of services are kept for seven days"
+#define MGMT_PORTS     "services get ports from 10000 to 49151"
+#define MGMT_NO_SSO    "visitors of services cannot sign in through a provider here"
 
 #define MGMT_UPSTREAM_ENV                                                                          \
     MGMT_IDLE_ENV("NB_STORE_ENGINE_MYSQL_DSN", NULL, MGMT_NO_MYSQL),                               \
@@ -44,9 +46,10 @@
         MGMT_IDLE_ENV("NB_LOG_BLOCKED_PEERS", "false", "there is no such switch"),                 \
         MGMT_IDLE_ENV("NB_BLOCK_SAME_PEERS", "false", "there is no such switch"),                  \
         MGMT_IDLE_ENV("NB_MAX_CONCURRENT_SYNCS", NULL, "the store threads are the limit"),         \
-        MGMT_IDLE_ENV("NB_PROXY_SNAPSHOT_BATCH_SIZE", NULL, MGMT_NO_PROXY),                        \
-        MGMT_IDLE_ENV("NB_PROXY_PORT_MIN", NULL, MGMT_NO_PROXY),                                   \
-        MGMT_IDLE_ENV("NB_PROXY_PORT_MAX", NULL, MGMT_NO_PROXY),                                   \
+        MGMT_IDLE_ENV("NB_PROXY_SNAPSHOT_BATCH_SIZE", "500",                                       \
+                      "proxies are told 500 services at a time"),                                  \
+        MGMT_IDLE_ENV("NB_PROXY_PORT_MIN", NULL, MGMT_PORTS),                                      \
+        MGMT_IDLE_ENV("NB_PROXY_PORT_MAX", NULL, MGMT_PORTS),                                      \
         MGMT_IDLE_ENV("NETBIRD_METRICS_INTERVAL_IN_SECONDS", NULL, "nothing is reported to us"),   \
         SVC_IDLE_ENV
 

@@ -309,7 +309,7 @@ static const struct admin_command *command_of(int n, char **argv)
     return NULL;
 }
 
-/* Upstream's tokens of its reverse proxy: a product that is not here. */
+/* Upstream's tokens of reverse proxies that serve all accounts. */
 static bool is_proxy_token(int n, char **argv)
 {
     return n > 0 && (strcmp(argv[0], "token") == 0 || strcmp(argv[0], "proxy") == 0);
@@ -322,8 +322,8 @@ static enum rk_code no_command(int n, char **argv, struct rk_err *err)
 
     if (is_proxy_token(n, argv))
         return rk_fail(err, RK_INVALID,
-                       "the reverse proxy and its tokens belong to a product that is not here; API "
-                       "tokens: rookery admin pat create");
+                       "reverse proxies and their tokens have no commands, but an API: POST "
+                       "/api/reverse-proxies/proxy-tokens; API tokens: rookery admin pat create");
     (void)snprintf(said, sizeof said, "%s%s%s", n > 0 ? argv[0] : "", n > 1 ? " " : "",
                    n > 1 ? argv[1] : "");
     for (size_t i = 0; i < RK_ARRAY_LEN(COMMANDS); i++) {

@@ -251,8 +251,8 @@ const struct rk_opt SERVER_KEYS[] = {
          "name the proxies in reverseProxy.trustedHTTPProxies; a count alone can be forged"),
     IDLE("reverseProxy.trustedPeers[]", NULL,
          "reverseProxy.trustedHTTPProxies holds for agents, too"),
-    IDLE("reverseProxy.accessLogRetentionDays", "0", MGMT_NO_PROXY),
-    IDLE("reverseProxy.accessLogCleanupIntervalHours", "0", MGMT_NO_PROXY),
+    IDLE("reverseProxy.accessLogRetentionDays", "0", MGMT_VISITS),
+    IDLE("reverseProxy.accessLogCleanupIntervalHours", "0", MGMT_VISITS),
     IDLE("agentNetwork.pricingDefaultsFile", NULL, "there is no agent network here"),
     MGMT_UPSTREAM_ENV,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The reverse proxy and the agent network are other products. Dashboards ask for them all the same,
- * so their paths answer as a server that has none of their objects: lists are empty, objects are
+ * The agent network is another product. Dashboards ask for it all the same,
+ * so its paths answer as a server that has none of its objects: lists are empty, objects are
  * not found, and nothing can be made. One row of routes.c per path says which.
  */
 #include "config.h"

@@ -39,7 +39,7 @@ static void is_healthy(struct grpc_call *c, struct rk_str body)
     grpc_call_reply(c, (struct rk_str){0});
 }
 
-/* Publishing a service from an agent needs the reverse proxy, which this server does not have. */
+/* Publishing a service from an agent: not done yet (docs/reverse-proxy.md). */
 static void expose(struct grpc_call *c, struct rk_str body)
 {
     (void)body;

@@ -117,7 +117,7 @@ def running(s):
                  ("admin", "proxy", "disconnect-all", "--dry-run")):
         r = s.command(*gone)
         check("%s is refused with the reason" % " ".join(gone), r.returncode == 2 and
-              "not here" in r.stderr, r.stderr)
+              "/api/reverse-proxies/proxy-tokens" in r.stderr, r.stderr)
     for wrong in (("user", "list", "--role", "admin"), ("backup",), ("peer", "approve"),
                   ("token", "create", "--name", "x"), ("no", "such"), ("account", "extra"),
                   ("user", "create", "--name", "x")):

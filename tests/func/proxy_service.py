@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """management.ProxyService spoken by hand: tokens, what proxies are told, what they tell, limits."""
 import json
+import os
 import queue
 import sys
 import time
@@ -262,7 +263,10 @@ def guessed(channel, token):
 
 
 def main():
-    s = Server()
+    pg = {}
+    if sys.argv[2:] == ["pg"]:
+        pg = {"ROOKERY_STORE_ENGINE": "postgres", "ROOKERY_STORE_DSN": os.environ["RK_TEST_PG"]}
+    s = Server(**pg)
     s.setup()
     account = get(s, "/api/accounts")[0]["id"]
     channel = grpc.insecure_channel("127.0.0.1:%d" % s.port)
