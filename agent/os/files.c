@@ -49,11 +49,15 @@ static enum rk_code write_all(int fd, const char *path, struct rk_str text, stru
     return RK_OK;
 }
 
+/* Beside other people's files as well: what has such a name is ours, from a crash. */
+#define SUFFIX_NEW ".rook-new"
+#define SUFFIX_OLD ".rook-old"
+
 /* The text in a file beside, on the disk. *beside is owned, also after an error. */
 static enum rk_code write_beside(const char *path, struct rk_str text, mode_t mode, char **beside,
                                  struct rk_err *err)
 {
-    size_t n = strlen(path) + sizeof ".new";
+    size_t n = strlen(path) + sizeof SUFFIX_NEW;
     enum rk_code rc;
     char *slash;
     int fd;
@@ -67,7 +71,7 @@ static enum rk_code write_beside(const char *path, struct rk_str text, mode_t mo
         if (rc)
             return rc;
     }
-    (void)snprintf(*beside, n, "%s.new", path);
+    (void)snprintf(*beside, n, "%s" SUFFIX_NEW, path);
     (void)unlink(*beside); /* from a crash; might have another mode */
     fd = open(*beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0)
@@ -158,8 +162,12 @@ enum rk_code files_exchange(const char *path, struct rk_str text, mode_t mode, s
     }
     rc = write_beside(to, text, mode, &beside, NULL);
     if (rc == RK_OK && chmod(beside, mode) == 0 && exchange(beside, to, there)) {
-        if (*there)
-            *there = read_file(beside, was);
+        if (*there && !read_file(beside, was)) {
+            rc = rk_fail_errno(err, RK_INTERNAL, errno, "read %s", to);
+            if (rename(beside, to) != 0)
+                (void)rk_wrap(err, "it is %s now", beside);
+            return rc;
+        }
         (void)unlink(beside);
         return RK_OK;
     }
@@ -173,14 +181,19 @@ enum rk_code files_exchange(const char *path, struct rk_str text, mode_t mode, s
 
 enum rk_code files_take(const char *path, struct rk_buf *was, struct rk_err *err)
 {
-    size_t n = strlen(path) + sizeof ".old";
+    size_t n = strlen(path) + sizeof SUFFIX_OLD;
     RK_CLEANUP(rk_freep) char *aside = rk_malloc(n);
 
     rk_buf_clear(was);
-    (void)snprintf(aside, n, "%s.old", path);
+    (void)snprintf(aside, n, "%s" SUFFIX_OLD, path);
     if (rename(path, aside) != 0)
         return errno == ENOENT ? RK_OK : rk_fail_errno(err, RK_INTERNAL, errno, "remove %s", path);
-    (void)read_file(aside, was);
+    if (!read_file(aside, was)) {
+        enum rk_code rc = rk_fail_errno(err, RK_INTERNAL, errno, "read %s", path);
+
+        (void)rename(aside, path);
+        return rc;
+    }
     (void)unlink(aside);
     return RK_OK;
 }

@@ -17,7 +17,8 @@ enum rk_code files_write(const char *path, struct rk_str text, mode_t mode,
 /** As files_write, and tells what was replaced: in *was what stood there at that moment, also what
  *  somebody put there just before, *there: there was a file. Where the file cannot be exchanged (it
  *  is mounted by itself, as in containers) its content is, and what is told was read just before.
- *  Symbolic links are followed; mode and owner of a file that is there are kept. */
+ *  Symbolic links are followed; mode and owner of a file that is there are kept. A file that cannot
+ *  be read stays, and is an error; also in files_take. */
 enum rk_code files_exchange(const char *path, struct rk_str text, mode_t mode, struct rk_buf *was,
                             bool *there, struct rk_err *err) RK_MUST;
 

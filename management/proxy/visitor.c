@@ -68,7 +68,7 @@ enum rk_code proxy_authenticate(struct proxy_call *c, struct db *db, struct rk_e
     rc = mgmt_snapshot(c->p->o.mgmt, rk_str_z(r->account_id), (const struct snapshot **)&s, err);
     if (!rc)
         svc = snap_find(s, ENT_SERVICE, rk_str_z(r->id));
-    if (!svc)
+    if (!svc || !svc->enabled || svc->terminated)
         return rc == RK_UNAVAILABLE
                    ? rc
                    : rk_fail(err, RK_PRECONDITION, "there is no service %.80s", r->id);
@@ -105,7 +105,9 @@ static enum rk_code service_of(struct proxy_call *c, struct db *db, struct rk_st
     if (rc)
         return rc;
     *svc = snap_find(*s, ENT_SERVICE, id);
-    return *svc ? RK_OK : rk_fail(err, RK_NOT_FOUND, "no service has this domain");
+    return *svc && (*svc)->enabled && !(*svc)->terminated
+               ? RK_OK
+               : rk_fail(err, RK_NOT_FOUND, "no service has this domain");
 }
 
 static void add_group(struct rk_arena *mem, struct verdict *v, const struct group *g)

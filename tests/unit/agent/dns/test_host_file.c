@@ -263,7 +263,9 @@ START_TEST(an_exchange_tells_what_was_there)
     ck_assert_str_eq(get("/run/test/mounted"), "c");
     ck_assert_int_eq(umount(CONF), 0);
     ck_assert_str_eq(get(CONF), "b");
-    /* taken away */
+    /* taken away; other people's copies stay */
+    put(CONF ".old", "precious");
+    put(CONF ".new", "precious");
     ck_assert_int_eq(files_take(CONF, &was, &err), RK_OK);
     ck_assert(rk_str_eqz(rk_buf_str(&was), "b"));
     ck_assert_int_eq(files_take(CONF, &was, &err), RK_OK);
@@ -272,7 +274,27 @@ START_TEST(an_exchange_tells_what_was_there)
     ck_assert(!there && !was.n);
     ck_assert_str_eq(get(CONF), "d");
     ck_assert(stat(CONF, &st) == 0 && (st.st_mode & 0777) == 0644);
-    ck_assert_int_eq(access(CONF ".new", F_OK) | access(CONF ".old", F_OK), -1);
+    ck_assert_int_eq(access(CONF ".rook-new", F_OK) & access(CONF ".rook-old", F_OK), -1);
+    ck_assert_str_eq(get(CONF ".new"), "precious");
+    ck_assert_str_eq(get(CONF ".old"), "precious");
+    rk_buf_done(&was);
+}
+END_TEST
+
+/* What cannot be read, here since it is too long to be kept, stays where it is. */
+START_TEST(what_cannot_be_kept_is_not_replaced)
+{
+    struct rk_err err = {0};
+    struct rk_buf was;
+    bool there;
+
+    rk_buf_init(&was, 8);
+    put(CONF, "more than eight bytes");
+    ck_assert_int_ne(files_exchange(CONF, RK_STR("ours"), 0644, &was, &there, &err), RK_OK);
+    ck_assert_str_eq(get(CONF), "more than eight bytes");
+    ck_assert_int_ne(files_take(CONF, &was, &err), RK_OK);
+    ck_assert_str_eq(get(CONF), "more than eight bytes");
+    ck_assert_int_eq(access(CONF ".rook-new", F_OK) & access(CONF ".rook-old", F_OK), -1);
     rk_buf_done(&was);
 }
 END_TEST
@@ -294,5 +316,6 @@ int main(void)
     tcase_add_test(t, what_is_written_while_we_give_back_stays);
     tcase_add_test(t, what_is_written_while_we_take_ours_away_stays);
     tcase_add_test(t, an_exchange_tells_what_was_there);
+    tcase_add_test(t, what_cannot_be_kept_is_not_replaced);
     return vec_run(t, "agent/dns/host_file");
 }
