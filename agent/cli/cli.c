@@ -390,11 +390,28 @@ static int unknown_command(const char *word)
     return usage(stderr);
 }
 
+/* A group alone, or its --help. */
+static bool asks_for_help(int argc, char **argv)
+{
+    return argc == 2 || strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0;
+}
+
+/* What others have and we do not, with the reason. */
+static int not_here(int argc, char **argv)
+{
+    bool two = argc > 2 && is_group(argv[1]);
+
+    (void)fprintf(stderr, "Error: there is no \"rook %s%s%s\": %s\n", argv[1], two ? " " : "",
+                  two ? argv[2] : "", foreign_verb(argc - 1, argv + 1));
+    return 1;
+}
+
 int cli_main(int argc, char **argv)
 {
     const struct cli_command *best = NULL;
     int words = 0;
     const char *verb;
+    bool asked;
 
     if (argc < 2)
         return usage(stderr);
@@ -415,17 +432,12 @@ int cli_main(int argc, char **argv)
         }
     }
     verb = same_word(argv[1], 0);
-    if (foreign_verb(argc - 1, argv + 1)) {
-        (void)fprintf(stderr, "Error: there is no \"rook %s%s%s\": %s\n", argv[1],
-                      is_group(argv[1]) ? " " : "", is_group(argv[1]) ? argv[2] : "",
-                      foreign_verb(argc - 1, argv + 1));
-        return 1;
-    }
+    asked = asks_for_help(argc, argv);
+    if (foreign_verb(argc - 1, argv + 1) && !(asked && argc > 2 && is_group(argv[1])))
+        return not_here(argc, argv);
     if (best)
         return run(best, argc - 1 - words, argv + 1 + words);
     if (is_group(verb)) {
-        bool asked = argc == 2 || strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0;
-
         if (!asked)
             (void)fprintf(stderr, "Error: unknown command %s %s\n", argv[1], argv[2]);
         return usage_of(asked ? stdout : stderr, verb);

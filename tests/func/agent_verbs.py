@@ -279,6 +279,12 @@ def check_detect():
             fail("ssh detect of %r is not %d and %d" % (says, plain, with_any))
     if detect(None, "every") != 2:
         fail("ssh detect takes any word")
+    rc, out = rook("ssh", "--help")
+    if rc != 0 or "rook ssh detect HOST" not in out:
+        fail("ssh --help does not list what there is: %s" % out)
+    rc, out = rook("ssh")
+    if rc == 0 or 'there is no "rook ssh":' not in out:
+        fail("ssh alone is not named: %s" % out)
 
 
 with tempfile.TemporaryDirectory() as tmp:
