@@ -10,6 +10,11 @@ static const char SQL_ADD[] =
     "bytes_upload, bytes_download, protocol, metadata) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
     "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT DO NOTHING";
 static const char SQL_SWEEP[] = "DELETE FROM proxy_log WHERE at < $1";
+static const char SQL_MANY[] =
+    "SELECT account_id FROM proxy_log GROUP BY account_id HAVING COUNT(*) > $1";
+static const char SQL_CUT[] =
+    "DELETE FROM proxy_log WHERE account_id = $1 AND at <= (SELECT at FROM "
+    "proxy_log WHERE account_id = $1 ORDER BY at DESC LIMIT 1 OFFSET $2)";
 
 enum rk_code proxy_log_add(struct db *db, const struct proxy_log *e, struct rk_err *err)
 {
@@ -23,9 +28,30 @@ enum rk_code proxy_log_add(struct db *db, const struct proxy_log *e, struct rk_e
                            db_text(e->metadata)));
 }
 
-enum rk_code proxy_log_sweep(struct db *db, int64_t before_us, struct rk_err *err)
+static enum rk_code cut(struct db *db, int64_t most, struct rk_err *err)
 {
-    return db_exec(db, err, NULL, SQL_SWEEP, DB_ARGS(db_i64(before_us)));
+    RK_CLEANUP(rk_arena_freep) struct rk_arena *mem = rk_arena_new(0);
+    RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
+    struct str_list accounts = {0};
+    size_t cap = 0;
+    enum rk_code rc = db_query(db, &rows, err, SQL_MANY, DB_ARGS(db_i64(most)));
+
+    while (rc == RK_OK && db_next(rows)) {
+        accounts.v = rk_arena_grow(mem, accounts.v, accounts.n, &cap, sizeof *accounts.v);
+        accounts.v[accounts.n++] = db_col_text(rows, 0, mem);
+    }
+    if (rc == RK_OK)
+        rc = db_end(rows, err);
+    for (size_t i = 0; rc == RK_OK && i < accounts.n; i++)
+        rc = db_exec(db, err, NULL, SQL_CUT, DB_ARGS(db_text(accounts.v[i]), db_i64(most)));
+    return rc;
+}
+
+enum rk_code proxy_log_sweep(struct db *db, int64_t before_us, int64_t most, struct rk_err *err)
+{
+    enum rk_code rc = db_exec(db, err, NULL, SQL_SWEEP, DB_ARGS(db_i64(before_us)));
+
+    return rc ? rc : cut(db, most, err);
 }
 
 /* ---- reading */
@@ -122,24 +148,23 @@ enum rk_code proxy_log_read(struct op *op, const struct proxy_log_filter *f,
 {
     RK_CLEANUP(db_rows_freep) struct db_rows *rows = NULL;
     struct rk_str path = pattern(op->mem, f->path), search = pattern(op->mem, f->search);
-    int64_t until = f->until_us ? f->until_us : INT64_MAX;
-    size_t cap = 0;
+    /* the filter's are those of both statements, the last two of reading alone */
+    const struct db_val args[] = {
+        db_text(op_account(op)), db_text(f->source_ip),
+        db_text(f->host),        db_text(f->user_id),
+        db_text(f->method),      db_text(path),
+        db_i64(f->success),      db_i64(f->status_code),
+        db_i64(f->since_us),     db_i64(f->until_us ? f->until_us : INT64_MAX),
+        db_text(search),         db_text(f->search_user),
+        db_i64(f->limit),        db_i64(f->offset)};
+    size_t cap = 0, n = RK_ARRAY_LEN(args);
     enum rk_code rc = op_may(op, PERM_SERVICES, PERM_READ, err);
 
     *out = (struct proxy_log_page){0};
     if (!rc)
-        rc = db_get_i64(op->db, &out->total, err, SQL_COUNT,
-                        DB_ARGS(db_text(op_account(op)), db_text(f->source_ip), db_text(f->host),
-                                db_text(f->user_id), db_text(f->method), db_text(path),
-                                db_i64(f->success), db_i64(f->status_code), db_i64(f->since_us),
-                                db_i64(until), db_text(search), db_text(f->search_user)));
+        rc = db_get_i64(op->db, &out->total, err, SQL_COUNT, args, n - 2);
     if (!rc)
-        rc = db_query(op->db, &rows, err, read_sql(op->mem, f),
-                      DB_ARGS(db_text(op_account(op)), db_text(f->source_ip), db_text(f->host),
-                              db_text(f->user_id), db_text(f->method), db_text(path),
-                              db_i64(f->success), db_i64(f->status_code), db_i64(f->since_us),
-                              db_i64(until), db_text(search), db_text(f->search_user),
-                              db_i64(f->limit), db_i64(f->offset)));
+        rc = db_query(op->db, &rows, err, read_sql(op->mem, f), args, n);
     while (!rc && db_next(rows)) {
         out->v = rk_arena_grow(op->mem, out->v, out->n, &cap, sizeof *out->v);
         out->v[out->n++] = of_row(rows, op->mem);

@@ -43,7 +43,9 @@ struct proxy_log_page {
 enum rk_code proxy_log_read(struct op *op, const struct proxy_log_filter *f,
                             struct proxy_log_page *out, struct rk_err *err) RK_MUST;
 
-/** Entries older than that go. */
-enum rk_code proxy_log_sweep(struct db *db, int64_t before_us, struct rk_err *err) RK_MUST;
+/** Entries older than that go, and of an account that has more than `most` (visitors make them) the
+ *  oldest. */
+enum rk_code proxy_log_sweep(struct db *db, int64_t before_us, int64_t most,
+                             struct rk_err *err) RK_MUST;
 
 #endif

@@ -169,12 +169,11 @@ static enum rk_code domain_free(struct tx *tx, const struct service *s, struct r
 
 static enum rk_code assign_port(struct tx *tx, struct service_put *p, struct rk_err *err)
 {
-    uint32_t min = p->ports.min ? p->ports.min : SERVICE_PORT_MIN;
-    uint32_t max = p->ports.max ? p->ports.max : SERVICE_PORT_MAX;
-    uint32_t count = max - min + 1;
+    const uint32_t count = SERVICE_PORT_MAX - SERVICE_PORT_MIN + 1;
 
     for (uint32_t i = 0; i < PORT_TRIES + count; i++) {
-        uint32_t port = min + (i < PORT_TRIES ? rk_secret_random_below(count) : i - PORT_TRIES);
+        uint32_t port =
+            SERVICE_PORT_MIN + (i < PORT_TRIES ? rk_secret_random_below(count) : i - PORT_TRIES);
         int64_t taken;
         enum rk_code rc = db_get_i64(tx->db, &taken, err, SQL_PORT_ANY,
                                      DB_ARGS(db_text(p->s->proxy_cluster), db_i64(port)));
@@ -355,7 +354,6 @@ static enum rk_code save_tx(struct tx *tx, void *arg, struct rk_err *err)
     struct service_put p = {.mem = sv->mem,
                             .s = &sv->s,
                             .old = old,
-                            .ports = sv->in->ports,
                             .activity = old ? ACT_SERVICE_UPDATE : ACT_SERVICE_CREATE};
     enum rk_code rc;
 

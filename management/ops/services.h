@@ -15,14 +15,9 @@
 #define SERVICE_HEADERS_MAX   16 /* of one target */
 #define SERVICE_AUTHS_MAX     16 /* headers that let somebody in */
 #define SERVICE_SECRET_MAX    4096
-#define SERVICES_MAX          5000 /* of an account */
-#define SERVICE_PORT_MIN      10000
+#define SERVICES_MAX          5000  /* of an account */
+#define SERVICE_PORT_MIN      10000 /* those that are given to services which ask for none */
 #define SERVICE_PORT_MAX      49151
-
-/* Ports that are given to services which ask for none. */
-struct service_ports {
-    uint16_t min, max; /* 0: SERVICE_PORT_MIN, SERVICE_PORT_MAX */
-};
 
 struct service_input { /* open; borrowed for the call */
     /* What the caller says: name, domain, mode, listen_port, switches, targets, auth without
@@ -30,7 +25,6 @@ struct service_input { /* open; borrowed for the call */
     struct service s;
     struct rk_str password, pin;  /* plain; empty: as it is */
     struct rk_str *header_values; /* one for each of s.header_auths */
-    struct service_ports ports;
 };
 
 /** Form of an input, without looking at anything else. Writes what is derived (mode, domain and
@@ -63,7 +57,6 @@ struct service_put {
     struct rk_arena *mem;
     struct service *s;
     const struct service *old;
-    struct service_ports ports;
     bool port_is_wish; /* a cluster without custom ports gives another one, instead of refusing */
     int activity;
     const struct op_kv *more;

@@ -19,9 +19,10 @@
 struct proxies {
     struct proxies_opts o;
     struct rk_key key;             /* signs one-time tokens */
-    pthread_mutex_t lock;          /* guards streams and failures */
+    pthread_mutex_t lock;          /* guards streams, failures and guesses */
     struct rk_list streams;        /* of struct proxy_stream */
     struct rk_ratelimit *failures; /* by address: tokens that were wrong */
+    struct rk_ratelimit *guesses;  /* by service and scheme: secrets that were wrong */
     struct mgmt_observer observer;
     struct mgmt_chore sweep;
 };
@@ -40,6 +41,11 @@ bool proxy_may_try(struct proxies *p, struct rk_str ip);
  *  arena. RK_UNAUTHENTICATED. */
 enum rk_code proxy_who(struct proxies *p, struct db *db, struct rk_arena *mem, struct rk_str header,
                        struct rk_str ip, struct proxy_token *out, struct rk_err *err) RK_MUST;
+
+/** May one more secret of this service and scheme be tried? A right one is given back. Any thread.
+ */
+bool proxy_may_guess(struct proxies *p, struct rk_str what);
+void proxy_guessed(struct proxies *p, struct rk_str what);
 
 /** RK_FORBIDDEN: the token is of another account. */
 enum rk_code proxy_scope(const struct proxy_token *t, struct rk_str account_id,
@@ -71,6 +77,9 @@ enum rk_code proxy_create_peer(struct proxy_call *c, struct db *db, struct rk_er
 enum rk_code proxy_access_log(struct proxy_call *c, struct db *db, struct rk_err *err);
 
 /* ---- mappings */
+
+/** The texts as protobuf wants them; n: how many. arena */
+char **proxy_texts(struct rk_arena *mem, const struct str_list *l, size_t *n);
 
 /** What a proxy is told of a service, without its one-time token. arena */
 Management__ProxyMapping *proxy_mapping(struct rk_arena *mem, const struct snapshot *s,

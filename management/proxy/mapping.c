@@ -9,7 +9,7 @@
 
 #define ONCE_S 300 /* a token is good for so long */
 
-static char **texts(struct rk_arena *mem, const struct str_list *l, size_t *n)
+char **proxy_texts(struct rk_arena *mem, const struct str_list *l, size_t *n)
 {
     char **v = rk_new_n(mem, char *, l->n + 1);
 
@@ -127,10 +127,10 @@ static Management__AccessRestrictions *restrictions(struct rk_arena *mem, const 
         return NULL;
     r = rk_new(mem, Management__AccessRestrictions);
     management__access_restrictions__init(r);
-    r->allowed_cidrs = texts(mem, &svc->allowed_cidrs, &r->n_allowed_cidrs);
-    r->blocked_cidrs = texts(mem, &svc->blocked_cidrs, &r->n_blocked_cidrs);
-    r->allowed_countries = texts(mem, &svc->allowed_countries, &r->n_allowed_countries);
-    r->blocked_countries = texts(mem, &svc->blocked_countries, &r->n_blocked_countries);
+    r->allowed_cidrs = proxy_texts(mem, &svc->allowed_cidrs, &r->n_allowed_cidrs);
+    r->blocked_cidrs = proxy_texts(mem, &svc->blocked_cidrs, &r->n_blocked_cidrs);
+    r->allowed_countries = proxy_texts(mem, &svc->allowed_countries, &r->n_allowed_countries);
+    r->blocked_countries = proxy_texts(mem, &svc->blocked_countries, &r->n_blocked_countries);
     r->crowdsec_mode = pb_text(mem, svc->crowdsec_mode);
     return r;
 }

@@ -16,6 +16,12 @@
 #define FAILURES_ADDRESSES 10000
 #define SWEEP_MS           ((int64_t)300000)
 #define LOG_KEEP_US        ((int64_t)7 * 86400 * 1000000)
+#define LOG_KEEP_ROWS      500000 /* of an account: as many events as by default */
+/* Guesses at a password or PIN of one service: thirty at once, then one in six seconds. Four digits
+ * last for most of a day then; who has a session is not touched. */
+#define GUESSES_BURST    30
+#define GUESSES_MILLI    167
+#define GUESSES_SERVICES 10000
 
 /* ---- who calls */
 
@@ -73,6 +79,23 @@ void proxy_fail(struct grpc_call *c, const struct rk_err *err)
         grpc_call_fail_status(c, status, rk_str_z(err->msg));
     else
         grpc_call_fail(c, err);
+}
+
+bool proxy_may_guess(struct proxies *p, struct rk_str what)
+{
+    bool yes;
+
+    (void)pthread_mutex_lock(&p->lock);
+    yes = rk_ratelimit_take(p->guesses, what, rk_mono_ms());
+    (void)pthread_mutex_unlock(&p->lock);
+    return yes;
+}
+
+void proxy_guessed(struct proxies *p, struct rk_str what)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    rk_ratelimit_give(p->guesses, what);
+    (void)pthread_mutex_unlock(&p->lock);
 }
 
 /* ---- calls with one answer */
@@ -198,7 +221,7 @@ static enum rk_code sweep(struct mgmt_chore *c, struct mgmt *m, struct db *db, s
     enum rk_code rc = proxy_nodes_sweep(db, mgmt_now_us(m), err);
 
     (void)c;
-    return rc ? rc : proxy_log_sweep(db, mgmt_now_us(m) - LOG_KEEP_US, err);
+    return rc ? rc : proxy_log_sweep(db, mgmt_now_us(m) - LOG_KEEP_US, LOG_KEEP_ROWS, err);
 }
 
 struct proxies *proxies_new(const struct proxies_opts *o)
@@ -212,6 +235,7 @@ struct proxies *proxies_new(const struct proxies_opts *o)
     (void)pthread_mutex_init(&p->lock, NULL);
     rk_list_init(&p->streams);
     p->failures = rk_ratelimit_new(FAILURES_ADDRESSES, FAILURES_MILLI, FAILURES_BURST);
+    p->guesses = rk_ratelimit_new(GUESSES_SERVICES, GUESSES_MILLI, GUESSES_BURST);
     p->observer = (struct mgmt_observer){.changed = changed};
     mgmt_observe(o->mgmt, &p->observer);
     p->sweep = (struct mgmt_chore){.what = "old rows of proxies were not removed",
@@ -232,6 +256,7 @@ void proxies_free(struct proxies *p)
     if (!p)
         return;
     rk_ratelimit_free(p->failures);
+    rk_ratelimit_free(p->guesses);
     rk_key_wipe(&p->key);
     (void)pthread_mutex_destroy(&p->lock);
     free(p);

@@ -34,21 +34,50 @@ static bool header_fits(const struct service *svc, const Management__HeaderAuthR
     return false;
 }
 
-/* Which of the service's schemes the request fulfils; NULL: none. */
-static const char *scheme_of(const struct service *svc, const Management__AuthenticateRequest *r)
+/* What people choose and type can be guessed: not for ever. Headers are programs', sent with each
+ * request, and long; a limit would only let strangers lock them out. */
+static enum rk_code try_secret(struct proxy_call *c, const struct service *svc, const char *scheme,
+                               struct rk_str hash, const char *plain, bool *fit, struct rk_err *err)
 {
+    struct rk_str what = RK_CAT(c->mem, svc->id, RK_STR(" "), rk_str_z(scheme));
+
+    if (!proxy_may_guess(c->p, what))
+        return rk_fail(err, RK_LIMIT, "too many wrong secrets for this service: try again later");
+    *fit = fits(hash, plain);
+    if (*fit)
+        proxy_guessed(c->p, what);
+    return RK_OK;
+}
+
+/* Which of the service's schemes the request fulfils; NULL: none. RK_LIMIT. */
+static enum rk_code scheme_of(struct proxy_call *c, const struct service *svc,
+                              const Management__AuthenticateRequest *r, const char **out,
+                              struct rk_err *err)
+{
+    enum rk_code rc = RK_OK;
+    bool fit = false;
+
+    *out = NULL;
     switch (r->request_case) {
     case MANAGEMENT__AUTHENTICATE_REQUEST__REQUEST_PASSWORD:
-        return svc->password_on && fits(svc->password_hash, r->password->password) ? "password"
-                                                                                   : NULL;
+        if (svc->password_on)
+            rc = try_secret(c, svc, "password", svc->password_hash, r->password->password, &fit,
+                            err);
+        *out = fit ? "password" : NULL;
+        break;
     case MANAGEMENT__AUTHENTICATE_REQUEST__REQUEST_PIN:
-        return svc->pin_on && fits(svc->pin_hash, r->pin->pin) ? "pin" : NULL;
+        if (svc->pin_on)
+            rc = try_secret(c, svc, "pin", svc->pin_hash, r->pin->pin, &fit, err);
+        *out = fit ? "pin" : NULL;
+        break;
     case MANAGEMENT__AUTHENTICATE_REQUEST__REQUEST_HEADER_AUTH:
-        return header_fits(svc, r->header_auth) ? "header" : NULL;
+        *out = header_fits(svc, r->header_auth) ? "header" : NULL;
+        break;
     case MANAGEMENT__AUTHENTICATE_REQUEST__REQUEST__NOT_SET:
     default:
-        return NULL;
+        break;
     }
+    return rc;
 }
 
 enum rk_code proxy_authenticate(struct proxy_call *c, struct db *db, struct rk_err *err)
@@ -72,9 +101,9 @@ enum rk_code proxy_authenticate(struct proxy_call *c, struct db *db, struct rk_e
         return rc == RK_UNAVAILABLE
                    ? rc
                    : rk_fail(err, RK_PRECONDITION, "there is no service %.80s", r->id);
-    scheme = scheme_of(svc, r);
-    if (!scheme)
-        return RK_OK; /* an answer, not an error: the visitor may try again */
+    rc = scheme_of(c, svc, r, &scheme, err);
+    if (rc || !scheme)
+        return rc; /* an answer, not an error: the visitor may try again */
     a->success = true;
     return session(
         c, svc,
@@ -147,15 +176,16 @@ static void judge_user(struct proxy_call *c, const struct snapshot *s, const str
         v->denied = "not_in_group";
 }
 
-static char **pb_list(struct rk_arena *mem, const struct str_list *l, size_t *n)
-{
-    char **v = rk_new_n(mem, char *, l->n + 1);
-
-    for (size_t i = 0; i < l->n; i++)
-        v[i] = pb_text(mem, l->v[i]);
-    *n = l->n;
-    return v;
-}
+/* Both kinds of answers have the same members. */
+#define PUT_VERDICT(c, a, v)                                                                       \
+    do {                                                                                           \
+        (a)->valid = !(v)->denied;                                                                 \
+        (a)->denied_reason = pb_text((c)->mem, rk_str_z((v)->denied));                             \
+        (a)->user_id = pb_text((c)->mem, (v)->user_id);                                            \
+        (a)->user_email = pb_text((c)->mem, (v)->email);                                           \
+        (a)->peer_group_ids = proxy_texts((c)->mem, &(v)->groups, &(a)->n_peer_group_ids);         \
+        (a)->peer_group_names = proxy_texts((c)->mem, &(v)->names, &(a)->n_peer_group_names);      \
+    } while (0)
 
 /* ---- sessions of people */
 
@@ -202,12 +232,7 @@ enum rk_code proxy_validate_session(struct proxy_call *c, struct db *db, struct 
     if (rc)
         return rc;
     *err = (struct rk_err){0}; /* a denial is an answer */
-    a->valid = !v.denied;
-    a->denied_reason = pb_text(c->mem, rk_str_z(v.denied));
-    a->user_id = pb_text(c->mem, v.user_id);
-    a->user_email = pb_text(c->mem, v.email);
-    a->peer_group_ids = pb_list(c->mem, &v.groups, &a->n_peer_group_ids);
-    a->peer_group_names = pb_list(c->mem, &v.names, &a->n_peer_group_names);
+    PUT_VERDICT(c, a, &v);
     return RK_OK;
 }
 
@@ -286,11 +311,6 @@ enum rk_code proxy_validate_peer(struct proxy_call *c, struct db *db, struct rk_
     if (rc)
         return rc;
     *err = (struct rk_err){0}; /* a denial is an answer */
-    a->valid = !v.denied;
-    a->denied_reason = pb_text(c->mem, rk_str_z(v.denied));
-    a->user_id = pb_text(c->mem, v.user_id);
-    a->user_email = pb_text(c->mem, v.email);
-    a->peer_group_ids = pb_list(c->mem, &v.groups, &a->n_peer_group_ids);
-    a->peer_group_names = pb_list(c->mem, &v.names, &a->n_peer_group_names);
+    PUT_VERDICT(c, a, &v);
     return RK_OK;
 }

@@ -45,7 +45,6 @@ struct rest_opts { /* open; copied, what it points to is borrowed until rest_fre
     struct rest_health *health; /* NULL: the account's part alone */
     struct traffic *traffic;    /* NULL: traffic events are not kept */
     const char *resolver;       /* who is asked about domains of services; NULL: as the machine */
-    struct service_ports service_ports; /* for services that ask for none */
 };
 
 /** Owned: rest_stop before the engine is closed, rest_free after the HTTP server has stopped and

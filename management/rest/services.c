@@ -426,7 +426,6 @@ static enum rk_code input_of(struct http_req *req, struct service_input *out, st
         s->blocked_countries = in.access_restrictions->blocked_countries;
         s->crowdsec_mode = in.access_restrictions->crowdsec_mode;
     }
-    out->ports = rest_of(req)->o.service_ports;
     return targets_of(req->mem, &in.targets, s, err);
 }
 

@@ -35,9 +35,8 @@ import h2_raw  # noqa: E402
 set_level("info")  # at debug nothing is held back in a flood
 
 FOLDER = os.path.abspath(sys.argv[1])
-ASAN = "fsanitize=address" in os.environ.get("RK_SANITIZERS", "") or b"__asan_init" in open(
-    FOLDER + "/rookery", "rb").read()
-MORE = 3 if ASAN else 1  # shadow and red zones come on top of every byte
+ASAN = sanitized(FOLDER + "/rookery")
+MORE = 3 if ASAN else 1
 
 
 class Asker(threading.Thread):

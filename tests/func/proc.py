@@ -17,6 +17,14 @@ FAILED = []
 PROGRAMS = []
 
 
+def sanitized(program):
+    """Is it built with the address sanitizer? Shadow and red zones come on top of every byte then."""
+    if "fsanitize=address" in os.environ.get("RK_SANITIZERS", ""):
+        return True
+    with open(program, "rb") as f:
+        return b"__asan_init" in f.read()
+
+
 def check(name, ok, detail=""):
     print(("ok   " if ok else "FAIL ") + name + (" " + str(detail) if not ok and detail else ""),
           flush=True)
