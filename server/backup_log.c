@@ -40,7 +40,7 @@ static size_t lines_of(struct rk_str text, size_t max, struct rk_str *out)
 static void read_log(const char *log, struct rk_buf *out)
 {
     rk_buf_init(out, FILE_MAX);
-    if (rk_file_read(log, 0, out, NULL))
+    if (rk_file_read(log, RK_FILE_PLAIN, out, NULL))
         rk_buf_clear(out);
 }
 
@@ -73,9 +73,11 @@ enum rk_code backup_log_add(const char *log, const char *path, struct rk_err *er
     if (stat(whole, &st) == 0 && plain(whole))
         rk_buf_printf(&after, "%lld %lld %s\n", (long long)(rk_unix_us() / 1000000),
                       (long long)st.st_size, whole);
-    /* the folder is the service's, and this may be root: nothing behind a link is written to */
-    fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    ok = fd >= 0 && write(fd, after.p, after.n) == (ssize_t)after.n && futimens(fd, NULL) == 0;
+    /* the folder is the service's, and this may be root: nothing behind a link is read or written,
+     * and no pipe is waited for */
+    fd = open(log, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+    ok = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && ftruncate(fd, 0) == 0 &&
+         write(fd, after.p, after.n) == (ssize_t)after.n && futimens(fd, NULL) == 0;
     if (fd >= 0)
         (void)close(fd);
     rk_buf_done(&before);

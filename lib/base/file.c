@@ -41,11 +41,16 @@ enum rk_code rk_file_read(const char *path, unsigned flags, struct rk_buf *out, 
 {
     struct stat st;
     enum rk_code rc;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd =
+        open(path, O_RDONLY | O_CLOEXEC | (flags & RK_FILE_PLAIN ? O_NOFOLLOW | O_NONBLOCK : 0));
 
     if (fd < 0)
-        return rk_fail_errno(err, code_of(errno), errno, "open %s", path);
-    if (flags & RK_FILE_PRIVATE && (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_mode & 077))
+        return rk_fail_errno(err, errno == ELOOP ? RK_FORBIDDEN : code_of(errno), errno, "open %s",
+                             path);
+    if (flags & RK_FILE_PLAIN && (fstat(fd, &st) || !S_ISREG(st.st_mode)))
+        rc = rk_fail(err, RK_FORBIDDEN, "%s is no plain file", path);
+    else if (flags & RK_FILE_PRIVATE &&
+             (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_mode & 077))
         rc = rk_fail(err, RK_FORBIDDEN, "%s may be read by others than its owner; chmod 600 it",
                      path);
     else

@@ -8,11 +8,14 @@
 
 /** Refuse a file that others than its owner may read. */
 #define RK_FILE_PRIVATE 1u
+/** Refuse what is no plain file of that name itself (a link, a pipe): in a folder where somebody
+ * with fewer rights writes. */
+#define RK_FILE_PLAIN 2u
 
 /**
  * Append the whole file to out, whose ceiling is the largest size allowed. What was read is in out
  * also after an error; wipe it when it may be secret. Errors name the path: RK_NOT_FOUND;
- * RK_FORBIDDEN: not allowed to read it, or RK_FILE_PRIVATE and others may read it; RK_LIMIT: larger
+ * RK_FORBIDDEN: not allowed to read it, or refused as the flags say; RK_LIMIT: larger
  * than out may be; RK_UNAVAILABLE: the disk.
  */
 enum rk_code rk_file_read(const char *path, unsigned flags, struct rk_buf *out,

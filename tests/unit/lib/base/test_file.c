@@ -80,6 +80,27 @@ START_TEST(faults_name_the_path)
 }
 END_TEST
 
+START_TEST(a_link_and_a_pipe_are_refused_where_asked)
+{
+    struct rk_err err = {0};
+    struct rk_buf b;
+    char other[sizeof path + 2];
+
+    (void)snprintf(other, sizeof other, "%s.b", path);
+    rk_buf_init(&b, 100);
+    put(10);
+    ck_assert_int_eq(rk_file_read(path, RK_FILE_PLAIN, &b, &err), RK_OK);
+    ck_assert_int_eq(symlink(path, other), 0);
+    ck_assert_int_eq(rk_file_read(other, 0, &b, &err), RK_OK);
+    ck_assert_int_eq(rk_file_read(other, RK_FILE_PLAIN, &b, &err), RK_FORBIDDEN);
+    ck_assert_int_eq(unlink(other), 0);
+    ck_assert_int_eq(mkfifo(other, 0600), 0); /* nobody writes: must not be waited for */
+    ck_assert_int_eq(rk_file_read(other, RK_FILE_PLAIN, &b, &err), RK_FORBIDDEN);
+    ck_assert_int_eq(unlink(other), 0);
+    rk_buf_done(&b);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("file");
@@ -90,6 +111,7 @@ int main(void)
     tcase_add_test(t, every_size_is_read_whole);
     tcase_add_test(t, what_is_too_large_is_refused);
     tcase_add_test(t, faults_name_the_path);
+    tcase_add_test(t, a_link_and_a_pipe_are_refused_where_asked);
     status = vec_run(t, "file");
     (void)unlink(path);
     return status;
