@@ -27,6 +27,7 @@ struct ssh_files {
     char *config, *known, *folder; /* paths; folder: of drop-ins */
     char *program;                 /* NULL: it cannot stand in a command line */
     char *wrote;                   /* both texts; NULL: there are no files */
+    bool told_many;                /* that there are too many peers, since there are */
 };
 
 /* ---- what may stand in the files */
@@ -298,17 +299,22 @@ enum rk_code ssh_files_apply(struct ssh_files *f, const Management__NetworkMap *
     rk_buf_init(&config, TEXT_MAX);
     n = put_peers(map, v4, v6, &patterns, &known);
     if (n > SSH_FILES_PEERS_MAX && !f->o.force) {
-        rc = take_back(f, NULL);
-        rc = rk_fail(err, RK_LIMIT,
-                     "%zu peers have host keys, more than %d are not written for ssh unless "
-                     "--force-ssh-config is given",
-                     n, SSH_FILES_PEERS_MAX);
+        rc = take_back(f, err);
+        if (rc == RK_OK && !f->told_many) {
+            f->told_many = true;
+            rc = rk_fail(err, RK_LIMIT,
+                         "%zu peers have host keys, more than %d are not written for ssh unless "
+                         "--force-ssh-config is given",
+                         n, SSH_FILES_PEERS_MAX);
+        }
     } else if (!n) {
         rc = take_back(f, err);
     } else {
         put_config(f, rk_buf_str(&patterns), &config);
         rc = write_both(f, rk_buf_str(&config), rk_buf_str(&known), err);
     }
+    if (n <= SSH_FILES_PEERS_MAX)
+        f->told_many = false;
     rk_buf_done(&patterns);
     rk_buf_done(&known);
     rk_buf_done(&config);

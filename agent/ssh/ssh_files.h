@@ -36,8 +36,8 @@ void ssh_files_free(struct ssh_files *f);
 
 /** Write both files for the peers of a map that have an address inside the overlay and a host key.
  *  Without such peers, or without a folder for drop-ins, there are none. What a peer's entry has
- *  that is no host name or no key is left out. Errors: RK_LIMIT (more peers than allowed: the files
- *  are removed), those of writing. */
+ *  that is no host name or no key is left out. Errors: RK_LIMIT (more peers than allowed, said
+ * once: the files are removed), those of writing. */
 enum rk_code ssh_files_apply(struct ssh_files *f, const Management__NetworkMap *map,
                              const struct rk_prefix *v4, const struct rk_prefix *v6,
                              struct rk_err *err) RK_MUST;
