@@ -230,8 +230,9 @@ void network_print(const json_t *a)
     if (json_array_size(steps) == 0)
         (void)puts("the network is as the file says");
     else
-        printf("%zu %s; serial %lld\n", json_array_size(steps),
-               applied ? "steps done" : "steps to do", number_of(a, "serial"));
+        printf("%zu step%s %s; serial %lld\n", json_array_size(steps),
+               json_array_size(steps) == 1 ? "" : "s", applied ? "done" : "to do",
+               number_of(a, "serial"));
 }
 
 void network_print_export(const json_t *a)
