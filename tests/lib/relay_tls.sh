@@ -31,6 +31,35 @@ relay_tls_stop() {
     nodes_wait 20 sh -c "! kill -0 $(cat "$NODES_DIR/relay/pid")"
 }
 
+# The network without direct paths, a server that names the relay, and agents a and b over QUIC; sets b, its address.
+# BEFORE: a function that runs when the network and the server are there.
+relay_quic_pair() { # BEFORE RELAY-OPTION…
+    local before=$1 key
+    shift
+    topo_up
+    relay_tls_start "$@"
+    NODES_CONFIG_MORE=$(relay_tls_config)
+    nodes_own_server || fail "server"
+    key=$(nodes_setup_key)
+    topo_udp_block
+    export SSL_CERT_FILE=$RELAY_CA
+    $before
+    NB_RELAY_TRANSPORT=prefer-quic nodes_agent_start rook la a "$key" || fail "agent a: $(cat "$NODES_DIR/a/up.log")"
+    NB_RELAY_TRANSPORT=prefer-quic nodes_agent_start rook lb b "$key" || fail "agent b: $(cat "$NODES_DIR/b/up.log")"
+    for n in a b; do
+        nodes_wait 30 has 'event="relay connected".*transport=quic' "$NODES_DIR/$n/log" || fail "$n was never over QUIC"
+    done
+    b=$(nodes_ip rook lb b)
+    nodes_wait 30 nodes_ping la "$b" || fail "no ping over the relay"
+}
+
+relay_narrow() { # from now on, both ways for a; with it the bridge, so only towards b
+    topo_in na ip link set wan mtu 1380
+    topo_in mid ip link set upa mtu 1380
+}
+
+relay_full() { topo_in la ping -c3 -i0.2 -W"$((2 * ${NODES_PATIENCE:-1}))" -M do -s 1252 "$b"; } # packets that fill a tunnel's MTU
+
 relay_tls_config() { # lines for the server
     printf '  relays:\n    addresses: ["rels://%s"]\n    secret: shared-secret\n' "$RELAY_TLS_ADDRESS"
 }

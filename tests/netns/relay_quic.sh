@@ -25,21 +25,10 @@ table ip udplost {
 }
 EOF
 }
-full() { topo_in la ping -c3 -i0.2 -W"$((2 * ${NODES_PATIENCE:-1}))" -M do -s 1252 "$b"; }
 
-topo_up
-relay_tls_start
-NODES_CONFIG_MORE=$(relay_tls_config)
-nodes_own_server || fail "server"
-key=$(nodes_setup_key)
-topo_udp_block
-export SSL_CERT_FILE=$RELAY_CA
-NB_RELAY_TRANSPORT=prefer-quic nodes_agent_start rook la a "$key" || fail "agent a: $(cat "$NODES_DIR/a/up.log")"
-NB_RELAY_TRANSPORT=prefer-quic nodes_agent_start rook lb b "$key" || fail "agent b: $(cat "$NODES_DIR/b/up.log")"
+relay_quic_pair true
 nodes_wait 20 relay_tls_has quic 2 || fail "not both over QUIC: $(relay_tls_peers)"
-b=$(nodes_ip rook lb b)
-nodes_wait 30 nodes_ping la "$b" || fail "no ping over the relay"
-nodes_wait 20 full || fail "no full packets"
+nodes_wait 20 relay_full || fail "no full packets"
 transport_is la a quic || fail "status tells \"$(transport_of la a)\""
 nodes_in la a "$ROOK" status -d | has "is Available via quic" || fail "status -d does not tell the transport"
 nodes_log "over QUIC, full packets"

@@ -12,20 +12,9 @@ need_program RELAY
 
 RATE=100000 # bytes per second, of each peer
 metric() { relay_tls_metrics | sed -n "s/^$1 //p"; }
-full() { topo_in la ping -c3 -i0.2 -W"$((2 * ${NODES_PATIENCE:-1}))" -M do -s 1252 "$b"; }
 
-topo_up
-relay_tls_start --max-peer-bandwidth 800kbit
-NODES_CONFIG_MORE=$(relay_tls_config)
-nodes_own_server || fail "server"
-key=$(nodes_setup_key)
-topo_udp_block
-export SSL_CERT_FILE=$RELAY_CA
-NB_RELAY_TRANSPORT=prefer-quic nodes_agent_start rook la a "$key" || fail "agent a: $(cat "$NODES_DIR/a/up.log")"
-NB_RELAY_TRANSPORT=prefer-quic nodes_agent_start rook lb b "$key" || fail "agent b: $(cat "$NODES_DIR/b/up.log")"
-nodes_wait 30 relay_tls_has quic 2 || fail "not both over QUIC: $(relay_tls_peers)"
-b=$(nodes_ip rook lb b)
-nodes_wait 30 full || fail "no full packets over QUIC"
+relay_quic_pair true --max-peer-bandwidth 800kbit
+nodes_wait 30 relay_full || fail "no full packets over QUIC"
 
 received() { metric relay_transfer_received_bytes_total; }
 before=$(received) sent=$(metric relay_transfer_sent_bytes_total) began=$(date +%s%N)
@@ -37,17 +26,16 @@ dropped=$(metric 'relay_dropped_messages_total{reason="bandwidth"}')
 [ "$sent" -le "$may" ] || fail "$sent bytes passed where $may may have"
 [ "$sent" = "$received" ] || [ "$dropped" -gt 0 ] || fail "more came than passed, and nothing is counted"
 relay_tls_has quic 2 || fail "the limit ended connections: $(relay_tls_peers)"
-nodes_wait 30 full || fail "no full packets after the flood"
+nodes_wait 30 relay_full || fail "no full packets after the flood"
 nodes_log "a limit of bandwidth holds over QUIC: $sent bytes of $received passed, $may might have"
 
 relay_tls_stop
 relay_tls_start # without the limit
 nodes_wait 60 relay_tls_has quic 2 || fail "not both over QUIC again: $(relay_tls_peers)"
-nodes_wait 30 full || fail "no full packets over QUIC again"
-topo_in na ip link set wan mtu 1380 # both ways for a
-topo_in mid ip link set upa mtu 1380
+nodes_wait 30 relay_full || fail "no full packets over QUIC again"
+relay_narrow
 (exec ip netns exec "$TOPO-la" ping -i 0.1 -M do -s 1252 "$b") >/dev/null 2>&1 &
 nodes_wait 60 has 'event="relay connected".*transport=ws' "$NODES_DIR/a/log" || fail "a stays at QUIC: $(relay_tls_peers)"
-nodes_wait 60 full || fail "no full packets on the path that has shrunk: $(relay_tls_peers)"
+nodes_wait 60 relay_full || fail "no full packets on the path that has shrunk: $(relay_tls_peers)"
 nodes_log "a path that shrinks under a connection: full packets over WebSocket"
 echo "limits and changes of a path under QUIC: all held"
